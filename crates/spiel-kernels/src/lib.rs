@@ -1,0 +1,1 @@
+//! Every operation of the trainer, once, as CPU functions.

@@ -1,0 +1,688 @@
+// Generated from crates/spiel-engine/src/protocol.rs by `deno task gen`. Do not edit.
+
+/** Identifies the protocol these types belong to. */
+export const PROTOCOL_HASH = "58985bacbed77311";
+
+/** Marks a position of a micro-batch whose next token is not trained. */
+export const IGNORE = 0xFFFFFFFF;
+
+/**
+ * One operation and its arguments.
+ */
+export type Request =
+  | {
+    "op": "engineOpen";
+    /**
+     * The device to compute on.
+     */
+    device: DeviceChoice;
+    /**
+     * Worker threads of the CPU device; all cores when absent.
+     */
+    threads: number | null;
+  }
+  | { "op": "engineStats" }
+  | {
+    "op": "modelCreate";
+    /**
+     * The architecture's numbers.
+     */
+    config: ModelConfig;
+    /**
+     * What the model will be used for.
+     */
+    options: ModelOptions;
+    /**
+     * Plans without allocating.
+     */
+    dryRun: boolean;
+  }
+  | {
+    "op": "tensorWrite";
+    /**
+     * Hugging Face name.
+     */
+    name: string;
+    /**
+     * Offset in bytes, a multiple of the format's block.
+     */
+    offset: number;
+  }
+  | {
+    "op": "tensorInit";
+    /**
+     * Seed of the counter-based generator.
+     */
+    seed: number;
+    /**
+     * Standard deviation of matrices and embeddings.
+     */
+    std: number;
+  }
+  | {
+    "op": "tensorRead";
+    /**
+     * Hugging Face name.
+     */
+    name: string;
+    /**
+     * First row (a vector has one row).
+     */
+    row: number;
+    /**
+     * Number of rows.
+     */
+    rows: number;
+    /**
+     * The format to encode into.
+     */
+    format: WeightFormat;
+    /**
+     * Whether deltas are added (in f32) before encoding.
+     */
+    merged: boolean;
+  }
+  | {
+    "op": "deltaAttach";
+    /**
+     * Module name, such as `model.layers.0.self_attn.q_proj`.
+     */
+    module: string;
+    /**
+     * Number of deltas.
+     */
+    count: number;
+    /**
+     * Seed of the random positions.
+     */
+    seed: number;
+  }
+  | {
+    "op": "stateRead";
+    /**
+     * Module name (deltas) or tensor name (full training).
+     */
+    name: string;
+    /**
+     * Which array.
+     */
+    field: StateField;
+  }
+  | {
+    "op": "stateWrite";
+    /**
+     * Module name (deltas) or tensor name (full training).
+     */
+    name: string;
+    /**
+     * Which array.
+     */
+    field: StateField;
+  }
+  | { "op": "candidatesBegin" }
+  | { "op": "candidatesEnd" }
+  | {
+    "op": "candidatesResume";
+    /**
+     * Micro-batches seen.
+     */
+    samples: number;
+  }
+  | {
+    "op": "deltaReselect";
+    /**
+     * What ranks the positions to grow.
+     */
+    criterion: GrowthCriterion;
+    /**
+     * Share of each module's deltas to replace, 0 to 1.
+     */
+    rate: number;
+    /**
+     * Micro-batches per step, which turns a window's samples into an age.
+     */
+    gradientAccumulationSteps: number;
+    /**
+     * AdamW's beta1, for the seeded first moment.
+     */
+    beta1: number;
+    /**
+     * AdamW's beta2, for the seeded second moment.
+     */
+    beta2: number;
+  }
+  | {
+    "op": "forward";
+    /**
+     * Size of the micro-batch in the payload.
+     */
+    batch: BatchShape;
+    /**
+     * What the reply's payload holds.
+     */
+    output: ForwardOutput;
+  }
+  | {
+    "op": "forwardBackward";
+    /**
+     * Size of the micro-batch in the payload.
+     */
+    batch: BatchShape;
+    /**
+     * Factor of the summed loss whose gradient is taken.
+     */
+    lossScale: number;
+  }
+  | { "op": "gradNorm" }
+  | {
+    "op": "optimizerStep";
+    /**
+     * The step's numbers.
+     */
+    update: OptimizerUpdate;
+  }
+  | { "op": "gradClear" }
+  | {
+    "op": "generateBegin";
+    /**
+     * Most tokens the cache will hold.
+     */
+    maxTokens: number;
+  }
+  | { "op": "generateForward" }
+  | { "op": "generateEnd" }
+  | {
+    "op": "convert";
+    /**
+     * The payload's format.
+     */
+    from: WeightFormat;
+    /**
+     * The reply's format.
+     */
+    to: WeightFormat;
+    /**
+     * Number of elements, a multiple of both formats' blocks.
+     */
+    elements: number;
+  };
+
+/**
+ * A device to compute on.
+ */
+export type DeviceChoice = "auto" | "cpu" | "gpu";
+
+/**
+ * A way weights are stored, named as in GGUF.
+ */
+export type WeightFormat = "f32" | "f16" | "bf16" | "q4_0" | "q4_1" | "q8_0";
+
+/**
+ * An array that belongs to a module's deltas or to a fully trained tensor.
+ */
+export type StateField =
+  | "indices"
+  | "values"
+  | "grads"
+  | "ages"
+  | "expAvg"
+  | "expAvgSq"
+  | "rowAccumulator"
+  | "columnAccumulator"
+  | "candidateIndices"
+  | "candidateGrads"
+  | "candidateGradsSq";
+
+/**
+ * How new positions are ranked.
+ */
+export type GrowthCriterion = "accumulatedGradients" | "momentumApproximation";
+
+/**
+ * The optimiser of what is trained.
+ */
+export type Optimizer = "adamw" | "sm3";
+
+/**
+ * What gets gradients.
+ */
+export type Trainable = "nothing" | "deltas" | "weights";
+
+/**
+ * What the backward pass keeps from the forward pass.
+ */
+export type ActivationCheckpointing = "none" | "block";
+
+/**
+ * The numbers of a LLaMA-like architecture, under Hugging Face's keys.
+ */
+export type ModelConfig = {
+  /**
+   * D, the width of the residual stream.
+   */
+  hidden_size: number;
+  /**
+   * F, the width of the feed-forward layer.
+   */
+  intermediate_size: number;
+  /**
+   * Number of blocks.
+   */
+  num_hidden_layers: number;
+  /**
+   * H, the number of query heads.
+   */
+  num_attention_heads: number;
+  /**
+   * K, the number of key and value heads; divides H.
+   */
+  num_key_value_heads: number;
+  /**
+   * Width of one head, even.
+   */
+  head_dim: number;
+  /**
+   * V, the number of tokens.
+   */
+  vocab_size: number;
+  /**
+   * The longest sequence the model is made for.
+   */
+  max_position_embeddings: number;
+  /**
+   * Epsilon inside every RMSNorm.
+   */
+  rms_norm_eps: number;
+  /**
+   * Base of the rotary frequencies.
+   */
+  rope_theta: number;
+  /**
+   * Change of the rotary frequencies, if any.
+   */
+  rope_scaling: RopeScaling | null;
+  /**
+   * Whether the head is the embedding.
+   */
+  tie_word_embeddings: boolean;
+  /**
+   * Whether q, k and v have biases (Qwen2).
+   */
+  attention_bias: boolean;
+  /**
+   * Whether q and k are normalised per head (Qwen3).
+   */
+  qk_norm: boolean;
+  /**
+   * Positions a query sees, itself included, when not all before it.
+   */
+  sliding_window: number | null;
+};
+
+/**
+ * How rotary frequencies are stretched for longer contexts.
+ */
+export type RopeScaling = {
+  "rope_type": "linear";
+  /**
+   * The divisor.
+   */
+  factor: number;
+} | {
+  "rope_type": "llama3";
+  /**
+   * The divisor of low frequencies.
+   */
+  factor: number;
+  /**
+   * Wavelengths over `original / low_freq_factor` are divided.
+   */
+  low_freq_factor: number;
+  /**
+   * Wavelengths under `original / high_freq_factor` are kept.
+   */
+  high_freq_factor: number;
+  /**
+   * The context length before stretching.
+   */
+  original_max_position_embeddings: number;
+};
+
+/**
+ * What a model will be used for, which decides its memory.
+ */
+export type ModelOptions = {
+  /**
+   * Stored formats that are not f32, by tensor name.
+   */
+  formats: Array<TensorFormat>;
+  /**
+   * What gets gradients.
+   */
+  trainable: Trainable;
+  /**
+   * Deltas per module.
+   */
+  deltas: Array<DeltaCount>;
+  /**
+   * Whether selection windows will be opened.
+   */
+  candidates: boolean;
+  /**
+   * The optimiser.
+   */
+  optimizer: Optimizer;
+  /**
+   * Tokens of the largest micro-batch.
+   */
+  microBatchTokens: number;
+  /**
+   * What the backward pass keeps.
+   */
+  activationCheckpointing: ActivationCheckpointing;
+  /**
+   * Most bytes the plan may take; no limit when absent.
+   */
+  memoryBudget: number | null;
+};
+
+/**
+ * The stored format of one tensor.
+ */
+export type TensorFormat = {
+  /**
+   * Hugging Face name.
+   */
+  name: string;
+  /**
+   * The format.
+   */
+  format: WeightFormat;
+};
+
+/**
+ * The number of deltas of one module.
+ */
+export type DeltaCount = {
+  /**
+   * Module name.
+   */
+  module: string;
+  /**
+   * Number of deltas.
+   */
+  count: number;
+};
+
+/**
+ * The size of a micro-batch.
+ *
+ * Its payload is `tokens u32 [tokens]`, `targets u32 [tokens]` (the token to predict after each, or
+ * [`IGNORE`]) and `cu_seqlens u32 [sequences + 1]` (0, then the end of each sequence).
+ */
+export type BatchShape = {
+  /**
+   * T, the number of tokens.
+   */
+  tokens: number;
+  /**
+   * B, the number of sequences.
+   */
+  sequences: number;
+};
+
+/**
+ * The payload of a forward pass's reply.
+ */
+export type ForwardOutput = "loss" | "tokenLosses" | "logits" | "hiddenStates";
+
+/**
+ * The numbers of one optimiser update.
+ */
+export type OptimizerUpdate = {
+  /**
+   * Learning rate.
+   */
+  learningRate: number;
+  /**
+   * Decoupled weight decay, of deltas towards zero and of weights.
+   */
+  weightDecay: number;
+  /**
+   * AdamW's decay of the first moment.
+   */
+  beta1: number;
+  /**
+   * AdamW's decay of the second moment.
+   */
+  beta2: number;
+  /**
+   * Added to the root of the second moment (AdamW) or inside it (SM3).
+   */
+  epsilon: number;
+  /**
+   * Factor of the gradients, below one when they are clipped.
+   */
+  gradScale: number;
+  /**
+   * Updates made, this one included; AdamW's bias correction of whole weights.
+   */
+  step: number;
+};
+
+/**
+ * The reply's header.
+ */
+export type Reply =
+  | { "kind": "done" }
+  | { "kind": "engineInfo" } & EngineInfo
+  | { "kind": "memoryTable" } & MemoryTable
+  | { "kind": "modelPlan" } & ModelPlan
+  | { "kind": "arrayInfo" } & ArrayInfo
+  | { "kind": "reselection" } & Reselection
+  | { "kind": "loss" } & Loss
+  | { "kind": "gradNorm" } & GradNorm
+  | { "kind": "error" } & ErrorInfo;
+
+/**
+ * What was opened.
+ */
+export type EngineInfo = {
+  /**
+   * `cpu` or `gpu`.
+   */
+  device: DeviceChoice;
+  /**
+   * The processor or adapter, in words.
+   */
+  adapter: string;
+  /**
+   * Threads that compute.
+   */
+  threads: number;
+  /**
+   * The stored formats this engine reads.
+   */
+  formats: Array<FormatInfo>;
+};
+
+/**
+ * One stored format.
+ */
+export type FormatInfo = {
+  /**
+   * The format.
+   */
+  format: WeightFormat;
+  /**
+   * Elements per block.
+   */
+  blockElements: number;
+  /**
+   * Bytes per block.
+   */
+  blockBytes: number;
+};
+
+/**
+ * Bytes per purpose.
+ */
+export type MemoryTable = {
+  /**
+   * One row per purpose.
+   */
+  rows: Array<MemoryRow>;
+  /**
+   * Their sum.
+   */
+  totalBytes: number;
+};
+
+/**
+ * The bytes of one purpose.
+ */
+export type MemoryRow = {
+  /**
+   * What the bytes are for.
+   */
+  purpose: string;
+  /**
+   * How many.
+   */
+  bytes: number;
+};
+
+/**
+ * A model's memory and parts.
+ */
+export type ModelPlan = {
+  /**
+   * Bytes per purpose.
+   */
+  memory: MemoryTable;
+  /**
+   * Every tensor, in the order of the layers.
+   */
+  tensors: Array<TensorInfo>;
+  /**
+   * Weights in the model, a tied head counted once.
+   */
+  parameters: number;
+};
+
+/**
+ * One tensor of a model.
+ */
+export type TensorInfo = {
+  /**
+   * Hugging Face name.
+   */
+  name: string;
+  /**
+   * `[out, in]` or `[n]`.
+   */
+  shape: Array<number>;
+  /**
+   * How it is stored.
+   */
+  format: WeightFormat;
+  /**
+   * The module's name when it may carry deltas.
+   */
+  deltaModule: string | null;
+};
+
+/**
+ * The payload's element type and count.
+ */
+export type ArrayInfo = {
+  /**
+   * `u32` or `f32`; for stored formats, `bytes`.
+   */
+  dtype: ArrayType;
+  /**
+   * Number of elements.
+   */
+  elements: number;
+};
+
+/**
+ * The element type of a payload.
+ */
+export type ArrayType = "u32" | "f32" | "bytes";
+
+/**
+ * What a reselection replaced.
+ */
+export type Reselection = {
+  /**
+   * One row per module, in the order of the layers.
+   */
+  modules: Array<ModuleReselection>;
+};
+
+/**
+ * What a reselection replaced in one module: as many deltas dropped as grown.
+ */
+export type ModuleReselection = {
+  /**
+   * Module name.
+   */
+  module: string;
+  /**
+   * Deltas the rate asked to replace.
+   */
+  requested: number;
+  /**
+   * Deltas replaced.
+   */
+  replaced: number;
+};
+
+/**
+ * The loss of a micro-batch.
+ */
+export type Loss = {
+  /**
+   * Cross-entropy summed over the targets, in nats; absent when not finite.
+   */
+  sum: number | null;
+  /**
+   * Number of targets.
+   */
+  targetTokens: number;
+};
+
+/**
+ * The global gradient norm.
+ */
+export type GradNorm = {
+  /**
+   * The 2-norm; absent when not finite.
+   */
+  norm: number | null;
+};
+
+/**
+ * Why a request failed.
+ */
+export type ErrorInfo = {
+  /**
+   * A stable code.
+   */
+  code: ErrorCode;
+  /**
+   * A sentence.
+   */
+  message: string;
+};
+
+/**
+ * The kinds of failure.
+ */
+export type ErrorCode =
+  | "invalidRequest"
+  | "invalidState"
+  | "outOfMemory"
+  | "deviceUnavailable"
+  | "internal";
