@@ -1,0 +1,23 @@
+/**
+ * The configuration of a training run: one schema from which flags, config files, `--set`, `--help`, the
+ * reference and the JSON Schema derive, and the checks that make a `RunConfig` of what was given.
+ */
+
+export { type ConfigGroup, type ConfigKey } from "./run_config/schema.ts";
+export {
+  type ConfigKeyHelp,
+  configKeyHelp,
+  runConfigJsonSchema,
+  type ValueKind,
+} from "./run_config/describe.ts";
+export { type ConfigEntry, type ConfigSource, problemsError } from "./run_config/entries.ts";
+export {
+  configRecord,
+  type ResolvedConfig,
+  resolveRunConfig,
+  resumeConflicts,
+  type RunConfig,
+  runConfig,
+  type RunOptions,
+} from "./run_config/resolve.ts";
+export { suggest } from "./run_config/suggest.ts";

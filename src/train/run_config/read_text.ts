@@ -1,0 +1,33 @@
+/** Turns the text of flags and of `--set` into values; what cannot be turned stays text, to be refused by the schema. */
+
+import type { ConfigKeyHelp } from "./describe.ts";
+
+function splitList(text: string): string[] {
+  return text.split(",").map((item) => item.trim()).filter((item) => item !== "");
+}
+
+function readMap(text: string): unknown {
+  const pairs = splitList(text).map((pair) => {
+    const equals = pair.indexOf("=");
+    return [pair.slice(0, Math.max(0, equals)).trim(), pair.slice(equals + 1).trim()] as const;
+  });
+  const whole = pairs.every(([field, name]) => field !== "" && name !== "");
+  return whole ? Object.fromEntries(pairs) : text;
+}
+
+/** The value that a text stands for, given its key. */
+export function readText(text: string, help: ConfigKeyHelp): unknown {
+  switch (help.kind) {
+    case "number":
+      return text.trim() === "" || Number.isNaN(Number(text)) ? text : Number(text);
+    case "boolean":
+      return text === "true" ? true : text === "false" ? false : text;
+    case "list":
+      return help.repeatable ? [text] : splitList(text);
+    case "map":
+      return readMap(text);
+    case "text":
+    case "bytes":
+      return text;
+  }
+}

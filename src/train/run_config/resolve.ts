@@ -1,0 +1,193 @@
+/** From entries to a frozen, checked `RunConfig` with the origin of each value. */
+
+import type { z } from "npm:zod@4.6.7";
+import { configKeyHelp } from "./describe.ts";
+import {
+  type ConfigEntry,
+  type GivenValues,
+  labelOf,
+  layEntries,
+  originOf,
+  problemsError,
+} from "./entries.ts";
+import { LATER_VALUES } from "./later.ts";
+import { type CamelCase, camelCase } from "./naming.ts";
+import { RULES, type Values } from "./rules.ts";
+import { CONFIG_KEYS, type ConfigKey, runConfigSchema } from "./schema.ts";
+
+type OnDisk = z.output<typeof runConfigSchema>;
+type Frozen<Value> = Value extends object ? Readonly<Value> : Value;
+
+/** Keys without a fixed default that always have a value once other keys are known. */
+type Completed = "lr" | "micro_batch_tokens";
+
+/**
+ * The configuration of a run: the keys of the schema in camelCase, checked and frozen. Of `density`, `numDeltas` and
+ * `rankEquivalent` exactly one is set, or none with method `full`; of `maxSteps` and `epochs`, and of `warmupSteps` and
+ * `warmupRatio`, exactly one.
+ */
+export type RunConfig =
+  & { readonly [Key in Exclude<ConfigKey, Completed> as CamelCase<Key>]: Frozen<OnDisk[Key]> }
+  & { readonly [Key in Completed as CamelCase<Key>]: NonNullable<OnDisk[Key]> };
+
+/** A configuration as a library user writes it: `model` and `data`, and what differs from the defaults. */
+export type RunOptions = {
+  readonly [Key in keyof z.input<typeof runConfigSchema> as CamelCase<Key>]: Frozen<
+    z.input<typeof runConfigSchema>[Key]
+  >;
+};
+
+/** A configuration and where each of its values comes from. */
+export interface ResolvedConfig {
+  /** The checked values. */
+  readonly config: RunConfig;
+  /** Per key as on disk: `default`, `FILE:LINE`, `flag`, `set` or `option`. */
+  readonly origins: Readonly<Record<ConfigKey, string>>;
+}
+
+/** The peak learning rate where none is given. SM3's steps shrink as its accumulators grow, so it starts higher. */
+const DEFAULT_LR: Readonly<Record<OnDisk["method"], number>> = {
+  "spiel-ag": 1e-3,
+  "spiel-ma": 5e-3,
+  "full": 2e-5,
+};
+const DEFAULT_DENSITY = 0.01;
+const DEFAULT_WARMUP_RATIO = 0.03;
+const DEFAULT_EPOCHS = 1;
+const DEFAULT_MICRO_BATCH_TOKENS = 2048;
+
+function shown(value: unknown): string {
+  return typeof value === "number" || typeof value === "boolean"
+    ? `${value}`
+    : JSON.stringify(value);
+}
+
+function valueProblem(key: ConfigKey, given: GivenValues): string {
+  const found = given.values.get(key);
+  const label = labelOf(key, found?.source);
+  const expected = configKeyHelp().get(key)?.expected;
+  if (found === undefined) return `${label} is missing; expected ${expected}`;
+  const later = typeof found.value === "string" ? LATER_VALUES[key]?.[found.value] : undefined;
+  const reason = later === undefined ? "" : ` (${later})`;
+  return `${label} is ${shown(found.value)}${reason}; expected ${expected}`;
+}
+
+/** Values of the keys that are valid by themselves, and a problem for each of the others. */
+function checkValues(given: GivenValues): { values: Values; problems: string[] } {
+  const input = Object.fromEntries([...given.values].map(([key, { value }]) => [key, value]));
+  const result = runConfigSchema.safeParse(input);
+  if (result.success) return { values: result.data, problems: [] };
+  const invalid = new Set(result.error.issues.map((issue) => issue.path[0] as ConfigKey));
+  const values: Record<string, unknown> = {};
+  for (const key of CONFIG_KEYS) {
+    if (invalid.has(key)) continue;
+    values[key] = runConfigSchema.shape[key].parse(input[key]);
+  }
+  return {
+    values: values as Values,
+    problems: [...invalid].map((key) => valueProblem(key, given)),
+  };
+}
+
+function checkRules(values: Values, given: GivenValues): string[] {
+  const keys = new Set(given.values.keys());
+  return RULES.flatMap((rule) => rule(values, keys)).map(({ key, message }) =>
+    `${labelOf(key, given.values.get(key)?.source)} ${message}`
+  );
+}
+
+/** Fills in the defaults that depend on other keys. */
+function complete(values: OnDisk): OnDisk & Required<Pick<OnDisk, Completed>> {
+  const noBudget = values.density === undefined && values.num_deltas === undefined &&
+    values.rank_equivalent === undefined;
+  const density = noBudget && values.method !== "full" ? DEFAULT_DENSITY : values.density;
+  const warmupRatio = values.warmup_steps === undefined
+    ? values.warmup_ratio ?? DEFAULT_WARMUP_RATIO
+    : undefined;
+  const epochs = values.max_steps === undefined ? values.epochs ?? DEFAULT_EPOCHS : undefined;
+  return {
+    ...values,
+    density,
+    epochs,
+    warmup_ratio: warmupRatio,
+    lr: values.lr ?? DEFAULT_LR[values.method],
+    micro_batch_tokens: values.micro_batch_tokens ??
+      Math.max(DEFAULT_MICRO_BATCH_TOKENS, values.max_length),
+  };
+}
+
+function freeze<Value>(value: Value): Value {
+  return typeof value === "object" ? Object.freeze(value) : value;
+}
+
+/**
+ * Checks entries, later ones over earlier ones, and completes them with defaults.
+ *
+ * @param entries Keys as on disk, from config files, flags, `--set` or code.
+ * @returns The frozen configuration and the origin of each value.
+ * @throws {SpielError} of kind `usage`, naming every unknown key, wrong value and broken rule at once.
+ */
+export function resolveRunConfig(entries: Iterable<ConfigEntry>): ResolvedConfig {
+  const given = layEntries(entries);
+  const { values, problems } = checkValues(given);
+  const all = [...given.problems, ...problems, ...checkRules(values, given)];
+  if (all.length > 0) throw problemsError(all);
+
+  const completed = complete(values as OnDisk);
+  const config = Object.fromEntries(
+    CONFIG_KEYS.map((key) => [camelCase(key), freeze(completed[key])]),
+  );
+  const origins = Object.fromEntries(
+    CONFIG_KEYS.map((key) => [key, originOf(given.values.get(key)?.source)]),
+  );
+  return Object.freeze({
+    config: Object.freeze(config) as unknown as RunConfig,
+    origins: Object.freeze(origins) as Record<ConfigKey, string>,
+  });
+}
+
+/**
+ * Checks a configuration written in code.
+ *
+ * @example
+ * ```ts
+ * const { config } = runConfig({ model: "models/base", data: ["train.jsonl"], maxSteps: 100 });
+ * ```
+ * @throws {SpielError} of kind `usage`, naming every wrong value and broken rule.
+ */
+export function runConfig(options: RunOptions): ResolvedConfig {
+  const keys = new Map<string, string>(CONFIG_KEYS.map((key) => [camelCase(key), key]));
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  return resolveRunConfig(given.map(([name, value]) => ({
+    key: keys.get(name) ?? name,
+    value,
+    source: { kind: "option" },
+  })));
+}
+
+/** A configuration as `config.json` records it: each key as on disk with its value and origin. */
+export function configRecord(
+  { config, origins }: ResolvedConfig,
+): Record<ConfigKey, { value: unknown; origin: string }> {
+  const record = CONFIG_KEYS.map((key) => {
+    const value = config[camelCase(key) as keyof RunConfig];
+    return [key, { value: value ?? null, origin: origins[key] }];
+  });
+  return Object.fromEntries(record);
+}
+
+/**
+ * The keys whose values two configurations must share for one to go on where the other stopped, and do not.
+ *
+ * @param before What an earlier `configRecord` held.
+ */
+export function resumeConflicts(
+  before: Readonly<Record<string, { value: unknown }>>,
+  now: ResolvedConfig,
+): ConfigKey[] {
+  const after = configRecord(now);
+  return CONFIG_KEYS.filter((key) =>
+    configKeyHelp().get(key)?.changeable === false && key in before &&
+    JSON.stringify(before[key]?.value) !== JSON.stringify(after[key].value)
+  );
+}

@@ -1,0 +1,104 @@
+/** Rules between keys: each names the keys it needs, what it refuses and why. */
+
+import type { z } from "npm:zod@4.6.7";
+import type { ConfigKey, runConfigSchema } from "./schema.ts";
+
+/** Valid values of single keys; absent where a key has none or an invalid one. */
+export type Values = Partial<z.output<typeof runConfigSchema>>;
+
+/** What a rule finds wrong: the key to point at, and the sentence that follows its name. */
+export interface Finding {
+  key: ConfigKey;
+  message: string;
+}
+
+/** Looks at valid values and at which keys were given, and reports what it refuses. */
+type Rule = (values: Values, given: ReadonlySet<ConfigKey>) => Finding[];
+
+/** Refuses more than one of several ways to say the same. */
+function atMostOne(...keys: ConfigKey[]): Rule {
+  return (_, given) => {
+    const [first, second] = keys.filter((key) => given.has(key));
+    if (first === undefined || second === undefined) return [];
+    return [{
+      key: second,
+      message: `cannot be combined with ${first}; expected at most one of ${keys.join(", ")}`,
+    }];
+  };
+}
+
+/** Steps between the end of one window and the beginning of the next must be at least one. */
+const windowFits: Rule = (values) => {
+  const { selection_accumulation_steps: window, reselection_steps: period } = values;
+  if (values.method === "full" || window === undefined || period === undefined) return [];
+  if (window < period - 1) return [];
+  const message =
+    `is ${window}, which does not fit reselection_steps ${period}: a window opens one ` +
+    `step before each multiple of reselection_steps and must close before the next one opens; ` +
+    `expected reselection_steps of at least ${window + 2}`;
+  return [{ key: "selection_accumulation_steps", message }];
+};
+
+const microBatchHoldsExample: Rule = (values) => {
+  const { micro_batch_tokens: tokens, max_length: length } = values;
+  if (tokens === undefined || length === undefined || tokens >= length) return [];
+  const message = `is ${tokens}, too few for one example of max_length ${length}; ` +
+    `expected at least max_length`;
+  return [{ key: "micro_batch_tokens", message }];
+};
+
+const warmupEnds: Rule = ({ warmup_steps: warmup, max_steps: steps }) => {
+  if (warmup === undefined || steps === undefined || warmup < steps) return [];
+  return [{ key: "warmup_steps", message: `is ${warmup}; expected fewer than max_steps ${steps}` }];
+};
+
+const budgetNeedsDeltas: Rule = (values, given) => {
+  if (values.method !== "full") return [];
+  const keys: ConfigKey[] = ["density", "num_deltas", "rank_equivalent", "adapter"];
+  return keys.filter((key) => given.has(key)).map((key) => ({
+    key,
+    message: "needs a method with deltas; method full trains every weight",
+  }));
+};
+
+const evaluationNeedsData: Rule = (values) => {
+  if (values.eval_data === undefined || values.eval_data.length > 0) return [];
+  const keys = ["eval_generate", "early_stop_patience"] as const;
+  return keys.filter((key) => (values[key] ?? 0) > 0).map((key) => ({
+    key,
+    message: `is ${values[key]} but there is no held-out data; expected eval_data as well`,
+  }));
+};
+
+const patienceNeedsEvaluations: Rule = (values) => {
+  const { early_stop_patience: patience, eval_every: every } = values;
+  if (patience === undefined || patience === 0 || every !== 0) return [];
+  return [{
+    key: "early_stop_patience",
+    message: `is ${patience} but eval_every is 0; expected eval_every of at least 1`,
+  }];
+};
+
+const noWeights: Rule = (values) => {
+  const keys = ["data", "eval_data"] as const;
+  return keys.flatMap((key) =>
+    (values[key] ?? []).filter((file) => /:\d+(\.\d+)?$/.test(file)).map((file) => ({
+      key,
+      message: `is "${file}"; mixing files by weight is not supported yet, expected FILE alone`,
+    }))
+  );
+};
+
+/** All rules between keys. */
+export const RULES: readonly Rule[] = [
+  atMostOne("density", "num_deltas", "rank_equivalent"),
+  atMostOne("max_steps", "epochs"),
+  atMostOne("warmup_ratio", "warmup_steps"),
+  windowFits,
+  microBatchHoldsExample,
+  warmupEnds,
+  budgetNeedsDeltas,
+  evaluationNeedsData,
+  patienceNeedsEvaluations,
+  noWeights,
+];

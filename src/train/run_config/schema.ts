@@ -1,0 +1,351 @@
+/**
+ * Every key of a training run: its type, range, default and words, once.
+ *
+ * Flags, config files, `--set`, `--help`, the reference in `docs/` and the JSON Schema derive from
+ * `runConfigSchema`. Rules between keys are in `rules.ts`; defaults that depend on other keys in `resolve.ts`.
+ */
+
+import { z } from "npm:zod@4.6.7";
+
+/** The headings under which keys are shown. */
+export type ConfigGroup =
+  | "Model and data"
+  | "Method"
+  | "Optimiser"
+  | "Batches and length"
+  | "Evaluation"
+  | "Run folder"
+  | "Machine";
+
+/** The words that go with a key. */
+export interface KeyInfo {
+  /** What the key does, for `--help` and the reference. */
+  description: string;
+  /** The heading it is shown under. */
+  group: ConfigGroup;
+  /** The unit of a number. */
+  unit?: string;
+  /** What stands for the value in `--help`. */
+  placeholder?: string;
+  /** The default in words, where it depends on other keys. */
+  defaultText?: string;
+  /** What a valid value is, where the type does not say it. */
+  expected?: string;
+  /** A list given as a flag once per item; other lists are one comma-separated flag. */
+  repeatable?: boolean;
+  /** A resumed run may change it: it has no part in what is computed. */
+  changeable?: boolean;
+}
+
+/** The words of every key, by its schema. */
+export const keyWords = z.registry<KeyInfo>();
+
+/** The linear layers of a block that get deltas unless told otherwise. */
+const LINEAR_LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
+
+const count = (minimum: number) => z.int().min(minimum).max(2 ** 32 - 1);
+const path = () => z.string().min(1);
+
+const BYTES = /^(\d+(?:\.\d+)?)\s*(B|KB|MB|GB|KiB|MiB|GiB)?$/;
+const BYTE_UNITS: Readonly<Record<string, number>> = {
+  B: 1,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  KiB: 2 ** 10,
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+};
+
+function parseBytes(value: number | string): number {
+  const [, amount, unit] = BYTES.exec(String(value)) ?? [];
+  return Math.floor(Number(amount) * (BYTE_UNITS[unit ?? "B"] ?? NaN));
+}
+
+/** One strict schema; keys are named as on disk. */
+export const runConfigSchema = z.strictObject({
+  model: path().register(keyWords, {
+    group: "Model and data",
+    description: "base model: a Hugging Face folder or a GGUF file",
+    placeholder: "PATH",
+    expected: "a Hugging Face folder or a .gguf file",
+  }),
+  init: z.enum(["pretrained", "random"]).default("pretrained").register(keyWords, {
+    group: "Model and data",
+    description: "weights to start from: the model's own, or random ones for its config.json alone",
+  }),
+  init_std: z.number().positive().default(0.02).register(keyWords, {
+    group: "Model and data",
+    description: "standard deviation of random matrices with init random",
+  }),
+  adapter: path().optional().register(keyWords, {
+    group: "Model and data",
+    description: "adapter folder to start from",
+    placeholder: "DIR",
+  }),
+  data: z.array(path()).min(1).register(keyWords, {
+    group: "Model and data",
+    description: "training examples, a JSONL file; repeat the flag for several files",
+    placeholder: "FILE",
+    expected: "a list of one or more JSONL files",
+    repeatable: true,
+  }),
+  eval_data: z.array(path()).default([]).register(keyWords, {
+    group: "Model and data",
+    description: "held-out examples, a JSONL file; repeat the flag for several files",
+    placeholder: "FILE",
+    expected: "a list of JSONL files",
+    repeatable: true,
+    defaultText: "none",
+  }),
+  map: z.record(z.string().min(1), z.string().min(1)).default({}).register(keyWords, {
+    group: "Model and data",
+    description: "names of the data's fields, such as prompt=question,completion=answer",
+    placeholder: "FIELD=NAME,...",
+    expected: "FIELD=NAME pairs such as prompt=question,completion=answer",
+    defaultText: "as in the format",
+  }),
+  format: z.enum(["auto", "messages", "prompt_completion", "text"]).default("auto").register(
+    keyWords,
+    { group: "Model and data", description: "how a line of the data is read" },
+  ),
+
+  method: z.enum(["spiel-ag", "spiel-ma", "full"]).default("spiel-ag").register(keyWords, {
+    group: "Method",
+    description: "SpIEL with accumulated gradients (AdamW), SpIEL with momentum approximation " +
+      "(SM3), or every weight (AdamW)",
+  }),
+  density: z.number().positive().max(1).optional().register(keyWords, {
+    group: "Method",
+    description: "deltas as a share of all the model's weights",
+    defaultText: "0.01, unless num_deltas or rank_equivalent is given",
+  }),
+  num_deltas: count(1).optional().register(keyWords, {
+    group: "Method",
+    description: "deltas in total, instead of density",
+    defaultText: "from density",
+  }),
+  rank_equivalent: count(1).optional().register(keyWords, {
+    group: "Method",
+    description: "as many deltas as a LoRA of this rank has parameters, instead of density",
+    defaultText: "from density",
+  }),
+  reselection_steps: count(2).default(20).register(keyWords, {
+    group: "Method",
+    description: "steps between two reselections of the deltas' positions",
+    unit: "steps",
+  }),
+  selection_accumulation_steps: count(1).default(5).register(keyWords, {
+    group: "Method",
+    description: "length of the window in which positions to grow are measured",
+    unit: "steps",
+  }),
+  initial_reselection_rate: z.number().positive().max(1).default(0.2).register(keyWords, {
+    group: "Method",
+    description: "share of the deltas replaced at first; it falls to zero over the run",
+  }),
+  reselection_rate_policy: z.enum(["linear", "cosine"]).default("linear").register(keyWords, {
+    group: "Method",
+    description: "how the share falls; with linear the very first reselection replaces all it can",
+  }),
+  target_modules: z.array(z.string().min(1)).min(1).default(LINEAR_LAYERS).register(keyWords, {
+    group: "Method",
+    description: "linear layers that get deltas, by the end of their names",
+    placeholder: "NAME,...",
+    expected: "a list of names such as q_proj,v_proj",
+  }),
+
+  lr: z.number().positive().optional().register(keyWords, {
+    group: "Optimiser",
+    description: "learning rate at its peak",
+    defaultText: "1e-3 with spiel-ag, 5e-3 with spiel-ma, 2e-5 with full",
+  }),
+  lr_schedule: z.enum(["constant", "linear", "cosine"]).default("linear").register(keyWords, {
+    group: "Optimiser",
+    description: "course of the learning rate after its warm-up; linear and cosine end at zero",
+  }),
+  warmup_ratio: z.number().min(0).max(1).optional().register(keyWords, {
+    group: "Optimiser",
+    description: "share of the steps in which the learning rate rises",
+    defaultText: "0.03, unless warmup_steps is given",
+  }),
+  warmup_steps: count(0).optional().register(keyWords, {
+    group: "Optimiser",
+    description: "steps in which the learning rate rises, instead of warmup_ratio",
+    unit: "steps",
+    defaultText: "from warmup_ratio",
+  }),
+  weight_decay: z.number().min(0).default(0).register(keyWords, {
+    group: "Optimiser",
+    description: "decoupled decay, of deltas towards zero and of weights with full",
+  }),
+  max_grad_norm: z.number().min(0).default(1).register(keyWords, {
+    group: "Optimiser",
+    description: "global gradient norm above which gradients are scaled down; 0 is off",
+  }),
+  beta1: z.number().min(0).lt(1).default(0.9).register(keyWords, {
+    group: "Optimiser",
+    description: "AdamW's decay of the first moment",
+  }),
+  beta2: z.number().min(0).lt(1).default(0.999).register(keyWords, {
+    group: "Optimiser",
+    description: "AdamW's decay of the second moment",
+  }),
+  epsilon: z.number().positive().default(1e-8).register(keyWords, {
+    group: "Optimiser",
+    description: "the optimiser's guard against division by zero",
+  }),
+  loss_normalization: z.enum(["token", "micro_batch"]).default("token").register(keyWords, {
+    group: "Optimiser",
+    description: "mean over a step's trained tokens, or mean of its micro-batches' means",
+  }),
+
+  max_steps: count(1).optional().register(keyWords, {
+    group: "Batches and length",
+    description: "optimiser steps to make, instead of epochs",
+    unit: "steps",
+    defaultText: "from epochs",
+  }),
+  epochs: z.number().positive().max(1e6).optional().register(keyWords, {
+    group: "Batches and length",
+    description: "passes over the training examples; may be a fraction",
+    defaultText: "1, unless max_steps is given",
+  }),
+  max_length: count(2).default(1024).register(keyWords, {
+    group: "Batches and length",
+    description: "longest example; longer ones are cut, and counted",
+    unit: "tokens",
+  }),
+  micro_batch_tokens: count(2).optional().register(keyWords, {
+    group: "Batches and length",
+    description: "most tokens of a micro-batch, which decides the memory for activations",
+    unit: "tokens",
+    defaultText: "2048, or max_length where that is more",
+  }),
+  micro_batch_examples: count(1).optional().register(keyWords, {
+    group: "Batches and length",
+    description: "most examples of a micro-batch",
+    defaultText: "as many as fit",
+  }),
+  packing: z.enum(["ffd", "none"]).default("ffd").register(keyWords, {
+    group: "Batches and length",
+    description: "fill micro-batches by first-fit decreasing, or take the examples in their order",
+  }),
+  gradient_accumulation_steps: count(1).default(1).register(keyWords, {
+    group: "Batches and length",
+    description: "micro-batches per optimiser step",
+  }),
+  seed: count(0).default(0).register(keyWords, {
+    group: "Batches and length",
+    description: "seed of the data order, of the first positions and of random weights",
+  }),
+
+  eval_every: count(0).default(50).register(keyWords, {
+    group: "Evaluation",
+    description:
+      "steps between two evaluations; 0 evaluates before the first and after the last only",
+    unit: "steps",
+  }),
+  eval_examples: count(1).optional().register(keyWords, {
+    group: "Evaluation",
+    description: "most held-out examples to evaluate on, the first ones",
+    defaultText: "all",
+  }),
+  eval_generate: count(0).default(0).register(keyWords, {
+    group: "Evaluation",
+    description: "held-out examples to answer by generating, scored by exact match",
+  }),
+  eval_max_new_tokens: count(1).default(128).register(keyWords, {
+    group: "Evaluation",
+    description: "longest generated answer",
+    unit: "tokens",
+  }),
+  early_stop_patience: count(0).default(0).register(keyWords, {
+    group: "Evaluation",
+    description: "evaluations without a better loss after which the run ends; 0 is never",
+  }),
+
+  out: path().default("runs/train").register(keyWords, {
+    group: "Run folder",
+    description: "folder for checkpoints, metrics, adapter and report",
+    placeholder: "DIR",
+    changeable: true,
+  }),
+  resume: z.boolean().default(false).register(keyWords, {
+    group: "Run folder",
+    description: "go on from the newest good checkpoint in the run folder, if there is one",
+    changeable: true,
+  }),
+  save_every: count(0).default(100).register(keyWords, {
+    group: "Run folder",
+    description: "steps between two checkpoints; 0 saves after the last only",
+    unit: "steps",
+    changeable: true,
+  }),
+  keep: count(1).default(3).register(keyWords, {
+    group: "Run folder",
+    description: "newest checkpoints to keep; the best one is kept besides",
+    changeable: true,
+  }),
+  log_every: count(1).default(1).register(keyWords, {
+    group: "Run folder",
+    description: "steps between two lines of metrics",
+    unit: "steps",
+    changeable: true,
+  }),
+  dry_run: z.boolean().default(false).register(keyWords, {
+    group: "Run folder",
+    description: "read everything, print the memory plan and the first examples, and stop",
+    changeable: true,
+  }),
+
+  host: z.enum(["auto", "native", "wasm"]).default("auto").register(keyWords, {
+    group: "Machine",
+    description: "where the engine runs; auto takes the native library when it is built",
+    changeable: true,
+  }),
+  device: z.enum(["auto", "cpu"]).default("auto").register(keyWords, {
+    group: "Machine",
+    description: "what the engine computes on",
+    changeable: true,
+  }),
+  native_library: path().optional().register(keyWords, {
+    group: "Machine",
+    description: "the native engine's file",
+    placeholder: "FILE",
+    defaultText: "SPIEL_NATIVE_LIB, else the clone's build folder",
+    changeable: true,
+  }),
+  threads: count(1).optional().register(keyWords, {
+    group: "Machine",
+    description: "threads that compute; results do not depend on it",
+    defaultText: "all cores",
+    changeable: true,
+  }),
+  precision: z.enum(["auto", "f32"]).default("auto").register(keyWords, {
+    group: "Machine",
+    description: "numbers that are computed with; auto is f32 on the CPU",
+  }),
+  activation_checkpointing: z.enum(["none", "block"]).default("none").register(keyWords, {
+    group: "Machine",
+    description: "keep all activations, or each block's input and compute the rest again: " +
+      "the same bits with less memory and more time",
+    changeable: true,
+  }),
+  memory_budget: z.union([z.int().min(1), z.string().regex(BYTES)]).transform(parseBytes).optional()
+    .register(keyWords, {
+      group: "Machine",
+      description: "most memory that the plan may take; a run that needs more does not start",
+      unit: "bytes",
+      placeholder: "SIZE",
+      expected: "a number of bytes, or a size such as 8GiB",
+      defaultText: "no limit",
+      changeable: true,
+    }),
+});
+
+/** A key as written in config files: `reselection_steps`. */
+export type ConfigKey = keyof typeof runConfigSchema.shape;
+
+/** All keys, in the order of their groups. */
+export const CONFIG_KEYS = Object.keys(runConfigSchema.shape) as readonly ConfigKey[];
