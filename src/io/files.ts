@@ -1,0 +1,173 @@
+/**
+ * The file operations that everything durable goes through, as one small interface.
+ * Nothing else that writes a checkpoint, an adapter or a run folder touches the disk, so that tests
+ * can fail, tear or kill any single call.
+ */
+
+import { SpielError } from "../errors.ts";
+
+/** A file open for writing. */
+export interface OutputFile {
+  /** Writes from the start of `bytes` and returns how many were taken, which may be fewer than all. */
+  write(bytes: Uint8Array): Promise<number>;
+  /** Returns when everything written so far is on stable storage. */
+  sync(): Promise<void>;
+  close(): void;
+}
+
+/** One name in a folder. */
+export interface FolderEntry {
+  name: string;
+  isFolder: boolean;
+}
+
+/** What stands at a path. */
+export interface FileStatus {
+  isFolder: boolean;
+  /** Length in bytes. */
+  size: number;
+}
+
+/** A held lock. The system also releases it when the process ends, however it ends. */
+export interface FileLock {
+  release(): void;
+}
+
+/** File operations. Failures are the system's own errors, with its `code` ("ENOSPC", "EIO" …). */
+export interface Files {
+  /** Opens a new or emptied file. */
+  create(path: string): Promise<OutputFile>;
+  /** Opens a file to write behind its end; makes it when missing. */
+  append(path: string): Promise<OutputFile>;
+  read(path: string): Promise<Uint8Array>;
+  /** The folder's entries by name, in code unit order; fails when there is no such folder. */
+  list(path: string): Promise<FolderEntry[]>;
+  /** Status of the path, or null when nothing is there. */
+  status(path: string): Promise<FileStatus | null>;
+  /** Makes the folder and its parents; it may exist already. */
+  makeFolder(path: string): Promise<void>;
+  /** Moves a file or folder; replaces a file, never a folder with something in it. */
+  rename(from: string, to: string): Promise<void>;
+  /** Removes a file or a whole tree; nothing there is no failure. */
+  remove(path: string): Promise<void>;
+  /** Makes the folder's own entries durable: names created, renamed or removed in it. */
+  syncFolder(path: string): Promise<void>;
+  /** Takes an exclusive lock on a file, made when missing; null when another process holds it. */
+  lock(path: string): Promise<FileLock | null>;
+}
+
+/** The disk, through Deno. */
+export const denoFiles: Files = {
+  create: (path) => Deno.open(path, { write: true, create: true, truncate: true }),
+  append: (path) => Deno.open(path, { append: true, create: true }),
+  read: (path) => Deno.readFile(path),
+
+  async list(path) {
+    const entries: FolderEntry[] = [];
+    for await (const { name, isDirectory } of Deno.readDir(path)) {
+      entries.push({ name, isFolder: isDirectory });
+    }
+    return entries.sort((a, b) => a.name < b.name ? -1 : 1);
+  },
+
+  async status(path) {
+    try {
+      const { isDirectory, size } = await Deno.stat(path);
+      return { isFolder: isDirectory, size };
+    } catch (error) {
+      if (isNotFound(error)) return null;
+      throw error;
+    }
+  },
+
+  makeFolder: (path) => Deno.mkdir(path, { recursive: true }),
+  rename: (from, to) => Deno.rename(from, to),
+
+  async remove(path) {
+    try {
+      await Deno.remove(path, { recursive: true });
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
+  },
+
+  async syncFolder(path) {
+    // Windows cannot open a folder as a file; NTFS journals its names by itself.
+    if (Deno.build.os === "windows") return;
+    using folder = await Deno.open(path);
+    await folder.sync();
+  },
+
+  async lock(path) {
+    const file = await Deno.open(path, { write: true, create: true });
+    if (await file.tryLock(true)) return { release: () => file.close() };
+    file.close();
+    return null;
+  },
+};
+
+// Large enough to keep the call count low, small enough to leave the event loop responsive.
+const CHUNK_BYTES = 8 << 20;
+
+/**
+ * Writes a whole new file and returns when its content is durable. Its name becomes durable with
+ * the next `syncFolder` of its folder.
+ *
+ * @throws the system's error; the file is then incomplete and never to be trusted, also when only
+ * the sync failed, because a second sync may report success although data was lost.
+ */
+export async function writeDurably(files: Files, path: string, content: Uint8Array): Promise<void> {
+  const file = await files.create(path);
+  try {
+    await writeAll(file, content);
+    await file.sync();
+  } finally {
+    file.close();
+  }
+}
+
+/** Writes all of `content`, however few bytes each call takes. */
+export async function writeAll(file: OutputFile, content: Uint8Array): Promise<void> {
+  let written = 0;
+  while (written < content.length) {
+    const taken = await file.write(content.subarray(written, written + CHUNK_BYTES));
+    if (taken <= 0) throw new Error(`The system took none of ${content.length - written} bytes`);
+    written += taken;
+  }
+}
+
+/** True for the system's "no such file or folder". */
+export function isNotFound(error: unknown): boolean {
+  return systemCode(error) === "ENOENT";
+}
+
+/** The system's code of an error, such as "ENOSPC"; undefined when it has none. */
+export function systemCode(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  return "code" in error && typeof error.code === "string" ? error.code : undefined;
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOSPC: "no space left on the device; free some space or choose another disk",
+  EDQUOT: "the disk quota is used up",
+  EACCES: "permission denied",
+  EPERM: "operation not permitted",
+  EROFS: "the file system is read-only",
+  EIO: "the device reported an input/output error",
+  EMFILE: "too many files are open",
+  ENOTDIR: "a part of the path is not a folder",
+};
+
+/**
+ * The error to show for a failed file operation.
+ *
+ * @param doing what failed, as in `Cannot save checkpoint "runs/a"`.
+ * @returns a "storage" error with the reason in words, or `error` itself when it already is for people.
+ */
+export function storageError(doing: string, error: unknown): SpielError {
+  if (error instanceof SpielError) return error;
+  const code = systemCode(error);
+  const reason = (code && REASONS[code]) ??
+    (error instanceof Error ? error.message : String(error));
+  return new SpielError("storage", `${doing}: ${reason}`, { cause: error });
+}
