@@ -10,10 +10,16 @@ export {
   runConfigJsonSchema,
   type ValueKind,
 } from "./run_config/describe.ts";
-export { type ConfigEntry, type ConfigSource, problemsError } from "./run_config/entries.ts";
+export {
+  type ConfigEntry,
+  type ConfigSource,
+  problemsError,
+  unknownKey,
+} from "./run_config/entries.ts";
 export {
   configRecord,
   type ResolvedConfig,
+  resolveKeys,
   resolveRunConfig,
   resumeConflicts,
   type RunConfig,

@@ -80,13 +80,14 @@ function expectedOf(schema: JsonSchemaOfKey): string {
   if (schema.type === "boolean") return "true or false";
   if (schema.type !== "number" && schema.type !== "integer") return "text that is not empty";
   const bounds: string[] = [];
-  if (schema.minimum !== undefined) bounds.push(`of at least ${schema.minimum}`);
-  if (schema.exclusiveMinimum !== undefined) bounds.push(`above ${schema.exclusiveMinimum}`);
-  // The largest 32-bit number bounds every count and would only be noise.
-  if (schema.maximum !== undefined && schema.maximum < 2 ** 32 - 1) {
-    bounds.push(`of at most ${schema.maximum}`);
+  if (schema.minimum !== undefined && schema.maximum !== undefined) {
+    bounds.push(`from ${schema.minimum} to ${schema.maximum}`);
+  } else {
+    if (schema.minimum !== undefined) bounds.push(`of at least ${schema.minimum}`);
+    if (schema.exclusiveMinimum !== undefined) bounds.push(`above ${schema.exclusiveMinimum}`);
+    if (schema.maximum !== undefined) bounds.push(`at most ${schema.maximum}`);
+    if (schema.exclusiveMaximum !== undefined) bounds.push(`below ${schema.exclusiveMaximum}`);
   }
-  if (schema.exclusiveMaximum !== undefined) bounds.push(`below ${schema.exclusiveMaximum}`);
   const noun = schema.type === "integer" ? "a whole number" : "a number";
   return [noun, bounds.join(" and ")].filter((part) => part !== "").join(" ");
 }

@@ -5,6 +5,7 @@ import { configKeyHelp } from "./describe.ts";
 import { LATER_KEYS } from "./later.ts";
 import { flagName } from "./naming.ts";
 import { readText } from "./read_text.ts";
+import { EXCLUSIVE_KEYS } from "./rules.ts";
 import type { ConfigKey } from "./schema.ts";
 import { suggest } from "./suggest.ts";
 
@@ -51,12 +52,24 @@ export function originOf(source: ConfigSource | undefined): string {
   return source.kind === "file" ? `${source.path}:${source.line}` : source.kind;
 }
 
-function unknownKey(entry: ConfigEntry): string {
+/** Which source wins: code and files lose to `--set`, and that to a flag. */
+const PRECEDENCE: Readonly<Record<ConfigSource["kind"], number>> = {
+  option: 0,
+  file: 0,
+  set: 1,
+  flag: 2,
+};
+
+/** The sentence that refuses a key, with what was probably meant. */
+export function unknownKey(entry: ConfigEntry, known: Iterable<string>): string {
   const label = labelOf(entry.key, entry.source);
   const later = LATER_KEYS[entry.key];
   if (later !== undefined) return `${label} is not supported yet: ${later}`;
-  const meant = suggest(entry.key, configKeyHelp().keys());
-  return `${label} is not a key of a run` + (meant === undefined ? "" : `; did you mean ${meant}?`);
+  const meant = suggest(entry.key, known);
+  if (meant === undefined) return `${label} is not known`;
+  return `${label} is not known; did you mean ${
+    entry.source.kind === "flag" ? flagName(meant) : meant
+  }?`;
 }
 
 function read(entry: ConfigEntry, key: ConfigKey): unknown {
@@ -67,16 +80,36 @@ function read(entry: ConfigEntry, key: ConfigKey): unknown {
     : entry.value;
 }
 
-/** Lays the entries over one another, the later ones on top, and reports unknown keys. */
-export function layEntries(entries: Iterable<ConfigEntry>): GivenValues {
+/** Takes out what a weaker source says in another way, so that `--max-steps` replaces a file's `epochs`. */
+function dropWeakerSynonyms(values: GivenValues["values"], key: ConfigKey, source: ConfigSource) {
+  const group = EXCLUSIVE_KEYS.find((keys) => keys.includes(key)) ?? [];
+  for (const other of group) {
+    const found = values.get(other);
+    if (found && PRECEDENCE[found.source.kind] < PRECEDENCE[source.kind]) values.delete(other);
+  }
+}
+
+/**
+ * Lays entries over one another, stronger sources and later entries on top. A value of null is as good as
+ * none.
+ */
+export function layEntries(
+  entries: Iterable<ConfigEntry>,
+  keys: readonly ConfigKey[],
+): GivenValues {
+  const known = new Set<string>(keys);
   const given: GivenValues = { values: new Map(), problems: [] };
-  for (const entry of entries) {
-    if (!configKeyHelp().has(entry.key as ConfigKey)) {
-      given.problems.push(unknownKey(entry));
-      continue;
+  const weakestFirst = [...entries].sort((a, b) =>
+    PRECEDENCE[a.source.kind] - PRECEDENCE[b.source.kind]
+  );
+  for (const entry of weakestFirst) {
+    if (!known.has(entry.key)) {
+      given.problems.push(unknownKey(entry, keys));
+    } else if (entry.value !== null) {
+      const key = entry.key as ConfigKey;
+      dropWeakerSynonyms(given.values, key, entry.source);
+      given.values.set(key, { value: read(entry, key), source: entry.source });
     }
-    const key = entry.key as ConfigKey;
-    given.values.set(key, { value: read(entry, key), source: entry.source });
   }
   return given;
 }

@@ -73,20 +73,18 @@ function valueProblem(key: ConfigKey, given: GivenValues): string {
 }
 
 /** Values of the keys that are valid by themselves, and a problem for each of the others. */
-function checkValues(given: GivenValues): { values: Values; problems: string[] } {
-  const input = Object.fromEntries([...given.values].map(([key, { value }]) => [key, value]));
-  const result = runConfigSchema.safeParse(input);
-  if (result.success) return { values: result.data, problems: [] };
-  const invalid = new Set(result.error.issues.map((issue) => issue.path[0] as ConfigKey));
+function checkValues(
+  given: GivenValues,
+  keys: readonly ConfigKey[],
+): { values: Values; problems: string[] } {
   const values: Record<string, unknown> = {};
-  for (const key of CONFIG_KEYS) {
-    if (invalid.has(key)) continue;
-    values[key] = runConfigSchema.shape[key].parse(input[key]);
+  const problems: string[] = [];
+  for (const key of keys) {
+    const result = runConfigSchema.shape[key].safeParse(given.values.get(key)?.value);
+    if (result.success) values[key] = result.data;
+    else problems.push(valueProblem(key, given));
   }
-  return {
-    values: values as Values,
-    problems: [...invalid].map((key) => valueProblem(key, given)),
-  };
+  return { values: values as Values, problems };
 }
 
 function checkRules(values: Values, given: GivenValues): string[] {
@@ -128,8 +126,8 @@ function freeze<Value>(value: Value): Value {
  * @throws {SpielError} of kind `usage`, naming every unknown key, wrong value and broken rule at once.
  */
 export function resolveRunConfig(entries: Iterable<ConfigEntry>): ResolvedConfig {
-  const given = layEntries(entries);
-  const { values, problems } = checkValues(given);
+  const given = layEntries(entries, CONFIG_KEYS);
+  const { values, problems } = checkValues(given, CONFIG_KEYS);
   const all = [...given.problems, ...problems, ...checkRules(values, given)];
   if (all.length > 0) throw problemsError(all);
 
@@ -144,6 +142,26 @@ export function resolveRunConfig(entries: Iterable<ConfigEntry>): ResolvedConfig
     config: Object.freeze(config) as unknown as RunConfig,
     origins: Object.freeze(origins) as Record<ConfigKey, string>,
   });
+}
+
+/**
+ * Checks entries of a part of the keys, for commands that share them with a run. Rules between keys and defaults that
+ * depend on other keys do not apply.
+ *
+ * @throws {SpielError} of kind `usage`, naming every unknown key and wrong value at once.
+ */
+export function resolveKeys<Key extends ConfigKey>(
+  keys: readonly Key[],
+  entries: Iterable<ConfigEntry>,
+): { readonly [Name in Key as CamelCase<Name>]: Frozen<OnDisk[Name]> } {
+  const given = layEntries(entries, keys);
+  const { values, problems } = checkValues(given, keys);
+  if (given.problems.length + problems.length > 0) {
+    throw problemsError([...given.problems, ...problems]);
+  }
+  return Object.fromEntries(
+    keys.map((key) => [camelCase(key), freeze(values[key])]),
+  ) as { readonly [Name in Key as CamelCase<Name>]: Frozen<OnDisk[Name]> };
 }
 
 /**

@@ -15,17 +15,20 @@ export interface Finding {
 /** Looks at valid values and at which keys were given, and reports what it refuses. */
 type Rule = (values: Values, given: ReadonlySet<ConfigKey>) => Finding[];
 
-/** Refuses more than one of several ways to say the same. */
-function atMostOne(...keys: ConfigKey[]): Rule {
-  return (_, given) => {
-    const [first, second] = keys.filter((key) => given.has(key));
+/** Keys that say the same in different ways: at most one of each group may be given. */
+export const EXCLUSIVE_KEYS: readonly (readonly ConfigKey[])[] = [
+  ["density", "num_deltas", "rank_equivalent"],
+  ["max_steps", "epochs"],
+  ["warmup_ratio", "warmup_steps"],
+];
+
+const oneOfEachGroup: Rule = (_, given) =>
+  EXCLUSIVE_KEYS.flatMap((group) => {
+    const [first, second] = group.filter((key) => given.has(key));
     if (first === undefined || second === undefined) return [];
-    return [{
-      key: second,
-      message: `cannot be combined with ${first}; expected at most one of ${keys.join(", ")}`,
-    }];
-  };
-}
+    const message = `cannot be combined with ${first}; expected at most one of ${group.join(", ")}`;
+    return [{ key: second, message }];
+  });
 
 /** Steps between the end of one window and the beginning of the next must be at least one. */
 const windowFits: Rule = (values) => {
@@ -91,9 +94,7 @@ const noWeights: Rule = (values) => {
 
 /** All rules between keys. */
 export const RULES: readonly Rule[] = [
-  atMostOne("density", "num_deltas", "rank_equivalent"),
-  atMostOne("max_steps", "epochs"),
-  atMostOne("warmup_ratio", "warmup_steps"),
+  oneOfEachGroup,
   windowFits,
   microBatchHoldsExample,
   warmupEnds,
