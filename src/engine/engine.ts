@@ -1,0 +1,325 @@
+/** One typed operation per request of the protocol, over any transport. Calls run one after another. */
+
+import { SpielError } from "../errors.ts";
+import { engineFailure } from "./failure.ts";
+import type {
+  ArrayType,
+  DeviceChoice,
+  EngineInfo,
+  ForwardOutput,
+  GrowthCriterion,
+  Loss,
+  MemoryTable,
+  ModelConfig,
+  ModelOptions,
+  ModelPlan,
+  ModuleReselection,
+  OptimizerUpdate,
+  Reply,
+  Request,
+  StateField,
+  WeightFormat,
+} from "./protocol.gen.ts";
+import type { Transport } from "./transport.ts";
+
+const EMPTY = new Uint8Array(0);
+
+/** A packed micro-batch: sequences laid end to end, without padding. */
+export interface Batch {
+  /** Token ids, `[T]`. */
+  readonly tokens: Uint32Array;
+  /** The token to predict after each position, or `IGNORE`, `[T]`. */
+  readonly targets: Uint32Array;
+  /** 0, then the end of each sequence, `[B + 1]`. */
+  readonly cuSeqlens: Uint32Array;
+}
+
+/** One of the arrays that the engine holds for a module or tensor. */
+export type StateArray = Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>;
+
+/** The numbers of a reselection; see the protocol's `deltaReselect`. */
+export interface ReselectionRequest {
+  criterion: GrowthCriterion;
+  /** Share of each module's deltas to replace, 0 to 1. */
+  rate: number;
+  gradientAccumulationSteps: number;
+  beta1: number;
+  beta2: number;
+}
+
+/** Where an engine runs: the native library, or the WASM module in this process. */
+export type Host = "native" | "wasm";
+
+/** A transport, and where it leads. */
+export interface HostedTransport {
+  readonly transport: Transport;
+  readonly host: Host;
+  /** The engine's version. */
+  readonly version: string;
+  /** Why this host was taken. */
+  readonly reason: string;
+}
+
+/** What was opened, and why. */
+export interface OpenInfo extends EngineInfo, Omit<HostedTransport, "transport"> {}
+
+/**
+ * An open engine. It holds at most one model.
+ *
+ * Every operation rejects with a `SpielError`: `device` when this machine cannot do what is asked,
+ * `data` when the arguments came from bad files, `internal` for our own faults, after which the engine
+ * takes no more requests.
+ */
+export class Engine implements Disposable, AsyncDisposable {
+  #tail: Promise<unknown> = Promise.resolve();
+  #refusal: string | undefined;
+
+  #info: OpenInfo | undefined;
+
+  private constructor(private readonly transport: Transport) {}
+
+  /**
+   * Opens a device behind a transport, and owns the transport from then on.
+   *
+   * @param hosted The transport and what is known of its host.
+   * @param options.threads Worker threads of the CPU device; all cores when absent.
+   */
+  static async open(
+    { transport, host, version, reason }: HostedTransport,
+    options: { device: DeviceChoice; threads?: number | undefined },
+  ): Promise<Engine> {
+    const engine = new Engine(transport);
+    const request = { device: options.device, threads: options.threads ?? null };
+    try {
+      const { kind: _, ...info } = await engine.#ask("engineInfo", {
+        op: "engineOpen",
+        ...request,
+      });
+      engine.#info = { ...info, host, version, reason };
+      return engine;
+    } catch (error) {
+      await engine.close();
+      throw error;
+    }
+  }
+
+  /** Host, device, processor or adapter, threads, the formats it reads, and why this host was taken. */
+  get info(): OpenInfo {
+    if (this.#info === undefined) throw new SpielError("internal", "The engine is not open");
+    return this.#info;
+  }
+
+  /** The bytes that the engine holds now, by purpose. */
+  async stats(): Promise<MemoryTable> {
+    return await this.#ask("memoryTable", { op: "engineStats" });
+  }
+
+  /** What a model would take, and what it is made of; allocates nothing. */
+  async planModel(config: ModelConfig, options: ModelOptions): Promise<ModelPlan> {
+    return await this.#ask("modelPlan", { op: "modelCreate", config, options, dryRun: true });
+  }
+
+  /** Allocates a model in place of any earlier one. Its weights are to be written or initialised. */
+  async createModel(config: ModelConfig, options: ModelOptions): Promise<ModelPlan> {
+    return await this.#ask("modelPlan", { op: "modelCreate", config, options, dryRun: false });
+  }
+
+  /** Writes stored bytes of a tensor, from a byte offset that is a multiple of its format's block. */
+  async writeTensor(name: string, offset: number, bytes: Uint8Array): Promise<void> {
+    await this.#ask("done", { op: "tensorWrite", name, offset }, bytes);
+  }
+
+  /** Fills all weights for training from scratch; `std` is that of matrices and embeddings. */
+  async initTensors(seed: number, std: number): Promise<void> {
+    await this.#ask("done", { op: "tensorInit", seed, std });
+  }
+
+  /** Reads `rows` rows of a tensor from `row` on, encoded as `format`, with deltas added if `merged`. */
+  async readTensor(
+    name: string,
+    row: number,
+    rows: number,
+    format: WeightFormat,
+    merged: boolean,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    const request = { op: "tensorRead", name, row, rows, format, merged } as const;
+    return (await this.#request("arrayInfo", request)).payload;
+  }
+
+  /** Gives a module `count` deltas of zero, at random positions drawn from `seed`. */
+  async attachDeltas(module: string, count: number, seed: number): Promise<void> {
+    await this.#ask("done", { op: "deltaAttach", module, count, seed });
+  }
+
+  /** Gives a module deltas of zero at given positions: sorted, unique flat row-major indices. */
+  async attachDeltasAt(module: string, indices: Uint32Array): Promise<void> {
+    const request = { op: "deltaAttach", module, count: indices.length, seed: 0 } as const;
+    await this.#ask("done", request, bytesOf(indices));
+  }
+
+  /** Reads an array of a module's deltas or of a fully trained tensor. */
+  async readState(name: string, field: StateField): Promise<StateArray> {
+    const { header, payload } = await this.#request("arrayInfo", { op: "stateRead", name, field });
+    return viewAs(header.dtype, payload);
+  }
+
+  /** Writes a whole array of a module's deltas or of a fully trained tensor. */
+  async writeState(name: string, field: StateField, values: StateArray): Promise<void> {
+    await this.#ask("done", { op: "stateWrite", name, field }, bytesOf(values));
+  }
+
+  /** Opens a selection window: the next backward picks the candidates, later ones accumulate at them. */
+  async beginCandidates(): Promise<void> {
+    await this.#ask("done", { op: "candidatesBegin" });
+  }
+
+  /** Closes the window and forgets its candidates. */
+  async endCandidates(): Promise<void> {
+    await this.#ask("done", { op: "candidatesEnd" });
+  }
+
+  /** Sets how many micro-batches an open window has seen, when a run resumes inside it. */
+  async resumeCandidates(samples: number): Promise<void> {
+    await this.#ask("done", { op: "candidatesResume", samples });
+  }
+
+  /** Drops the smallest deltas of every module and grows as many. */
+  async reselect(request: ReselectionRequest): Promise<ModuleReselection[]> {
+    return (await this.#ask("reselection", { op: "deltaReselect", ...request })).modules;
+  }
+
+  /** Runs the model forward; the output's shape is given at `ForwardOutput`. */
+  async forward(
+    batch: Batch,
+    output: ForwardOutput = "loss",
+  ): Promise<{ loss: Loss; output: Float32Array<ArrayBuffer> }> {
+    const request = { op: "forward", batch: shapeOf(batch), output } as const;
+    const { header, payload } = await this.#request("loss", request, batchBytes(batch));
+    return { loss: header, output: viewAs("f32", payload) as Float32Array<ArrayBuffer> };
+  }
+
+  /** Runs forward and backward, adding the gradient of `lossScale` times the summed loss. */
+  async forwardBackward(batch: Batch, lossScale: number): Promise<Loss> {
+    const request = { op: "forwardBackward", batch: shapeOf(batch), lossScale } as const;
+    return await this.#ask("loss", request, batchBytes(batch));
+  }
+
+  /** The global 2-norm of all gradients; `null` when it is not finite. */
+  async gradNorm(): Promise<number | null> {
+    return (await this.#ask("gradNorm", { op: "gradNorm" })).norm;
+  }
+
+  /** Updates what is trained and clears the gradients. */
+  async optimizerStep(update: OptimizerUpdate): Promise<void> {
+    await this.#ask("done", { op: "optimizerStep", update });
+  }
+
+  /** Clears the gradients without an update. */
+  async clearGrads(): Promise<void> {
+    await this.#ask("done", { op: "gradClear" });
+  }
+
+  /** Starts a generation with an empty cache for `maxTokens` tokens. */
+  async beginGeneration(maxTokens: number): Promise<void> {
+    await this.#ask("done", { op: "generateBegin", maxTokens });
+  }
+
+  /** Feeds tokens and returns the logits after the last one, `[V]`. */
+  async feed(tokens: Uint32Array): Promise<Float32Array<ArrayBuffer>> {
+    const { payload } = await this.#request(
+      "arrayInfo",
+      { op: "generateForward" },
+      bytesOf(tokens),
+    );
+    return viewAs("f32", payload) as Float32Array<ArrayBuffer>;
+  }
+
+  /** Frees the generation's cache. */
+  async endGeneration(): Promise<void> {
+    await this.#ask("done", { op: "generateEnd" });
+  }
+
+  /** Converts `elements` stored elements from one format into another. */
+  async convert(
+    bytes: Uint8Array,
+    from: WeightFormat,
+    to: WeightFormat,
+    elements: number,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    return (await this.#request("arrayInfo", { op: "convert", from, to, elements }, bytes)).payload;
+  }
+
+  /** Frees the engine once the calls under way are done. Closing twice is harmless. */
+  async close(): Promise<void> {
+    if (this.#refusal === CLOSED) return await void this.#tail;
+    this.#refusal = CLOSED;
+    this.#tail = this.#tail.then(() => this.transport.close());
+    await this.#tail;
+  }
+
+  [Symbol.dispose](): void {
+    void this.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #ask<Kind extends Reply["kind"]>(
+    kind: Kind,
+    request: Request,
+    payload: Uint8Array = EMPTY,
+  ): Promise<Extract<Reply, { kind: Kind }>> {
+    return (await this.#request(kind, request, payload)).header;
+  }
+
+  #request<Kind extends Reply["kind"]>(
+    kind: Kind,
+    request: Request,
+    payload: Uint8Array = EMPTY,
+  ): Promise<{ header: Extract<Reply, { kind: Kind }>; payload: Uint8Array<ArrayBuffer> }> {
+    const result = this.#tail.then(() => this.#send(kind, request, payload));
+    this.#tail = result.catch(() => {});
+    return result;
+  }
+
+  async #send<Kind extends Reply["kind"]>(kind: Kind, request: Request, payload: Uint8Array) {
+    if (this.#refusal !== undefined) throw new SpielError("internal", this.#refusal);
+    const message = await this.transport.call(JSON.stringify(request), payload);
+    const header = JSON.parse(message.header) as Reply;
+    if (header.kind === "error") {
+      if (header.code === "internal") {
+        this.#refusal = `The engine stopped after a fault of its own: ${header.message}`;
+      }
+      throw engineFailure(request.op, header);
+    }
+    if (header.kind !== kind) {
+      throw new SpielError("internal", `The engine answered ${request.op} with "${header.kind}"`);
+    }
+    return { header: header as Extract<Reply, { kind: Kind }>, payload: message.payload };
+  }
+}
+
+const CLOSED = "The engine is closed";
+
+function shapeOf(batch: Batch): { tokens: number; sequences: number } {
+  return { tokens: batch.tokens.length, sequences: batch.cuSeqlens.length - 1 };
+}
+
+function batchBytes({ tokens, targets, cuSeqlens }: Batch): Uint8Array {
+  const all = new Uint32Array(tokens.length + targets.length + cuSeqlens.length);
+  all.set(tokens, 0);
+  all.set(targets, tokens.length);
+  all.set(cuSeqlens, tokens.length + targets.length);
+  return bytesOf(all);
+}
+
+function bytesOf(array: Uint32Array | Float32Array): Uint8Array {
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+}
+
+function viewAs(dtype: ArrayType, payload: Uint8Array<ArrayBuffer>): StateArray {
+  const aligned = payload.byteOffset % 4 === 0 ? payload : payload.slice();
+  const place = [aligned.buffer, aligned.byteOffset, aligned.byteLength / 4] as const;
+  return dtype === "u32" ? new Uint32Array(...place) : new Float32Array(...place);
+}

@@ -1,0 +1,33 @@
+/** Turns the engine's error codes into the kinds of failure that callers see. */
+
+import { SpielError, type SpielErrorKind } from "../errors.ts";
+import type { ErrorInfo, Request } from "./protocol.gen.ts";
+
+/** Requests whose arguments come from the user's files, so that a refusal is about the files. */
+const CARRIES_USER_DATA: ReadonlySet<Request["op"]> = new Set(
+  ["modelCreate", "tensorWrite", "stateWrite", "deltaAttach", "generateForward"],
+);
+
+/**
+ * The error to throw for a request that the engine refused.
+ *
+ * `deviceUnavailable` and `outOfMemory` become `device`: this machine cannot do it. `invalidRequest`
+ * becomes `data` where the arguments come from files, else `internal`: then this code asked for nonsense.
+ * `invalidState` and `internal` are always `internal`.
+ */
+export function engineFailure(op: Request["op"], info: ErrorInfo): SpielError {
+  return new SpielError(kindOf(op, info), info.message);
+}
+
+function kindOf(op: Request["op"], { code }: ErrorInfo): SpielErrorKind {
+  switch (code) {
+    case "deviceUnavailable":
+    case "outOfMemory":
+      return "device";
+    case "invalidRequest":
+      return CARRIES_USER_DATA.has(op) ? "data" : "internal";
+    case "invalidState":
+    case "internal":
+      return "internal";
+  }
+}

@@ -1,0 +1,78 @@
+/**
+ * SpIEL's calendar as a pure function: what happens once c steps are complete, the optimiser's update included.
+ *
+ * With R = `reselectionSteps` and A = `selectionAccumulationSteps`, the first window takes steps 1 to A; later ones take
+ * steps nR to nR + A, which is one step more, as in the reference. Deltas are reselected after step nR + A.
+ */
+
+import { SpielError } from "../errors.ts";
+
+/** The configuration that the calendar depends on. */
+export interface ScheduleConfig {
+  /** N, the steps of the whole run. */
+  readonly totalSteps: number;
+  /** R, steps between two reselections. */
+  readonly reselectionSteps: number;
+  /** A, steps from a window's start to its reselection, as the reference counts them. */
+  readonly selectionAccumulationSteps: number;
+  /** Share of the deltas to replace, 0 to 1, before the policy shrinks it. */
+  readonly initialReselectionRate: number;
+  readonly reselectionRatePolicy: "linear" | "cosine";
+}
+
+/** What to do after a step, in this order. */
+export interface StepActions {
+  /** Open a selection window (growth criteria that need one). */
+  readonly candidatesBegin: boolean;
+  /** Replace this share of the deltas, then close the window. */
+  readonly reselect: { readonly rate: number } | null;
+}
+
+/** Refuses a calendar whose windows cannot fit between reselections. */
+export function validateSchedule(config: ScheduleConfig): void {
+  const { reselectionSteps: R, selectionAccumulationSteps: A } = config;
+  if (A < 1 || A > R - 2) {
+    throw new SpielError(
+      "usage",
+      `selection_accumulation_steps ${A} does not fit reselection_steps ${R}: ` +
+        `a window needs at least 1 and at most reselection_steps - 2 steps`,
+    );
+  }
+}
+
+/**
+ * What to do once `c` steps are complete; c = 0 is before the first step.
+ *
+ * Nothing is reselected after the last step, where the reference would trade trained deltas for zeros.
+ */
+export function actionsAfter(c: number, config: ScheduleConfig): StepActions {
+  const { reselectionSteps: R, selectionAccumulationSteps: A, totalSteps: N } = config;
+  const reselects = c > 0 && c < N && c % R === A;
+  return {
+    candidatesBegin: c === 0 || (c + 1) % R === 0,
+    reselect: reselects ? { rate: reselectionRate(c, config) } : null,
+  };
+}
+
+/** Whether a selection window is open once `c` steps are complete and their actions are taken. */
+export function windowIsOpen(c: number, config: ScheduleConfig): boolean {
+  const phase = c % config.reselectionSteps;
+  return phase === config.reselectionSteps - 1 || phase < config.selectionAccumulationSteps;
+}
+
+/** The first step after `step` that ends with a reselection, or `null` when there is none left. */
+export function nextReselection(step: number, config: ScheduleConfig): number | null {
+  const { reselectionSteps: R, selectionAccumulationSteps: A, totalSteps: N } = config;
+  const next = step < A ? A : A + R * (Math.floor((step - A) / R) + 1);
+  return next < N ? next : null;
+}
+
+/** Under `linear` the very first reselection asks for everything; `cosine` has no such start. */
+function reselectionRate(c: number, config: ScheduleConfig): number {
+  const progress = c / config.totalSteps;
+  if (config.reselectionRatePolicy === "cosine") {
+    return config.initialReselectionRate * (1 + Math.cos(Math.PI * progress)) / 2;
+  }
+  const isFirst = c === config.selectionAccumulationSteps;
+  return isFirst ? 1 : config.initialReselectionRate * (1 - progress);
+}

@@ -1,0 +1,200 @@
+/** The calendar against the reference's own events, and its edges. */
+
+import assert from "node:assert/strict";
+import {
+  actionsAfter,
+  nextReselection,
+  type ScheduleConfig,
+  validateSchedule,
+  windowIsOpen,
+} from "../../../src/spiel/schedule.ts";
+import { allotDeltas } from "../../../src/spiel/budget.ts";
+import { GROWTHS } from "../../../src/spiel/growth/mod.ts";
+
+interface Trace {
+  sft_config: {
+    selection_algorithm: string;
+    reselection_steps: number;
+    selection_accumulation_steps: number;
+    reselection_rate_policy: "linear" | "cosine";
+    initial_reselection_rate: number;
+    density: number;
+  };
+  hyperparameters: { steps: number };
+  events: {
+    step: number;
+    hooks_installed_during_step: boolean;
+    reselected_after_step: boolean;
+    hooks_installed_after_step: boolean;
+  }[];
+  reselections: Record<string, { p: number }>;
+  modules_in_optimizer_order: string[];
+  k: Record<string, number>;
+  shape: Record<string, [number, number]>;
+}
+
+const FOLDER = new URL("../../golden/", import.meta.url);
+
+function readTrace(name: string): Trace {
+  return JSON.parse(Deno.readTextFileSync(new URL(`${name}/trace.json`, FOLDER)));
+}
+
+function scheduleOf({ sft_config: sft, hyperparameters }: Trace): ScheduleConfig {
+  return {
+    totalSteps: hyperparameters.steps,
+    reselectionSteps: sft.reselection_steps,
+    selectionAccumulationSteps: sft.selection_accumulation_steps,
+    initialReselectionRate: sft.initial_reselection_rate,
+    reselectionRatePolicy: sft.reselection_rate_policy,
+  };
+}
+
+for (const name of ["sft_trace_ag", "sft_trace_ma"]) {
+  Deno.test(`schedule: the events and proportions of ${name}`, () => {
+    const trace = readTrace(name);
+    const config = scheduleOf(trace);
+    const growth = GROWTHS.find((one) =>
+      one.selectionAlgorithm === trace.sft_config.selection_algorithm
+    );
+    assert.ok(growth);
+    assert.equal(trace.events.length, config.totalSteps);
+    for (const event of trace.events) {
+      const c = event.step;
+      const { reselect } = actionsAfter(c, config);
+      assert.equal(reselect !== null, event.reselected_after_step, `reselected after step ${c}`);
+      assert.equal(
+        reselect?.rate,
+        trace.reselections[String(c)]?.p,
+        `share replaced after step ${c}`,
+      );
+      const during: boolean = growth.needsWindow && windowIsOpen(c - 1, config);
+      const after: boolean = growth.needsWindow && windowIsOpen(c, config);
+      assert.equal(during, event.hooks_installed_during_step, `window during step ${c}`);
+      assert.equal(after, event.hooks_installed_after_step, `window after step ${c}`);
+    }
+  });
+
+  Deno.test(`budget: the deltas of every module of ${name}`, () => {
+    const trace = readTrace(name);
+    const tensors = trace.modules_in_optimizer_order.map((module) => ({
+      name: `${module}.weight`,
+      shape: trace.shape[module] ?? [],
+      format: "f32" as const,
+      deltaModule: module,
+    }));
+    // tiny_llama: two 256 x 64 embeddings, two blocks with two norms, a final norm.
+    const projections = tensors.reduce(
+      (sum, { shape }) => sum + (shape[0] ?? 0) * (shape[1] ?? 0),
+      0,
+    );
+    const model = { parameters: projections + 2 * 256 * 64 + 5 * 64, tensors };
+    const counts = allotDeltas(model, { density: trace.sft_config.density }, [
+      "q_proj",
+      "k_proj",
+      "v_proj",
+      "o_proj",
+      "gate_proj",
+      "up_proj",
+      "down_proj",
+    ]);
+    assert.deepEqual(
+      Object.fromEntries(counts.map(({ module, count }) => [module, count])),
+      trace.k,
+    );
+  });
+}
+
+Deno.test("schedule: begin and end of windows alternate and agree with windowIsOpen", () => {
+  for (
+    const [reselectionSteps, selectionAccumulationSteps] of [[3, 1], [6, 2], [6, 4], [
+      20,
+      5,
+    ]] as const
+  ) {
+    const config: ScheduleConfig = {
+      totalSteps: 100,
+      reselectionSteps,
+      selectionAccumulationSteps,
+      initialReselectionRate: 0.2,
+      reselectionRatePolicy: "linear",
+    };
+    let open = false;
+    for (let c = 0; c < 100; c++) {
+      const { candidatesBegin, reselect } = actionsAfter(c, config);
+      if (candidatesBegin) {
+        assert.equal(open, false);
+        open = true;
+      }
+      if (reselect !== null) {
+        assert.equal(open, true);
+        open = false;
+      }
+      assert.equal(open, windowIsOpen(c, config), `window after step ${c}`);
+    }
+  }
+});
+
+Deno.test("schedule: nextReselection finds exactly the steps that reselect", () => {
+  const config: ScheduleConfig = {
+    totalSteps: 41,
+    reselectionSteps: 7,
+    selectionAccumulationSteps: 3,
+    initialReselectionRate: 0.2,
+    reselectionRatePolicy: "cosine",
+  };
+  for (let step = 0; step <= 41; step++) {
+    let expected: number | null = null;
+    for (let c = step + 1; c <= 41 && expected === null; c++) {
+      if (actionsAfter(c, config).reselect !== null) expected = c;
+    }
+    assert.equal(nextReselection(step, config), expected, `after step ${step}`);
+  }
+});
+
+Deno.test("schedule: cosine starts near the initial rate, without a first full replacement", () => {
+  const config: ScheduleConfig = {
+    totalSteps: 24,
+    reselectionSteps: 6,
+    selectionAccumulationSteps: 2,
+    initialReselectionRate: 0.2,
+    reselectionRatePolicy: "cosine",
+  };
+  assert.equal(actionsAfter(2, config).reselect?.rate, 0.2 * (1 + Math.cos(Math.PI * 2 / 24)) / 2);
+  assert.equal(actionsAfter(8, config).reselect?.rate, 0.2 * (1 + Math.cos(Math.PI * 8 / 24)) / 2);
+});
+
+Deno.test("schedule: nothing is reselected after the last step", () => {
+  const config: ScheduleConfig = {
+    totalSteps: 2,
+    reselectionSteps: 6,
+    selectionAccumulationSteps: 2,
+    initialReselectionRate: 0.2,
+    reselectionRatePolicy: "linear",
+  };
+  assert.equal(actionsAfter(2, config).reselect, null);
+  assert.equal(nextReselection(0, config), null);
+});
+
+Deno.test("schedule: a window that cannot fit is refused by name", () => {
+  const base = {
+    totalSteps: 10,
+    initialReselectionRate: 0.2,
+    reselectionRatePolicy: "linear",
+  } as const;
+  for (
+    const [reselectionSteps, selectionAccumulationSteps] of [[6, 5], [6, 6], [6, 0], [
+      2,
+      1,
+    ]] as const
+  ) {
+    assert.throws(
+      () => validateSchedule({ ...base, reselectionSteps, selectionAccumulationSteps }),
+      {
+        name: "SpielError",
+        kind: "usage",
+        message: /selection_accumulation_steps .* reselection_steps/,
+      },
+    );
+  }
+  validateSchedule({ ...base, reselectionSteps: 6, selectionAccumulationSteps: 4 });
+});
