@@ -2,10 +2,10 @@
 
 /**
  * @param dtype safetensors name of the element type; integer types hold only finite values.
- * @param data the tensor's bytes, little-endian, at any alignment.
+ * @param data the tensor's elements, little-endian, at any alignment.
  * @returns the index of the first non-finite element, or -1.
  */
-export function indexOfNonFinite(dtype: string, data: Uint8Array): number {
+export function indexOfNonFinite(dtype: string, data: ArrayBufferView): number {
   switch (dtype) {
     case "F32":
       return search(words(data, Uint32Array), 0x7f80_0000);
@@ -33,7 +33,8 @@ interface ArrayType<A> {
 }
 
 /** The bytes as an array of words; a copy only when they are not aligned. */
-function words<A>(data: Uint8Array, type: ArrayType<A>): A {
-  const aligned = data.byteOffset % type.BYTES_PER_ELEMENT === 0 ? data : data.slice();
-  return new type(aligned.buffer, aligned.byteOffset, data.length / type.BYTES_PER_ELEMENT);
+function words<A>({ buffer, byteOffset, byteLength }: ArrayBufferView, type: ArrayType<A>): A {
+  const length = byteLength / type.BYTES_PER_ELEMENT;
+  if (byteOffset % type.BYTES_PER_ELEMENT === 0) return new type(buffer, byteOffset, length);
+  return new type(buffer.slice(byteOffset, byteOffset + byteLength), 0, length);
 }

@@ -5,6 +5,7 @@
 
 import { dirname, join } from "node:path";
 import { type Files, type OutputFile } from "../../src/io/files.ts";
+import { makeTempDir } from "./temp_dir.ts";
 
 /** What happens at the call with number `at` (from 0; Infinity for never). */
 export interface Fault {
@@ -43,7 +44,7 @@ export class FaultyFiles implements Files {
   /** Writes take at most this many bytes per call. */
   maxWriteBytes = Infinity;
   #dead = false;
-  readonly #trash = Deno.makeTempDirSync();
+  readonly #trash = makeTempDir();
   /** Bytes known durable of each file with un-synced content. */
   readonly #unsyncedContents = new Map<string, number>();
   #pendingNames: PendingName[] = [];

@@ -1,1 +1,12 @@
-//! Every operation of the trainer, once, as CPU functions.
+//! Every operation of the trainer, once, as plain functions over slices: no device, no I/O, no state.
+//!
+//! Shapes use the letters of ARCHITECTURE.md (T tokens, D hidden, F feed-forward, H heads, K key-value
+//! heads, V vocabulary); matrices are row-major and weights are `[out, in]`. Every function gives the same
+//! bits for any number of threads: work is cut by shape alone, and sums run in a fixed order.
+
+pub mod formats;
+pub mod math;
+pub mod ops;
+pub mod parallel;
+pub mod product;
+pub mod random;

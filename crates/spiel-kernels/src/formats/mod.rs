@@ -1,0 +1,104 @@
+//! The ways weights are stored: one file per format, named as in GGUF, and the registry of them all.
+
+mod floats;
+mod q4_0;
+mod q4_1;
+mod q8_0;
+
+use crate::parallel::{ELEMENTS_PER_TASK, chunks_mut};
+
+/// Elements of a quantised block of the formats here.
+const BLOCK: usize = 32;
+
+/// A stored format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// 32-bit floats.
+    F32,
+    /// IEEE half floats.
+    F16,
+    /// bfloat16.
+    Bf16,
+    /// 32 four-bit codes around 8 and a half scale.
+    Q4_0,
+    /// 32 four-bit codes, a half scale and a half minimum.
+    Q4_1,
+    /// 32 eight-bit codes and a half scale.
+    Q8_0,
+}
+
+/// What a format is made of; its functions take any number of whole blocks.
+struct Codec {
+    elements: usize,
+    bytes: usize,
+    decode: fn(&[u8], &mut [f32]),
+    encode: fn(&[f32], &mut [u8]),
+}
+
+impl Format {
+    /// Every format.
+    pub const ALL: [Self; 6] = [Self::F32, Self::F16, Self::Bf16, Self::Q4_0, Self::Q4_1, Self::Q8_0];
+
+    const fn codec(self) -> Codec {
+        match self {
+            Self::F32 => floats::F32,
+            Self::F16 => floats::F16,
+            Self::Bf16 => floats::BF16,
+            Self::Q4_0 => q4_0::CODEC,
+            Self::Q4_1 => q4_1::CODEC,
+            Self::Q8_0 => q8_0::CODEC,
+        }
+    }
+
+    /// Elements per block.
+    #[must_use]
+    pub const fn block_elements(self) -> usize {
+        self.codec().elements
+    }
+
+    /// Bytes per block.
+    #[must_use]
+    pub const fn block_bytes(self) -> usize {
+        self.codec().bytes
+    }
+
+    /// The bytes of `elements` elements, a multiple of the block.
+    #[must_use]
+    pub const fn bytes(self, elements: usize) -> usize {
+        elements / self.block_elements() * self.block_bytes()
+    }
+}
+
+/// Decodes whole blocks on the calling thread; `out` says how many.
+pub fn decode(format: Format, bytes: &[u8], out: &mut [f32]) {
+    (format.codec().decode)(&bytes[..format.bytes(out.len())], out);
+}
+
+/// Decodes whole blocks on all threads.
+pub fn decode_threaded(format: Format, bytes: &[u8], out: &mut [f32]) {
+    chunks_mut(out, ELEMENTS_PER_TASK, |task, out| {
+        decode(format, &bytes[format.bytes(task * ELEMENTS_PER_TASK)..], out);
+    });
+}
+
+/// Encodes whole blocks on all threads, rounding as the format's reference encoder does.
+pub fn encode(format: Format, x: &[f32], bytes: &mut [u8]) {
+    let task_bytes = format.bytes(ELEMENTS_PER_TASK);
+    chunks_mut(&mut bytes[..format.bytes(x.len())], task_bytes, |task, bytes| {
+        let elements = bytes.len() / format.block_bytes() * format.block_elements();
+        (format.codec().encode)(&x[task * ELEMENTS_PER_TASK..][..elements], bytes);
+    });
+}
+
+/// Reads a little-endian half float.
+fn half_at(bytes: &[u8], offset: usize) -> f32 {
+    half::f16::from_le_bytes([bytes[offset], bytes[offset + 1]]).to_f32()
+}
+
+/// Writes a half float; encoders go on with the value before rounding, as ggml's do.
+fn put_half(bytes: &mut [u8], offset: usize, value: f32) {
+    bytes[offset..offset + 2].copy_from_slice(&half::f16::from_f32(value).to_le_bytes());
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,147 @@
+//! Scalar functions and row reductions written so that the compiler vectorises them.
+//!
+//! None uses fused multiply-add, so every instruction set gives the same bits.
+
+use multiversion::multiversion;
+
+/// Independent partial sums of a reduction: enough to hide the latency of an addition on wide units.
+const LANES: usize = 32;
+
+/// The exponential function, to about 2 ulp; 0 below -87.3 and about 3e38 above 88.7. NaN stays NaN.
+#[inline(always)]
+#[must_use]
+#[expect(clippy::inline_always, reason = "vectorises only inside the caller's loop")]
+pub fn exp(x: f32) -> f32 {
+    const LN2_HIGH: f32 = 0.693_359_4;
+    const LN2_LOW: f32 = -2.121_944_4e-4;
+    // Adding and subtracting 1.5 * 2^23 rounds to an integer without SSE4.1.
+    const ROUND: f32 = 12_582_912.0;
+    let clamped = x.clamp(-87.3, 88.7);
+    let n = (clamped * std::f32::consts::LOG2_E + ROUND) - ROUND;
+    let r = clamped - n * LN2_HIGH - n * LN2_LOW;
+    let mut p = 1.987_569_2e-4;
+    p = p * r + 1.398_199_9e-3;
+    p = p * r + 8.333_452e-3;
+    p = p * r + 4.166_579_6e-2;
+    p = p * r + 1.666_666_5e-1;
+    p = p * r + 0.5;
+    let mantissa = p * (r * r) + r + 1.0;
+    // A saturating cast: NaN gives 0 here and stays in the mantissa.
+    let scale = f32::from_bits((((n as i32) + 127) << 23) as u32);
+    if x < -87.3 { 0.0 } else { mantissa * scale }
+}
+
+/// The logistic function.
+#[inline(always)]
+#[must_use]
+#[expect(clippy::inline_always, reason = "vectorises only inside the caller's loop")]
+pub fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + exp(-x))
+}
+
+/// Σ a·b.
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
+#[must_use]
+pub fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut lanes = [0.0_f32; LANES];
+    let (a_chunks, b_chunks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let tail: f32 = a_chunks.remainder().iter().zip(b_chunks.remainder()).map(|(a, b)| a * b).sum();
+    for (a, b) in a_chunks.zip(b_chunks) {
+        for i in 0..LANES {
+            lanes[i] += a[i] * b[i];
+        }
+    }
+    fold(lanes) + tail
+}
+
+/// Σ x².
+#[must_use]
+pub fn sum_of_squares(x: &[f32]) -> f32 {
+    dot(x, x)
+}
+
+/// The largest element; negative infinity for an empty slice. NaN elements are passed over.
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
+#[must_use]
+pub fn max(x: &[f32]) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let chunks = x.chunks_exact(LANES);
+    let tail = chunks.remainder().iter().fold(f32::NEG_INFINITY, |m, x| if *x > m { *x } else { m });
+    for chunk in chunks {
+        for i in 0..LANES {
+            lanes[i] = if chunk[i] > lanes[i] { chunk[i] } else { lanes[i] };
+        }
+    }
+    lanes.iter().fold(tail, |m, x| if *x > m { *x } else { m })
+}
+
+/// Replaces every x by exp(x - shift) and returns the sum.
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
+pub fn exp_shifted(x: &mut [f32], shift: f32) -> f32 {
+    let mut lanes = [0.0_f32; LANES];
+    let mut chunks = x.chunks_exact_mut(LANES);
+    for chunk in &mut chunks {
+        for i in 0..LANES {
+            chunk[i] = exp(chunk[i] - shift);
+            lanes[i] += chunk[i];
+        }
+    }
+    let mut tail = 0.0;
+    for x in chunks.into_remainder() {
+        *x = exp(*x - shift);
+        tail += *x;
+    }
+    fold(lanes) + tail
+}
+
+/// Multiplies every element by `factor`.
+pub fn scale(x: &mut [f32], factor: f32) {
+    for x in x {
+        *x *= factor;
+    }
+}
+
+/// Adds the lanes in a fixed tree.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "part of the vectorised reductions")]
+fn fold(mut lanes: [f32; LANES]) -> f32 {
+    let mut width = LANES / 2;
+    while width > 0 {
+        for i in 0..width {
+            lanes[i] += lanes[i + width];
+        }
+        width /= 2;
+    }
+    lanes[0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exp_is_within_two_ulp() {
+        for i in -870_000..870_000 {
+            let x = i as f32 * 1e-4;
+            let exact = f64::from(x).exp();
+            let error = (f64::from(exp(x)) - exact).abs() / exact;
+            assert!(error < 2.5e-7, "exp({x}) is off by {error:e}");
+        }
+        assert_eq!(exp(f32::NEG_INFINITY).to_bits(), 0);
+        assert!(exp(f32::NAN).is_nan());
+    }
+
+    #[test]
+    fn reductions_handle_every_length() {
+        for n in [0, 1, 31, 32, 33, 100, 257] {
+            let x: Vec<f32> = (0..n).map(|i| ((i * 37 % 19) as f32) - 9.0).collect();
+            let sum: f32 = x.iter().map(|x| x * x).sum();
+            assert!((dot(&x, &x) - sum).abs() <= 1e-5 * sum.max(1.0));
+            assert_eq!(max(&x).to_bits(), x.iter().copied().fold(f32::NEG_INFINITY, f32::max).to_bits());
+            let mut y = x.clone();
+            let total = exp_shifted(&mut y, 3.0);
+            let expected: f64 = x.iter().map(|x| f64::from(x - 3.0).exp()).sum();
+            assert!((f64::from(total) - expected).abs() <= 1e-5 * expected.max(1e-6));
+        }
+    }
+}

@@ -1,0 +1,67 @@
+use crate::parallel::{ELEMENTS_PER_TASK as TASK, chunks_mut, chunks_mut2};
+
+/// The numbers of one update.
+#[derive(Debug, Clone, Copy)]
+pub struct Sm3 {
+    /// Learning rate.
+    pub learning_rate: f64,
+    /// Decoupled weight decay, applied after the update.
+    pub weight_decay: f64,
+    /// Added inside the root.
+    pub epsilon: f64,
+    /// Factor of the gradients.
+    pub grad_scale: f64,
+}
+
+/// Updates the deltas of one matrix and its accumulators `rows [out]`, `columns [in]`.
+///
+/// Every delta uses the accumulators as they were before the step; then each accumulator becomes the largest of
+/// itself and its deltas' new estimates. `estimates` is scratch, one per delta.
+pub fn sm3(
+    update: &Sm3,
+    indices: &[u32],
+    values: &mut [f32],
+    grads: &[f32],
+    rows: &mut [f32],
+    columns: &mut [f32],
+    estimates: &mut [f32],
+) {
+    let width = columns.len();
+    let place = |index: u32| (index as usize / width, index as usize % width);
+    chunks_mut(estimates, TASK, |task, estimates| {
+        for (i, estimate) in estimates.iter_mut().enumerate() {
+            let (row, column) = place(indices[task * TASK + i]);
+            let grad = grads[task * TASK + i] * update.grad_scale as f32;
+            *estimate = rows[row].min(columns[column]) + grad * grad;
+        }
+    });
+    chunks_mut2((values, TASK), (&mut *estimates, TASK), |task, values, estimates| {
+        for i in 0..values.len() {
+            let grad = grads[task * TASK + i] * update.grad_scale as f32;
+            let step = grad / (estimates[i] + update.epsilon as f32).sqrt();
+            let stepped = values[i] - update.learning_rate as f32 * step;
+            values[i] = stepped - (update.learning_rate * update.weight_decay) as f32 * stepped;
+        }
+    });
+    for (index, estimate) in indices.iter().zip(estimates) {
+        let (row, column) = place(*index);
+        rows[row] = rows[row].max(*estimate);
+        columns[column] = columns[column].max(*estimate);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn follows_the_formula_by_hand() {
+        let update = Sm3 { learning_rate: 0.1, weight_decay: 0.0, epsilon: 0.0, grad_scale: 1.0 };
+        let (mut values, mut rows, mut columns) = ([0.0; 3], [0.0, 9.0], [4.0, 1.0]);
+        // Positions (0, 0), (0, 1), (1, 0) of a 2 x 2 matrix.
+        sm3(&update, &[0, 1, 2], &mut values, &[2.0, 3.0, 0.0], &mut rows, &mut columns, &mut [0.0; 3]);
+        // Estimates: min(0, 4) + 4, min(0, 1) + 9, min(9, 4) + 0.
+        assert_eq!((rows, columns), ([9.0, 9.0], [4.0, 9.0]));
+        assert!((values[0] + 0.1).abs() < 1e-7 && (values[1] + 0.1).abs() < 1e-7 && values[2].abs() < 1e-7);
+    }
+}

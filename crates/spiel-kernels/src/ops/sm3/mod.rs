@@ -1,0 +1,5 @@
+//! SM3 (Anil et al., arXiv 1901.11150) on the active positions of a matrix, as the reference's `SftSM3`.
+
+mod cpu;
+
+pub use cpu::{sm3, Sm3};

@@ -1,0 +1,119 @@
+use crate::parallel::map;
+
+/// Keys that one task counts.
+const CHUNK: usize = 1 << 16;
+/// Bits of the key decided per pass: three passes for 32 bits.
+const PASSES: [(u32, u32); 3] = [(21, 11), (10, 11), (0, 10)];
+
+/// The key that ranks by magnitude; NaN ranks above infinity.
+#[must_use]
+pub fn magnitude_key(x: f32) -> u32 {
+    x.to_bits() & 0x7FFF_FFFF
+}
+
+/// The key that ranks the smallest magnitude first.
+#[must_use]
+pub fn smallest_key(x: f32) -> u32 {
+    !magnitude_key(x)
+}
+
+/// The indices of the `k` largest of `count` keys, ascending; of equal keys the lower index is taken.
+///
+/// Radix selection: each pass counts one digit of the keys that still tie with the threshold.
+///
+/// # Panics
+/// When `k` exceeds `count`.
+#[must_use]
+pub fn largest(count: usize, k: usize, key: impl Fn(usize) -> u32 + Sync) -> Vec<u32> {
+    assert!(k <= count, "the {k} largest of {count}");
+    if k == 0 {
+        return Vec::new();
+    }
+    let chunks = count.div_ceil(CHUNK);
+    let range = |chunk: usize| chunk * CHUNK..((chunk + 1) * CHUNK).min(count);
+    // `threshold` is the k-th largest key's digits found so far; `wanted` keys equal to it are needed.
+    let (mut threshold, mut wanted, mut decided) = (0_u32, k, 0_u32);
+    for (shift, bits) in PASSES {
+        let counts = map(chunks, |chunk| {
+            let mut counts = vec![0_usize; 1 << bits];
+            for index in range(chunk) {
+                let key = key(index);
+                if key & decided == threshold {
+                    counts[(key >> shift) as usize & ((1 << bits) - 1)] += 1;
+                }
+            }
+            counts
+        });
+        let mut digit = (1 << bits) - 1;
+        loop {
+            let here: usize = counts.iter().map(|counts| counts[digit]).sum();
+            if here >= wanted {
+                break;
+            }
+            wanted -= here;
+            digit -= 1;
+        }
+        threshold |= (digit as u32) << shift;
+        decided |= ((1_u32 << bits) - 1) << shift;
+    }
+    let parts = map(chunks, |chunk| {
+        let (mut above, mut equal) = (Vec::new(), Vec::new());
+        for index in range(chunk) {
+            match key(index).cmp(&threshold) {
+                std::cmp::Ordering::Greater => above.push(index as u32),
+                std::cmp::Ordering::Equal => equal.push(index as u32),
+                std::cmp::Ordering::Less => {}
+            }
+        }
+        (above, equal)
+    });
+    let mut chosen = Vec::with_capacity(k);
+    for (above, mut equal) in parts {
+        equal.truncate(wanted);
+        wanted -= equal.len();
+        merge(&above, &equal, &mut chosen);
+    }
+    chosen
+}
+
+/// Appends two ascending lists without common elements, merged.
+fn merge(mut a: &[u32], mut b: &[u32], out: &mut Vec<u32>) {
+    while let (Some((x, a_rest)), Some((y, b_rest))) = (a.split_first(), b.split_first()) {
+        if x < y {
+            out.push(*x);
+            a = a_rest;
+        } else {
+            out.push(*y);
+            b = b_rest;
+        }
+    }
+    out.extend_from_slice(a);
+    out.extend_from_slice(b);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::philox;
+
+    #[test]
+    fn agrees_with_a_stable_sort() {
+        for (count, distinct) in [(1, 1), (100, 3), (1000, u32::MAX), (200_000, 1000), (70_000, 1)] {
+            let keys: Vec<u32> = (0..count).map(|i| philox([1, 2], [i, 0, 0, 0])[0] % distinct).collect();
+            let mut order: Vec<u32> = (0..count).collect();
+            order.sort_by_key(|i| std::cmp::Reverse(keys[*i as usize]));
+            for k in [0, 1, count as usize / 3, count as usize] {
+                let mut expected = order[..k].to_vec();
+                expected.sort_unstable();
+                assert_eq!(largest(count as usize, k, |i| keys[i]), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn keys_rank_by_magnitude() {
+        let x = [0.5, -2.0, 0.0, 1.0, -0.0];
+        assert_eq!(largest(5, 2, |i| magnitude_key(x[i])), [1, 3]);
+        assert_eq!(largest(5, 3, |i| smallest_key(x[i])), [0, 2, 4]);
+    }
+}

@@ -1,0 +1,5 @@
+//! [rows, columns] to [columns, rows].
+
+mod cpu;
+
+pub use cpu::{transpose};

@@ -1,0 +1,216 @@
+/**
+ * Saves and loads checkpoints: a folder of safetensors files, `state.json` and a manifest, which
+ * appears complete or not at all and is verified to the last bit before it is used.
+ */
+
+import { join } from "node:path";
+import { SpielError } from "../errors.ts";
+import { canonicalJson } from "../io/canonical_json.ts";
+import { type Files, isNotFound, storageError, systemCode } from "../io/files.ts";
+import { indexOfNonFinite } from "../io/finite.ts";
+import { firstIssue } from "../io/issue.ts";
+import { type FileToPublish, publishFolder } from "../io/publish.ts";
+import { SafetensorsFile } from "../io/safetensors.ts";
+import { encodeSafetensors, type SafetensorsTensor } from "../io/safetensors_writer.ts";
+import {
+  checkpointName,
+  checkpointsFolder,
+  listCheckpoints,
+  pruneCheckpoints,
+  setAsideCorrupt,
+  tidyCheckpoints,
+} from "./folder.ts";
+import {
+  DamagedCheckpoint,
+  decodeManifest,
+  encodeManifest,
+  MANIFEST_NAME,
+  type ManifestFiles,
+  sha256,
+  verifyFile,
+} from "./manifest.ts";
+import { type CheckpointState, checkpointStateSchema } from "./state.ts";
+
+const STATE_NAME = "state.json";
+
+/** Everything from which a run goes on. */
+export interface Checkpoint {
+  state: CheckpointState;
+  /** File name, such as `deltas.safetensors` → its tensors by name. */
+  groups: Readonly<Record<string, ReadonlyMap<string, SafetensorsTensor>>>;
+}
+
+/** A checkpoint that was found intact. */
+export interface LoadedCheckpoint {
+  /** The checkpoint's folder. */
+  path: string;
+  state: CheckpointState;
+  /** Names of the tensor files. */
+  groupNames: string[];
+  /** Opens one tensor file; the caller disposes of it. */
+  openGroup(name: string): SafetensorsFile;
+}
+
+/** How many checkpoints stay, and who hears of what did not stop the save. */
+export interface SaveOptions {
+  /** How many of the newest stay; at least 1, better 2. */
+  keep: number;
+  /** Steps whose checkpoints stay whatever their age, such as the best one. */
+  protect?: readonly number[];
+  /** Told when an old checkpoint could not be removed. */
+  onWarning?: (message: string) => void;
+}
+
+/**
+ * Saves a checkpoint durably as `checkpoints/step-…` and prunes older ones. Saving the same state
+ * twice writes the same bytes.
+ *
+ * @returns the checkpoint's folder.
+ * @throws SpielError "storage" when the disk fails, "numeric" when a tensor holds an infinite value
+ * or a NaN; earlier checkpoints are then untouched.
+ */
+export async function saveCheckpoint(
+  files: Files,
+  runDir: string,
+  checkpoint: Checkpoint,
+  { keep, protect = [], onWarning }: SaveOptions,
+): Promise<string> {
+  if (!Number.isInteger(keep) || keep < 1) {
+    throw new SpielError(
+      "usage",
+      `Cannot keep ${keep} checkpoints: expected a whole number from 1`,
+    );
+  }
+  const { step } = checkpoint.state;
+  const folder = checkpointsFolder(runDir);
+  const path = join(folder, checkpointName(step));
+  try {
+    await publishFolder(files, folder, checkpointName(step), contentsOf(checkpoint));
+  } catch (error) {
+    throw storageError(`Cannot save checkpoint "${path}"`, error);
+  }
+  try {
+    await pruneCheckpoints(files, folder, step, keep, protect);
+  } catch (error) {
+    onWarning?.(storageError(`Cannot remove old checkpoints in "${folder}"`, error).message);
+  }
+  return path;
+}
+
+/** Told of damaged checkpoints that were passed over. */
+export interface LoadOptions {
+  onWarning?: (message: string) => void;
+}
+
+/**
+ * Finds the newest checkpoint that verifies. Damaged ones are renamed `corrupt-…` on the way.
+ *
+ * @returns null when the run has no checkpoint yet.
+ * @throws SpielError "storage" when there are checkpoints but none is intact, or the disk fails;
+ * "environment" when the newest is of a newer format.
+ */
+export async function loadNewestCheckpoint(
+  files: Files,
+  runDir: string,
+  { onWarning }: LoadOptions = {},
+): Promise<LoadedCheckpoint | null> {
+  const folder = checkpointsFolder(runDir);
+  try {
+    await tidyCheckpoints(files, folder);
+    const { steps, hasCorrupt } = await listCheckpoints(files, folder);
+    for (const step of steps) {
+      try {
+        return await verifiedCheckpoint(files, join(folder, checkpointName(step)), step);
+      } catch (error) {
+        if (!meansDamage(error)) throw error;
+        const name = await setAsideCorrupt(files, folder, step);
+        onWarning?.(
+          `Checkpoint of step ${step} is damaged (${(error as Error).message}); ` +
+            `kept as "${join(folder, name)}", trying the one before`,
+        );
+      }
+    }
+    if (steps.length === 0 && !hasCorrupt) return null;
+  } catch (error) {
+    throw storageError(`Cannot load a checkpoint from "${folder}"`, error);
+  }
+  throw new SpielError(
+    "storage",
+    `Cannot resume: "${folder}" holds checkpoints, but none of them is intact; ` +
+      "restore one from a copy, or start anew with another --out",
+  );
+}
+
+function* contentsOf({ state, groups }: Checkpoint): Iterable<FileToPublish> {
+  const listed: ManifestFiles = {};
+  const list = (name: string, content: Uint8Array) => {
+    listed[name] = { size: content.length, sha256: sha256(content) };
+    return content;
+  };
+  for (const name of Object.keys(groups).sort()) {
+    yield { name, content: () => list(name, encodeGroup(name, groups[name]!)) };
+  }
+  yield { name: STATE_NAME, content: () => list(STATE_NAME, encodeState(state)) };
+  yield { name: MANIFEST_NAME, content: () => encodeManifest(state.step, listed) };
+}
+
+function encodeGroup(
+  group: string,
+  tensors: ReadonlyMap<string, SafetensorsTensor>,
+): Uint8Array {
+  for (const [name, { dtype, data }] of tensors) {
+    const index = indexOfNonFinite(dtype, data);
+    if (index < 0) continue;
+    throw new SpielError(
+      "numeric",
+      `Cannot save tensor "${name}" in ${group}: element ${index} is not finite; ` +
+        "training has diverged, try a lower learning rate",
+    );
+  }
+  return encodeSafetensors(tensors);
+}
+
+function encodeState(state: CheckpointState): Uint8Array {
+  const parsed = checkpointStateSchema.safeParse(state);
+  if (!parsed.success) {
+    throw new SpielError("internal", `Cannot save state: ${firstIssue(parsed.error)}`);
+  }
+  return new TextEncoder().encode(canonicalJson(parsed.data) + "\n");
+}
+
+async function verifiedCheckpoint(
+  files: Files,
+  path: string,
+  step: number,
+): Promise<LoadedCheckpoint> {
+  const listed = decodeManifest(await files.read(join(path, MANIFEST_NAME)), step);
+  let state: CheckpointState | undefined;
+  for (const name of Object.keys(listed)) {
+    const content = await files.read(join(path, name));
+    verifyFile(listed, name, content);
+    if (name === STATE_NAME) state = decodeState(content, step);
+  }
+  if (!state) throw new DamagedCheckpoint(`${MANIFEST_NAME} lists no ${STATE_NAME}`);
+  return {
+    path,
+    state,
+    groupNames: Object.keys(listed).filter((name) => name !== STATE_NAME),
+    openGroup: (name) => SafetensorsFile.open(join(path, name)),
+  };
+}
+
+function decodeState(content: Uint8Array, step: number): CheckpointState {
+  const parsed = checkpointStateSchema.safeParse(JSON.parse(new TextDecoder().decode(content)));
+  if (!parsed.success) {
+    throw new DamagedCheckpoint(`${STATE_NAME}: ${firstIssue(parsed.error)}`);
+  }
+  if (parsed.data.step !== step) {
+    throw new DamagedCheckpoint(`${STATE_NAME} is of step ${parsed.data.step}, not ${step}`);
+  }
+  return parsed.data;
+}
+
+/** A lost file or an unreadable sector is damage; a refusal (permissions, open files) is not. */
+function meansDamage(error: unknown): boolean {
+  return error instanceof DamagedCheckpoint || isNotFound(error) || systemCode(error) === "EIO";
+}
