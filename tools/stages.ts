@@ -1,0 +1,108 @@
+/** The gate as a table: what is checked, in which order, and what a stage needs of those before it. */
+
+import { checkDocs } from "./check_docs.ts";
+import { checkImports } from "./check_imports.ts";
+import { checkSize } from "./check_size.ts";
+import { cargoCounts, type Counts, denoCounts } from "./counts.ts";
+import { checkProtocol } from "./gen_protocol.ts";
+import { checkDigest } from "./wasm_digest.ts";
+import { findWasmToolchain, WASM_TARGET } from "./wasm_toolchain.ts";
+
+/** One step of the gate: a command, or a check inside this process. */
+export interface Stage {
+  readonly name: string;
+  /** Stages without whose success this one says nothing. */
+  readonly needs?: readonly string[];
+  /** The program and its arguments. */
+  readonly command?: readonly string[];
+  /** Returns one sentence per problem. */
+  readonly check?: () => readonly string[] | Promise<readonly string[]>;
+  /** Reads the numbers of tests out of the command's output. */
+  readonly counts?: (output: string) => Counts | undefined;
+  /** Says why this machine cannot run the stage, or undefined when it can. */
+  readonly unavailable?: () => Promise<string | undefined>;
+}
+
+const deno = (...args: readonly string[]): readonly string[] => [Deno.execPath(), ...args];
+
+const clippy = (...args: readonly string[]): readonly string[] => [
+  ...["cargo", "clippy", "--locked", ...args],
+  ...["--", "--deny", "warnings"],
+];
+
+/** A folder of tests with the permissions that tests of this kind need. */
+const denoTest = (folder: string, ...permissions: readonly string[]): readonly string[] =>
+  deno(
+    ...["test", "--no-prompt", "--frozen", "--no-check"],
+    ...["--allow-read", "--allow-write", "--allow-env", `--allow-run=${Deno.execPath()}`],
+    ...permissions,
+    `tests/${folder}/`,
+  );
+
+const WASM_FEATURES = ["--no-default-features", "--features", "wasm"];
+
+/** Clippy for WASM needs the target's standard library in the toolchain that has clippy. */
+async function noWasmClippy(): Promise<string | undefined> {
+  const toolchain = await findWasmToolchain();
+  return toolchain?.name === "installed target"
+    ? undefined
+    : `${WASM_TARGET} is not installed in this toolchain; its features are linted natively above`;
+}
+
+/** Every stage, cheap ones first. */
+export const STAGES: readonly Stage[] = [
+  { name: "format", command: deno("fmt", "--check") },
+  { name: "lint", command: deno("lint") },
+  {
+    name: "no console in the library",
+    command: deno(
+      "lint",
+      "--rules-tags=recommended",
+      "--rules-include=no-console",
+      "mod.ts",
+      "src/",
+    ),
+  },
+  { name: "types", command: deno("check", "--frozen") },
+  { name: "imports", check: checkImports },
+  { name: "sizes", check: checkSize },
+  { name: "documents", check: checkDocs },
+  { name: "public documentation", command: deno("doc", "--lint", "mod.ts") },
+  { name: "wasm build is current", check: checkDigest },
+  { name: "rust format", command: ["cargo", "fmt", "--all", "--check"] },
+  {
+    name: "clippy",
+    command: clippy("--workspace", "--all-targets", "--features", "spiel-engine/gen"),
+  },
+  {
+    name: "clippy, wasm features",
+    command: clippy("--package", "spiel-engine", "--lib", ...WASM_FEATURES),
+  },
+  {
+    name: `clippy, ${WASM_TARGET}`,
+    unavailable: noWasmClippy,
+    command: clippy(
+      ...["--package", "spiel-engine", "--lib", ...WASM_FEATURES, "--target", WASM_TARGET],
+    ),
+  },
+  { name: "generated files", check: checkProtocol },
+  {
+    name: "rust tests",
+    command: ["cargo", "test", "--locked", "--workspace", "--no-fail-fast"],
+    counts: cargoCounts,
+  },
+  { name: "native build", command: deno("task", "build") },
+  { name: "unit", needs: ["types"], command: denoTest("unit"), counts: denoCounts },
+  {
+    name: "engine",
+    needs: ["types", "native build"],
+    command: denoTest("engine", "--allow-ffi"),
+    counts: denoCounts,
+  },
+  {
+    name: "cli",
+    needs: ["types", "native build"],
+    command: denoTest("cli", "--allow-ffi", "--allow-net=127.0.0.1", "--allow-import=127.0.0.1"),
+    counts: denoCounts,
+  },
+];
