@@ -3,7 +3,7 @@
  * reference and the JSON Schema derive, and the checks that make a `RunConfig` of what was given.
  */
 
-export { type ConfigGroup, type ConfigKey } from "./run_config/schema.ts";
+export { CONFIG_KEYS, type ConfigGroup, type ConfigKey } from "./run_config/schema.ts";
 export {
   type ConfigKeyHelp,
   configKeyHelp,

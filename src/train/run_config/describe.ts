@@ -92,9 +92,10 @@ function expectedOf(schema: JsonSchemaOfKey): string {
   return [noun, bounds.join(" and ")].filter((part) => part !== "").join(" ");
 }
 
-function placeholderOf(schema: JsonSchemaOfKey, kind: ValueKind): string {
-  if (schema.enum !== undefined) return schema.enum.join("|");
+function placeholderOf(schema: JsonSchemaOfKey, kind: ValueKind, unit: string | undefined): string {
   if (kind === "boolean") return "";
+  if (unit !== undefined) return unit.toUpperCase();
+  if (schema.enum !== undefined) return "NAME";
   return kind === "number" ? "N" : "TEXT";
 }
 
@@ -108,14 +109,13 @@ function helpOf(key: ConfigKey, schema: JsonSchemaOfKey): ConfigKeyHelp {
   const words = keyWords.get(runConfigSchema.shape[key]);
   if (words === undefined) throw new Error(`No words for key ${key}`);
   const kind = kindOf(schema);
-  const unit = words.unit === undefined || kind === "bytes" ? "" : ` (${words.unit})`;
   return {
     key,
     flag: flagName(key),
     group: words.group,
-    description: words.description + unit,
+    description: words.description,
     kind,
-    placeholder: words.placeholder ?? placeholderOf(schema, kind),
+    placeholder: words.placeholder ?? placeholderOf(schema, kind, words.unit),
     expected: words.expected ?? expectedOf(schema),
     defaultText: words.defaultText ?? defaultOf(schema),
     choices: schema.enum ?? [],

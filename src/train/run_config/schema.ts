@@ -25,7 +25,7 @@ export interface KeyInfo {
   group: ConfigGroup;
   /** The unit of a number. */
   unit?: string;
-  /** What stands for the value in `--help`. */
+  /** What stands for the value in `--help`, where not the unit. */
   placeholder?: string;
   /** The default in words, where it depends on other keys. */
   defaultText?: string;

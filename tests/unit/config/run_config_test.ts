@@ -1,0 +1,324 @@
+/** The configuration: sources to values, origins, and every refusal at once. */
+
+import assert from "node:assert/strict";
+import { isSpielError } from "../../../src/errors.ts";
+import {
+  CONFIG_KEYS,
+  type ConfigEntry,
+  configKeyHelp,
+  configRecord,
+  resolveKeys,
+  resolveRunConfig,
+  resumeConflicts,
+  type RunConfig,
+  runConfig,
+  runConfigJsonSchema,
+} from "../../../src/train/run_config.ts";
+
+const flag = (key: string, value: unknown): ConfigEntry => ({
+  key,
+  value,
+  source: { kind: "flag" },
+});
+const set = (key: string, value: unknown): ConfigEntry => ({ key, value, source: { kind: "set" } });
+const file = (key: string, value: unknown, line = 1): ConfigEntry => ({
+  key,
+  value,
+  source: { kind: "file", path: "run.yaml", line, column: 1 },
+});
+const BASE = [flag("model", "base"), flag("data", ["train.jsonl"])];
+
+/** Flags of one key as text and the value that they stand for. */
+const TEXTS: [key: string, text: unknown, name: keyof RunConfig, value: unknown][] = [
+  ["lr", "1e-4", "lr", 1e-4],
+  ["max_steps", "60", "maxSteps", 60],
+  ["reselection_steps", "30", "reselectionSteps", 30],
+  ["target_modules", "q_proj, v_proj", "targetModules", ["q_proj", "v_proj"]],
+  ["map", "prompt=question,completion=answer", "map", {
+    prompt: "question",
+    completion: "answer",
+  }],
+  ["data", ["a.jsonl", "b.jsonl"], "data", ["a.jsonl", "b.jsonl"]],
+  ["resume", true, "resume", true],
+  ["memory_budget", "1.5GiB", "memoryBudget", 1610612736],
+  ["memory_budget", "4096", "memoryBudget", 4096],
+  ["method", "full", "method", "full"],
+  ["num_deltas", "100", "numDeltas", 100],
+  ["out", "1", "out", "1"],
+];
+
+for (const [key, text, name, value] of TEXTS) {
+  Deno.test(`flag ${key} ${text} becomes ${name}`, () => {
+    const { config, origins } = resolveRunConfig([...BASE, flag(key, text)]);
+    assert.deepEqual(config[name], value);
+    assert.equal(origins[key as keyof typeof origins], "flag");
+  });
+}
+
+/** What is refused, and words that the sentence must have. */
+const REFUSED: [title: string, entries: ConfigEntry[], words: RegExp][] = [
+  [
+    "unknown key",
+    [...BASE, file("reselction_steps", 5, 7)],
+    /run\.yaml:7:1: reselction_steps is not known; did you mean reselection_steps\?/,
+  ],
+  ["unknown flag", [...BASE, flag("lrr", "5")], /--lrr is not known; did you mean --lr\?/],
+  ["nothing like it", [...BASE, set("zebra", "5")], /^--set zebra is not known$/],
+  ["no model", [flag("data", ["a"])], /^model is missing; expected a Hugging Face folder/],
+  ["no data", [flag("model", "a")], /^data is missing; expected a list of one or more/],
+  [
+    "empty data",
+    [flag("model", "a"), file("data", [])],
+    /data is \[\]; expected a list of one or more/,
+  ],
+  ["negative rate", [...BASE, flag("lr", "-1")], /^--lr is -1; expected a number above 0$/],
+  ["no number", [...BASE, flag("lr", "fast")], /^--lr is "fast"; expected a number above 0$/],
+  ["empty number", [...BASE, flag("lr", "")], /^--lr is ""; expected a number/],
+  [
+    "text for a number in a file",
+    [...BASE, file("lr", "1")],
+    /lr is "1"; expected a number above 0/,
+  ],
+  [
+    "fraction of a step",
+    [...BASE, flag("max_steps", "1.5")],
+    /--max-steps is 1.5; expected a whole number from 1/,
+  ],
+  [
+    "beyond 32 bits",
+    [...BASE, flag("seed", "4294967296")],
+    /--seed is 4294967296; expected a whole number from 0 to 4294967295/,
+  ],
+  ["infinite rate", [...BASE, flag("lr", "Infinity")], /--lr is Infinity; expected/],
+  [
+    "density over one",
+    [...BASE, flag("density", "1.5")],
+    /--density is 1.5; expected a number above 0 and at most 1/,
+  ],
+  [
+    "two budgets",
+    [...BASE, flag("density", "0.1"), flag("num_deltas", "5")],
+    /--num-deltas cannot be combined with density; expected at most one of/,
+  ],
+  [
+    "two lengths",
+    [...BASE, flag("epochs", "1"), flag("max_steps", "5")],
+    /--epochs cannot be combined with max_steps/,
+  ],
+  [
+    "two warm-ups",
+    [...BASE, set("warmup_ratio", "0.1"), set("warmup_steps", "5")],
+    /cannot be combined/,
+  ],
+  [
+    "a window as long as allowed and one more",
+    [...BASE, flag("reselection_steps", "6")],
+    /selection_accumulation_steps is 5, which does not fit reselection_steps 6/,
+  ],
+  [
+    "micro-batch below an example",
+    [...BASE, flag("micro_batch_tokens", "100")],
+    /--micro-batch-tokens is 100, too few for one example of max_length 1024/,
+  ],
+  [
+    "warm-up as long as the run",
+    [...BASE, flag("warmup_steps", "5"), flag("max_steps", "5")],
+    /--warmup-steps is 5; expected fewer than max_steps 5/,
+  ],
+  [
+    "deltas of full training",
+    [...BASE, flag("method", "full"), flag("density", "0.1")],
+    /--density needs a method with deltas/,
+  ],
+  [
+    "adapter for full training",
+    [...BASE, flag("method", "full"), flag("adapter", "a")],
+    /--adapter needs a method with deltas/,
+  ],
+  [
+    "patience without data",
+    [...BASE, flag("early_stop_patience", "2")],
+    /--early-stop-patience is 2 but there is no held-out data/,
+  ],
+  ["patience without evaluations", [
+    ...BASE,
+    flag("eval_data", ["e"]),
+    flag("eval_every", "0"),
+    flag("early_stop_patience", "2"),
+  ], /expected eval_every of at least 1/],
+  [
+    "generation without data",
+    [...BASE, flag("eval_generate", "2")],
+    /--eval-generate is 2 but there is no held-out data/,
+  ],
+  [
+    "weights of files",
+    [flag("model", "a"), flag("data", ["a.jsonl:0.5"])],
+    /--data is "a.jsonl:0.5"; mixing files by weight is not supported yet/,
+  ],
+  [
+    "LoRA",
+    [...BASE, flag("method", "lora")],
+    /--method is "lora" \(LoRA is not supported yet\); expected one of spiel-ag, spiel-ma, full/,
+  ],
+  ["IA3", [...BASE, flag("method", "ia3")], /IA3 is not supported yet/],
+  [
+    "GPU",
+    [...BASE, flag("device", "gpu")],
+    /--device is "gpu" \(this version computes on the CPU only\); expected one of auto, cpu/,
+  ],
+  [
+    "GPU by number",
+    [...BASE, flag("gpu", "0")],
+    /--gpu is not supported yet: this version computes on the CPU only/,
+  ],
+  ["quantising", [...BASE, flag("quantize", "nf4")], /--quantize is not supported yet/],
+  ["half a map", [...BASE, flag("map", "prompt")], /--map is "prompt"; expected FIELD=NAME pairs/],
+  [
+    "a size without sense",
+    [...BASE, flag("memory_budget", "lots")],
+    /--memory-budget is "lots"; expected a number of bytes, or a size such as 8GiB/,
+  ],
+  [
+    "a word for yes",
+    [...BASE, set("resume", "yes")],
+    /--set resume is "yes"; expected true or false/,
+  ],
+];
+
+for (const [title, entries, words] of REFUSED) {
+  Deno.test(`refuses ${title}`, () => {
+    assert.throws(() => resolveRunConfig(entries), (error) => {
+      assert.ok(isSpielError(error) && error.kind === "usage");
+      assert.match(error.message, words);
+      return true;
+    });
+  });
+}
+
+Deno.test("every problem is told at once", () => {
+  const entries = [flag("lr", "-1"), set("zebra", "1"), file("reselection_steps", 6, 3)];
+  assert.throws(() => resolveRunConfig(entries), (error) => {
+    assert.ok(error instanceof Error);
+    assert.match(error.message, /^5 things are wrong with the configuration:\n/);
+    for (const word of ["--lr", "zebra", "model is missing", "data is missing", "does not fit"]) {
+      assert.ok(error.message.includes(word), word);
+    }
+    return true;
+  });
+});
+
+Deno.test("flags win over --set, and that over files, in any order", () => {
+  const all = [flag("lr", "3"), set("lr", "2"), file("lr", 1, 4)];
+  const lrOf = (entries: ConfigEntry[]) => {
+    const { config, origins } = resolveRunConfig([...entries, ...BASE]);
+    return [config.lr, origins.lr];
+  };
+  assert.deepEqual(lrOf(all), [3, "flag"]);
+  assert.deepEqual(lrOf(all.slice(1)), [2, "set"]);
+  assert.deepEqual(lrOf(all.slice(2)), [1, "run.yaml:4"]);
+  assert.deepEqual(lrOf([]), [1e-3, "default"]);
+});
+
+Deno.test("a flag replaces what a file says in another way", () => {
+  const { config, origins } = resolveRunConfig([
+    ...BASE,
+    file("epochs", 2),
+    file("density", 0.1),
+    flag("max_steps", "7"),
+    set("num_deltas", "9"),
+  ]);
+  assert.deepEqual([config.maxSteps, config.epochs], [7, undefined]);
+  assert.deepEqual([config.numDeltas, config.density], [9, undefined]);
+  assert.equal(origins.epochs, "default");
+});
+
+Deno.test("exactly one way of each group is set by default", () => {
+  const { config } = runConfig({ model: "m", data: ["d"] });
+  assert.deepEqual([config.density, config.numDeltas, config.rankEquivalent], [
+    0.01,
+    undefined,
+    undefined,
+  ]);
+  assert.deepEqual([config.epochs, config.maxSteps], [1, undefined]);
+  assert.deepEqual([config.warmupRatio, config.warmupSteps], [0.03, undefined]);
+});
+
+Deno.test("defaults follow the method and the length", () => {
+  const lr = (method: RunConfig["method"]) =>
+    runConfig({ model: "m", data: ["d"], method }).config.lr;
+  assert.deepEqual([lr("spiel-ag"), lr("spiel-ma"), lr("full")], [1e-3, 5e-3, 2e-5]);
+  const full = runConfig({ model: "m", data: ["d"], method: "full" }).config;
+  assert.equal(full.density, undefined);
+  const long = runConfig({ model: "m", data: ["d"], maxLength: 4096 }).config;
+  assert.equal(long.microBatchTokens, 4096);
+});
+
+Deno.test("the longest window that fits is accepted", () => {
+  const config = { model: "m", data: ["d"], selectionAccumulationSteps: 5 };
+  assert.equal(runConfig({ ...config, reselectionSteps: 7 }).config.reselectionSteps, 7);
+});
+
+Deno.test("the window does not matter to full training", () => {
+  const { config } = runConfig({ model: "m", data: ["d"], method: "full", reselectionSteps: 2 });
+  assert.equal(config.reselectionSteps, 2);
+});
+
+Deno.test("null in a file is as good as nothing", () => {
+  const { config, origins } = resolveRunConfig([...BASE, file("threads", null)]);
+  assert.deepEqual([config.threads, origins.threads], [undefined, "default"]);
+});
+
+Deno.test("a configuration is frozen, its lists too", () => {
+  const { config } = runConfig({ model: "m", data: ["d"] });
+  assert.ok(Object.isFrozen(config) && Object.isFrozen(config.data) && Object.isFrozen(config.map));
+  assert.ok(Object.isFrozen(config.targetModules));
+});
+
+Deno.test("code gives origins and unknown names as well", () => {
+  assert.equal(runConfig({ model: "m", data: ["d"], lr: 1 }).origins.lr, "option");
+  const wrong = { model: "m", data: ["d"], maxStep: 1 };
+  assert.throws(() => runConfig(wrong), /maxStep is not known; did you mean max_steps\?/);
+});
+
+Deno.test("the record has every key with value and origin, and JSON keeps it", () => {
+  const record = configRecord(resolveRunConfig([...BASE, file("lr", 0.5, 2)]));
+  assert.deepEqual(Object.keys(record), [...CONFIG_KEYS]);
+  assert.deepEqual(record.lr, { value: 0.5, origin: "run.yaml:2" });
+  assert.deepEqual(record.threads, { value: null, origin: "default" });
+  assert.deepEqual(JSON.parse(JSON.stringify(record)), record);
+});
+
+Deno.test("resuming may change the machine and the folder but not the numbers", () => {
+  const base = { model: "m", data: ["d"], threads: 2 };
+  const before = configRecord(runConfig(base));
+  assert.deepEqual(resumeConflicts(before, runConfig({ ...base, threads: 1, keep: 9 })), []);
+  assert.deepEqual(resumeConflicts(before, runConfig({ ...base, lr: 0.5, seed: 3 })), [
+    "lr",
+    "seed",
+  ]);
+});
+
+Deno.test("a part of the keys can be resolved alone", () => {
+  const part = resolveKeys(["model", "threads"], [flag("model", "m"), flag("threads", "2")]);
+  assert.deepEqual(part, { model: "m", threads: 2 });
+  assert.throws(() => resolveKeys(["model"], [flag("lr", "2")]), /--lr is not known/);
+});
+
+Deno.test("every key has words, a place in the JSON Schema, and either a default or a need", () => {
+  const { properties, required, additionalProperties } = runConfigJsonSchema() as {
+    properties: Record<string, { description?: string }>;
+    required: string[];
+    additionalProperties: boolean;
+  };
+  assert.deepEqual(required, ["model", "data"]);
+  assert.equal(additionalProperties, false);
+  for (const key of CONFIG_KEYS) {
+    const help = configKeyHelp().get(key);
+    assert.ok(help && help.description.length > 10, key);
+    assert.equal(properties[key]?.description, help.description);
+    assert.match(help.flag, /^--[a-z0-9]+(-[a-z0-9]+)*$/);
+    const optional = help.defaultText !== undefined || key === "adapter";
+    assert.equal(optional, !required.includes(key), key);
+  }
+});
