@@ -72,7 +72,8 @@ export interface OpenInfo extends EngineInfo, Omit<HostedTransport, "transport">
  */
 export class Engine implements Disposable, AsyncDisposable {
   #tail: Promise<unknown> = Promise.resolve();
-  #refusal: string | undefined;
+  #fault: string | undefined;
+  #closed = false;
 
   #info: OpenInfo | undefined;
 
@@ -251,9 +252,8 @@ export class Engine implements Disposable, AsyncDisposable {
 
   /** Frees the engine once the calls under way are done. Closing twice is harmless. */
   async close(): Promise<void> {
-    if (this.#refusal === CLOSED) return await void this.#tail;
-    this.#refusal = CLOSED;
-    this.#tail = this.#tail.then(() => this.transport.close());
+    if (!this.#closed) this.#tail = this.#tail.then(() => this.transport.close());
+    this.#closed = true;
     await this.#tail;
   }
 
@@ -278,18 +278,21 @@ export class Engine implements Disposable, AsyncDisposable {
     request: Request,
     payload: Uint8Array = EMPTY,
   ): Promise<{ header: Extract<Reply, { kind: Kind }>; payload: Uint8Array<ArrayBuffer> }> {
+    if (this.#closed) {
+      return Promise.reject(new SpielError("internal", "The engine is closed"));
+    }
     const result = this.#tail.then(() => this.#send(kind, request, payload));
     this.#tail = result.catch(() => {});
     return result;
   }
 
   async #send<Kind extends Reply["kind"]>(kind: Kind, request: Request, payload: Uint8Array) {
-    if (this.#refusal !== undefined) throw new SpielError("internal", this.#refusal);
+    if (this.#fault !== undefined) throw new SpielError("internal", this.#fault);
     const message = await this.transport.call(JSON.stringify(request), payload);
     const header = JSON.parse(message.header) as Reply;
     if (header.kind === "error") {
       if (header.code === "internal") {
-        this.#refusal = `The engine stopped after a fault of its own: ${header.message}`;
+        this.#fault = `The engine stopped after a fault of its own: ${header.message}`;
       }
       throw engineFailure(request.op, header);
     }
@@ -299,8 +302,6 @@ export class Engine implements Disposable, AsyncDisposable {
     return { header: header as Extract<Reply, { kind: Kind }>, payload: message.payload };
   }
 }
-
-const CLOSED = "The engine is closed";
 
 function shapeOf(batch: Batch): { tokens: number; sequences: number } {
   return { tokens: batch.tokens.length, sequences: batch.cuSeqlens.length - 1 };
