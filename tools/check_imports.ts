@@ -25,6 +25,7 @@ const DIRECTIONS: readonly { area: string; mayImport: readonly string[] }[] = [
     area: "src/generate/",
     mayImport: ["src/errors.ts", "src/data/", "src/engine/", "src/model/"],
   },
+  { area: "src/report/", mayImport: ["src/errors.ts", "src/io/"] },
   { area: "src/train/", mayImport: ["src/"] },
   { area: "examples/", mayImport: ["mod.ts", "cli/"] },
   { area: "bench/", mayImport: ["mod.ts", "src/"] },
