@@ -9,7 +9,7 @@ export function makeTempDir(): string {
 }
 
 /** Runs `use` with a new empty folder and removes it afterwards. */
-export async function withTempDir<T>(use: (dir: string) => Promise<T>): Promise<T> {
+export async function withTempDir<T>(use: (dir: string) => Promise<T> | T): Promise<T> {
   const dir = makeTempDir();
   try {
     return await use(dir);

@@ -1,0 +1,212 @@
+/**
+ * Loads and saves adapters in the reference's SFT layout: a folder with `adapter_config.json` and
+ * `adapter_model.safetensors`. Other layouts and pickled files are refused by name.
+ */
+
+import { basename, dirname, join, resolve } from "node:path";
+import { SpielError } from "../errors.ts";
+import { type Files, storageError } from "../io/files.ts";
+import { indexOfNonFinite } from "../io/finite.ts";
+import { publishFolder } from "../io/publish.ts";
+import { isFile, isFolder, readJsonObject } from "../io/random_access.ts";
+import { SafetensorsFile } from "../io/safetensors.ts";
+import { encodeSafetensors, type SafetensorsTensor } from "../io/safetensors_writer.ts";
+import {
+  decodeIndices,
+  decodeValues,
+  encodeIndices,
+  sortDeltas,
+  type SparseDeltas,
+} from "./deltas.ts";
+import {
+  encodeSftConfig,
+  parseSftConfig,
+  type SftConfig,
+  sftConfig,
+  type SftConfigInput,
+} from "./sft_config.ts";
+
+const CONFIG_NAME = "adapter_config.json";
+const WEIGHTS_NAME = "adapter_model.safetensors";
+const PICKLE_NAME = "adapter_model.bin";
+// num_deltas takes about 60 bytes per module; models have thousands of modules at most.
+const MAX_CONFIG_BYTES = 16 << 20;
+
+const TENSOR_NAME = /^base_model\.model\.(.+)\.sft_delta\.(values|indices)$/;
+
+/** Deltas of one module as an adapter file holds them. */
+export interface SftModule extends SparseDeltas {
+  /** Precision in which the values are stored. */
+  dtype: "F32" | "F16" | "BF16";
+}
+
+/** A loaded adapter. */
+export interface SftAdapter {
+  config: SftConfig;
+  /** Module name, such as `model.layers.0.self_attn.q_proj` → its deltas, in name order. */
+  modules: Map<string, SftModule>;
+}
+
+/**
+ * Loads an adapter folder. Slots may be in any order and indices I32 or I64; values F32, F16 or BF16.
+ *
+ * @returns deltas sorted by index.
+ * @throws SpielError "data" that names the file or tensor and what was expected.
+ */
+export function loadSftAdapter(dir: string): SftAdapter {
+  const fail = (reason: string) =>
+    new SpielError("data", `Cannot load adapter "${dir}": ${reason}`);
+  if (!isFolder(dir)) throw fail("no such folder");
+  const configPath = join(dir, CONFIG_NAME);
+  if (!isFile(configPath)) throw fail(`it has no ${CONFIG_NAME}`);
+  const config = parseSftConfig(readJsonObject(configPath, MAX_CONFIG_BYTES), configPath);
+  const weightsPath = join(dir, WEIGHTS_NAME);
+  if (!isFile(weightsPath)) {
+    throw fail(
+      isFile(join(dir, PICKLE_NAME))
+        ? `${PICKLE_NAME} is a Python pickle, which can run code when it is loaded and is never ` +
+          "read; save the adapter again with safe_serialization=True"
+        : `it has no ${WEIGHTS_NAME}`,
+    );
+  }
+  using file = SafetensorsFile.open(weightsPath);
+  const modules = new Map(
+    moduleNames(file).map((name) => [name, readModule(file, name, config)] as const),
+  );
+  const missing = Object.keys(config.num_deltas ?? {}).find((name) => !modules.has(name));
+  if (missing !== undefined) {
+    throw fail(`num_deltas names "${missing}", but ${WEIGHTS_NAME} has no deltas of it`);
+  }
+  return { config, modules };
+}
+
+/** What is saved: the deltas and the part of the configuration that does not follow from them. */
+export interface SftAdapterInput {
+  config: SftConfigInput;
+  modules: ReadonlyMap<string, SparseDeltas>;
+}
+
+/**
+ * Saves an adapter folder, whole or not at all; one already there is replaced. Values are F32, and
+ * indices ascending. Equal adapters give equal bytes.
+ *
+ * @throws SpielError "numeric" when a value is not finite, "storage" when the disk fails.
+ */
+export async function saveSftAdapter(
+  files: Files,
+  dir: string,
+  { config, modules }: SftAdapterInput,
+): Promise<void> {
+  const sorted = [...modules].sort(([a], [b]) => a < b ? -1 : 1)
+    .map(([name, deltas]) => [name, sortDeltas(deltas, name)] as const);
+  for (const [name, { values }] of sorted) refuseNonFinite("numeric", name, values);
+  const numDeltas = Object.fromEntries(sorted.map(([name, { values }]) => [name, values.length]));
+  const configText = encodeSftConfig(sftConfig(config, numDeltas));
+  const path = resolve(dir);
+  try {
+    await publishFolder(files, dirname(path), basename(path), [
+      { name: CONFIG_NAME, content: () => new TextEncoder().encode(configText) },
+      {
+        name: WEIGHTS_NAME,
+        content: () => encodeSafetensors(new Map(sorted.flatMap(tensorsOf)), { format: "pt" }),
+      },
+    ]);
+  } catch (error) {
+    throw storageError(`Cannot save adapter "${dir}"`, error);
+  }
+}
+
+/**
+ * Checks that every delta lies inside a weight of the model.
+ *
+ * @param moduleShapes module name → shape [out, in] of its weight.
+ * @throws SpielError "data" that names the first module that does not fit.
+ */
+export function checkAdapterFits(
+  { modules }: SftAdapter,
+  moduleShapes: ReadonlyMap<string, readonly [number, number]>,
+): void {
+  for (const [name, { indices }] of modules) {
+    const shape = moduleShapes.get(name);
+    if (!shape) {
+      throw new SpielError(
+        "data",
+        `The adapter has deltas of "${name}", which the model does not have; ` +
+          "it was made for another model",
+      );
+    }
+    const [rows, columns] = shape;
+    const last = indices.at(-1) ?? 0;
+    if (last >= rows * columns) {
+      throw new SpielError(
+        "data",
+        `The adapter has a delta at index ${last} of "${name}", which has ` +
+          `${rows} x ${columns} = ${rows * columns} weights; it was made for another model`,
+      );
+    }
+  }
+}
+
+function moduleNames(file: SafetensorsFile): string[] {
+  const names = new Set<string>();
+  for (const tensor of file.tensors.keys()) {
+    const name = TENSOR_NAME.exec(tensor)?.[1];
+    if (name === undefined) {
+      throw new SpielError(
+        "data",
+        `${file.path}: tensor "${tensor}", expected only names such as ` +
+          `"${tensorName("<module>", "values")}"`,
+      );
+    }
+    names.add(name);
+  }
+  return [...names].sort();
+}
+
+function readModule(file: SafetensorsFile, name: string, config: SftConfig): SftModule {
+  const [valuesName, indicesName] = [tensorName(name, "values"), tensorName(name, "indices")];
+  const [values, indices] = [file.entry(valuesName), file.entry(indicesName)];
+  const where = `${file.path}: "${name}"`;
+  const flat = values.shape.length === 1 && indices.shape.length === 1;
+  if (!flat || indices.shape[0] !== values.shape[0]) {
+    throw new SpielError(
+      "data",
+      `${where}: values of shape [${values.shape}] and indices of shape [${indices.shape}], ` +
+        "expected one dimension of equal length",
+    );
+  }
+  const count = values.shape[0]!;
+  const declared = config.num_deltas?.[name];
+  if (config.num_deltas && declared !== count) {
+    throw new SpielError(
+      "data",
+      `${where}: ${count} deltas, but num_deltas says ${declared ?? "nothing of it"}`,
+    );
+  }
+  const deltas = {
+    indices: decodeIndices(indices.dtype, file.read(indicesName), `${file.path}: "${indicesName}"`),
+    values: decodeValues(values.dtype, file.read(valuesName), `${file.path}: "${valuesName}"`),
+  };
+  refuseNonFinite("data", where, deltas.values);
+  return { ...sortDeltas(deltas, where), dtype: values.dtype as SftModule["dtype"] };
+}
+
+function refuseNonFinite(kind: "data" | "numeric", where: string, values: Float32Array): void {
+  const slot = indexOfNonFinite("F32", values);
+  if (slot < 0) return;
+  throw new SpielError(kind, `${where}: the value in slot ${slot} is not finite`);
+}
+
+function tensorsOf(
+  [name, { indices, values }]: readonly [string, SparseDeltas],
+): [string, SafetensorsTensor][] {
+  const shape = [values.length];
+  return [
+    [tensorName(name, "values"), { dtype: "F32", shape, data: values }],
+    [tensorName(name, "indices"), { shape, ...encodeIndices(indices) }],
+  ];
+}
+
+function tensorName(module: string, field: "values" | "indices"): string {
+  return `base_model.model.${module}.sft_delta.${field}`;
+}
