@@ -96,7 +96,7 @@ function checkAnonymous(file: string, toolchain: WasmToolchain): void {
 
 async function build(): Promise<void> {
   const toolchain = await requireToolchain();
-  console.log(`compiling with the ${toolchain.name}`);
+  console.log(`compiling with ${toolchain.name}`);
   const module = await compile(toolchain);
   const bindgen = await requireBindgen();
   const lib = `${ROOT}/lib`;

@@ -44,7 +44,7 @@ const WASM_FEATURES = ["--no-default-features", "--features", "wasm"];
 /** Clippy for WASM needs the target's standard library in the toolchain that has clippy. */
 async function noWasmClippy(): Promise<string | undefined> {
   const toolchain = await findWasmToolchain();
-  return toolchain?.name === "installed target"
+  return toolchain?.name === "the installed target"
     ? undefined
     : `${WASM_TARGET} is not installed in this toolchain; its features are linted natively above`;
 }

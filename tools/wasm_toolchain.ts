@@ -8,7 +8,7 @@ export const WASM_TARGET = "wasm32-unknown-unknown";
 /** How to call cargo for the WASM target. */
 export interface WasmToolchain {
   /** Where the target's standard library comes from. */
-  readonly name: "installed target" | "Debian's packages";
+  readonly name: "the installed target" | "Debian's packages";
   readonly cargo: string;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
@@ -44,7 +44,7 @@ async function installedTarget(): Promise<WasmToolchain | undefined> {
   const library = `${stdout.trim()}/lib/rustlib`;
   if (!exists(`${library}/${WASM_TARGET}/lib`)) return undefined;
   return {
-    name: "installed target",
+    name: "the installed target",
     cargo: "cargo",
     args: [],
     env: {},
