@@ -3,7 +3,13 @@
  * reference and the JSON Schema derive, and the checks that make a `RunConfig` of what was given.
  */
 
-export { CONFIG_KEYS, type ConfigGroup, type ConfigKey } from "./run_config/schema.ts";
+export {
+  CONFIG_KEYS,
+  type ConfigGroup,
+  type ConfigKey,
+  type KeyInfo,
+  runConfigSchema,
+} from "./run_config/schema.ts";
 export {
   type ConfigKeyHelp,
   configKeyHelp,
@@ -22,8 +28,16 @@ export {
   resolveKeys,
   resolveRunConfig,
   resumeConflicts,
-  type RunConfig,
   runConfig,
-  type RunOptions,
 } from "./run_config/resolve.ts";
+export type {
+  ConfigInput,
+  ConfigPart,
+  ConfigValues,
+  DerivedKey,
+  Frozen,
+  RunConfig,
+  RunOptions,
+} from "./run_config/types.ts";
+export { type CamelCase, camelCase } from "./run_config/naming.ts";
 export { suggest } from "./run_config/suggest.ts";

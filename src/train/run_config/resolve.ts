@@ -1,6 +1,5 @@
 /** From entries to a frozen, checked `RunConfig` with the origin of each value. */
 
-import type { z } from "npm:zod@4.6.7";
 import { configKeyHelp } from "./describe.ts";
 import {
   type ConfigEntry,
@@ -11,31 +10,10 @@ import {
   problemsError,
 } from "./entries.ts";
 import { LATER_VALUES } from "./later.ts";
-import { type CamelCase, camelCase } from "./naming.ts";
+import { camelCase } from "./naming.ts";
 import { RULES, type Values } from "./rules.ts";
 import { CONFIG_KEYS, type ConfigKey, runConfigSchema } from "./schema.ts";
-
-type OnDisk = z.output<typeof runConfigSchema>;
-type Frozen<Value> = Value extends object ? Readonly<Value> : Value;
-
-/** Keys without a fixed default that always have a value once other keys are known. */
-type Completed = "lr" | "micro_batch_tokens";
-
-/**
- * The configuration of a run: the keys of the schema in camelCase, checked and frozen. Of `density`, `numDeltas` and
- * `rankEquivalent` exactly one is set, or none with method `full`; of `maxSteps` and `epochs`, and of `warmupSteps` and
- * `warmupRatio`, exactly one.
- */
-export type RunConfig =
-  & { readonly [Key in Exclude<ConfigKey, Completed> as CamelCase<Key>]: Frozen<OnDisk[Key]> }
-  & { readonly [Key in Completed as CamelCase<Key>]: NonNullable<OnDisk[Key]> };
-
-/** A configuration as a library user writes it: `model` and `data`, and what differs from the defaults. */
-export type RunOptions = {
-  readonly [Key in keyof z.input<typeof runConfigSchema> as CamelCase<Key>]: Frozen<
-    z.input<typeof runConfigSchema>[Key]
-  >;
-};
+import type { ConfigPart, ConfigValues, DerivedKey, RunConfig, RunOptions } from "./types.ts";
 
 /** A configuration and where each of its values comes from. */
 export interface ResolvedConfig {
@@ -46,7 +24,7 @@ export interface ResolvedConfig {
 }
 
 /** The peak learning rate where none is given. SM3's steps shrink as its accumulators grow, so it starts higher. */
-const DEFAULT_LR: Readonly<Record<OnDisk["method"], number>> = {
+const DEFAULT_LR: Readonly<Record<ConfigValues["method"], number>> = {
   "spiel-ag": 1e-3,
   "spiel-ma": 5e-3,
   "full": 2e-5,
@@ -95,7 +73,7 @@ function checkRules(values: Values, given: GivenValues): string[] {
 }
 
 /** Fills in the defaults that depend on other keys. */
-function complete(values: OnDisk): OnDisk & Required<Pick<OnDisk, Completed>> {
+function complete(values: ConfigValues): ConfigValues & Required<Pick<ConfigValues, DerivedKey>> {
   const noBudget = values.density === undefined && values.num_deltas === undefined &&
     values.rank_equivalent === undefined;
   const density = noBudget && values.method !== "full" ? DEFAULT_DENSITY : values.density;
@@ -131,7 +109,7 @@ export function resolveRunConfig(entries: Iterable<ConfigEntry>): ResolvedConfig
   const all = [...given.problems, ...problems, ...checkRules(values, given)];
   if (all.length > 0) throw problemsError(all);
 
-  const completed = complete(values as OnDisk);
+  const completed = complete(values as ConfigValues);
   const config = Object.fromEntries(
     CONFIG_KEYS.map((key) => [camelCase(key), freeze(completed[key])]),
   );
@@ -153,7 +131,7 @@ export function resolveRunConfig(entries: Iterable<ConfigEntry>): ResolvedConfig
 export function resolveKeys<Key extends ConfigKey>(
   keys: readonly Key[],
   entries: Iterable<ConfigEntry>,
-): { readonly [Name in Key as CamelCase<Name>]: Frozen<OnDisk[Name]> } {
+): ConfigPart<Key> {
   const given = layEntries(entries, keys);
   const { values, problems } = checkValues(given, keys);
   if (given.problems.length + problems.length > 0) {
@@ -161,7 +139,7 @@ export function resolveKeys<Key extends ConfigKey>(
   }
   return Object.fromEntries(
     keys.map((key) => [camelCase(key), freeze(values[key])]),
-  ) as { readonly [Name in Key as CamelCase<Name>]: Frozen<OnDisk[Name]> };
+  ) as ConfigPart<Key>;
 }
 
 /**

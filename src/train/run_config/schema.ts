@@ -62,7 +62,11 @@ function parseBytes(value: number | string): number {
   return Math.floor(Number(amount) * (BYTE_UNITS[unit ?? "B"] ?? NaN));
 }
 
-/** One strict schema; keys are named as on disk. */
+/**
+ * One strict schema; keys are named as on disk.
+ *
+ * @internal
+ */
 export const runConfigSchema = z.strictObject({
   model: path().register(keyWords, {
     group: "Model and data",
@@ -80,7 +84,7 @@ export const runConfigSchema = z.strictObject({
   }),
   adapter: path().optional().register(keyWords, {
     group: "Model and data",
-    description: "adapter folder to start from",
+    description: "adapter whose deltas the model starts with, a folder",
     placeholder: "DIR",
   }),
   data: z.array(path()).min(1).register(keyWords, {
