@@ -34,6 +34,8 @@ export const checkpointStateSchema = z.strictObject({
   rng_counters: z.record(z.string(), z.string().regex(/^\d+$/, "expected a decimal number")),
   /** Micro-batches seen by the open candidate window; 0 when none is open. */
   window_samples: count,
+  /** Step of the last complete evaluation, or null before the first; an interrupted one is made again. */
+  evaluated_step: count.nullable(),
   /** The best evaluation so far, or null before the first. */
   best_eval: z.strictObject({ step: count, loss: z.number() }).nullable(),
   early_stop: z.strictObject({ evaluations_without_improvement: count }),

@@ -1,0 +1,253 @@
+/**
+ * `metrics.jsonl`: what a run measured, one JSON object per line. A resumed run continues the file
+ * so that it reads as one run.
+ */
+
+import { SpielError } from "../errors.ts";
+import { type Files, isNotFound, type OutputFile, storageError, writeAll } from "../io/files.ts";
+import { publishFile } from "../io/publish.ts";
+import type { TrainEvent } from "./events.ts";
+
+/** An optimiser step. */
+export interface StepMetrics {
+  event: "step";
+  step: number;
+  /** Mean cross-entropy per target token, in nats, before the update. */
+  loss: number;
+  lr: number;
+  /** 2-norm of the gradient before clipping. */
+  grad_norm: number;
+  tokens: number;
+  target_tokens: number;
+  tokens_per_second: number;
+  /** Passes over the data, with a fraction. */
+  epoch: number;
+  /** Seconds of training up to here, over all resumptions. */
+  elapsed_s: number;
+}
+
+/** An evaluation on held-out data; `step` 0 is before training. */
+export interface EvalMetrics {
+  event: "eval";
+  step: number;
+  loss: number;
+  perplexity: number;
+  /** Share of exactly right answers, 0 to 1; only where answers were generated. */
+  exact_match?: number;
+  target_tokens: number;
+  elapsed_s: number;
+}
+
+/** A reselection after a step. */
+export interface ReselectMetrics {
+  event: "reselect";
+  step: number;
+  dropped: number;
+  grown: number;
+  /** Share of the deltas that was to be replaced. */
+  rate: number;
+}
+
+/** A saved checkpoint. */
+export interface CheckpointMetrics {
+  event: "checkpoint";
+  step: number;
+  path: string;
+}
+
+/** The end of a complete run; always the last line. */
+export interface DoneMetrics {
+  event: "done";
+  step: number;
+  stopped_early: boolean;
+  /** The folder of the adapter or model; null when nothing was saved. */
+  output: string | null;
+  elapsed_s: number;
+}
+
+/** One line of the file. A value that is not finite stands as `null` in it. */
+export type MetricsEvent =
+  | StepMetrics
+  | EvalMetrics
+  | ReselectMetrics
+  | CheckpointMetrics
+  | DoneMetrics;
+
+/**
+ * The line for an event of the trainer.
+ *
+ * @param elapsedBefore seconds of training before this process resumed the run.
+ * @returns null for events that are not metrics.
+ */
+export function metricsOf(event: TrainEvent, elapsedBefore = 0): MetricsEvent | null {
+  const elapsed = (seconds: number) => Math.round((elapsedBefore + seconds) * 1000) / 1000;
+  switch (event.type) {
+    case "step":
+      return {
+        event: "step",
+        step: event.step,
+        loss: event.loss,
+        lr: event.lr,
+        grad_norm: event.gradNorm,
+        tokens: event.tokens,
+        target_tokens: event.targetTokens,
+        tokens_per_second: event.tokensPerSecond,
+        epoch: event.epoch,
+        elapsed_s: elapsed(event.elapsedS),
+      };
+    case "eval":
+      return {
+        event: "eval",
+        step: event.step,
+        loss: event.loss,
+        perplexity: event.perplexity,
+        ...(typeof event.exactMatch === "number" && { exact_match: event.exactMatch }),
+        target_tokens: event.targetTokens,
+        elapsed_s: elapsed(event.elapsedS),
+      };
+    case "reselect": {
+      const { step, dropped, grown, rate } = event;
+      return { event: "reselect", step, dropped, grown, rate };
+    }
+    case "checkpoint":
+      return { event: "checkpoint", step: event.step, path: event.path };
+    case "done":
+      return {
+        event: "done",
+        step: event.step,
+        stopped_early: event.stoppedEarly,
+        output: event.output ?? null,
+        elapsed_s: elapsed(event.elapsedS),
+      };
+    default:
+      return null;
+  }
+}
+
+/** The line, with its line break. */
+export function encodeMetrics(event: MetricsEvent): string {
+  return JSON.stringify(event) + "\n";
+}
+
+/**
+ * Reads the text of `metrics.jsonl`. A last line without its line break was torn and is left out.
+ *
+ * @param path the file, for messages.
+ * @throws SpielError "data" that names the first line which is not a metrics event.
+ */
+export function parseMetrics(text: string, path: string): MetricsEvent[] {
+  return text.split("\n").slice(0, -1).map((line, index) => {
+    const event = parseLine(line);
+    if (event) return event;
+    throw new SpielError(
+      "data",
+      `${path}:${index + 1}: expected a JSON object with "event" and "step", got ${
+        JSON.stringify(line.slice(0, 60))
+      }`,
+    );
+  });
+}
+
+/** The state of a checkpoint that decides which lines are part of the run. */
+export interface MetricsResumePoint {
+  step: number;
+  /** Step of the last complete evaluation. */
+  evaluatedStep: number | null;
+}
+
+/** Appends to `metrics.jsonl`. One writer per file; the run folder's lock sees to it. */
+export class MetricsWriter implements Disposable {
+  readonly path: string;
+  /** Seconds of training that the lines kept from before tell of. */
+  readonly elapsedBefore: number;
+  readonly #file: OutputFile;
+
+  private constructor(path: string, elapsedBefore: number, file: OutputFile) {
+    this.path = path;
+    this.elapsedBefore = elapsedBefore;
+    this.#file = file;
+  }
+
+  /**
+   * Opens the file for a run that starts (`null`), or cuts it back to the checkpoint that a run
+   * resumes from: what came later will be written again.
+   *
+   * @throws SpielError "storage".
+   */
+  static async open(
+    files: Files,
+    path: string,
+    resumeFrom: MetricsResumePoint | null,
+  ): Promise<MetricsWriter> {
+    try {
+      const kept = resumeFrom ? await keptEvents(files, path, resumeFrom) : [];
+      await publishFile(files, path, new TextEncoder().encode(kept.map(encodeMetrics).join("")));
+      const elapsedBefore = kept.reduce(
+        (seconds, event) => "elapsed_s" in event ? event.elapsed_s : seconds,
+        0,
+      );
+      return new MetricsWriter(path, elapsedBefore, await files.append(path));
+    } catch (error) {
+      throw storageError(`Cannot open "${path}"`, error);
+    }
+  }
+
+  /** Appends one line. @throws SpielError "storage". */
+  async write(event: MetricsEvent): Promise<void> {
+    try {
+      await writeAll(this.#file, new TextEncoder().encode(encodeMetrics(event)));
+    } catch (error) {
+      throw storageError(`Cannot write to "${this.path}"`, error);
+    }
+  }
+
+  /**
+   * Makes all lines durable. Call before a checkpoint is saved, so that no loss of power leaves a
+   * checkpoint whose lines are missing.
+   *
+   * @throws SpielError "storage".
+   */
+  async sync(): Promise<void> {
+    try {
+      await this.#file.sync();
+    } catch (error) {
+      throw storageError(`Cannot write to "${this.path}"`, error);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#file.close();
+  }
+}
+
+async function keptEvents(
+  files: Files,
+  path: string,
+  { step, evaluatedStep }: MetricsResumePoint,
+): Promise<MetricsEvent[]> {
+  let text: string;
+  try {
+    text = new TextDecoder().decode(await files.read(path));
+  } catch (error) {
+    if (isNotFound(error)) return [];
+    throw error;
+  }
+  // A crash can leave garbage only behind the last sync, thus among lines that are cut anyway.
+  const events = text.split("\n").map(parseLine).filter((event) => event !== null);
+  return events.filter((event) => {
+    if (event.event === "done") return false;
+    if (event.event === "eval" && event.step === step) return evaluatedStep === step;
+    return event.step <= step;
+  });
+}
+
+function parseLine(line: string): MetricsEvent | null {
+  try {
+    const value: unknown = JSON.parse(line);
+    if (typeof value !== "object" || value === null) return null;
+    const { event, step } = value as Partial<MetricsEvent>;
+    return typeof event === "string" && Number.isInteger(step) ? value as MetricsEvent : null;
+  } catch {
+    return null;
+  }
+}

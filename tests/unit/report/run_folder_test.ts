@@ -1,0 +1,93 @@
+/** The run folder: one run at a time, no run overwritten, what is written where. */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { denoFiles } from "../../../src/io/files.ts";
+import { RunFolder } from "../../../src/train/run_folder.ts";
+import { FaultyFiles } from "../../support/faulty_files.ts";
+import { withTempDir } from "../../support/temp_dir.ts";
+
+const FRESH = { resume: false };
+const RESUME = { resume: true };
+
+Deno.test("a new folder is made, with parents, and may be empty beforehand", () =>
+  withTempDir(async (dir) => {
+    const path = join(dir, "runs", "a");
+    {
+      using folder = await RunFolder.open(denoFiles, path, FRESH);
+      assert.equal(folder.metricsPath, join(path, "metrics.jsonl"));
+      assert.equal(folder.adapterPath, join(path, "adapter"));
+    }
+    using again = await RunFolder.open(denoFiles, path, FRESH);
+    assert.equal(again.path, path);
+  }));
+
+Deno.test("resuming where there is nothing is not an error", () =>
+  withTempDir(async (dir) => {
+    using folder = await RunFolder.open(denoFiles, join(dir, "a"), RESUME);
+    assert.ok(Deno.statSync(folder.path).isDirectory);
+  }));
+
+Deno.test("a second run is told that the folder is in use, until the first ends", () =>
+  withTempDir(async (dir) => {
+    {
+      using _first = await RunFolder.open(denoFiles, dir, FRESH);
+      for (const options of [FRESH, RESUME]) {
+        await assert.rejects(RunFolder.open(denoFiles, dir, options), {
+          kind: "usage",
+          message:
+            `Run folder "${dir}" is in use by another run; wait for its end or choose another --out`,
+        });
+      }
+    }
+    using _second = await RunFolder.open(denoFiles, dir, FRESH);
+  }));
+
+Deno.test("a folder with a run is never overwritten, and is free again after the refusal", () =>
+  withTempDir(async (dir) => {
+    Deno.writeTextFileSync(join(dir, "metrics.jsonl"), "");
+    await assert.rejects(RunFolder.open(denoFiles, dir, FRESH), {
+      kind: "usage",
+      message: /already holds a run; go on with it by --resume or choose another --out$/,
+    });
+    using _resumed = await RunFolder.open(denoFiles, dir, RESUME);
+  }));
+
+Deno.test("a folder with other things, and a file, are refused", () =>
+  withTempDir(async (dir) => {
+    Deno.writeTextFileSync(join(dir, "thesis.txt"), "");
+    await assert.rejects(RunFolder.open(denoFiles, dir, FRESH), {
+      kind: "usage",
+      message: /is not empty \(thesis.txt …\); choose another --out$/,
+    });
+    await assert.rejects(RunFolder.open(denoFiles, join(dir, "thesis.txt"), RESUME), {
+      kind: "usage",
+      message: /thesis.txt" is a file; choose another --out$/,
+    });
+  }));
+
+Deno.test("config.json holds each value with its origin, and report.html is written whole", () =>
+  withTempDir(async (dir) => {
+    using folder = await RunFolder.open(denoFiles, dir, FRESH);
+    const config = { lr: { value: 1e-3, origin: "flag" }, seed: { value: 0, origin: "default" } };
+    await folder.writeConfig(config);
+    await folder.writeReport("<!doctype html>");
+    assert.deepEqual(JSON.parse(Deno.readTextFileSync(folder.configPath)), config);
+    assert.equal(Deno.readTextFileSync(folder.reportPath), "<!doctype html>");
+  }));
+
+Deno.test("a disk that fails at any call is a storage error", async () => {
+  using counter = new FaultyFiles(denoFiles);
+  await withTempDir(async (dir) => {
+    using _folder = await RunFolder.open(counter, join(dir, "a"), FRESH);
+  });
+  for (let at = 0; at < counter.calls.length; at++) {
+    await withTempDir(async (dir) => {
+      using files = new FaultyFiles(denoFiles, { at, kind: "error", code: "EROFS" });
+      await assert.rejects(RunFolder.open(files, join(dir, "a"), FRESH), {
+        kind: "storage",
+        message: /^Cannot open run folder ".*": the file system is read-only$/,
+      });
+    });
+  }
+});
