@@ -1,0 +1,53 @@
+/** `evaluate`: loss, perplexity and exact match of a model, with or without an adapter, on examples. */
+
+import { type ConfigKey, evaluateModel, resolveKeys } from "../../mod.ts";
+import { addKeyFlags, type AnyCommand, flagEntries, makeCommand, parseFlags } from "../flags.ts";
+import { formatCount, formatLoss, formatShare } from "../format.ts";
+import { Interrupts } from "../signals.ts";
+import { openUi } from "../ui.ts";
+
+const KEYS = [
+  "model",
+  "adapter",
+  "data",
+  "map",
+  "format",
+  "max_length",
+  "micro_batch_tokens",
+  "eval_examples",
+  "eval_generate",
+  "eval_max_new_tokens",
+  "host",
+  "device",
+  "native_library",
+  "threads",
+  "memory_budget",
+] as const satisfies readonly ConfigKey[];
+
+/** The command with all its flags. */
+export function evaluateCommand(): AnyCommand {
+  const command = makeCommand("evaluate", "Measures loss, perplexity and exact match on examples.");
+  addKeyFlags(command, KEYS);
+  command.optionsGroup("Command line:").option("--json", "print one JSON object");
+  return command;
+}
+
+/** Runs `evaluate`. */
+export async function runEvaluate(args: readonly string[]): Promise<void> {
+  const options = parseFlags(evaluateCommand(), args);
+  if (options === undefined) return;
+  const ui = openUi(options["json"] === true);
+  using interrupts = new Interrupts(() => ui.warn("stopping; interrupt again to stop at once"));
+  const { signal } = interrupts;
+  const result = await evaluateModel({ ...resolveKeys(KEYS, flagEntries(options, KEYS)), signal });
+  if (ui.json) return ui.data(result);
+  ui.facts([
+    ["examples", formatCount(result.examples)],
+    ["tokens", `${formatCount(result.targetTokens)} trained`],
+    ["loss", formatLoss(result.loss)],
+    ["perplexity", result.perplexity.toFixed(3)],
+    ...(result.exactMatch === undefined
+      ? []
+      : [["exact match", formatShare(result.exactMatch)] as const]),
+  ]);
+}

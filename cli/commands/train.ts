@@ -1,0 +1,74 @@
+/** `train`: flags and files to a configuration, a run, and what people see of it. */
+
+import {
+  CONFIG_KEYS,
+  type ConfigEntry,
+  metricsOf,
+  type ResolvedConfig,
+  resolveRunConfig,
+  trainRun,
+} from "../../mod.ts";
+import { readConfigFile } from "../config_file.ts";
+import {
+  addKeyFlags,
+  type AnyCommand,
+  collect,
+  flagEntries,
+  makeCommand,
+  parseFlags,
+  setEntries,
+  textList,
+} from "../flags.ts";
+import { Interrupts } from "../signals.ts";
+import { TrainView } from "../train_view.ts";
+import { openUi } from "../ui.ts";
+
+/** The command with all its flags. */
+export function trainCommand(): AnyCommand {
+  const command = makeCommand("train", "Trains a model on examples and saves an adapter.");
+  addKeyFlags(command, CONFIG_KEYS);
+  command.optionsGroup("Command line:")
+    .option(
+      "--config <FILE>",
+      "YAML or JSON file of keys such as max_steps; flags win",
+      collect,
+      [],
+    )
+    .option("--set <KEY=VALUE>", "set any key; wins over a file", collect)
+    .option("--json", "metrics as JSON lines on standard output, the rest on standard error");
+  return command;
+}
+
+/** The configuration that files, `--set` and flags amount to. */
+export function configOf(options: Readonly<Record<string, unknown>>): ResolvedConfig {
+  const entries: ConfigEntry[] = [
+    ...textList(options["config"]).flatMap(readConfigFile),
+    ...setEntries(textList(options["set"])),
+    ...flagEntries(options, CONFIG_KEYS),
+  ];
+  return resolveRunConfig(entries);
+}
+
+/** Runs `train`. */
+export async function runTrain(args: readonly string[]): Promise<void> {
+  const options = parseFlags(trainCommand(), args);
+  if (options === undefined) return;
+  const resolved = configOf(options);
+  const ui = openUi(options["json"] === true);
+  const view = new TrainView(ui, resolved);
+  using interrupts = new Interrupts(() =>
+    ui.warn("stopping after this step and saving; interrupt again to stop at once")
+  );
+  try {
+    await trainRun(resolved, {
+      signal: interrupts.signal,
+      onEvent: (event) => {
+        view.show(event);
+        const metrics = ui.json ? metricsOf(event) : null;
+        if (metrics !== null) ui.data(metrics);
+      },
+    });
+  } finally {
+    ui.clearStatus();
+  }
+}

@@ -1,0 +1,88 @@
+/** The end of a command: its exit code, and every error as a sentence. */
+
+import { EXIT_CODES, isSpielError } from "../mod.ts";
+import { environment } from "./ui.ts";
+
+/** How a command ends: the process's code and what is said on standard error. */
+export interface Ending {
+  code: number;
+  message: string;
+}
+
+/** The errors below an error, itself first. */
+function* causes(error: unknown): Generator<unknown> {
+  const seen = new Set<unknown>();
+  for (let at = error; at !== undefined && !seen.has(at);) {
+    seen.add(at);
+    yield at;
+    at = at instanceof Error ? at.cause : undefined;
+  }
+}
+
+/**
+ * The flag that grants what a refused operation needed.
+ *
+ * @param message Deno's words, such as `Requires read access to "a.txt", run again with the --allow-read flag`.
+ */
+export function missingPermission(message: string): string {
+  const [, name, target] = /Requires (\w+) access(?: to "?([^"]*?)"?)?(?:,|$)/.exec(message) ?? [];
+  if (name === undefined) return /--allow-[\w-]+/.exec(message)?.[0] ?? "--allow-all";
+  const scoped = target !== undefined && target !== "" && !target.startsWith("<");
+  return `--allow-${name}` + (scoped ? `=${target}` : "");
+}
+
+function permissionHint(error: unknown): string | undefined {
+  for (const cause of causes(error)) {
+    if (cause instanceof Deno.errors.NotCapable) return missingPermission(cause.message);
+  }
+  return undefined;
+}
+
+/** What an error means for the process. Pure: prints nothing. */
+export function endingOf(error: unknown): Ending {
+  const permission = permissionHint(error);
+  if (isSpielError(error)) {
+    const label = error.kind === "interrupted" ? "stopped" : "error";
+    const hint = permission === undefined ? "" : `; add ${permission} to the deno command`;
+    return { code: EXIT_CODES[error.kind], message: `${label}: ${error.message}${hint}` };
+  }
+  if (permission !== undefined) {
+    return {
+      code: EXIT_CODES.environment,
+      message: `error: Deno may not do this yet; add ${permission} to the deno command`,
+    };
+  }
+  const words = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  return {
+    code: EXIT_CODES.internal,
+    message: `internal error: ${words.replaceAll("\n", " ")}; this is a fault of the program: ` +
+      `please report it with the command that led here (SPIEL_DEBUG=1 shows the place)`,
+  };
+}
+
+/** Says what happened and leaves the process. */
+export function exitWith(error: unknown): never {
+  // Whoever read our output has left: there is nobody to tell.
+  if (error instanceof Deno.errors.BrokenPipe) Deno.exit(0);
+  const { code, message } = endingOf(error);
+  console.error(message);
+  if (environment("SPIEL_DEBUG")) {
+    for (const cause of causes(error)) {
+      console.error(cause instanceof Error ? cause.stack ?? cause.message : cause);
+    }
+  }
+  Deno.exit(code);
+}
+
+/** Runs a command and leaves the process as its ending says. */
+export async function runToExit(command: () => Promise<void>): Promise<void> {
+  addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    exitWith(event.reason);
+  });
+  try {
+    await command();
+  } catch (error) {
+    exitWith(error);
+  }
+}

@@ -1,0 +1,208 @@
+/** Flags of configuration keys: their declaration, their help, and their way back into entries. */
+
+import { Command, CommanderError, Option } from "npm:@commander-js/extra-typings@15.1.0";
+import {
+  camelCase,
+  type ConfigEntry,
+  type ConfigKey,
+  type ConfigKeyHelp,
+  configKeyHelp,
+  SpielError,
+  suggest,
+  unknownKey,
+} from "../mod.ts";
+
+/** A command with options that are not known to the type checker. */
+// deno-lint-ignore no-explicit-any
+export type AnyCommand = Command<any[], any, any>;
+
+/** Gathers the values of a flag that may be repeated. */
+export function collect(value: string, before: string[] | undefined): string[] {
+  return [...(before ?? []), value];
+}
+
+/** What `collect` gathered. */
+export function textList(option: unknown): string[] {
+  return Array.isArray(option) ? option.map(String) : [];
+}
+
+function describe(help: ConfigKeyHelp): string {
+  const notes: string[] = [];
+  if (help.choices.length > 0) notes.push(help.choices.join(", "));
+  if (help.defaultText !== undefined && help.kind !== "boolean") {
+    notes.push(`default: ${help.defaultText}`);
+  }
+  return notes.length === 0 ? help.description : `${help.description} [${notes.join("; ")}]`;
+}
+
+function optionOf(help: ConfigKeyHelp): Option {
+  const value = help.placeholder === "" ? "" : ` <${help.placeholder}>`;
+  const option = new Option(`${help.flag}${value}`, describe(help)).helpGroup(`${help.group}:`);
+  if (help.repeatable) option.argParser(collect);
+  return option as Option;
+}
+
+/** Where the text of help and of parse errors goes, and how wide it may be. */
+function quiet(command: AnyCommand, columns: number): void {
+  command.exitOverride().allowExcessArguments(false).configureHelp({ showGlobalOptions: false });
+  command.configureOutput({
+    writeErr: () => {},
+    getOutHelpWidth: () => Math.min(columns, 100),
+    getOutHasColors: () => false,
+    getErrHasColors: () => false,
+  });
+}
+
+/** Makes a command whose failures are thrown, never printed. */
+export function makeCommand(name: string, summary: string, columns = 100): AnyCommand {
+  const command: AnyCommand = new Command(name).description(summary)
+    .helpOption("-h, --help", "show this help").helpCommand(false);
+  quiet(command, columns);
+  return command;
+}
+
+/** Gives a command the flags of configuration keys. */
+export function addKeyFlags(command: AnyCommand, keys: Iterable<ConfigKey>): void {
+  for (const key of keys) {
+    const help = configKeyHelp().get(key);
+    if (help !== undefined) command.addOption(optionOf(help));
+  }
+}
+
+/** The entries that a command's flags amount to. */
+export function flagEntries(
+  options: Readonly<Record<string, unknown>>,
+  keys: Iterable<ConfigKey>,
+): ConfigEntry[] {
+  const entries: ConfigEntry[] = [];
+  for (const key of keys) {
+    const value = options[camelCase(key)];
+    if (value !== undefined) entries.push({ key, value, source: { kind: "flag" } });
+  }
+  return entries;
+}
+
+/** The entries of `--set key=value`. */
+export function setEntries(assignments: Iterable<string>): ConfigEntry[] {
+  return [...assignments].map((assignment) => {
+    const equals = assignment.indexOf("=");
+    if (equals < 1) {
+      throw new SpielError(
+        "usage",
+        `--set is "${assignment}"; expected KEY=VALUE such as lr=0.001`,
+      );
+    }
+    const key = assignment.slice(0, equals).trim().replaceAll("-", "_");
+    return { key, value: assignment.slice(equals + 1).trim(), source: { kind: "set" } };
+  });
+}
+
+/** A number that a command takes and that is no configuration key. */
+export interface NumberFlag {
+  /** Such as `--top-p`. */
+  flag: string;
+  description: string;
+  placeholder: string;
+  fallback: number;
+  minimum: number;
+  maximum: number;
+  whole: boolean;
+}
+
+/** Declares a number. */
+export function addNumberFlag(command: AnyCommand, number: NumberFlag): void {
+  command.option(
+    `${number.flag} <${number.placeholder}>`,
+    `${number.description} [default: ${number.fallback}]`,
+  );
+}
+
+/**
+ * Reads a number.
+ *
+ * @throws {SpielError} `usage` when the text is no number in its range.
+ */
+export function readNumberFlag(
+  options: Readonly<Record<string, unknown>>,
+  { flag, fallback, minimum, maximum, whole }: NumberFlag,
+): number {
+  const text = options[camelCase(flag.slice(2).replaceAll("-", "_"))];
+  if (typeof text !== "string") return fallback;
+  const value = text.trim() === "" ? NaN : Number(text);
+  if (value >= minimum && value <= maximum && (!whole || Number.isInteger(value))) return value;
+  const noun = whole ? "a whole number" : "a number";
+  throw new SpielError(
+    "usage",
+    `${flag} is ${JSON.stringify(text)}; expected ${noun} from ${minimum} to ${maximum}`,
+  );
+}
+
+function quoted(message: string): string {
+  return /'([^']*)'/.exec(message)?.[1] ?? "";
+}
+
+function unknownFlag(flag: string, command: AnyCommand): string {
+  const [name = flag] = flag.split("=");
+  const key = name.replace(/^-+/, "").replaceAll("-", "_");
+  const known = command.options.flatMap(({ long }) =>
+    long ? [long.slice(2).replaceAll("-", "_")] : []
+  );
+  if (known.includes(key)) {
+    return `${name} is not an option; did you mean --${key.replaceAll("_", "-")}?`;
+  }
+  return unknownKey({ key, value: "", source: { kind: "flag" } }, known);
+}
+
+/** Turns a parse failure into a sentence; undefined where help was asked for and shown. */
+export function usageError(error: CommanderError, command: AnyCommand): SpielError | undefined {
+  const found = quoted(error.message);
+  const help = `see ${command.name()} --help`;
+  switch (error.code) {
+    case "commander.help":
+    case "commander.helpDisplayed":
+    case "commander.version":
+      return undefined;
+    case "commander.unknownOption":
+      return new SpielError("usage", unknownFlag(found, command));
+    case "commander.optionMissingArgument":
+      return new SpielError("usage", `${/--[\w-]+/.exec(found)?.[0]} has no value; ${help}`);
+    case "commander.missingMandatoryOptionValue":
+      return new SpielError("usage", `${found} is missing; ${help}`);
+    case "commander.missingArgument":
+      return new SpielError("usage", `${found.toUpperCase()} is missing; ${help}`);
+    case "commander.excessArguments": {
+      const [first] = command.args.slice(command.registeredArguments.length);
+      return new SpielError(
+        "usage",
+        `"${first ?? ""}" is not expected: it belongs to no option; ${help}`,
+      );
+    }
+    default:
+      return new SpielError("usage", error.message.replace(/^error: /, ""));
+  }
+}
+
+/** Parses arguments; undefined where help was asked for and shown. */
+export function parseFlags(
+  command: AnyCommand,
+  args: readonly string[],
+): Readonly<Record<string, unknown>> | undefined {
+  try {
+    command.parse([...args], { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    const usage = usageError(error, command);
+    if (usage === undefined) return undefined;
+    throw usage;
+  }
+  return command.opts();
+}
+
+/** Suggests a command for a mistyped one. */
+export function unknownCommand(typed: string, known: readonly string[]): SpielError {
+  const meant = suggest(typed, known);
+  const hint = meant === undefined
+    ? `expected one of ${known.join(", ")}`
+    : `did you mean ${meant}?`;
+  return new SpielError("usage", `"${typed}" is not a command; ${hint}`);
+}

@@ -1,0 +1,43 @@
+/** Numbers as people read them. */
+
+/** Bytes with a binary unit: `1.2 GiB`. */
+export function formatBytes(bytes: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}
+
+/** A whole number with thousands set apart: `134,515,008`. */
+export function formatCount(value: number): string {
+  return Math.round(value).toLocaleString("en-US");
+}
+
+/** A time span by its two largest units: `42 s`, `3 m 20 s`, `2 h 05 m`. */
+export function formatDuration(seconds: number): string {
+  if (!Number.isFinite(seconds)) return "?";
+  const whole = Math.max(0, Math.round(seconds));
+  const pad = (value: number) => String(value).padStart(2, "0");
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} m ${pad(whole % 60)} s`;
+  return `${Math.floor(whole / 3600)} h ${pad(Math.floor((whole % 3600) / 60))} m`;
+}
+
+/** A loss or score, four decimals. */
+export function formatLoss(loss: number): string {
+  return loss.toFixed(4);
+}
+
+/** A share as a percentage: `1.00 %`. */
+export function formatShare(share: number): string {
+  return `${(100 * share).toFixed(2)} %`;
+}
+
+/** A rate that spans many magnitudes, such as a learning rate: `9.5e-4`. */
+export function formatRate(rate: number): string {
+  return rate === 0 ? "0" : rate.toExponential(1);
+}

@@ -1,0 +1,163 @@
+/** What people see of a training run: banner, progress, events and summary. */
+
+import type { DataCounts, ResolvedConfig, TrainEvent } from "../mod.ts";
+import { drawCurve } from "./chart.ts";
+import {
+  formatBytes,
+  formatCount,
+  formatDuration,
+  formatLoss,
+  formatRate,
+  formatShare,
+} from "./format.ts";
+import type { Ui } from "./ui.ts";
+
+/** Seconds between two plain progress lines where there is no status line. */
+const PLAIN_INTERVAL_S = 5;
+const CURVE = { width: 60, height: 8 };
+
+/** The event of one type. */
+export type EventOf<Type extends TrainEvent["type"]> = Extract<TrainEvent, { type: Type }>;
+
+/** Shows the events of one run. */
+export class TrainView {
+  readonly #ui: Ui;
+  readonly #resolved: ResolvedConfig;
+  readonly #losses: number[] = [];
+  readonly #evals: EventOf<"eval">[] = [];
+  #lastPlainLine = -Infinity;
+
+  constructor(ui: Ui, resolved: ResolvedConfig) {
+    this.#ui = ui;
+    this.#resolved = resolved;
+  }
+
+  /** Shows one event. */
+  show(event: TrainEvent): void {
+    switch (event.type) {
+      case "opened":
+        return this.#opened(event);
+      case "planned":
+        return this.#planned(event);
+      case "data":
+        return this.#data(event);
+      case "resumed":
+        return this.#ui.line(`resumed after step ${event.step} from ${event.path}`);
+      case "step":
+        return this.#step(event);
+      case "eval":
+        return this.#eval(event);
+      case "reselect":
+        return this.#ui.line(`step ${event.step}: moved ${formatCount(event.grown)} deltas`);
+      case "checkpoint":
+        return this.#ui.line(this.#ui.paint("dim", `step ${event.step}: saved ${event.path}`));
+      case "warning":
+        return this.#ui.warn(event.message);
+      case "done":
+        return this.#done(event);
+    }
+  }
+
+  #opened({ info }: EventOf<"opened">): void {
+    const { config, origins } = this.#resolved;
+    const threads = info.threads === 1 ? "1 thread" : `${info.threads} threads`;
+    this.#ui.line(this.#ui.paint("bold", `spiel ${info.version}`));
+    this.#ui.facts([
+      ["host   ", `${info.host} (${info.reason})`],
+      ["device ", `${info.device}: ${info.adapter}, ${threads}`],
+      ["model  ", config.model],
+      ["run    ", `${config.out}, learning rate ${formatRate(config.lr)} (${origins.lr})`],
+    ]);
+  }
+
+  #planned({ memory, parameters, trainable }: EventOf<"planned">): void {
+    const share = formatShare(trainable / parameters);
+    this.#ui.facts([
+      ["weights", formatCount(parameters)],
+      ["trained", `${formatCount(trainable)} (${share}) by ${this.#resolved.config.method}`],
+    ]);
+    this.#ui.line();
+    const rows = memory.rows.map(({ purpose, bytes }) => [purpose, formatBytes(bytes)]);
+    this.#ui.table(["memory", "size"], [...rows, ["total", formatBytes(memory.totalBytes)]]);
+    this.#ui.line();
+  }
+
+  #data(event: EventOf<"data">): void {
+    const row = (name: string, counts: DataCounts) => [
+      name,
+      ...[counts.examples, counts.tokens, counts.targetTokens, counts.truncated].map(formatCount),
+    ];
+    const heldOut = event.eval === undefined ? [] : [row("held-out", event.eval)];
+    this.#ui.table(["data", "examples", "tokens", "trained on", "cut"], [
+      row("train", event),
+      ...heldOut,
+    ]);
+    this.#ui.line();
+    this.#ui.line(`${formatCount(event.totalSteps)} steps`);
+  }
+
+  #step(event: EventOf<"step">): void {
+    this.#losses.push(event.loss);
+    const text = progressLine(event);
+    this.#ui.status(text);
+    const due = event.elapsedS - this.#lastPlainLine >= PLAIN_INTERVAL_S ||
+      event.step === event.totalSteps;
+    if (this.#ui.interactive || !due) return;
+    this.#lastPlainLine = event.elapsedS;
+    this.#ui.line(text);
+  }
+
+  #eval(event: EventOf<"eval">): void {
+    this.#evals.push(event);
+    const match = event.exactMatch === undefined
+      ? ""
+      : `, exact match ${formatShare(event.exactMatch)}`;
+    this.#ui.line(
+      `step ${event.step}: held-out loss ${this.#ui.paint("cyan", formatLoss(event.loss))}, ` +
+        `perplexity ${event.perplexity.toFixed(2)}${match}${event.isBest ? ", best so far" : ""}`,
+    );
+  }
+
+  #done({ output, stoppedEarly, step, elapsedS }: EventOf<"done">): void {
+    this.#ui.clearStatus();
+    if (output === undefined) return this.#ui.line("dry run: nothing was trained");
+    this.#ui.line();
+    const curve = drawCurve(this.#losses, CURVE);
+    if (curve.length > 0) {
+      this.#ui.line("training loss by step");
+      for (const line of curve) this.#ui.line(line);
+      this.#ui.line();
+    }
+    const early = stoppedEarly ? ", early: the held-out loss no longer falls" : "";
+    const ended = `done after ${step} steps in ${formatDuration(elapsedS)}${early}`;
+    this.#ui.line(this.#ui.paint("bold", ended));
+    this.#ui.facts([...this.#changes(), ["saved", output]]);
+  }
+
+  /** Scores before and after, where there is held-out data. */
+  #changes(): [string, string][] {
+    const [before, after] = [this.#evals[0], this.#evals.at(-1)];
+    if (before === undefined || after === undefined) return [];
+    const changes: [string, string][] = [
+      ["held-out loss", `${formatLoss(before.loss)} -> ${formatLoss(after.loss)}`],
+    ];
+    if (before.exactMatch !== undefined && after.exactMatch !== undefined) {
+      const [from, to] = [formatShare(before.exactMatch), formatShare(after.exactMatch)];
+      changes.push(["exact match", `${from} -> ${to}`]);
+    }
+    return changes;
+  }
+}
+
+/** One step in one line. */
+export function progressLine(event: EventOf<"step">): string {
+  const { nextReselection } = event;
+  return [
+    `step ${event.step}/${event.totalSteps}`,
+    `loss ${formatLoss(event.loss)}`,
+    `lr ${formatRate(event.lr)}`,
+    `${formatCount(event.tokensPerSecond)} tokens/s`,
+    `ETA ${formatDuration(event.etaSeconds)}`,
+    ...(nextReselection === undefined ? [] : [`reselection in ${nextReselection}`]),
+  ].join(" | ");
+}

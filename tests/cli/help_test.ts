@@ -1,0 +1,50 @@
+/** Help: complete, derived from the schema, and on standard output with code 0. */
+
+import assert from "node:assert/strict";
+import { COMMANDS } from "../../cli/commands/mod.ts";
+import { trainCommand } from "../../cli/commands/train.ts";
+import { configKeyHelp } from "../../mod.ts";
+import { runCli } from "./run_cli.ts";
+
+Deno.test("help of train names every key once, under its group, with default and choices", () => {
+  const help = trainCommand().helpInformation();
+  const words = help.replace(/\s+/g, " ");
+  for (const key of configKeyHelp().values()) {
+    const lines = help.split("\n").filter((line) => line.trimStart().startsWith(`${key.flag} `));
+    assert.equal(lines.length, 1, key.flag);
+    assert.ok(words.includes(key.description), key.description);
+    assert.ok(words.includes(`${key.group}:`), key.group);
+    if (key.kind !== "boolean" && key.defaultText !== undefined) {
+      assert.ok(words.includes(`default: ${key.defaultText}`), key.key);
+    }
+    for (const choice of key.choices) assert.ok(words.includes(choice), `${key.key}: ${choice}`);
+  }
+  for (const flag of ["--config", "--set", "--json", "--help"]) {
+    assert.ok(help.includes(flag), flag);
+  }
+});
+
+Deno.test("help of train does not change unnoticed", async () => {
+  const snapshot = new URL("train_help.txt", import.meta.url);
+  assert.equal(trainCommand().helpInformation(), await Deno.readTextFile(snapshot));
+});
+
+Deno.test("every command shows its help without any permission", async (test) => {
+  for (const { name } of COMMANDS) {
+    await test.step(name, async () => {
+      const finished = await runCli([name, "--help"], { permissions: ["--no-prompt"] });
+      assert.deepEqual([finished.code, finished.stderr], [0, ""]);
+      assert.match(finished.stdout, new RegExp(`^Usage: ${name} \\[options\\]`));
+    });
+  }
+});
+
+Deno.test("help lists every command", async () => {
+  for (const args of [[], ["--help"], ["help"]]) {
+    const finished = await runCli(args, { permissions: ["--no-prompt"] });
+    assert.equal(finished.code, 0);
+    for (const { name, summary } of COMMANDS) {
+      assert.match(finished.stdout, new RegExp(`^  ${name} +${summary}$`, "m"));
+    }
+  }
+});

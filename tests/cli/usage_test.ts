@@ -1,0 +1,133 @@
+/** Mistakes on the command line: code 64, one sentence that helps, no trace. */
+
+import assert from "node:assert/strict";
+import { refusalProblem, runCli } from "./run_cli.ts";
+
+const BASE = ["train", "--model", "no/model", "--data", "no/data.jsonl"];
+
+const MISTAKES: [title: string, args: string[], words: RegExp][] = [
+  ["unknown command", ["trian"], /"trian" is not a command; did you mean train\?/],
+  ["unknown command, nothing like it", ["xyzzy"], /expected one of train, evaluate, generate/],
+  ["unknown option", [...BASE, "--lrr", "3"], /--lrr is not known; did you mean --lr\?/],
+  ["option spelled as a key", [...BASE, "--max_steps", "3"], /did you mean --max-steps\?/],
+  ["short option", [...BASE, "-x"], /-x/],
+  ["option without a value", ["train", "--model"], /--model has no value; see train --help/],
+  [
+    "value without an option",
+    ["train", "model"],
+    /"model" is not expected: it belongs to no option/,
+  ],
+  ["nothing at all", ["train"], /model is missing.*\n.*data is missing/],
+  ["a word for a number", [...BASE, "--lr", "fast"], /--lr is "fast"; expected a number above 0/],
+  ["a negative number", [...BASE, "--lr=-1"], /--lr is -1; expected a number above 0/],
+  ["no whole number", [...BASE, "--max-steps", "2.5"], /--max-steps is 2\.5; expected a whole/],
+  [
+    "zero where one is least",
+    [...BASE, "--keep", "0"],
+    /--keep is 0; expected a whole number from 1/,
+  ],
+  [
+    "unknown method",
+    [...BASE, "--method", "spiel"],
+    /--method is "spiel"; expected one of spiel-ag/,
+  ],
+  ["later method", [...BASE, "--method", "lora"], /LoRA is not supported yet/],
+  ["later device", [...BASE, "--device", "gpu"], /this version computes on the CPU only/],
+  ["later option", [...BASE, "--quantize", "nf4"], /--quantize is not supported yet/],
+  [
+    "two budgets",
+    [...BASE, "--density", "0.1", "--num-deltas", "5"],
+    /cannot be combined with density/,
+  ],
+  [
+    "two lengths",
+    [...BASE, "--epochs", "1", "--max-steps", "5"],
+    /cannot be combined with max_steps/,
+  ],
+  [
+    "a window that does not fit",
+    [...BASE, "--reselection-steps", "4"],
+    /does not fit reselection_steps 4/,
+  ],
+  ["weights of files", ["train", "--model", "m", "--data", "a:2"], /mixing files by weight/],
+  ["half a --set", [...BASE, "--set", "lr"], /--set is "lr"; expected KEY=VALUE/],
+  [
+    "unknown key in --set",
+    [...BASE, "--set", "ler=1"],
+    /--set ler is not known; did you mean lr\?/,
+  ],
+  ["half a map", [...BASE, "--map", "prompt="], /--map is "prompt="; expected FIELD=NAME pairs/],
+  ["a size without sense", [...BASE, "--memory-budget", "8 apples"], /expected a number of bytes/],
+  ["a missing configuration", [...BASE, "--config", "no.yaml"], /"no\.yaml" does not exist/],
+  [
+    "several mistakes",
+    [...BASE, "--lr", "0", "--seed", "x"],
+    /2 things are wrong.*\n.*--seed.*\n.*--lr|--lr.*\n.*--seed/,
+  ],
+  ["merge without adapter", ["merge", "--model", "m"], /--adapter is missing; expected a folder/],
+  ["merge without out", ["merge", "--model", "m", "--adapter", "a"], /--out is missing/],
+  ["merge to unknown numbers", [
+    "merge",
+    "--model",
+    "m",
+    "--adapter",
+    "a",
+    "--out",
+    "o",
+    "--dtype",
+    "int8",
+  ], /--dtype is "int8"; expected one of f32, f16, bf16/],
+  [
+    "generate beyond all",
+    ["generate", "--model", "m", "--prompt", "p", "--top-p", "3"],
+    /--top-p is "3"; expected a number from 0 to 1/,
+  ],
+  ["generate without a model", ["generate", "--prompt", "p"], /model is missing/],
+  ["evaluate without data", ["evaluate", "--model", "m"], /data is missing/],
+  ["inspect nothing", ["inspect"], /PATH is missing; see inspect --help/],
+  ["inspect two", ["inspect", "a", "b"], /"b" is not expected/],
+  ["doctor with a flag of train", ["doctor", "--lr", "1"], /--lr is not known/],
+];
+
+Deno.test("command-line mistakes are told in a sentence", async (test) => {
+  for (const [title, args, words] of MISTAKES) {
+    await test.step(title, async () => {
+      assert.equal(refusalProblem(await runCli(args), 64, words), undefined);
+    });
+  }
+});
+
+Deno.test("the training entry refuses as the command does", async () => {
+  const finished = await runCli(["--lrr", "3"], { entry: "train.ts" });
+  assert.equal(refusalProblem(finished, 64, /--lrr is not known; did you mean --lr\?/), undefined);
+});
+
+Deno.test("a configuration file is refused with line and column, every problem at once", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const path = `${folder}/run.yaml`;
+    await Deno.writeTextFile(path, "model: m\ndata: [d]\nlrr: 1\nmax_steps: many\n");
+    const finished = await runCli(["train", "--config", path]);
+    assert.equal(refusalProblem(finished, 64, /run\.yaml:3:1: lrr is not known/), undefined);
+    assert.match(finished.stderr, /run\.yaml:4:1: max_steps is "many"; expected a whole number/);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("a refused permission is answered with the flag to add", async () => {
+  const finished = await runCli(["train", "--config", "run.yaml"], {
+    permissions: ["--no-prompt"],
+  });
+  assert.equal(
+    refusalProblem(finished, 78, /add --allow-read=run\.yaml to the deno command/),
+    undefined,
+  );
+});
+
+Deno.test("SPIEL_DEBUG shows where an error comes from", async () => {
+  const finished = await runCli(["trian"], { env: { SPIEL_DEBUG: "1" } });
+  assert.equal(finished.code, 64);
+  assert.match(finished.stderr, /^error: "trian" is not a command/);
+  assert.match(finished.stderr, /^\s+at .+flags\.ts/m);
+});
