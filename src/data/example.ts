@@ -1,0 +1,140 @@
+/** Turns one example in words into token ids and a mask of those to train. */
+import { SpielError } from "../errors.ts";
+import { ChatTemplate, type Message, type Span } from "./chat_template.ts";
+import type { Sample } from "./formats/mod.ts";
+import type { Tokenizer } from "./tokenizer.ts";
+
+/** An example ready for training. Its last token is a trained one: what follows could teach nothing. */
+export interface TokenizedExample {
+  ids: Uint32Array;
+  /** 1 where ids[i] is a trained token. */
+  trained: Uint8Array;
+  /** Tokens cut off because the example was longer than allowed. */
+  truncatedTokens: number;
+}
+
+/** What the model is asked in an example, and the answer that it should give. */
+export interface Question {
+  /** Rendered, up to where the answer begins. */
+  prompt: string;
+  promptIds: Uint32Array;
+  completion: string;
+}
+
+/** Tokenises examples with one tokenizer and its chat template. */
+export class ExampleEncoder {
+  readonly #tokenizer: Tokenizer;
+  readonly #template: ChatTemplate | null;
+
+  /** @throws {SpielError} kind "data" when the tokenizer's chat template does not parse. */
+  constructor(tokenizer: Tokenizer) {
+    this.#tokenizer = tokenizer;
+    this.#template = tokenizer.chatTemplate === null
+      ? null
+      : new ChatTemplate(tokenizer.chatTemplate, tokenizer);
+  }
+
+  /**
+   * Tokenises the whole example at once, so that no token border is forced where training begins. A token is
+   * trained when it begins inside a trained part of the text.
+   *
+   * @param where File and line of the example.
+   * @param maxLength The most tokens to keep.
+   * @throws {SpielError} kind "data" when no token would be trained.
+   */
+  encode(sample: Sample, where: string, maxLength: number): TokenizedExample {
+    const { text, spans, isChat } = this.#render(sample, where);
+    const { ids, starts } = located(
+      where,
+      () => this.#tokenizer.encodeWithOffsets(text, { addSpecialTokens: !isChat }),
+    );
+    const trained = new Uint8Array(ids.length);
+    for (let i = 0; i < ids.length; i++) {
+      const start = starts[i]!;
+      if (spans.some((span) => span.start <= start && start < span.end)) trained[i] = 1;
+    }
+    const length = trained.lastIndexOf(1) + 1;
+    const kept = trained.subarray(0, Math.min(length, maxLength)).lastIndexOf(1) + 1;
+    // The first token has nothing before it to be predicted from.
+    if (kept < 2) throw nothingTrained(where, length, maxLength);
+    return {
+      ids: ids.slice(0, kept),
+      trained: trained.slice(0, kept),
+      truncatedTokens: Math.max(0, length - maxLength),
+    };
+  }
+
+  /**
+   * What to ask the model to see whether it answers as the example does; null for an example that is no question
+   * (plain text, or a conversation that does not end with the assistant's words).
+   */
+  question(sample: Sample): Question | null {
+    if (sample.kind === "text") return null;
+    const messages = this.#messages(sample);
+    if (messages === null && sample.kind === "completion") {
+      const { prompt, completion } = sample;
+      return { prompt, promptIds: this.#tokenizer.encode(prompt), completion };
+    }
+    if (messages === null || this.#template === null) return null;
+    const answer = messages.at(-1);
+    if (answer?.role !== "assistant" || answer.content === null) return null;
+    const prompt = this.#template.render(messages.slice(0, -1), { addGenerationPrompt: true });
+    const promptIds = this.#tokenizer.encode(prompt, { addSpecialTokens: false });
+    return { prompt, promptIds, completion: answer.content };
+  }
+
+  #render(sample: Sample, where: string): { text: string; spans: Span[]; isChat: boolean } {
+    const template = this.#template;
+    const messages = this.#messages(sample);
+    if (messages !== null && template !== null) {
+      return { ...located(where, () => template.renderForTraining(messages)), isChat: true };
+    }
+    if (sample.kind === "conversation") {
+      throw new SpielError(
+        "data",
+        `${where} is a conversation, but ${this.#tokenizer.parts.where} has no chat template`,
+      );
+    }
+    const { body, start } = plainText(sample);
+    const end = this.#tokenizer.eosToken ?? "";
+    const text = body.endsWith(end) ? body : body + end;
+    return { text, spans: [{ start, end: text.length }], isChat: false };
+  }
+
+  /** The example as a conversation, or null when it is not one. */
+  #messages(sample: Sample): Message[] | null {
+    if (sample.kind === "conversation") return sample.messages;
+    if (sample.kind === "text" || this.#template === null) return null;
+    return [
+      { role: "user", content: sample.prompt },
+      { role: "assistant", content: sample.completion },
+    ];
+  }
+}
+
+/** The text of an example that is no conversation, and where its trained part starts. */
+function plainText(sample: Exclude<Sample, { kind: "conversation" }>) {
+  return sample.kind === "text"
+    ? { body: sample.text, start: 0 }
+    : { body: sample.prompt + sample.completion, start: sample.prompt.length };
+}
+
+/** Adds file and line to what a template or tokenizer complains about. */
+function located<T>(where: string, render: () => T): T {
+  try {
+    return render();
+  } catch (error) {
+    if (!(error instanceof SpielError)) throw error;
+    throw new SpielError(error.kind, `${where}: ${error.message}`, { cause: error });
+  }
+}
+
+function nothingTrained(where: string, length: number, maxLength: number): SpielError {
+  return new SpielError(
+    "data",
+    length > maxLength
+      ? `${where}: none of the first ${maxLength} tokens is trained; ` +
+        `raise max_length or remove the example`
+      : `${where}: the example has no token to train; remove it`,
+  );
+}

@@ -1,0 +1,141 @@
+/** The order of training: micro-batch k of a whole run as a pure function of (seed, settings, data). */
+import { createHash } from "node:crypto";
+import type { Dataset } from "./dataset.ts";
+import {
+  joinExamples,
+  type MicroBatch,
+  packExamples,
+  type PackingOptions,
+  type PackingPlan,
+} from "./packing.ts";
+import { mixKey, permuteIndex } from "./permutation.ts";
+
+/** How micro-batches are made. */
+export interface StreamOptions extends PackingOptions {
+  /** Whole number that the order of every epoch follows from. */
+  seed: number;
+}
+
+/** A micro-batch and where its examples come from. */
+export interface OriginatedMicroBatch extends MicroBatch {
+  /** File and line of each sequence. */
+  origins: string[];
+}
+
+/** Where a micro-batch stands. */
+export interface StreamPosition {
+  /** Passes over the data before this one. */
+  epoch: number;
+  /** Place in the epoch, from 0. */
+  index: number;
+  /** Micro-batches of the epoch. */
+  count: number;
+}
+
+/**
+ * Endless micro-batches: one shuffled pass over the data after another. Nothing is remembered between calls but
+ * caches, so a resumed run needs only the index of its next micro-batch.
+ */
+export class MicroBatchStream {
+  readonly #dataset: Dataset;
+  readonly #options: StreamOptions;
+  /** Micro-batches before each epoch, as far as known; one more entry than epochs. */
+  readonly #before: number[] = [0];
+  #cached: { epoch: number; plan: PackingPlan } | null = null;
+
+  /** @throws {SpielError} kind "usage" when the longest example does not fit a micro-batch. */
+  constructor(dataset: Dataset, options: StreamOptions) {
+    this.#dataset = dataset;
+    this.#options = options;
+    this.#plan(0);
+  }
+
+  /** Micro-batch `index`, counted over all epochs. */
+  microBatch(index: number): OriginatedMicroBatch {
+    const examples = this.examplesOf(index);
+    return {
+      ...joinExamples(examples.map((example) => this.#dataset.example(example))),
+      origins: examples.map((example) => this.#dataset.origin(example)),
+    };
+  }
+
+  /** Indices of the examples of micro-batch `index`. */
+  examplesOf(index: number): readonly number[] {
+    const position = this.position(index);
+    return this.#plan(position.epoch)[position.index]!;
+  }
+
+  /** Where micro-batch `index` stands. */
+  position(index: number): StreamPosition {
+    // The last epoch that begins at or before the index.
+    let low = 0;
+    while (this.#before.at(-1)! <= index) this.microBatchesIn(this.#before.length - 1);
+    let high = this.#before.length - 1;
+    while (high - low > 1) {
+      const middle = (low + high) >> 1;
+      if (this.#before[middle]! <= index) low = middle;
+      else high = middle;
+    }
+    const start = this.#before[low]!;
+    return { epoch: low, index: index - start, count: this.#before[low + 1]! - start };
+  }
+
+  /** Passes over the data before micro-batch `index`, with a fraction. */
+  epochAt(index: number): number {
+    const { epoch, index: inEpoch, count } = this.position(index);
+    return epoch + inEpoch / count;
+  }
+
+  /** Number of micro-batches of an epoch. It varies a little, as the order decides how examples fit together. */
+  microBatchesIn(epoch: number): number {
+    for (let known = this.#before.length - 1; known <= epoch; known++) {
+      this.#before.push(this.#before[known]! + this.#plan(known).length);
+    }
+    return this.#before[epoch + 1]! - this.#before[epoch]!;
+  }
+
+  /** Share of the micro-batches' capacity that an epoch's tokens fill, 0 to 1. */
+  fillRate(epoch: number): number {
+    const capacity = this.microBatchesIn(epoch) * this.#options.microBatchTokens;
+    return this.#dataset.counts.tokens / capacity;
+  }
+
+  /** SHA-256 (hex) of all that the order and content of micro-batches depend on. */
+  get fingerprint(): string {
+    const { seed, policy, microBatchTokens, microBatchExamples = null } = this.#options;
+    const settings = [
+      this.#dataset.fingerprint,
+      seed,
+      policy,
+      microBatchTokens,
+      microBatchExamples,
+    ];
+    return createHash("sha256").update(JSON.stringify(settings)).digest("hex");
+  }
+
+  #plan(epoch: number): PackingPlan {
+    if (this.#cached?.epoch !== epoch) {
+      const { length } = this.#dataset;
+      const key = mixKey(this.#options.seed, epoch);
+      const order = Uint32Array.from({ length }, (_, i) => permuteIndex(i, length, key));
+      const plan = packExamples(order, (i) => this.#dataset.lengthOf(i), this.#options);
+      this.#cached = { epoch, plan };
+    }
+    return this.#cached.plan;
+  }
+}
+
+/** Micro-batches of all examples once, in their order, for evaluation. */
+export function* sequentialMicroBatches(
+  dataset: Dataset,
+  limits: Pick<PackingOptions, "microBatchTokens" | "microBatchExamples">,
+): Generator<OriginatedMicroBatch> {
+  const order = Uint32Array.from({ length: dataset.length }, (_, i) => i);
+  const options: PackingOptions = { ...limits, policy: "none" };
+  for (const examples of packExamples(order, (i) => dataset.lengthOf(i), options)) {
+    yield {
+      ...joinExamples(examples.map((example) => dataset.example(example))),
+      origins: examples.map((example) => dataset.origin(example)),
+    };
+  }
+}

@@ -1,0 +1,219 @@
+/** Text to token ids and back, with the position of every token in its text. */
+import { Tokenizer as HuggingFaceTokenizer } from "npm:@huggingface/tokenizers@0.2.0";
+import { SpielError } from "../errors.ts";
+import { isFile, isFolder } from "../io/random_access.ts";
+import { concatBytes, tokenBytes, type TokenSpelling } from "./token_bytes.ts";
+import { alignTokens, type TokenOffsets } from "./token_offsets.ts";
+import { exactTokenizerJson } from "./tokenizer_json.ts";
+import { readFolderTokenizer } from "./tokenizer_folder.ts";
+import { readGgufTokenizer } from "./tokenizer_gguf.ts";
+
+/** What a tokenizer is made of, in the terms of Hugging Face's files. */
+export interface TokenizerParts {
+  /** Names the source in errors. */
+  where: string;
+  /** The content of tokenizer.json. */
+  json: Record<string, unknown>;
+  /** The content of tokenizer_config.json, without the chat template. */
+  config: Record<string, unknown>;
+  bosToken: string | null;
+  eosToken: string | null;
+  /** Ids that end a generation, beside that of `eosToken`. */
+  eosTokenIds: readonly number[];
+  /** Jinja source of the chat template. */
+  chatTemplate: string | null;
+}
+
+/** Whether the tokenizer's own begin and end tokens are put around the text. Default true. */
+export interface EncodeOptions {
+  addSpecialTokens?: boolean;
+}
+
+/** A tokenizer. Strings that spell special tokens are recognised as these. */
+export interface Tokenizer {
+  /** Number of ids: the largest one plus one. */
+  readonly vocabSize: number;
+  readonly bosToken: string | null;
+  readonly eosToken: string | null;
+  readonly eosTokenIds: readonly number[];
+  readonly chatTemplate: string | null;
+  /** The strings recognised as special tokens. */
+  readonly specialTokens: readonly string[];
+  /** What it was made from; see `tokenizerFiles`. */
+  readonly parts: TokenizerParts;
+  encode(text: string, options?: EncodeOptions): Uint32Array;
+  /** Also gives UTF-16 positions in `text`. A token that is not in the text has an empty range. */
+  encodeWithOffsets(text: string, options?: EncodeOptions): { ids: Uint32Array } & TokenOffsets;
+  /** Bytes that are no valid UTF-8 become U+FFFD. */
+  decode(ids: ArrayLike<number>, options?: { skipSpecialTokens?: boolean }): string;
+}
+
+/**
+ * Loads the tokenizer of a Hugging Face folder or of a .gguf file.
+ *
+ * @throws {SpielError} kind "data" naming the file and what is missing or unsupported.
+ */
+export function loadTokenizer(path: string): Tokenizer {
+  if (isFolder(path)) return makeTokenizer(readFolderTokenizer(path));
+  if (isFile(path) && path.endsWith(".gguf")) return makeTokenizer(readGgufTokenizer(path));
+  throw new SpielError(
+    "data",
+    `Cannot load a tokenizer from "${path}"; expected a folder with tokenizer.json or a .gguf file`,
+  );
+}
+
+/**
+ * Makes a tokenizer from its parts.
+ *
+ * @throws {SpielError} kind "data" when tokenizer.json asks for what is not supported.
+ */
+export function makeTokenizer(parts: TokenizerParts): Tokenizer {
+  const { json, spelling } = exactTokenizerJson(parts.json, parts.where);
+  let tokenizer: HuggingFaceTokenizer;
+  try {
+    tokenizer = new HuggingFaceTokenizer(json, {});
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new SpielError("data", `${parts.where}: unusable tokenizer: ${reason}`, { cause });
+  }
+  return new LoadedTokenizer(parts, tokenizer, spelling);
+}
+
+/** The files, by name, from which transformers loads the same tokenizer. */
+export function tokenizerFiles({ parts }: Tokenizer): Map<string, string> {
+  const { json, config, chatTemplate } = parts;
+  const fullConfig = chatTemplate === null ? config : { ...config, chat_template: chatTemplate };
+  return new Map([
+    ["tokenizer.json", JSON.stringify(json)],
+    ["tokenizer_config.json", JSON.stringify(fullConfig, null, 2)],
+  ]);
+}
+
+/**
+ * Refuses a tokenizer that has ids the model has no embedding for.
+ *
+ * @throws {SpielError} kind "data".
+ */
+export function checkVocabulary(tokenizer: Tokenizer, modelVocabSize: number): void {
+  if (tokenizer.vocabSize > modelVocabSize) {
+    throw new SpielError(
+      "data",
+      `${tokenizer.parts.where} has ids up to ${tokenizer.vocabSize - 1}, ` +
+        `but the model's vocab_size is ${modelVocabSize}: they do not belong together`,
+    );
+  }
+}
+
+class LoadedTokenizer implements Tokenizer {
+  readonly vocabSize: number;
+  readonly bosToken: string | null;
+  readonly eosToken: string | null;
+  readonly eosTokenIds: readonly number[];
+  readonly chatTemplate: string | null;
+  readonly specialTokens: readonly string[];
+  readonly #tokenizer: HuggingFaceTokenizer;
+  readonly #spelling: TokenSpelling;
+  /** Bytes of the tokens that are recognised as a whole, by their content. */
+  readonly #added = new Map<string, Uint8Array>();
+  readonly #specialIds = new Set<number>();
+  /** Ids that the post-processor puts before and after a text. */
+  readonly #prefix: number[];
+  readonly #suffix: number[];
+
+  constructor(
+    readonly parts: TokenizerParts,
+    tokenizer: HuggingFaceTokenizer,
+    spelling: TokenSpelling,
+  ) {
+    this.#tokenizer = tokenizer;
+    this.#spelling = spelling;
+    const utf8 = new TextEncoder();
+    const special: string[] = [];
+    for (const [id, token] of tokenizer.get_added_tokens_decoder()) {
+      this.#added.set(token.content, utf8.encode(token.content));
+      if (!token.special) continue;
+      special.push(token.content);
+      this.#specialIds.add(id);
+    }
+    this.specialTokens = special;
+    let largest = -1;
+    for (const id of tokenizer.get_vocab().values()) largest = Math.max(largest, id);
+    this.vocabSize = largest + 1;
+    this.bosToken = parts.bosToken;
+    this.eosToken = parts.eosToken;
+    const eosId = parts.eosToken === null ? undefined : tokenizer.token_to_id(parts.eosToken);
+    this.eosTokenIds = [
+      ...new Set(eosId === undefined ? parts.eosTokenIds : [...parts.eosTokenIds, eosId]),
+    ];
+    this.chatTemplate = parts.chatTemplate;
+    [this.#prefix, this.#suffix] = surroundings(tokenizer);
+  }
+
+  encode(text: string, options: EncodeOptions = {}): Uint32Array {
+    return this.#surround(this.#tokenizer.encode(text, { add_special_tokens: false }).ids, options);
+  }
+
+  encodeWithOffsets(
+    text: string,
+    options: EncodeOptions = {},
+  ): { ids: Uint32Array } & TokenOffsets {
+    const { ids, tokens } = this.#tokenizer.encode(text, { add_special_tokens: false });
+    const { starts, ends } = alignTokens(text, tokens.map((token) => this.#bytes(token)));
+    const all = this.#surround(ids, options);
+    if (all.length === ids.length) return { ids: all, starts, ends };
+    const before = this.#prefix.length;
+    const shifted = (positions: Uint32Array) => {
+      const result = new Uint32Array(all.length).fill(text.length, before + ids.length);
+      result.set(positions, before);
+      return result;
+    };
+    return { ids: all, starts: shifted(starts), ends: shifted(ends) };
+  }
+
+  decode(ids: ArrayLike<number>, options: { skipSpecialTokens?: boolean } = {}): string {
+    const all: number[] = Array.from(ids);
+    const shown = options.skipSpecialTokens ? all.filter((id) => !this.#specialIds.has(id)) : all;
+    if (shown.length === 0) return "";
+    if (this.#spelling === "metaspace") {
+      return this.#tokenizer.decode(shown, { clean_up_tokenization_spaces: false });
+    }
+    const pieces = shown.map((id) => this.#bytes(this.#token(id)));
+    return new TextDecoder("utf-8", { ignoreBOM: true }).decode(concatBytes(pieces));
+  }
+
+  #surround(ids: readonly number[], options: EncodeOptions): Uint32Array {
+    if (options.addSpecialTokens === false || this.#prefix.length + this.#suffix.length === 0) {
+      return Uint32Array.from(ids);
+    }
+    return Uint32Array.from([...this.#prefix, ...ids, ...this.#suffix]);
+  }
+
+  #token(id: number): string {
+    const token = this.#tokenizer.id_to_token(id);
+    if (token === undefined) {
+      throw new SpielError(
+        "data",
+        `Cannot decode token ${id}: the vocabulary has ${this.vocabSize} ids`,
+      );
+    }
+    return token;
+  }
+
+  #bytes(token: string): Uint8Array {
+    return this.#added.get(token) ?? tokenBytes(token, this.#spelling);
+  }
+}
+
+/** What the post-processor puts before and after every text. */
+function surroundings(tokenizer: HuggingFaceTokenizer): [number[], number[]] {
+  const probe = "a";
+  const bare = tokenizer.encode(probe, { add_special_tokens: false }).ids;
+  const full = tokenizer.encode(probe, { add_special_tokens: true }).ids;
+  const text = bare.join();
+  for (let start = 0; start + bare.length <= full.length; start++) {
+    if (full.slice(start, start + bare.length).join() === text) {
+      return [full.slice(0, start), full.slice(start + bare.length)];
+    }
+  }
+  return [[], []];
+}

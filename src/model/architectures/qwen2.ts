@@ -1,0 +1,29 @@
+/** Qwen2 and Qwen2.5: LLaMA with biases on q, k and v. */
+import {
+  type Architecture,
+  decoderFromGguf,
+  decoderFromHuggingFace,
+  qwenSlidingWindow,
+} from "./decoder.ts";
+
+export const qwen2: Architecture = {
+  modelType: "qwen2",
+  className: "Qwen2ForCausalLM",
+  fromHuggingFace(config) {
+    config.size("num_key_value_heads");
+    const decoder = decoderFromHuggingFace(config, {
+      max_position_embeddings: 32_768,
+      rms_norm_eps: 1e-6,
+    });
+    return {
+      ...decoder,
+      attention_bias: true,
+      sliding_window: qwenSlidingWindow(config, decoder.num_hidden_layers),
+    };
+  },
+  gguf: {
+    name: "qwen2",
+    interleavesHeads: false,
+    read: (file) => ({ ...decoderFromGguf(file, "qwen2"), attention_bias: true }),
+  },
+};

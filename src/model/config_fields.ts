@@ -1,0 +1,103 @@
+/** Reads typed fields of a configuration, naming file, field, value and what was expected on every failure. */
+import { SpielError } from "../errors.ts";
+import { isObject } from "../io/random_access.ts";
+
+/** Sizes beyond this are no language model; products of two of them stay exact in a number. */
+const MAX_SIZE = 2 ** 26;
+
+/** A JSON object or GGUF metadata seen as configuration. A null counts as absent. */
+export class ConfigFields {
+  readonly where: string;
+  readonly #get: (key: string) => unknown;
+
+  /**
+   * @param where Names the source in errors.
+   * @param get Returns the value of a key, or undefined.
+   */
+  constructor(where: string, get: (key: string) => unknown) {
+    this.where = where;
+    this.#get = get;
+  }
+
+  /** The fields of a JSON object. */
+  static ofObject(where: string, object: Record<string, unknown>): ConfigFields {
+    return new ConfigFields(where, (key) => Object.hasOwn(object, key) ? object[key] : undefined);
+  }
+
+  has(key: string): boolean {
+    return this.value(key) !== undefined;
+  }
+
+  /** True when the key is there with an explicit null. */
+  isNull(key: string): boolean {
+    return this.#get(key) === null;
+  }
+
+  /** The raw value; null becomes undefined. */
+  value(key: string): unknown {
+    return this.#get(key) ?? undefined;
+  }
+
+  /** A positive whole number. Required unless `fallback` is given. */
+  size(key: string, fallback?: number): number {
+    const value = this.value(key) ?? fallback;
+    if (typeof value !== "number" || !Number.isInteger(value) || value < 1 || value > MAX_SIZE) {
+      throw this.mismatch(key, `a whole number from 1 to ${MAX_SIZE}`);
+    }
+    return value;
+  }
+
+  /** A positive finite number. Required unless `fallback` is given. */
+  positive(key: string, fallback?: number): number {
+    const value = this.value(key) ?? fallback;
+    if (typeof value !== "number" || !Number.isFinite(value) || value <= 0) {
+      throw this.mismatch(key, "a positive number");
+    }
+    return value;
+  }
+
+  boolean(key: string, fallback: boolean): boolean {
+    const value = this.value(key) ?? fallback;
+    if (typeof value !== "boolean") throw this.mismatch(key, "true or false");
+    return value;
+  }
+
+  /** A string. Required unless `fallback` is given. */
+  string(key: string, fallback?: string): string {
+    const value = this.value(key) ?? fallback;
+    if (typeof value !== "string") throw this.mismatch(key, "a string");
+    return value;
+  }
+
+  /** A nested object, or null when absent. */
+  object(key: string): ConfigFields | null {
+    const value = this.value(key);
+    if (value === undefined) return null;
+    if (!isObject(value)) throw this.mismatch(key, "an object");
+    return ConfigFields.ofObject(`${this.where}: ${key}`, value);
+  }
+
+  /** Refuses a value other than `supported`, which is also what an absent key means. */
+  only(key: string, supported: string | number | boolean): void {
+    const value = this.value(key) ?? supported;
+    if (value !== supported) throw this.unsupported(key, JSON.stringify(supported));
+  }
+
+  mismatch(key: string, expected: string): SpielError {
+    return this.fail(`${key} is ${this.#shown(key)}; expected ${expected}`);
+  }
+
+  unsupported(key: string, supported: string): SpielError {
+    return this.fail(`${key} ${this.#shown(key)} is not supported; supported: ${supported}`);
+  }
+
+  fail(message: string): SpielError {
+    return new SpielError("data", `${this.where}: ${message}`);
+  }
+
+  #shown(key: string): string {
+    const value = this.value(key);
+    const text = value === undefined ? "missing" : JSON.stringify(value) ?? String(value);
+    return text.length > 120 ? `${text.slice(0, 120)}...` : text;
+  }
+}

@@ -1,0 +1,133 @@
+/** Opens a GGUF file as a model with Hugging Face tensor names and row order. */
+import type { ModelConfig, WeightFormat } from "../engine/protocol.gen.ts";
+import { ggufSpecialTokenIds, type SpecialTokenIds } from "../data/special_tokens.ts";
+import { SpielError } from "../errors.ts";
+import { GgufFile } from "../io/gguf.ts";
+import { ggufArchitectureOf, toHuggingFaceConfig } from "./architectures/mod.ts";
+import { huggingFaceName } from "./gguf_names.ts";
+import { ROPE_FACTORS_TENSOR } from "./rope.ts";
+import type { ModelSource } from "./source.ts";
+import { matchTensors, type ModelTensor } from "./tensors.ts";
+
+const FORMATS: ReadonlyMap<string, WeightFormat> = new Map([
+  ["F32", "f32"],
+  ["F16", "f16"],
+  ["BF16", "bf16"],
+  ["Q4_0", "q4_0"],
+  ["Q4_1", "q4_1"],
+  ["Q8_0", "q8_0"],
+]);
+
+/** q and k projections, whose rows follow the rotary layout. */
+const ROTARY_PROJECTION = /\.self_attn\.[qk]_proj\.(weight|bias)$/;
+
+/** Opens the file; see `openModelSource`. */
+export function openGgufModel(path: string): ModelSource {
+  const file = GgufFile.open(path);
+  try {
+    return new GgufModel(file);
+  } catch (error) {
+    file[Symbol.dispose]();
+    throw error;
+  }
+}
+
+class GgufModel implements ModelSource {
+  readonly path: string;
+  readonly modelType: string;
+  readonly config: ModelConfig;
+  readonly specialTokens: SpecialTokenIds;
+  readonly tensors: ReadonlyMap<string, ModelTensor>;
+  readonly #file: GgufFile;
+  readonly #ggufNames: ReadonlyMap<string, string>;
+  readonly #interleavesHeads: boolean;
+
+  constructor(file: GgufFile) {
+    this.path = file.path;
+    this.#file = file;
+    const { architecture, gguf } = ggufArchitectureOf(
+      file.metadata.get("general.architecture"),
+      file.path,
+    );
+    this.modelType = architecture.modelType;
+    this.#interleavesHeads = gguf.interleavesHeads;
+    this.config = gguf.read(file);
+    this.specialTokens = ggufSpecialTokenIds(file);
+    this.#ggufNames = nameTable(file);
+    this.tensors = matchTensors(file.path, this.config, foundTensors(file, this.#ggufNames));
+  }
+
+  read(name: string, byteOffset: number, length: number): Uint8Array<ArrayBuffer> {
+    const tensor = this.tensors.get(name);
+    const ggufName = this.#ggufNames.get(name);
+    if (tensor === undefined || ggufName === undefined) {
+      throw new SpielError("data", `${this.path} has no tensor "${name}"`);
+    }
+    return this.#interleavesHeads && ROTARY_PROJECTION.test(name) && length > 0
+      ? this.#readInterleaved(ggufName, tensor, byteOffset, length)
+      : this.#file.readRange(ggufName, byteOffset, length);
+  }
+
+  huggingFaceConfig(): Record<string, unknown> {
+    return toHuggingFaceConfig(this.modelType, this.config, this.specialTokens);
+  }
+
+  [Symbol.dispose](): void {
+    this.#file[Symbol.dispose]();
+  }
+
+  /**
+   * Reads a range of a tensor whose rows alternate between the two halves of each head: row j of half h, which
+   * Hugging Face models have at `h * head_dim / 2 + j`, is stored at `2 * j + h`. Rows are whole packed blocks,
+   * so moving them changes no value.
+   */
+  #readInterleaved(
+    ggufName: string,
+    tensor: ModelTensor,
+    byteOffset: number,
+    length: number,
+  ): Uint8Array<ArrayBuffer> {
+    const half = this.config.head_dim / 2;
+    const rowBytes = tensor.byteLength / tensor.shape[0]!;
+    const headBytes = rowBytes * this.config.head_dim;
+    const start = Math.floor(byteOffset / headBytes) * headBytes;
+    const end = Math.ceil((byteOffset + length) / headBytes) * headBytes;
+    const stored = this.#file.readRange(ggufName, start, end - start);
+    const ordered = new Uint8Array(stored.length);
+    for (let head = 0; head < stored.length; head += headBytes) {
+      for (let row = 0; row < 2 * half; row++) {
+        const from = head + (2 * (row % half) + Math.floor(row / half)) * rowBytes;
+        ordered.set(stored.subarray(from, from + rowBytes), head + row * rowBytes);
+      }
+    }
+    return ordered.slice(byteOffset - start, byteOffset - start + length);
+  }
+}
+
+/** GGUF names by Hugging Face name; a tensor that has none keeps its own, to be named in an error. */
+function nameTable(file: GgufFile): Map<string, string> {
+  const names = new Map<string, string>();
+  for (const ggufName of file.tensors.keys()) {
+    // Read into the configuration already.
+    if (ggufName === ROPE_FACTORS_TENSOR) continue;
+    names.set(huggingFaceName(ggufName) ?? ggufName, ggufName);
+  }
+  return names;
+}
+
+function foundTensors(file: GgufFile, ggufNames: ReadonlyMap<string, string>) {
+  const found = new Map<string, ModelTensor | { unusable: string }>();
+  for (const [name, ggufName] of ggufNames) {
+    const { type, shape, byteLength } = file.tensors.get(ggufName)!;
+    const format = FORMATS.get(type.name);
+    found.set(
+      name,
+      format === undefined
+        ? {
+          unusable: `is stored as ${type.name}; expected one of ${[...FORMATS.keys()].join(", ")}`,
+        }
+        : { format, shape, byteLength },
+    );
+  }
+  return found;
+}

@@ -1,0 +1,178 @@
+/** Puts a model into the engine: plans its memory, allocates it, and streams its weights in bounded chunks. */
+
+import type { Engine } from "../engine/engine.ts";
+import type {
+  DeltaCount,
+  FormatInfo,
+  ModelOptions,
+  ModelPlan,
+  TensorInfo,
+  WeightFormat,
+} from "../engine/protocol.gen.ts";
+import { SpielError } from "../errors.ts";
+import type { ModelSource } from "./source.ts";
+
+/** Bytes in flight between a file and the engine. */
+const CHUNK_BYTES = 16 << 20;
+
+/** What a model will be used for. */
+export interface ModelUse extends Omit<ModelOptions, "formats" | "deltas"> {
+  /** The deltas of each module, once the model's parts are known. */
+  readonly deltas: (plan: ModelPlan) => DeltaCount[];
+}
+
+/** Use for evaluation and generation with the deltas given. */
+export function inferenceUse(microBatchTokens: number, deltas: DeltaCount[] = []): ModelUse {
+  return {
+    trainable: "nothing",
+    deltas: () => deltas,
+    candidates: false,
+    optimizer: "adamw",
+    microBatchTokens,
+    activationCheckpointing: "none",
+    memoryBudget: null,
+  };
+}
+
+/** A model's plan and what it was made with. */
+export interface PlannedModel {
+  readonly plan: ModelPlan;
+  readonly options: ModelOptions;
+}
+
+/**
+ * Plans a model without allocating anything.
+ *
+ * @throws {SpielError} `device` when the plan exceeds `memoryBudget`; `usage` when the deltas do not fit.
+ */
+export async function planModel(
+  engine: Engine,
+  source: Pick<ModelSource, "config" | "tensors">,
+  use: ModelUse,
+): Promise<PlannedModel> {
+  const { deltas, ...rest } = use;
+  const options: ModelOptions = { ...rest, formats: formatsOf(engine, source, use), deltas: [] };
+  const bare = await engine.planModel(source.config, { ...options, memoryBudget: null });
+  const whole = { ...options, deltas: deltas(bare) };
+  return { plan: await engine.planModel(source.config, whole), options: whole };
+}
+
+/** Random weights instead of the source's own. */
+export interface RandomInit {
+  readonly seed: number;
+  /** Standard deviation of matrices and embeddings. */
+  readonly std: number;
+}
+
+/** Allocates a planned model and fills its weights. Its deltas are not attached yet. */
+export async function createModel(
+  engine: Engine,
+  source: ModelSource,
+  { options }: PlannedModel,
+  init: RandomInit | null = null,
+  signal?: AbortSignal,
+): Promise<ModelPlan> {
+  const plan = await engine.createModel(source.config, options);
+  if (init !== null) {
+    await engine.initTensors(init.seed, init.std);
+    return plan;
+  }
+  for (const tensor of plan.tensors) {
+    if (signal?.aborted) throw new SpielError("interrupted", "Stopped while loading the model");
+    await streamTensor(engine, source, tensor);
+  }
+  return plan;
+}
+
+/**
+ * Plans and creates a model in one go.
+ *
+ * @example
+ * ```ts
+ * import { inferenceUse, loadModel, open, openModelSource } from "./mod.ts";
+ *
+ * await using engine = await open();
+ * using source = openModelSource("models/base");
+ * const plan = await loadModel(engine, source, inferenceUse(1024));
+ * ```
+ */
+export async function loadModel(
+  engine: Engine,
+  source: ModelSource,
+  use: ModelUse,
+  init: RandomInit | null = null,
+): Promise<ModelPlan> {
+  return await createModel(engine, source, await planModel(engine, source, use), init);
+}
+
+/** Sparse deltas by module: sorted, unique flat indices and their values. */
+export type DeltaArrays = ReadonlyMap<
+  string,
+  { readonly indices: Uint32Array; readonly values: Float32Array }
+>;
+
+/** The count of each module's deltas, in the order of the layers. */
+export function countDeltas(plan: ModelPlan, deltas: DeltaArrays, where: string): DeltaCount[] {
+  const counts = plan.tensors.flatMap(({ deltaModule, shape: [out = 1, inputs = 1] }) => {
+    const found = deltaModule === null ? undefined : deltas.get(deltaModule);
+    if (deltaModule === null || found === undefined) return [];
+    const last = found.indices.at(-1) ?? 0;
+    if (last < out * inputs) return [{ module: deltaModule, count: found.indices.length }];
+    throw new SpielError(
+      "data",
+      `${where}: "${deltaModule}" has a delta at position ${last}, but ${out * inputs} weights`,
+    );
+  });
+  const known = new Set(counts.map(({ module }) => module));
+  const unknown = [...deltas.keys()].find((module) => !known.has(module));
+  if (unknown === undefined) return counts;
+  throw new SpielError("data", `${where} has deltas for "${unknown}", which the model lacks`);
+}
+
+/** Attaches deltas and writes their values. */
+export async function attachDeltas(engine: Engine, deltas: DeltaArrays): Promise<void> {
+  for (const [module, { indices, values }] of deltas) {
+    await engine.attachDeltasAt(module, indices);
+    await engine.writeState(module, "values", Float32Array.from(values));
+  }
+}
+
+/** The stored formats that are kept. Training every weight needs f32, so nothing is kept then. */
+function formatsOf(
+  engine: Engine,
+  { tensors }: Pick<ModelSource, "tensors">,
+  { trainable }: ModelUse,
+): ModelOptions["formats"] {
+  for (const [name, { format }] of tensors) formatInfo(engine, format, name);
+  if (trainable === "weights") return [];
+  return [...tensors].flatMap(([name, { format }]) => format === "f32" ? [] : [{ name, format }]);
+}
+
+async function streamTensor(engine: Engine, source: ModelSource, { name, format }: TensorInfo) {
+  const stored = source.tensors.get(name);
+  if (stored === undefined) throw new SpielError("data", `${source.path} lacks "${name}"`);
+  const from = formatInfo(engine, stored.format, name);
+  const to = formatInfo(engine, format, name);
+  // Whole blocks of both formats, so that a chunk can be converted by itself.
+  const blocks = Math.floor(CHUNK_BYTES / from.blockBytes / to.blockElements) * to.blockElements;
+  const chunk = blocks * from.blockBytes;
+  for (let offset = 0; offset < stored.byteLength; offset += chunk) {
+    const bytes = source.read(name, offset, Math.min(chunk, stored.byteLength - offset));
+    const elements = bytes.length / from.blockBytes * from.blockElements;
+    const first = offset / from.blockBytes * from.blockElements;
+    await engine.writeTensor(
+      name,
+      first / to.blockElements * to.blockBytes,
+      format === stored.format
+        ? bytes
+        : await engine.convert(bytes, stored.format, format, elements),
+    );
+  }
+}
+
+function formatInfo(engine: Engine, format: WeightFormat, tensor: string): FormatInfo {
+  const info = engine.info.formats.find((one) => one.format === format);
+  if (info !== undefined) return info;
+  const known = engine.info.formats.map((one) => one.format).join(", ");
+  throw new SpielError("data", `Tensor "${tensor}" is ${format}; this engine reads ${known}`);
+}

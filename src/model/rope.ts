@@ -1,0 +1,115 @@
+/** Rotary settings, from both spellings of config.json and from GGUF metadata, in one form. */
+import type { RopeScaling } from "../engine/protocol.gen.ts";
+import type { GgufFile } from "../io/gguf.ts";
+import type { ConfigFields } from "./config_fields.ts";
+
+/** The two rotary fields of a model configuration. */
+export interface Rope {
+  rope_theta: number;
+  rope_scaling: RopeScaling | null;
+}
+
+const DEFAULT_THETA = 10_000;
+const SUPPORTED = '"default", "linear", "llama3"';
+
+/** Reads `rope_parameters` (transformers 5), or `rope_theta` and `rope_scaling` (transformers 4). */
+export function ropeFromHuggingFace(config: ConfigFields): Rope {
+  config.only("partial_rotary_factor", 1);
+  const parameters = config.object("rope_parameters");
+  const scaling = parameters ?? config.object("rope_scaling");
+  parameters?.only("partial_rotary_factor", 1);
+  return {
+    rope_theta: parameters?.has("rope_theta")
+      ? parameters.positive("rope_theta")
+      : config.positive("rope_theta", DEFAULT_THETA),
+    rope_scaling: scaling === null ? null : scalingFrom(scaling),
+  };
+}
+
+function scalingFrom(fields: ConfigFields): RopeScaling | null {
+  const key = fields.has("rope_type") ? "rope_type" : "type";
+  switch (fields.string(key, "default")) {
+    case "default":
+      return null;
+    case "linear":
+      return linear(fields.positive("factor"));
+    case "llama3":
+      return {
+        rope_type: "llama3",
+        factor: fields.positive("factor"),
+        low_freq_factor: fields.positive("low_freq_factor"),
+        high_freq_factor: fields.positive("high_freq_factor"),
+        original_max_position_embeddings: fields.size("original_max_position_embeddings"),
+      };
+    default:
+      throw fields.unsupported(key, SUPPORTED);
+  }
+}
+
+function linear(factor: number): RopeScaling | null {
+  return factor === 1 ? null : { rope_type: "linear", factor };
+}
+
+/** GGUF stores the llama3 scaling as this tensor of divisors, one per frequency. */
+export const ROPE_FACTORS_TENSOR = "rope_freqs.weight";
+
+/** Reads the rotary fields of a GGUF file whose keys start with `prefix`. */
+export function ropeFromGguf(fields: ConfigFields, file: GgufFile, headDim: number): Rope {
+  const rope_theta = fields.positive("rope.freq_base", DEFAULT_THETA);
+  if (fields.has("rope.dimension_count") && fields.size("rope.dimension_count") !== headDim) {
+    throw fields.mismatch("rope.dimension_count", `${headDim}, the width of a head`);
+  }
+  if (file.tensors.has(ROPE_FACTORS_TENSOR)) {
+    return { rope_theta, rope_scaling: llama3FromFactors(fields, file, headDim, rope_theta) };
+  }
+  switch (fields.string("rope.scaling.type", "none")) {
+    case "none":
+      return { rope_theta, rope_scaling: linear(fields.positive("rope.scale_linear", 1)) };
+    case "linear":
+      return { rope_theta, rope_scaling: linear(fields.positive("rope.scaling.factor")) };
+    default:
+      throw fields.unsupported("rope.scaling.type", '"none", "linear"');
+  }
+}
+
+/**
+ * Every published llama3 scaling has these values beside its factor; they are not in the metadata.
+ * The divisors computed with them are compared with the stored ones, so another scaling is refused.
+ */
+const LLAMA3 = { low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 8192 };
+
+function llama3FromFactors(
+  fields: ConfigFields,
+  file: GgufFile,
+  headDim: number,
+  theta: number,
+): RopeScaling {
+  const count = headDim / 2;
+  const tensor = file.tensors.get(ROPE_FACTORS_TENSOR);
+  if (tensor?.type.name !== "F32" || tensor.byteLength !== 4 * count) {
+    throw fields.fail(`tensor "${ROPE_FACTORS_TENSOR}" is not ${count} F32 values`);
+  }
+  const stored = new Float32Array(file.readRange(ROPE_FACTORS_TENSOR, 0, 4 * count).buffer);
+  const scaling = { rope_type: "llama3", factor: Math.max(...stored), ...LLAMA3 } as const;
+  for (let i = 0; i < count; i++) {
+    const expected = llama3Divisor(2 * Math.PI * theta ** (2 * i / headDim), scaling);
+    if (!(Math.abs(stored[i]! - expected) <= 1e-4 * expected)) {
+      throw fields.fail(
+        `tensor "${ROPE_FACTORS_TENSOR}" holds ${stored[i]} at ${i}; ` +
+          `expected ${expected}, the llama3 scaling by ${scaling.factor}`,
+      );
+    }
+  }
+  return scaling;
+}
+
+/** What the llama3 scaling divides the frequency of a wavelength by. */
+function llama3Divisor(
+  wavelength: number,
+  scaling: Extract<RopeScaling, { rope_type: "llama3" }>,
+): number {
+  const { factor, low_freq_factor: low, high_freq_factor: high } = scaling;
+  const turns = scaling.original_max_position_embeddings / wavelength;
+  const kept = Math.min(1, Math.max(0, (turns - low) / (high - low)));
+  return 1 / ((1 - kept) / factor + kept);
+}

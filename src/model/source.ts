@@ -1,0 +1,95 @@
+/** A base model on disk: its configuration and its weights by range, whatever the files look like. */
+import { createHash } from "node:crypto";
+import { SpielError } from "../errors.ts";
+import type { ModelConfig } from "../engine/protocol.gen.ts";
+import type { SpecialTokenIds } from "../data/special_tokens.ts";
+import { isFile, isFolder } from "../io/random_access.ts";
+import { openGgufModel } from "./gguf_model.ts";
+import { openHuggingFaceFolder } from "./hf_folder.ts";
+import type { ModelTensor } from "./tensors.ts";
+
+export type { ModelTensor } from "./tensors.ts";
+
+/** An open model. Tensors have Hugging Face names and orientation. */
+export interface ModelSource extends Disposable {
+  readonly path: string;
+  /** `model_type` of its architecture. */
+  readonly modelType: string;
+  readonly config: ModelConfig;
+  readonly specialTokens: SpecialTokenIds;
+  /** Exactly the tensors that `config` asks for, in the order of the forward pass. */
+  readonly tensors: ReadonlyMap<string, ModelTensor>;
+  /**
+   * Reads stored bytes of a tensor: rows of whole blocks, [out, in] row-major.
+   *
+   * @throws {SpielError} kind "data" when the range is not inside the tensor.
+   */
+  read(name: string, byteOffset: number, length: number): Uint8Array<ArrayBuffer>;
+  /** The model's config.json: the file's own, or one written from `config`. */
+  huggingFaceConfig(): Record<string, unknown>;
+}
+
+/**
+ * Opens a Hugging Face folder or a .gguf file and checks that it holds a complete, supported model.
+ *
+ * @throws {SpielError} kind "data" naming the file, the field or tensor, and what was expected.
+ */
+export function openModelSource(path: string): ModelSource {
+  if (isFolder(path)) return openHuggingFaceFolder(path);
+  if (!isFile(path)) {
+    throw new SpielError(
+      "data",
+      `Model "${path}" does not exist; expected a Hugging Face folder or a .gguf file`,
+    );
+  }
+  if (path.endsWith(".gguf")) return openGgufModel(path);
+  throw new SpielError(
+    "data",
+    `Model "${path}" is neither a folder nor a .gguf file; ` +
+      `for safetensors name the folder with config.json`,
+  );
+}
+
+/** Up to this much, every byte counts towards the identity. */
+const WHOLE_BYTES = 256 * 1024 * 1024;
+const HASH_CHUNK_BYTES = 8 * 1024 * 1024;
+const SAMPLES = 16;
+const SAMPLE_BYTES = 4096;
+
+/**
+ * SHA-256 (hex) of what the model computes with: configuration, and names, formats, shapes and bytes of its
+ * tensors in Hugging Face orientation, so that sharding or renaming files changes nothing. Of a model over
+ * 256 MiB, 16 evenly spaced samples of 4 KiB stand for each tensor.
+ */
+export async function modelIdentity(
+  source: ModelSource,
+  options: { signal?: AbortSignal } = {},
+): Promise<string> {
+  const names = [...source.tensors.keys()].sort();
+  const config = Object.entries(source.config).sort(([a], [b]) => a < b ? -1 : 1);
+  const hash = createHash("sha256");
+  hash.update(JSON.stringify([source.modelType, config]));
+  const total = names.reduce((sum, name) => sum + source.tensors.get(name)!.byteLength, 0);
+  for (const name of names) {
+    const { format, shape, byteLength } = source.tensors.get(name)!;
+    hash.update(JSON.stringify([name, format, shape]));
+    for (const [offset, length] of hashedRanges(byteLength, total <= WHOLE_BYTES)) {
+      hash.update(source.read(name, offset, length));
+    }
+    // Lets timers and signals run between tensors.
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    options.signal?.throwIfAborted();
+  }
+  return hash.digest("hex");
+}
+
+function* hashedRanges(byteLength: number, whole: boolean): Generator<[number, number]> {
+  if (whole || byteLength <= SAMPLES * SAMPLE_BYTES) {
+    for (let at = 0; at < byteLength; at += HASH_CHUNK_BYTES) {
+      yield [at, Math.min(HASH_CHUNK_BYTES, byteLength - at)];
+    }
+    return;
+  }
+  const stride = (byteLength - SAMPLE_BYTES) / (SAMPLES - 1);
+  for (let i = 0; i < SAMPLES; i++) yield [Math.floor(i * stride), SAMPLE_BYTES];
+}
