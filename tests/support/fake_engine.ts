@@ -4,7 +4,13 @@
  * and token gives. Its state (deltas, moments, ages, candidates) behaves as the real one's, so that resuming can be tested.
  */
 
-import { PROTOCOL_HASH, type Reply, type Request } from "../../src/engine/protocol.gen.ts";
+import {
+  type Optimizer,
+  type OptimizerUpdate,
+  PROTOCOL_HASH,
+  type Reply,
+  type Request,
+} from "../../src/engine/protocol.gen.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import type { Message, Transport } from "../../src/engine/transport.ts";
 
@@ -30,6 +36,7 @@ export class FakeEngine implements Transport {
   closed = false;
   #modules = new Map<string, Module>();
   #vocabulary = 0;
+  #optimizer: Optimizer = "adamw";
   /** Micro-batches that the open window has seen; undefined when none is open. */
   #samples: number | undefined;
 
@@ -53,7 +60,13 @@ export class FakeEngine implements Transport {
     switch (request.op) {
       case "engineOpen":
         return {
-          header: { kind: "engineInfo", device: "cpu", adapter: "fake", threads: 1, formats: [] },
+          header: {
+            kind: "engineInfo",
+            device: "cpu",
+            adapter: "fake",
+            threads: 1,
+            formats: [{ format: "f32", blockElements: 1, blockBytes: 4 }],
+          },
         };
       case "engineStats":
         return { header: { kind: "memoryTable", rows: [], totalBytes: 0 } };
@@ -93,7 +106,8 @@ export class FakeEngine implements Transport {
     }
   }
 
-  #create({ config, dryRun }: Of<"modelCreate">): Answer {
+  #create({ config, options, dryRun }: Of<"modelCreate">): Answer {
+    this.#optimizer = options.optimizer;
     this.#vocabulary = config.vocab_size;
     const projections = Array.from(
       { length: config.num_hidden_layers },
@@ -229,13 +243,9 @@ export class FakeEngine implements Transport {
   #update({ update }: Of<"optimizerStep">): Answer {
     this.#eachDelta((module, slot, index) => {
       const grad = floatsOf(module, "grads")[slot]! * update.gradScale;
-      const first = floatsOf(module, "expAvg");
-      first[slot] = update.beta1 * first[slot]! + (1 - update.beta1) * grad;
-      floatsOf(module, "expAvgSq")[slot]! += grad * grad;
-      floatsOf(module, "rowAccumulator")[Math.floor(index / module.columns)]! += grad * grad;
-      floatsOf(module, "columnAccumulator")[index % module.columns]! += grad * grad;
-      floatsOf(module, "values")[slot]! -= update.learningRate * first[slot]!;
-      floatsOf(module, "ages")[slot]! += 1;
+      floatsOf(module, "grads")[slot] = grad;
+      if (this.#optimizer === "sm3") sm3(module, slot, index, update);
+      else momentum(module, slot, update);
       floatsOf(module, "grads")[slot] = 0;
     });
     return DONE;
@@ -308,6 +318,27 @@ function reseat(module: Module, dropped: number[], grown: number[]): void {
     );
   }
   module.fields.set("indices", Uint32Array.from(slots, ({ index }) => index));
+}
+
+function momentum(module: Module, slot: number, update: OptimizerUpdate): void {
+  const [grads, first] = [floatsOf(module, "grads"), floatsOf(module, "expAvg")];
+  first[slot] = update.beta1 * first[slot]! + (1 - update.beta1) * grads[slot]!;
+  floatsOf(module, "expAvgSq")[slot]! += grads[slot]! ** 2;
+  floatsOf(module, "values")[slot]! -= update.learningRate * first[slot]!;
+  floatsOf(module, "ages")[slot]! += 1;
+}
+
+function sm3(module: Module, slot: number, index: number, update: OptimizerUpdate): void {
+  const grad = floatsOf(module, "grads")[slot]!;
+  const [rows, columns] = [
+    floatsOf(module, "rowAccumulator"),
+    floatsOf(module, "columnAccumulator"),
+  ];
+  const [row, column] = [Math.floor(index / module.columns), index % module.columns];
+  rows[row]! += grad * grad;
+  columns[column]! += grad * grad;
+  const size = Math.sqrt(Math.min(rows[row]!, columns[column]!) + update.epsilon);
+  floatsOf(module, "values")[slot]! -= 0.1 * update.learningRate * grad / size;
 }
 
 function tokensOf({ batch }: { batch: { tokens: number } }, payload: Uint8Array<ArrayBuffer>) {

@@ -1,0 +1,83 @@
+/** Measures a model on held-out data: loss over all targets, and answers that it generates. */
+
+import type { Engine } from "../engine/engine.ts";
+import { SpielError } from "../errors.ts";
+import { generateTokens } from "../generate/generate.ts";
+import type { TrainingBatch } from "./step.ts";
+
+/** What an evaluation finds. */
+export interface Evaluation {
+  /** Mean cross-entropy per target, in nats. */
+  readonly loss: number;
+  /** e to the loss. */
+  readonly perplexity: number;
+  /** Share of the questions answered exactly, 0 to 1; absent where none were asked. */
+  readonly exactMatch?: number;
+  readonly targetTokens: number;
+}
+
+/** A prompt and the answer that counts as right. */
+export interface Question {
+  /** Token ids up to where the answer begins. */
+  readonly prompt: Uint32Array;
+  /** White space around it does not count. */
+  readonly answer: string;
+}
+
+/** Questions to answer by generating, greedily. */
+export interface Exam {
+  readonly questions: readonly Question[];
+  readonly maxNewTokens: number;
+  /** Ids that end an answer. */
+  readonly stopTokens: readonly number[];
+  /** Turns generated ids into text, without special tokens. */
+  readonly decode: (ids: readonly number[]) => string;
+  /** Told of each answer. */
+  readonly onAnswer?: (question: Question, answer: string) => void;
+}
+
+/**
+ * Evaluates held-out micro-batches, then the exam if there is one.
+ *
+ * @returns `null` when the signal cut it short.
+ * @throws {SpielError} `numeric` when a loss is not finite.
+ */
+export async function evaluate(
+  engine: Engine,
+  batches: Iterable<TrainingBatch>,
+  exam: Exam | null = null,
+  signal?: AbortSignal,
+): Promise<Evaluation | null> {
+  let total = 0;
+  let targetTokens = 0;
+  for (const batch of batches) {
+    if (signal?.aborted) return null;
+    const { loss } = await engine.forward(batch);
+    if (loss.sum === null) {
+      const origin = batch.origins?.[0];
+      const where = origin === undefined ? "" : ` (near ${origin})`;
+      throw new SpielError("numeric", `The loss of the held-out data is not finite${where}`);
+    }
+    total += loss.sum;
+    targetTokens += loss.targetTokens;
+  }
+  const score = exam === null ? {} : { exactMatch: await sitExam(engine, exam, signal) };
+  if (signal?.aborted) return null;
+  const loss = total / targetTokens;
+  return { loss, perplexity: Math.exp(loss), targetTokens, ...score };
+}
+
+async function sitExam(engine: Engine, exam: Exam, signal?: AbortSignal): Promise<number> {
+  const { questions, maxNewTokens, stopTokens } = exam;
+  let right = 0;
+  for (const question of questions) {
+    const ids: number[] = [];
+    const options = { maxNewTokens, stopTokens, temperature: 0, topP: 1, seed: 0 };
+    for await (const id of generateTokens(engine, question.prompt, options, signal)) ids.push(id);
+    if (signal?.aborted) break;
+    const answer = exam.decode(ids);
+    exam.onAnswer?.(question, answer);
+    if (answer.trim() === question.answer.trim()) right++;
+  }
+  return right / questions.length;
+}

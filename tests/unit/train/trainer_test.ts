@@ -1,0 +1,205 @@
+/** The loop's order of events, its numbers, and its ends, on the fake engine. */
+
+import assert from "node:assert/strict";
+import type { Request } from "../../../src/engine/protocol.gen.ts";
+import { SpielError } from "../../../src/errors.ts";
+import type { TrainEvent } from "../../../src/train/events.ts";
+import type { TrainerOptions } from "../../../src/train/options.ts";
+import { startPosition } from "../../../src/train/position.ts";
+import { Trainer, type TrainerParts } from "../../../src/train/trainer.ts";
+import { type FakeEngine, openFakeEngine } from "../../support/fake_engine.ts";
+import {
+  attachToyDeltas,
+  createToy,
+  TOY_BATCHES,
+  toyBatch,
+  toyEvaluation,
+  toyOptions,
+} from "../../support/toy_run.ts";
+
+interface Run {
+  events: TrainEvent[];
+  requests: Request[];
+  fake: FakeEngine;
+  saved: number[];
+  error: unknown;
+}
+
+async function run(
+  options: TrainerOptions,
+  parts: Partial<TrainerParts> & { method?: string; intercept?: FakeEngine["intercept"] } = {},
+): Promise<Run> {
+  const { engine, fake } = await openFakeEngine();
+  const { method = "spiel-ag", intercept, ...rest } = parts;
+  await createToy(engine, method);
+  await attachToyDeltas(engine, method);
+  const events: TrainEvent[] = [];
+  const requests: Request[] = [];
+  const saved: number[] = [];
+  fake.intercept = (request) => {
+    requests.push(request);
+    return intercept?.(request);
+  };
+  const trainer = new Trainer(
+    {
+      engine,
+      batches: TOY_BATCHES,
+      evaluate: toyEvaluation(engine),
+      save: ({ step }) => {
+        saved.push(step);
+        return Promise.resolve(`step-${step}`);
+      },
+      onEvent: (event) => void events.push(event),
+      ...rest,
+    },
+    options,
+    startPosition(),
+  );
+  let error: unknown;
+  await trainer.run().catch((cause) => error = cause);
+  await engine.close();
+  return { events, requests, fake, saved, error };
+}
+
+const stepsOf = (events: TrainEvent[], type: TrainEvent["type"]) =>
+  events.flatMap((event) => event.type === type && "step" in event ? [event.step] : []);
+
+Deno.test("trainer: AG opens windows, reselects, evaluates and saves at their steps", async () => {
+  const { requests, events, saved, error } = await run(toyOptions("spiel-ag"));
+  assert.equal(error, undefined);
+  const marks: Partial<Record<Request["op"], string>> = {
+    candidatesBegin: "begin",
+    candidatesEnd: "end",
+    deltaReselect: "reselect",
+    forwardBackward: "b",
+    optimizerStep: "step",
+    forward: "eval",
+  };
+  const order = requests.flatMap(({ op }) => marks[op] ?? []).join(" ");
+  const step = "b b step";
+  const evaluation = "eval eval";
+  const reselect = "reselect end";
+  assert.equal(
+    order,
+    [
+      ...["begin", evaluation, step, step, reselect, step, step, "begin", evaluation],
+      ...[step, step, step, reselect, step, evaluation, step, "begin", step, step, step],
+      ...[reselect, evaluation, step, step, "begin", evaluation],
+    ].join(" "),
+  );
+  assert.deepEqual(stepsOf(events, "reselect"), [2, 7, 12]);
+  assert.deepEqual(stepsOf(events, "eval"), [0, 4, 8, 12, 14]);
+  assert.ok([3, 6, 9, 12, 14].every((step) => saved.includes(step)));
+});
+
+Deno.test("trainer: MA reselects on the same calendar without windows", async () => {
+  const { requests, events } = await run(toyOptions("spiel-ma"), { method: "spiel-ma" });
+  assert.ok(!requests.some(({ op }) => op === "candidatesBegin" || op === "candidatesEnd"));
+  assert.deepEqual(stepsOf(events, "reselect"), [2, 7, 12]);
+});
+
+Deno.test("trainer: training improves the held-out loss", async () => {
+  const { events } = await run(toyOptions("spiel-ag"));
+  const losses = events.flatMap((event) => event.type === "eval" ? [event.loss] : []);
+  assert.ok(losses.at(-1)! < losses[0]!, `from ${losses[0]} to ${losses.at(-1)}`);
+});
+
+for (const lossNormalization of ["token", "micro_batch"] as const) {
+  Deno.test(`trainer: loss scale and step loss by ${lossNormalization}`, async () => {
+    const base = toyOptions("spiel-ag");
+    const options = { ...base, totalSteps: 1, update: { ...base.update, lossNormalization } };
+    const { requests, events } = await run(options);
+    const scales = requests.flatMap((one) => one.op === "forwardBackward" ? [one.lossScale] : []);
+    const [first, second] = [toyBatch(0).targetTokens, toyBatch(1).targetTokens];
+    assert.deepEqual(
+      scales,
+      lossNormalization === "token"
+        ? [1 / (first + second), 1 / (first + second)]
+        : [1 / (first * 2), 1 / (second * 2)],
+    );
+    const step = events.find((event) => event.type === "step");
+    assert.ok(step?.type === "step" && Number.isFinite(step.loss));
+    assert.equal(step.targetTokens, first + second);
+  });
+}
+
+Deno.test("trainer: gradients above the limit are scaled as PyTorch does", async () => {
+  const base = toyOptions("spiel-ag");
+  for (const [maxGradNorm, norm, expected] of [[1, 4, 1 / (4 + 1e-6)], [1, 0.5, 1], [0, 4, 1]]) {
+    const { requests } = await run(
+      { ...base, totalSteps: 1, update: { ...base.update, maxGradNorm: maxGradNorm! } },
+      { intercept: ({ op }) => op === "gradNorm" ? { kind: "gradNorm", norm: norm! } : undefined },
+    );
+    const update = requests.find((one) => one.op === "optimizerStep");
+    assert.equal(update?.op === "optimizerStep" && update.update.gradScale, expected);
+  }
+});
+
+Deno.test("trainer: a loss or gradient that is not finite stops before the update", async () => {
+  const cases = [
+    [
+      "forwardBackward",
+      { kind: "loss", sum: null, targetTokens: 2 },
+      /^The loss of step 1 .*toy\.jsonl:1/,
+    ],
+    [
+      "gradNorm",
+      { kind: "gradNorm", norm: null },
+      /^The gradient of step 1 .*toy\.jsonl:1, toy\.jsonl:2/,
+    ],
+  ] as const;
+  for (const [op, reply, message] of cases) {
+    const { requests, error } = await run(toyOptions("spiel-ag"), {
+      intercept: (request) => request.op === op ? reply : undefined,
+    });
+    assert.ok(error instanceof SpielError);
+    assert.equal(error.kind, "numeric");
+    assert.match(error.message, message);
+    assert.ok(!requests.some((one) => one.op === "optimizerStep"));
+  }
+});
+
+Deno.test("trainer: stops after evaluations without a better loss, and saves the best and the last", async () => {
+  const losses = [5, 3, 4, 4, 2];
+  const evaluate = () => {
+    const loss = losses.shift()!;
+    return Promise.resolve({ loss, perplexity: Math.exp(loss), targetTokens: 1 });
+  };
+  const options = { ...toyOptions("spiel-ag"), evalEvery: 2, earlyStopPatience: 2, saveEvery: 0 };
+  const { events, saved, error } = await run(options, { evaluate });
+  assert.equal(error, undefined);
+  assert.deepEqual(stepsOf(events, "eval"), [0, 2, 4, 6]);
+  assert.deepEqual(stepsOf(events, "step").at(-1), 6);
+  assert.deepEqual(saved, [2, 6]);
+  const best = events.flatMap((event) => event.type === "eval" && event.isBest ? [event.step] : []);
+  assert.deepEqual(best, [2]);
+});
+
+Deno.test("trainer: a save that fails in passing is a warning, three in a row end the run", async () => {
+  let attempts = 0;
+  const failing = (until: number) => () =>
+    ++attempts <= until
+      ? Promise.reject(new SpielError("storage", "Disk full"))
+      : Promise.resolve("saved");
+  const options = { ...toyOptions("spiel-ag"), evalEvery: 0, saveEvery: 2 };
+  const twice = await run(options, { save: failing(2) });
+  assert.equal(twice.error, undefined);
+  const warnings = twice.events.flatMap((event) => event.type === "warning" ? [event.message] : []);
+  assert.deepEqual(warnings, Array(2).fill("Disk full; training goes on"));
+  attempts = 0;
+  const thrice = await run(options, { save: failing(3) });
+  assert.ok(thrice.error instanceof SpielError && thrice.error.kind === "storage");
+  assert.equal(stepsOf(thrice.events, "step").at(-1), 6);
+});
+
+Deno.test("trainer: a step tells what is left", async () => {
+  const { events } = await run(toyOptions("spiel-ag"));
+  const steps = events.flatMap((event) => event.type === "step" ? [event] : []);
+  assert.deepEqual(steps.map(({ nextReselection }) => nextReselection), [
+    ...[1, 5, 4, 3, 2, 1, 5, 4, 3, 2, 1],
+    ...[undefined, undefined, undefined],
+  ]);
+  assert.equal(steps.at(-1)?.etaSeconds, 0);
+  assert.equal(steps.at(-1)?.epoch, 28 / 6);
+  assert.deepEqual(steps.slice(0, 3).map(({ lr }) => lr), [0.25, 0.5, 0.5]);
+});
