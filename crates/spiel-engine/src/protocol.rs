@@ -12,7 +12,9 @@ pub const IGNORE: u32 = u32::MAX;
 #[must_use]
 pub fn protocol_hash() -> String {
     // FNV-1a, 64 bits; carriage returns do not count, so a checkout with CRLF line ends agrees.
-    let text = include_bytes!("protocol.rs").iter().filter(|byte| **byte != b'\r');
+    let text = include_bytes!("protocol.rs")
+        .iter()
+        .filter(|byte| **byte != b'\r');
     let hash = text.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     });
@@ -22,7 +24,12 @@ pub fn protocol_hash() -> String {
 /// One operation and its arguments.
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(feature = "gen", derive(ts_rs::TS))]
-#[serde(tag = "op", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+#[serde(
+    tag = "op",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase",
+    deny_unknown_fields
+)]
 pub enum Request {
     /// Opens the device. Must be the first request. Reply: [`EngineInfo`].
     EngineOpen {

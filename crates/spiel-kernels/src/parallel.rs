@@ -13,11 +13,19 @@ pub fn rows_per_task(width: usize) -> usize {
 }
 
 /// Calls `work(index, chunk)` for every chunk of `size` elements of `data`; the last chunk may be shorter.
-pub fn chunks_mut<T: Send>(data: &mut [T], size: usize, work: impl Fn(usize, &mut [T]) + Sync + Send) {
+pub fn chunks_mut<T: Send>(
+    data: &mut [T],
+    size: usize,
+    work: impl Fn(usize, &mut [T]) + Sync + Send,
+) {
     #[cfg(feature = "threads")]
-    data.par_chunks_mut(size).enumerate().for_each(|(index, chunk)| work(index, chunk));
+    data.par_chunks_mut(size)
+        .enumerate()
+        .for_each(|(index, chunk)| work(index, chunk));
     #[cfg(not(feature = "threads"))]
-    data.chunks_mut(size).enumerate().for_each(|(index, chunk)| work(index, chunk));
+    data.chunks_mut(size)
+        .enumerate()
+        .for_each(|(index, chunk)| work(index, chunk));
 }
 
 /// Calls `work(index, a_chunk, b_chunk)` for matching chunks of two slices.

@@ -18,13 +18,22 @@ impl<'a> Matrix<'a> {
     /// When `data` is too short for the shape.
     #[must_use]
     pub fn new(data: &'a [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
-        assert!(columns <= row_stride || rows <= 1, "rows of {columns} overlap at stride {row_stride}");
+        assert!(
+            columns <= row_stride || rows <= 1,
+            "rows of {columns} overlap at stride {row_stride}"
+        );
         assert!(
             rows == 0 || columns == 0 || (rows - 1) * row_stride + columns <= data.len(),
             "a {rows} x {columns} matrix at stride {row_stride} does not fit {} elements",
             data.len()
         );
-        Self { data, rows, columns, row_stride, column_stride: 1 }
+        Self {
+            data,
+            rows,
+            columns,
+            row_stride,
+            column_stride: 1,
+        }
     }
 
     /// The transpose, without moving anything.
@@ -50,13 +59,19 @@ impl<'a> Output<'a> {
     /// The product replaces what is there.
     #[must_use]
     pub fn replace(data: &'a mut [f32]) -> Self {
-        Self { data, accumulate: false }
+        Self {
+            data,
+            accumulate: false,
+        }
     }
 
     /// The product is added to what is there.
     #[must_use]
     pub fn add(data: &'a mut [f32]) -> Self {
-        Self { data, accumulate: true }
+        Self {
+            data,
+            accumulate: true,
+        }
     }
 }
 
@@ -76,11 +91,18 @@ pub fn product_threaded(a: Matrix, b: Matrix, c: Output) {
     run(a, b, 1.0, c, true);
 }
 
-#[cfg_attr(not(feature = "native-gemm"), expect(unused_variables, reason = "only the native product has threads"))]
+#[cfg_attr(
+    not(feature = "native-gemm"),
+    expect(unused_variables, reason = "only the native product has threads")
+)]
 fn run(a: Matrix, b: Matrix, factor: f32, c: Output, threaded: bool) {
     let (m, k, n) = (a.rows, a.columns, b.columns);
     assert_eq!(k, b.rows, "inner dimensions differ");
-    assert!(c.data.len() >= m * n, "a {m} x {n} result does not fit {} elements", c.data.len());
+    assert!(
+        c.data.len() >= m * n,
+        "a {m} x {n} result does not fit {} elements",
+        c.data.len()
+    );
     if m == 0 || n == 0 {
         return;
     }
@@ -162,28 +184,55 @@ mod tests {
     use crate::random::uniform;
 
     fn reference(a: Matrix, b: Matrix) -> Vec<f64> {
-        let at = |m: &Matrix, r: usize, c: usize| f64::from(m.data[r * m.row_stride + c * m.column_stride]);
+        let at = |m: &Matrix, r: usize, c: usize| {
+            f64::from(m.data[r * m.row_stride + c * m.column_stride])
+        };
         (0..a.rows * b.columns)
-            .map(|i| (0..a.columns).map(|k| at(&a, i / b.columns, k) * at(&b, k, i % b.columns)).sum())
+            .map(|i| {
+                (0..a.columns)
+                    .map(|k| at(&a, i / b.columns, k) * at(&b, k, i % b.columns))
+                    .sum()
+            })
             .collect()
     }
 
     #[test]
     fn agrees_with_double_precision_in_every_orientation() {
-        for (m, n, k) in [(1, 1, 1), (3, 5, 7), (17, 33, 65), (64, 64, 64), (1, 100, 300), (130, 1, 40)] {
+        for (m, n, k) in [
+            (1, 1, 1),
+            (3, 5, 7),
+            (17, 33, 65),
+            (64, 64, 64),
+            (1, 100, 300),
+            (130, 1, 40),
+        ] {
             let a = uniform(1, m * k);
             let b = uniform(2, k * n);
             for transposed in [(false, false), (true, false), (false, true), (true, true)] {
-                let a = if transposed.0 { Matrix::new(&a, k, m, m).transposed() } else { Matrix::new(&a, m, k, k) };
-                let b = if transposed.1 { Matrix::new(&b, n, k, k).transposed() } else { Matrix::new(&b, k, n, n) };
+                let a = if transposed.0 {
+                    Matrix::new(&a, k, m, m).transposed()
+                } else {
+                    Matrix::new(&a, m, k, k)
+                };
+                let b = if transposed.1 {
+                    Matrix::new(&b, n, k, k).transposed()
+                } else {
+                    Matrix::new(&b, k, n, n)
+                };
                 let expected = reference(a, b);
                 let mut c = vec![1.0; m * n];
                 product(a, b, 1.0, Output::add(&mut c));
                 let mut d = vec![f32::NAN; m * n];
                 product_threaded(a, b, Output::replace(&mut d));
                 for i in 0..m * n {
-                    assert!((f64::from(c[i]) - 1.0 - expected[i]).abs() < 1e-4, "{m}x{n}x{k} at {i}");
-                    assert!((f64::from(d[i]) - expected[i]).abs() < 1e-4, "{m}x{n}x{k} at {i}");
+                    assert!(
+                        (f64::from(c[i]) - 1.0 - expected[i]).abs() < 1e-4,
+                        "{m}x{n}x{k} at {i}"
+                    );
+                    assert!(
+                        (f64::from(d[i]) - expected[i]).abs() < 1e-4,
+                        "{m}x{n}x{k} at {i}"
+                    );
                 }
             }
         }
@@ -193,9 +242,19 @@ mod tests {
     #[test]
     fn threads_do_not_change_the_bits() {
         let on = |threads: usize, work: &(dyn Fn() -> Vec<f32> + Sync)| {
-            rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool").install(work)
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .expect("a pool")
+                .install(work)
         };
-        for (m, n, k) in [(96, 200, 333), (1024, 576, 64), (7, 1000, 513), (257, 65, 1536), (1, 576, 576)] {
+        for (m, n, k) in [
+            (96, 200, 333),
+            (1024, 576, 64),
+            (7, 1000, 513),
+            (257, 65, 1536),
+            (1, 576, 576),
+        ] {
             let (a, b) = (uniform(3, m * k), uniform(4, n * k));
             let run = || {
                 let mut c = vec![0.0; m * n];
@@ -208,7 +267,10 @@ mod tests {
             };
             let one = on(1, &run);
             for threads in [2, 3, 8] {
-                assert!(on(threads, &run) == one, "{m}x{n}x{k} differs on {threads} threads");
+                assert!(
+                    on(threads, &run) == one,
+                    "{m}x{n}x{k} differs on {threads} threads"
+                );
             }
         }
     }

@@ -6,9 +6,14 @@ use ts_rs::{Config, TS};
 
 fn main() {
     let config = Config::default().with_large_int("number");
-    println!("// Generated from crates/spiel-engine/src/protocol.rs by `deno task gen`. Do not edit.\n");
+    println!(
+        "// Generated from crates/spiel-engine/src/protocol.rs by `deno task gen`. Do not edit.\n"
+    );
     println!("/** Identifies the protocol these types belong to. */");
-    println!("export const PROTOCOL_HASH = \"{}\";\n", protocol::protocol_hash());
+    println!(
+        "export const PROTOCOL_HASH = \"{}\";\n",
+        protocol::protocol_hash()
+    );
     println!("/** Marks a position of a micro-batch whose next token is not trained. */");
     println!("export const IGNORE = 0x{IGNORE:X};\n");
     macro_rules! declare {
@@ -20,10 +25,36 @@ fn main() {
         };
     }
     declare!(
-        Request, DeviceChoice, WeightFormat, StateField, GrowthCriterion, Optimizer, Trainable,
-        ActivationCheckpointing, ModelConfig, RopeScaling, ModelOptions, TensorFormat, DeltaCount,
-        BatchShape, ForwardOutput, OptimizerUpdate, Reply, EngineInfo, FormatInfo, MemoryTable,
-        MemoryRow, ModelPlan, TensorInfo, ArrayInfo, ArrayType, Reselection, ModuleReselection, Loss,
-        GradNorm, ErrorInfo, ErrorCode,
+        Request,
+        DeviceChoice,
+        WeightFormat,
+        StateField,
+        GrowthCriterion,
+        Optimizer,
+        Trainable,
+        ActivationCheckpointing,
+        ModelConfig,
+        RopeScaling,
+        ModelOptions,
+        TensorFormat,
+        DeltaCount,
+        BatchShape,
+        ForwardOutput,
+        OptimizerUpdate,
+        Reply,
+        EngineInfo,
+        FormatInfo,
+        MemoryTable,
+        MemoryRow,
+        ModelPlan,
+        TensorInfo,
+        ArrayInfo,
+        ArrayType,
+        Reselection,
+        ModuleReselection,
+        Loss,
+        GradNorm,
+        ErrorInfo,
+        ErrorCode,
     );
 }

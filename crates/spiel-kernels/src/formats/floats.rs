@@ -14,7 +14,11 @@ pub(super) const F32: Codec = Codec {
 pub(super) const F16: Codec = Codec {
     elements: 1,
     bytes: 2,
-    decode: |bytes, out| pieces(bytes, out, |halves: &[f16], out| halves.convert_to_f32_slice(out)),
+    decode: |bytes, out| {
+        pieces(bytes, out, |halves: &[f16], out| {
+            halves.convert_to_f32_slice(out)
+        })
+    },
     encode: |x, bytes| {
         for (x, bytes) in x.iter().zip(bytes.chunks_exact_mut(2)) {
             bytes.copy_from_slice(&f16::from_f32(*x).to_le_bytes());
@@ -38,7 +42,11 @@ pub(super) const BF16: Codec = Codec {
 };
 
 /// Hands aligned copies of the halves to `convert`, which needs them for its vector instructions.
-fn pieces<T: bytemuck::Pod + Default>(bytes: &[u8], out: &mut [f32], convert: impl Fn(&[T], &mut [f32])) {
+fn pieces<T: bytemuck::Pod + Default>(
+    bytes: &[u8],
+    out: &mut [f32],
+    convert: impl Fn(&[T], &mut [f32]),
+) {
     let mut aligned = [T::default(); 256];
     for (bytes, out) in bytes.chunks(512).zip(out.chunks_mut(256)) {
         let aligned = &mut aligned[..out.len()];

@@ -20,12 +20,20 @@ pub struct AdamW {
 impl AdamW {
     /// One value's update; `correction` is the bias corrections of the two moments.
     #[inline]
-    fn update(&self, value: &mut f32, grad: f32, exp_avg: &mut f32, exp_avg_sq: &mut f32, correction: (f32, f32)) {
+    fn update(
+        &self,
+        value: &mut f32,
+        grad: f32,
+        exp_avg: &mut f32,
+        exp_avg_sq: &mut f32,
+        correction: (f32, f32),
+    ) {
         let grad = grad * self.grad_scale as f32;
         *exp_avg = self.beta1 as f32 * *exp_avg + (1.0 - self.beta1) as f32 * grad;
         *exp_avg_sq = self.beta2 as f32 * *exp_avg_sq + (1.0 - self.beta2) as f32 * grad * grad;
         // The reference adds epsilon before it corrects the second moment.
-        let denominator = (exp_avg_sq.sqrt() + self.epsilon as f32) * correction.0 / correction.1.sqrt();
+        let denominator =
+            (exp_avg_sq.sqrt() + self.epsilon as f32) * correction.0 / correction.1.sqrt();
         let stepped = *value - self.learning_rate as f32 * (*exp_avg / denominator);
         *value = stepped - (self.learning_rate * self.weight_decay) as f32 * stepped;
     }
@@ -33,19 +41,40 @@ impl AdamW {
     /// 1 − beta1^age and 1 − beta2^age, for ages that need not be whole.
     fn correction(&self, age: f32) -> (f32, f32) {
         let age = f64::from(age);
-        ((1.0 - self.beta1.powf(age)) as f32, (1.0 - self.beta2.powf(age)) as f32)
+        (
+            (1.0 - self.beta1.powf(age)) as f32,
+            (1.0 - self.beta2.powf(age)) as f32,
+        )
     }
 }
 
 /// Updates a whole tensor; `step` counts updates from 1.
-pub fn adamw(update: &AdamW, step: u32, values: &mut [f32], grads: &[f32], exp_avg: &mut [f32], exp_avg_sq: &mut [f32]) {
+pub fn adamw(
+    update: &AdamW,
+    step: u32,
+    values: &mut [f32],
+    grads: &[f32],
+    exp_avg: &mut [f32],
+    exp_avg_sq: &mut [f32],
+) {
     let correction = update.correction(step as f32);
-    chunks_mut3((values, TASK), (exp_avg, TASK), (exp_avg_sq, TASK), |task, values, exp_avg, exp_avg_sq| {
-        let grads = &grads[task * TASK..];
-        for i in 0..values.len() {
-            update.update(&mut values[i], grads[i], &mut exp_avg[i], &mut exp_avg_sq[i], correction);
-        }
-    });
+    chunks_mut3(
+        (values, TASK),
+        (exp_avg, TASK),
+        (exp_avg_sq, TASK),
+        |task, values, exp_avg, exp_avg_sq| {
+            let grads = &grads[task * TASK..];
+            for i in 0..values.len() {
+                update.update(
+                    &mut values[i],
+                    grads[i],
+                    &mut exp_avg[i],
+                    &mut exp_avg_sq[i],
+                    correction,
+                );
+            }
+        },
+    );
 }
 
 /// Updates deltas by their own ages, then advances the ages: the reference's `SftAdamW.step`.
@@ -57,18 +86,29 @@ pub fn adamw_deltas(
     exp_avg: &mut [f32],
     exp_avg_sq: &mut [f32],
 ) {
-    chunks_mut3((values, TASK), (exp_avg, TASK), (exp_avg_sq, TASK), |task, values, exp_avg, exp_avg_sq| {
-        let (grads, ages) = (&grads[task * TASK..], &ages[task * TASK..]);
-        // Most neighbours share an age, whose powers are slow.
-        let (mut age, mut correction) = (f32::NAN, (0.0, 0.0));
-        for i in 0..values.len() {
-            if ages[i].to_bits() != age.to_bits() {
-                age = ages[i];
-                correction = update.correction(age);
+    chunks_mut3(
+        (values, TASK),
+        (exp_avg, TASK),
+        (exp_avg_sq, TASK),
+        |task, values, exp_avg, exp_avg_sq| {
+            let (grads, ages) = (&grads[task * TASK..], &ages[task * TASK..]);
+            // Most neighbours share an age, whose powers are slow.
+            let (mut age, mut correction) = (f32::NAN, (0.0, 0.0));
+            for i in 0..values.len() {
+                if ages[i].to_bits() != age.to_bits() {
+                    age = ages[i];
+                    correction = update.correction(age);
+                }
+                update.update(
+                    &mut values[i],
+                    grads[i],
+                    &mut exp_avg[i],
+                    &mut exp_avg_sq[i],
+                    correction,
+                );
             }
-            update.update(&mut values[i], grads[i], &mut exp_avg[i], &mut exp_avg_sq[i], correction);
-        }
-    });
+        },
+    );
     chunks_mut(ages, TASK, |_, ages| {
         for age in ages {
             *age += 1.0;
@@ -76,17 +116,71 @@ pub fn adamw_deltas(
     });
 }
 
+/// What a grown delta starts with: the window's statistics as if the delta had been updated by them.
+///
+/// With n samples in steps of `accumulation` micro-batches the age is n / accumulation, and the moments are the
+/// means of g and g² times their bias corrections (the reference's `update_optimizer`, whose scale is kept).
+#[derive(Debug, Clone, Copy)]
+pub struct Seed {
+    /// The age of every grown delta.
+    pub age: f32,
+    samples: f32,
+    correction: (f32, f32),
+}
+
+impl Seed {
+    /// The seed of a window of `samples` micro-batches.
+    #[must_use]
+    pub fn new(samples: u32, accumulation: u32, beta1: f64, beta2: f64) -> Self {
+        let age = f64::from(samples) / f64::from(accumulation);
+        let correction = (
+            (1.0 - beta1.powf(age)) as f32,
+            (1.0 - beta2.powf(age)) as f32,
+        );
+        Self {
+            age: age as f32,
+            samples: samples as f32,
+            correction,
+        }
+    }
+
+    /// The first moment from Σ g.
+    #[must_use]
+    pub fn exp_avg(&self, grads: f32) -> f32 {
+        grads / self.samples * self.correction.0
+    }
+
+    /// The second moment from Σ g².
+    #[must_use]
+    pub fn exp_avg_sq(&self, grads_sq: f32) -> f32 {
+        grads_sq / self.samples * self.correction.1
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const UPDATE: AdamW =
-        AdamW { learning_rate: 0.1, weight_decay: 0.0, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, grad_scale: 0.5 };
+    const UPDATE: AdamW = AdamW {
+        learning_rate: 0.1,
+        weight_decay: 0.0,
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 1e-8,
+        grad_scale: 0.5,
+    };
 
     #[test]
     fn the_first_step_moves_by_the_learning_rate() {
         let (mut values, mut m, mut v, mut ages) = ([1.0, 1.0], [0.0; 2], [0.0; 2], [1.0; 2]);
-        adamw_deltas(&UPDATE, &mut values, &[3.0, -0.2], &mut ages, &mut m, &mut v);
+        adamw_deltas(
+            &UPDATE,
+            &mut values,
+            &[3.0, -0.2],
+            &mut ages,
+            &mut m,
+            &mut v,
+        );
         assert!((values[0] - 0.9).abs() < 1e-6 && (values[1] - 1.1).abs() < 1e-6);
         assert_eq!(ages, [2.0, 2.0]);
     }
@@ -94,7 +188,10 @@ mod tests {
     #[test]
     fn deltas_of_one_age_move_as_a_whole_tensor() {
         let grads: Vec<f32> = (0..50).map(|i| (i as f32 - 20.0) * 0.3).collect();
-        let update = AdamW { weight_decay: 0.2, ..UPDATE };
+        let update = AdamW {
+            weight_decay: 0.2,
+            ..UPDATE
+        };
         let (mut a, mut m, mut v) = (vec![0.5; 50], vec![0.0; 50], vec![0.0; 50]);
         let (mut b, mut n, mut w, mut ages) = (a.clone(), m.clone(), v.clone(), vec![1.0; 50]);
         for step in 1..5 {

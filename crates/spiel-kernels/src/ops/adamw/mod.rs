@@ -2,4 +2,4 @@
 
 mod cpu;
 
-pub use cpu::{adamw, adamw_deltas, AdamW};
+pub use cpu::{AdamW, Seed, adamw, adamw_deltas};

@@ -60,7 +60,9 @@ impl Span {
 
     fn blocks(self) -> impl Iterator<Item = Range<usize>> {
         let length = self.query_length;
-        (0..length).step_by(QUERY_BLOCK).map(move |first| first..(first + QUERY_BLOCK).min(length))
+        (0..length)
+            .step_by(QUERY_BLOCK)
+            .map(move |first| first..(first + QUERY_BLOCK).min(length))
     }
 }
 
@@ -77,17 +79,38 @@ pub struct AttentionInputs<'a> {
 
 impl<'a> AttentionInputs<'a> {
     fn queries(&self, shape: Heads, span: Span, head: usize, rows: &Range<usize>) -> Matrix<'a> {
-        rows_of(self.q, shape.query_width(), head * shape.head_dim, shape.head_dim, span.query_start, rows)
+        rows_of(
+            self.q,
+            shape.query_width(),
+            head * shape.head_dim,
+            shape.head_dim,
+            span.query_start,
+            rows,
+        )
     }
 
     fn keys(&self, shape: Heads, span: Span, head: usize, rows: &Range<usize>) -> Matrix<'a> {
         let column = shape.kv_head(head) * shape.head_dim;
-        rows_of(self.k, shape.key_width(), column, shape.head_dim, span.key_start, rows)
+        rows_of(
+            self.k,
+            shape.key_width(),
+            column,
+            shape.head_dim,
+            span.key_start,
+            rows,
+        )
     }
 
     fn values(&self, shape: Heads, span: Span, head: usize, rows: &Range<usize>) -> Matrix<'a> {
         let column = shape.kv_head(head) * shape.head_dim;
-        rows_of(self.v, shape.key_width(), column, shape.head_dim, span.key_start, rows)
+        rows_of(
+            self.v,
+            shape.key_width(),
+            column,
+            shape.head_dim,
+            span.key_start,
+            rows,
+        )
     }
 }
 
@@ -99,11 +122,22 @@ fn rows_of<'a>(
     start: usize,
     rows: &Range<usize>,
 ) -> Matrix<'a> {
-    Matrix::new(&data[(start + rows.start) * width + column..], rows.len(), columns, width)
+    Matrix::new(
+        &data[(start + rows.start) * width + column..],
+        rows.len(),
+        columns,
+        width,
+    )
 }
 
 /// Writes the attention's output `[T, H, head_dim]` and each row's log-sum-exp of scores `[T, H]`.
-pub fn attention(inputs: AttentionInputs, shape: Heads, spans: &[Span], out: &mut [f32], log_sums: &mut [f32]) {
+pub fn attention(
+    inputs: AttentionInputs,
+    shape: Heads,
+    spans: &[Span],
+    out: &mut [f32],
+    log_sums: &mut [f32],
+) {
     let mut tasks = Vec::new();
     for span in spans {
         for rows in span.blocks() {
@@ -146,7 +180,12 @@ fn forward_block(
     }
     let mut out = vec![0.0; rows.len() * shape.head_dim];
     let probabilities = Matrix::new(&scores, rows.len(), width, width);
-    product(probabilities, inputs.values(shape, span, head, &keys), 1.0, Output::replace(&mut out));
+    product(
+        probabilities,
+        inputs.values(shape, span, head, &keys),
+        1.0,
+        Output::replace(&mut out),
+    );
     for (out, factor) in out.chunks_mut(shape.head_dim).zip(&factors) {
         scale(out, *factor);
     }
@@ -175,8 +214,10 @@ pub fn attention_backward(
     grad_out: &[f32],
     grads: AttentionGrads,
 ) {
-    let tasks: Vec<(Span, usize)> =
-        spans.iter().flat_map(|span| (0..shape.heads).map(|head| (*span, head))).collect();
+    let tasks: Vec<(Span, usize)> = spans
+        .iter()
+        .flat_map(|span| (0..shape.heads).map(|head| (*span, head)))
+        .collect();
     let results = map(tasks.len(), |task| {
         let (span, head) = tasks[task];
         backward_head(inputs, shape, span, head, out, log_sums, grad_out)
@@ -184,10 +225,31 @@ pub fn attention_backward(
     grads.k.fill(0.0);
     grads.v.fill(0.0);
     for ((span, head), (grad_q, grad_k, grad_v)) in tasks.iter().zip(results) {
-        copy_head(&grad_q, span.query_start, *head, shape.heads, shape.head_dim, grads.q);
+        copy_head(
+            &grad_q,
+            span.query_start,
+            *head,
+            shape.heads,
+            shape.head_dim,
+            grads.q,
+        );
         let kv_head = shape.kv_head(*head);
-        add_head(&grad_k, span.key_start, kv_head, shape.kv_heads, shape.head_dim, grads.k);
-        add_head(&grad_v, span.key_start, kv_head, shape.kv_heads, shape.head_dim, grads.v);
+        add_head(
+            &grad_k,
+            span.key_start,
+            kv_head,
+            shape.kv_heads,
+            shape.head_dim,
+            grads.k,
+        );
+        add_head(
+            &grad_v,
+            span.key_start,
+            kv_head,
+            shape.kv_heads,
+            shape.head_dim,
+            grads.v,
+        );
     }
 }
 
@@ -212,16 +274,38 @@ fn backward_head(
         scores.resize(rows.len() * columns, 0.0);
         grads.resize(rows.len() * columns, 0.0);
         scores_into(inputs, shape, span, head, &rows, &keys, &mut scores);
-        let grad_rows = rows_of(grad_out, width, head * head_dim, head_dim, span.query_start, &rows);
+        let grad_rows = rows_of(
+            grad_out,
+            width,
+            head * head_dim,
+            head_dim,
+            span.query_start,
+            &rows,
+        );
         let values = inputs.values(shape, span, head, &keys);
-        product(grad_rows, values.transposed(), 1.0, Output::replace(&mut grads));
-        for (row, (scores, grads)) in scores.chunks_mut(columns).zip(grads.chunks_mut(columns)).enumerate() {
+        product(
+            grad_rows,
+            values.transposed(),
+            1.0,
+            Output::replace(&mut grads),
+        );
+        for (row, (scores, grads)) in scores
+            .chunks_mut(columns)
+            .zip(grads.chunks_mut(columns))
+            .enumerate()
+        {
             let seen = offset(&span.visible(rows.start + row, shape.window), keys.start);
             let token = span.query_start + rows.start + row;
             let at = token * width + head * head_dim;
             let mean = dot(&out[at..at + head_dim], &grad_out[at..at + head_dim]);
             let log_sum = log_sums[token * shape.heads + head];
-            row_backward(&mut scores[seen.clone()], &mut grads[seen.clone()], log_sum, mean, shape.factor());
+            row_backward(
+                &mut scores[seen.clone()],
+                &mut grads[seen.clone()],
+                log_sum,
+                mean,
+                shape.factor(),
+            );
             for masked in [0..seen.start, seen.end..columns] {
                 scores[masked.clone()].fill(0.0);
                 grads[masked].fill(0.0);
@@ -231,10 +315,25 @@ fn backward_head(
         let grad_scores = Matrix::new(&grads, rows.len(), columns, columns);
         let inside = |range: &Range<usize>| range.start * head_dim..range.end * head_dim;
         let key_rows = inputs.keys(shape, span, head, &keys);
-        product(grad_scores, key_rows, 1.0, Output::replace(&mut grad_q[inside(&rows)]));
+        product(
+            grad_scores,
+            key_rows,
+            1.0,
+            Output::replace(&mut grad_q[inside(&rows)]),
+        );
         let query_rows = inputs.queries(shape, span, head, &rows);
-        product(grad_scores.transposed(), query_rows, 1.0, Output::add(&mut grad_k[inside(&keys)]));
-        product(probabilities.transposed(), grad_rows, 1.0, Output::add(&mut grad_v[inside(&keys)]));
+        product(
+            grad_scores.transposed(),
+            query_rows,
+            1.0,
+            Output::add(&mut grad_k[inside(&keys)]),
+        );
+        product(
+            probabilities.transposed(),
+            grad_rows,
+            1.0,
+            Output::add(&mut grad_v[inside(&keys)]),
+        );
     }
     (grad_q, grad_k, grad_v)
 }
@@ -264,7 +363,12 @@ fn scores_into(
 ) {
     let queries = inputs.queries(shape, span, head, rows);
     let keys = inputs.keys(shape, span, head, keys);
-    product(queries, keys.transposed(), shape.factor(), Output::replace(scores));
+    product(
+        queries,
+        keys.transposed(),
+        shape.factor(),
+        Output::replace(scores),
+    );
 }
 
 fn offset(range: &Range<usize>, by: usize) -> Range<usize> {
@@ -272,7 +376,14 @@ fn offset(range: &Range<usize>, by: usize) -> Range<usize> {
 }
 
 /// Writes `block [rows, width]` as head `head` of rows `first..` of `out [_, heads, width]`.
-fn copy_head(block: &[f32], first: usize, head: usize, heads: usize, width: usize, out: &mut [f32]) {
+fn copy_head(
+    block: &[f32],
+    first: usize,
+    head: usize,
+    heads: usize,
+    width: usize,
+    out: &mut [f32],
+) {
     for (row, block) in block.chunks(width).enumerate() {
         out[((first + row) * heads + head) * width..][..width].copy_from_slice(block);
     }
@@ -299,8 +410,12 @@ mod tests {
         lengths
             .iter()
             .map(|length| {
-                let span =
-                    Span { query_start: start, query_length: *length, key_start: start, key_length: *length };
+                let span = Span {
+                    query_start: start,
+                    query_length: *length,
+                    key_start: start,
+                    key_length: *length,
+                };
                 start += length;
                 span
             })
@@ -310,7 +425,13 @@ mod tests {
     fn run(q: &[f32], k: &[f32], v: &[f32], shape: Heads, spans: &[Span]) -> (Vec<f32>, Vec<f32>) {
         let mut out = vec![f32::NAN; q.len()];
         let mut log_sums = vec![f32::NAN; q.len() / shape.head_dim];
-        attention(AttentionInputs { q, k, v }, shape, spans, &mut out, &mut log_sums);
+        attention(
+            AttentionInputs { q, k, v },
+            shape,
+            spans,
+            &mut out,
+            &mut log_sums,
+        );
         (out, log_sums)
     }
 
@@ -321,13 +442,15 @@ mod tests {
             for query in 0..span.query_length {
                 for head in 0..shape.heads {
                     let at = ((span.query_start + query) * shape.heads + head) * d;
-                    let key_at =
-                        |key: usize| ((span.key_start + key) * shape.kv_heads + shape.kv_head(head)) * d;
+                    let key_at = |key: usize| {
+                        ((span.key_start + key) * shape.kv_heads + shape.kv_head(head)) * d
+                    };
                     let weights: Vec<(usize, f64)> = span
                         .visible(query, shape.window)
                         .map(|key| {
-                            let score: f64 =
-                                (0..d).map(|i| f64::from(q[at + i]) * f64::from(k[key_at(key) + i])).sum();
+                            let score: f64 = (0..d)
+                                .map(|i| f64::from(q[at + i]) * f64::from(k[key_at(key) + i]))
+                                .sum();
                             (key, (score / (d as f64).sqrt()).exp())
                         })
                         .collect();
@@ -346,47 +469,97 @@ mod tests {
     #[test]
     fn forward_follows_the_formula() {
         for window in [None, Some(1), Some(5), Some(100)] {
-            let shape = Heads { heads: 4, kv_heads: 2, head_dim: 6, window };
+            let shape = Heads {
+                heads: 4,
+                kv_heads: 2,
+                head_dim: 6,
+                window,
+            };
             let spans = spans(&[1, 70, 3, 130]);
             let tokens = 204;
-            let (q, k, v) = (uniform(1, tokens * 24), uniform(2, tokens * 12), uniform(3, tokens * 12));
+            let (q, k, v) = (
+                uniform(1, tokens * 24),
+                uniform(2, tokens * 12),
+                uniform(3, tokens * 12),
+            );
             let (out, _) = run(&q, &k, &v, shape, &spans);
             let expected = reference(&q, &k, &v, shape, &spans);
-            assert!(out.iter().zip(&expected).all(|(a, b)| (f64::from(*a) - b).abs() < 2e-6));
+            assert!(
+                out.iter()
+                    .zip(&expected)
+                    .all(|(a, b)| (f64::from(*a) - b).abs() < 2e-6)
+            );
         }
     }
 
     #[test]
     fn queries_at_the_end_of_a_cache_see_all_of_it() {
-        let shape = Heads { heads: 2, kv_heads: 1, head_dim: 4, window: None };
+        let shape = Heads {
+            heads: 2,
+            kv_heads: 1,
+            head_dim: 4,
+            window: None,
+        };
         let (q, k, v) = (uniform(1, 9 * 8), uniform(2, 9 * 4), uniform(3, 9 * 4));
         let (whole, _) = run(&q, &k, &v, shape, &spans(&[9]));
-        let last = Span { query_start: 0, query_length: 2, key_start: 0, key_length: 9 };
+        let last = Span {
+            query_start: 0,
+            query_length: 2,
+            key_start: 0,
+            key_length: 9,
+        };
         let (tail, _) = run(&q[7 * 8..], &k, &v, shape, &[last]);
-        assert!(whole[7 * 8..].iter().zip(&tail).all(|(a, b)| (a - b).abs() < 1e-6));
+        assert!(
+            whole[7 * 8..]
+                .iter()
+                .zip(&tail)
+                .all(|(a, b)| (a - b).abs() < 1e-6)
+        );
     }
 
     #[test]
     fn backward_is_the_derivative() {
         for window in [None, Some(2)] {
-            let shape = Heads { heads: 4, kv_heads: 2, head_dim: 4, window };
+            let shape = Heads {
+                heads: 4,
+                kv_heads: 2,
+                head_dim: 4,
+                window,
+            };
             let spans = spans(&[3, 1, 4]);
             let tokens = 8;
-            let (q, k, v) = (uniform(1, tokens * 16), uniform(2, tokens * 8), uniform(3, tokens * 8));
+            let (q, k, v) = (
+                uniform(1, tokens * 16),
+                uniform(2, tokens * 8),
+                uniform(3, tokens * 8),
+            );
             let grad_out = uniform(4, tokens * 16);
             let (out, log_sums) = run(&q, &k, &v, shape, &spans);
-            let mut grads = (vec![f32::NAN; q.len()], vec![f32::NAN; k.len()], vec![f32::NAN; v.len()]);
+            let mut grads = (
+                vec![f32::NAN; q.len()],
+                vec![f32::NAN; k.len()],
+                vec![f32::NAN; v.len()],
+            );
             attention_backward(
-                AttentionInputs { q: &q, k: &k, v: &v },
+                AttentionInputs {
+                    q: &q,
+                    k: &k,
+                    v: &v,
+                },
                 shape,
                 &spans,
                 &out,
                 &log_sums,
                 &grad_out,
-                AttentionGrads { q: &mut grads.0, k: &mut grads.1, v: &mut grads.2 },
+                AttentionGrads {
+                    q: &mut grads.0,
+                    k: &mut grads.1,
+                    v: &mut grads.2,
+                },
             );
-            let loss =
-                |q: &[f32], k: &[f32], v: &[f32]| weighted_sum(&run(q, k, v, shape, &spans).0, &grad_out);
+            let loss = |q: &[f32], k: &[f32], v: &[f32]| {
+                weighted_sum(&run(q, k, v, shape, &spans).0, &grad_out)
+            };
             assert_gradient("q", &q, &grads.0, |q| loss(q, &k, &v));
             assert_gradient("k", &k, &grads.1, |k| loss(&q, k, &v));
             assert_gradient("v", &v, &grads.2, |v| loss(&q, &k, v));

@@ -2,4 +2,4 @@
 
 mod cpu;
 
-pub use cpu::{attention, attention_backward, AttentionGrads, AttentionInputs, Heads, Span};
+pub use cpu::{AttentionGrads, AttentionInputs, Heads, Span, attention, attention_backward};

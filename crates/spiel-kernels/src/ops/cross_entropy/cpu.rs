@@ -12,7 +12,12 @@ pub fn cross_entropy(logits: &mut [f32], targets: &[u32], losses: &mut [f32]) {
 }
 
 /// As [`cross_entropy`], and turns the logits into `loss_scale` times the gradient of the summed loss in them.
-pub fn cross_entropy_backward(logits: &mut [f32], targets: &[u32], loss_scale: f32, losses: &mut [f32]) {
+pub fn cross_entropy_backward(
+    logits: &mut [f32],
+    targets: &[u32],
+    loss_scale: f32,
+    losses: &mut [f32],
+) {
     let vocab = logits.len() / targets.len().max(1);
     chunks_mut2((logits, vocab.max(1)), (losses, 1), |row, logits, loss| {
         let target = targets[row] as usize;

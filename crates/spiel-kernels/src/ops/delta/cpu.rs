@@ -73,7 +73,8 @@ mod tests {
 
     #[test]
     fn sampled_gradient_is_the_dense_one_at_the_indices() {
-        for (tokens, inputs, outputs, k) in [(1, 3, 2, 4), (130, 70, 90, 5000), (200, 3000, 5, 999)] {
+        for (tokens, inputs, outputs, k) in [(1, 3, 2, 4), (130, 70, 90, 5000), (200, 3000, 5, 999)]
+        {
             let (x, grad_y) = (uniform(1, tokens * inputs), uniform(2, tokens * outputs));
             let mut dense = vec![0.0; inputs * outputs];
             linear_backward_weight(&grad_y, &x, tokens, inputs, outputs, false, &mut dense);

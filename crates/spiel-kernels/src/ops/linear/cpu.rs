@@ -2,7 +2,14 @@ use crate::parallel::{chunks_mut, rows_per_task};
 use crate::product::{Matrix, Output, product_threaded};
 
 /// y = x·Wᵀ: `x [T, in]`, `weight [out, in]`, `y [T, out]`.
-pub fn linear(x: &[f32], weight: &[f32], tokens: usize, inputs: usize, outputs: usize, y: &mut [f32]) {
+pub fn linear(
+    x: &[f32],
+    weight: &[f32],
+    tokens: usize,
+    inputs: usize,
+    outputs: usize,
+    y: &mut [f32],
+) {
     product_threaded(
         Matrix::new(x, tokens, inputs, inputs),
         Matrix::new(weight, outputs, inputs, inputs).transposed(),
@@ -23,7 +30,11 @@ pub fn linear_backward_input(
     product_threaded(
         Matrix::new(grad_y, tokens, outputs, outputs),
         Matrix::new(weight, outputs, inputs, inputs),
-        if accumulate { Output::add(grad_x) } else { Output::replace(grad_x) },
+        if accumulate {
+            Output::add(grad_x)
+        } else {
+            Output::replace(grad_x)
+        },
     );
 }
 
@@ -40,7 +51,11 @@ pub fn linear_backward_weight(
     product_threaded(
         Matrix::new(grad_y, tokens, outputs, outputs).transposed(),
         Matrix::new(x, tokens, inputs, inputs),
-        if accumulate { Output::add(grad_weight) } else { Output::replace(grad_weight) },
+        if accumulate {
+            Output::add(grad_weight)
+        } else {
+            Output::replace(grad_weight)
+        },
     );
 }
 
@@ -74,7 +89,11 @@ mod tests {
     #[test]
     fn backward_is_the_derivative() {
         let (tokens, inputs, outputs) = (3, 4, 5);
-        let (x, weight, bias) = (uniform(1, tokens * inputs), uniform(2, outputs * inputs), uniform(3, outputs));
+        let (x, weight, bias) = (
+            uniform(1, tokens * inputs),
+            uniform(2, outputs * inputs),
+            uniform(3, outputs),
+        );
         let grad_y = uniform(4, tokens * outputs);
         let loss = |x: &[f32], weight: &[f32], bias: &[f32]| {
             let mut y = vec![0.0; tokens * outputs];
@@ -85,11 +104,29 @@ mod tests {
         let mut grad_x = vec![f32::NAN; tokens * inputs];
         let mut grad_weight = vec![f32::NAN; outputs * inputs];
         let mut grad_bias = vec![0.0; outputs];
-        linear_backward_input(&grad_y, &weight, tokens, inputs, outputs, false, &mut grad_x);
-        linear_backward_weight(&grad_y, &x, tokens, inputs, outputs, false, &mut grad_weight);
+        linear_backward_input(
+            &grad_y,
+            &weight,
+            tokens,
+            inputs,
+            outputs,
+            false,
+            &mut grad_x,
+        );
+        linear_backward_weight(
+            &grad_y,
+            &x,
+            tokens,
+            inputs,
+            outputs,
+            false,
+            &mut grad_weight,
+        );
         add_bias_backward(&grad_y, &mut grad_bias);
         assert_gradient("x", &x, &grad_x, |x| loss(x, &weight, &bias));
-        assert_gradient("weight", &weight, &grad_weight, |weight| loss(&x, weight, &bias));
+        assert_gradient("weight", &weight, &grad_weight, |weight| {
+            loss(&x, weight, &bias)
+        });
         assert_gradient("bias", &bias, &grad_bias, |bias| loss(&x, &weight, bias));
     }
 }

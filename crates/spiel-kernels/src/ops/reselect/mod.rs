@@ -2,4 +2,7 @@
 
 mod cpu;
 
-pub use cpu::{momentum_keys, reselect_accumulated_gradients, reselect_momentum_approximation, Candidates, Replacement};
+pub use cpu::{
+    Candidates, Origin, Replacement, merge_order, momentum_keys, rearrange,
+    reselect_accumulated_gradients, reselect_momentum_approximation,
+};

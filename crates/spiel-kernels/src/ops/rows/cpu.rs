@@ -7,9 +7,8 @@ pub fn gather_rows(x: &[f32], rows: &[u32], width: usize, out: &mut [f32]) {
     });
 }
 
-/// Clears `out` and sets out[rows[i]] = x[i]; the rows are different.
+/// Sets out[rows[i]] = x[i]; the rows are different, and all others stay.
 pub fn scatter_rows(x: &[f32], rows: &[u32], width: usize, out: &mut [f32]) {
-    out.fill(0.0);
     for (x, row) in x.chunks(width).zip(rows) {
         out[*row as usize * width..][..width].copy_from_slice(x);
     }
@@ -27,6 +26,6 @@ mod tests {
         assert_eq!(some, [6.0, 7.0, 2.0, 3.0]);
         let mut back = vec![9.0; 8];
         scatter_rows(&some, &[3, 1], 2, &mut back);
-        assert_eq!(back, [0.0, 0.0, 2.0, 3.0, 0.0, 0.0, 6.0, 7.0]);
+        assert_eq!(back, [9.0, 9.0, 2.0, 3.0, 9.0, 9.0, 6.0, 7.0]);
     }
 }

@@ -2,4 +2,4 @@
 
 mod cpu;
 
-pub use cpu::{sm3, Sm3};
+pub use cpu::{Sm3, sm3};

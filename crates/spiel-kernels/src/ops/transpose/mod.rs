@@ -2,4 +2,4 @@
 
 mod cpu;
 
-pub use cpu::{transpose};
+pub use cpu::transpose;

@@ -1,0 +1,116 @@
+//! The output head: logits in chunks of rows, fused with the loss and its gradient.
+
+use super::Model;
+use super::batch::Batch;
+use super::workspace::{HeadScratch, Workspace};
+use crate::device::Device;
+use crate::error::Result;
+
+impl<D: Device> Model<D> {
+    /// The loss of every target, in the order of the batch's rows, from `workspace.hidden`.
+    ///
+    /// With `backward`, the factor of the summed loss, the gradient in the hidden states is left in `grads.normed` and
+    /// that of a trained head is added.
+    pub(crate) async fn losses(
+        &mut self,
+        device: &D,
+        batch: &Batch,
+        workspace: &mut Workspace<D>,
+        backward: Option<f32>,
+    ) -> Result<Vec<f32>> {
+        let hidden = self.config.hidden_size as usize;
+        let targets = batch.targets.len();
+        let matrix = self.output_matrix_mut();
+        let vocab = matrix.rows;
+        let Workspace {
+            batch: buffers,
+            linear,
+            head,
+            grads,
+            hidden: states,
+            ..
+        } = workspace;
+        let HeadScratch {
+            rows,
+            hidden: chunk,
+            logits,
+            grad_hidden,
+        } = head;
+        let mut grads = grads.as_mut().zip(backward).map(|(grads, _)| grads);
+        if let Some(grads) = &mut grads {
+            device.clear(&mut grads.normed);
+        }
+        let mut trained = matrix.trained.take();
+        let weights = matrix.dense(device, None, &mut linear.weights);
+        for first in (0..targets).step_by(*rows) {
+            let count = targets.min(first + *rows) - first;
+            let shape = matrix.linear_shape(count);
+            device.gather_rows(states, &buffers.rows, first, count, hidden, chunk);
+            device.linear(chunk, weights, shape, logits);
+            device.cross_entropy(
+                logits,
+                &buffers.targets,
+                first,
+                count,
+                vocab,
+                backward,
+                &mut buffers.losses,
+            );
+            if let (Some(grads), Some(grad_chunk)) = (&mut grads, grad_hidden.as_mut()) {
+                device.linear_backward_input(logits, weights, shape, false, grad_chunk);
+                device.scatter_rows(
+                    grad_chunk,
+                    &buffers.rows,
+                    first,
+                    count,
+                    hidden,
+                    &mut grads.normed,
+                );
+                if let Some(trained) = &mut trained {
+                    device.linear_backward_weight(logits, chunk, shape, true, &mut trained.grads);
+                }
+            }
+        }
+        matrix.trained = trained;
+        let bytes = device.read(&buffers.losses, 0, targets * 4).await?;
+        Ok(bytemuck::pod_collect_to_vec(&bytes))
+    }
+
+    /// The logits of rows `first..first + count` of the hidden states, `[count, V]`.
+    pub(crate) async fn logits(
+        &self,
+        device: &D,
+        workspace: &mut Workspace<D>,
+        rows: std::ops::Range<usize>,
+    ) -> Result<Vec<u8>> {
+        let hidden = self.config.hidden_size as usize;
+        let matrix = self.output_matrix();
+        let Workspace {
+            batch: buffers,
+            linear,
+            head,
+            hidden: states,
+            ..
+        } = workspace;
+        let weights = matrix.dense(device, None, &mut linear.weights);
+        let mut bytes = Vec::with_capacity(rows.len() * matrix.rows * 4);
+        for first in rows.clone().step_by(head.rows) {
+            let count = rows.end.min(first + head.rows) - first;
+            let chunk: Vec<u32> = (first as u32..(first + count) as u32).collect();
+            device.write(&mut buffers.rows, 0, bytemuck::cast_slice(&chunk));
+            device.gather_rows(states, &buffers.rows, 0, count, hidden, &mut head.hidden);
+            device.linear(
+                &head.hidden,
+                weights,
+                matrix.linear_shape(count),
+                &mut head.logits,
+            );
+            bytes.extend(
+                device
+                    .read(&head.logits, 0, count * matrix.rows * 4)
+                    .await?,
+            );
+        }
+        Ok(bytes)
+    }
+}

@@ -1,0 +1,178 @@
+//! A linear layer with optional bias and deltas: forward, and backward in everything that is trained.
+
+use super::Builder;
+use super::tensor::Tensor;
+use super::workspace::LinearScratch;
+use crate::delta::Delta;
+use crate::device::{Device, LinearShape};
+use crate::error::Result;
+
+/// The name and shape of a linear layer.
+pub(crate) struct LinearSpec {
+    /// Such as `model.layers.0.self_attn.q_proj`.
+    pub(crate) module: String,
+    pub(crate) inputs: usize,
+    pub(crate) outputs: usize,
+    pub(crate) bias: bool,
+}
+
+/// y = x·(W + deltas)ᵀ + bias.
+pub(crate) struct Linear<D: Device> {
+    pub(crate) module: String,
+    pub(crate) weight: Tensor<D>,
+    pub(crate) bias: Option<Tensor<D>>,
+    pub(crate) delta: Option<Delta<D>>,
+}
+
+/// What a selection window does in a backward pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Window {
+    /// No window is open.
+    Closed,
+    /// This is the window's first micro-batch, which chooses the candidates.
+    Choose,
+    /// A later micro-batch, which accumulates at them.
+    Accumulate,
+}
+
+impl<D: Device> Linear<D> {
+    pub(crate) fn new(
+        builder: &mut Builder<D>,
+        spec: LinearSpec,
+        deltas: Option<u32>,
+    ) -> Result<Self> {
+        let LinearSpec {
+            module,
+            inputs,
+            outputs,
+            bias,
+        } = spec;
+        let weight = builder.tensor(format!("{module}.weight"), &[outputs, inputs])?;
+        let bias = if bias {
+            Some(builder.tensor(format!("{module}.bias"), &[outputs])?)
+        } else {
+            None
+        };
+        let delta = match deltas {
+            Some(count) => Some(Delta::new(builder.arena, &weight, count, builder.options)?),
+            None => None,
+        };
+        Ok(Self {
+            module,
+            weight,
+            bias,
+            delta,
+        })
+    }
+
+    fn shape(&self, tokens: usize) -> LinearShape {
+        self.weight.linear_shape(tokens)
+    }
+
+    fn dense<'a>(&'a self, device: &D, scratch: &'a mut D::Buffer) -> &'a D::Buffer {
+        let active = self.delta.as_ref().filter(|delta| delta.attached);
+        self.weight.dense(
+            device,
+            active.map(|delta| (&delta.indices, &delta.values)),
+            scratch,
+        )
+    }
+
+    /// y `[T, out]` of x `[T, in]`.
+    pub(crate) fn forward(
+        &self,
+        device: &D,
+        x: &D::Buffer,
+        tokens: usize,
+        scratch: &mut LinearScratch<D>,
+        y: &mut D::Buffer,
+    ) {
+        device.linear(
+            x,
+            self.dense(device, &mut scratch.weights),
+            self.shape(tokens),
+            y,
+        );
+        if let Some(bias) = &self.bias {
+            device.add_bias(&bias.data, tokens, self.weight.rows, y);
+        }
+    }
+
+    /// Adds the gradients of what is trained here; `x_t` is the transposed input when any layer of the group has
+    /// deltas. The gradient in x replaces `grad_x`, or is added to it.
+    fn backward(
+        &mut self,
+        device: &D,
+        pass: &LinearBackward<D>,
+        scratch: &mut LinearScratch<D>,
+        grad_y: &D::Buffer,
+        accumulate: bool,
+        grad_x: &mut D::Buffer,
+    ) {
+        let shape = self.shape(pass.tokens);
+        device.linear_backward_input(
+            grad_y,
+            self.dense(device, &mut scratch.weights),
+            shape,
+            accumulate,
+            grad_x,
+        );
+        if let Some(trained) = &mut self.weight.trained {
+            device.linear_backward_weight(grad_y, pass.x, shape, true, &mut trained.grads);
+        }
+        if let Some(trained) = self.bias.as_mut().and_then(|bias| bias.trained.as_mut()) {
+            device.add_bias_backward(grad_y, pass.tokens, shape.outputs, &mut trained.grads);
+        }
+        let Some(delta) = self.delta.as_mut().filter(|delta| delta.attached) else {
+            return;
+        };
+        let LinearScratch {
+            weights,
+            x_t,
+            grad_y_t,
+            samples,
+        } = scratch;
+        device.transpose(grad_y, pass.tokens, shape.outputs, grad_y_t);
+        device.sampled_gradient(&delta.indices, x_t, grad_y_t, shape, &mut delta.grads);
+        if let Some(candidates) = &mut delta.candidates {
+            match pass.window {
+                Window::Closed => {}
+                Window::Choose => {
+                    device.linear_backward_weight(grad_y, pass.x, shape, false, weights);
+                    device.choose_candidates(weights, shape.inputs * shape.outputs, candidates);
+                }
+                Window::Accumulate => {
+                    device.accumulate_candidates(x_t, grad_y_t, shape, candidates, samples)
+                }
+            }
+        }
+    }
+}
+
+/// The backward pass of linear layers that share an input.
+pub(crate) struct LinearBackward<'a, D: Device> {
+    pub(crate) x: &'a D::Buffer,
+    pub(crate) tokens: usize,
+    pub(crate) window: Window,
+}
+
+impl<D: Device> LinearBackward<'_, D> {
+    /// Runs the layers with their output gradients; `grad_x [T, in]` becomes the sum of their input gradients.
+    pub(crate) fn run<const N: usize>(
+        &self,
+        device: &D,
+        layers: [(&mut Linear<D>, &D::Buffer); N],
+        scratch: &mut LinearScratch<D>,
+        grad_x: &mut D::Buffer,
+    ) {
+        let sampled = layers
+            .iter()
+            .any(|(layer, _)| layer.delta.as_ref().is_some_and(|delta| delta.attached));
+        if let Some((first, _)) = layers.first().filter(|_| sampled) {
+            device.transpose(self.x, self.tokens, first.weight.columns, &mut scratch.x_t);
+        }
+        for (number, (layer, grad_y)) in layers.into_iter().enumerate() {
+            layer.backward(device, self, scratch, grad_y, number > 0, grad_x);
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! One weight tensor in its stored format, and what training all of it needs.
+
+use crate::arena::{Arena, Purpose};
+use crate::device::Device;
+use crate::error::{Result, invalid, out_of_order};
+use crate::protocol::WeightFormat;
+use spiel_kernels::formats::Format;
+
+impl From<WeightFormat> for Format {
+    fn from(format: WeightFormat) -> Self {
+        match format {
+            WeightFormat::F32 => Self::F32,
+            WeightFormat::F16 => Self::F16,
+            WeightFormat::Bf16 => Self::Bf16,
+            WeightFormat::Q4_0 => Self::Q4_0,
+            WeightFormat::Q4_1 => Self::Q4_1,
+            WeightFormat::Q8_0 => Self::Q8_0,
+        }
+    }
+}
+
+/// A weight tensor, `[out, in]` or `[n]`.
+pub(crate) struct Tensor<D: Device> {
+    pub(crate) name: String,
+    /// 1 for a vector.
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) is_vector: bool,
+    pub(crate) format: WeightFormat,
+    pub(crate) data: D::Buffer,
+    /// Present when every weight is trained.
+    pub(crate) trained: Option<Trained<D>>,
+    /// Bytes written so far, from the start.
+    written: usize,
+}
+
+/// Gradient and AdamW's moments of a fully trained tensor.
+pub(crate) struct Trained<D: Device> {
+    pub(crate) grads: D::Buffer,
+    pub(crate) exp_avg: D::Buffer,
+    pub(crate) exp_avg_sq: D::Buffer,
+}
+
+impl<D: Device> Tensor<D> {
+    /// Allocates a tensor of zeros that has still to be written.
+    pub(crate) fn new(
+        arena: &mut Arena<D>,
+        name: String,
+        shape: &[usize],
+        format: WeightFormat,
+        trained: bool,
+    ) -> Result<Self> {
+        let (rows, columns) = match *shape {
+            [rows, columns] => (rows, columns),
+            _ => (1, shape.iter().product()),
+        };
+        let (is_vector, block) = (shape.len() == 1, Format::from(format).block_elements());
+        if !columns.is_multiple_of(block) {
+            return Err(invalid!(
+                "Tensor \"{name}\": {format:?} needs rows of a multiple of {block}, not {columns}"
+            ));
+        }
+        // Vectors are used as they are, so they are always f32.
+        if format != WeightFormat::F32 && (is_vector || trained) {
+            let why = if is_vector {
+                "vectors"
+            } else {
+                "trained weights"
+            };
+            return Err(invalid!(
+                "Tensor \"{name}\" is {format:?}, but {why} must be f32"
+            ));
+        }
+        let elements = rows * columns;
+        let data = arena.bytes(Purpose::Weights, Format::from(format).bytes(elements))?;
+        let trained = if trained {
+            Some(Trained::new(arena, elements)?)
+        } else {
+            None
+        };
+        Ok(Self {
+            name,
+            rows,
+            columns,
+            is_vector,
+            format,
+            data,
+            trained,
+            written: 0,
+        })
+    }
+
+    pub(crate) fn elements(&self) -> usize {
+        self.rows * self.columns
+    }
+
+    pub(crate) fn stored_bytes(&self) -> usize {
+        Format::from(self.format).bytes(self.elements())
+    }
+
+    pub(crate) fn shape(&self) -> Vec<u32> {
+        if self.is_vector {
+            vec![self.columns as u32]
+        } else {
+            vec![self.rows as u32, self.columns as u32]
+        }
+    }
+
+    /// Writes stored bytes; a tensor is written from its start to its end.
+    pub(crate) fn write(&mut self, device: &D, offset: usize, bytes: &[u8]) -> Result<()> {
+        let (name, total) = (&self.name, self.stored_bytes());
+        if offset != 0 && offset != self.written {
+            return Err(out_of_order!(
+                "Cannot write \"{name}\" at byte {offset}: {} bytes are written",
+                self.written
+            ));
+        }
+        if bytes.len() > total - offset.min(total) {
+            return Err(invalid!(
+                "Cannot write {} bytes at byte {offset} of \"{name}\", which has {total}",
+                bytes.len()
+            ));
+        }
+        device.write(&mut self.data, offset, bytes);
+        self.written = offset + bytes.len();
+        Ok(())
+    }
+
+    /// Refuses to compute with a tensor that is not whole.
+    pub(crate) fn check_written(&self) -> Result<()> {
+        if self.written == self.stored_bytes() {
+            return Ok(());
+        }
+        let (name, total) = (&self.name, self.stored_bytes());
+        Err(out_of_order!(
+            "Tensor \"{name}\" has {} of its {total} bytes",
+            self.written
+        ))
+    }
+
+    /// The weights in f32: the tensor's own when it is f32, else decoded into `scratch` with `deltas` added.
+    pub(crate) fn dense<'a>(
+        &'a self,
+        device: &D,
+        deltas: Option<(&D::Buffer, &D::Buffer)>,
+        scratch: &'a mut D::Buffer,
+    ) -> &'a D::Buffer {
+        if self.format == WeightFormat::F32 {
+            return &self.data;
+        }
+        let deltas = deltas.map(|(indices, values)| (indices, values, self.columns));
+        device.materialise(
+            &self.data,
+            self.format.into(),
+            self.elements(),
+            deltas,
+            scratch,
+        );
+        scratch
+    }
+}
+
+impl<D: Device> Trained<D> {
+    fn new(arena: &mut Arena<D>, elements: usize) -> Result<Self> {
+        Ok(Self {
+            grads: arena.elements(Purpose::Trained, elements)?,
+            exp_avg: arena.elements(Purpose::Optimizer, elements)?,
+            exp_avg_sq: arena.elements(Purpose::Optimizer, elements)?,
+        })
+    }
+}

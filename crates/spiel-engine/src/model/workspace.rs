@@ -1,0 +1,300 @@
+//! Memory that one micro-batch needs beside the weights, planned once for the largest.
+
+use super::Model;
+use super::config::heads;
+use crate::arena::{Arena, Purpose};
+use crate::delta::Delta;
+use crate::device::Device;
+use crate::error::Result;
+use crate::model::tensor::Tensor;
+use crate::protocol::{
+    ActivationCheckpointing, ModelConfig, ModelOptions, Optimizer, Trainable, WeightFormat,
+};
+
+/// Floats of logits that exist at once.
+const LOGITS: usize = 16 << 20;
+
+/// What a block's forward pass leaves for its backward pass.
+pub(crate) struct Activations<D: Device> {
+    /// `[T, D]`: the normalised input of q, k and v.
+    pub(crate) attention_input: D::Buffer,
+    /// `[T, H, head_dim]`, before normalisation per head; only with `qk_norm`.
+    pub(crate) raw_q: Option<D::Buffer>,
+    /// `[T, K, head_dim]`, before normalisation per head; only with `qk_norm`.
+    pub(crate) raw_k: Option<D::Buffer>,
+    /// `[T, H, head_dim]`, rotated.
+    pub(crate) q: D::Buffer,
+    /// `[T, K, head_dim]`, rotated.
+    pub(crate) k: D::Buffer,
+    /// `[T, K, head_dim]`.
+    pub(crate) v: D::Buffer,
+    /// `[T, H, head_dim]`: the input of o.
+    pub(crate) attended: D::Buffer,
+    /// `[T, H]`.
+    pub(crate) log_sums: D::Buffer,
+    /// `[T, D]`: the residual stream between attention and feed-forward.
+    pub(crate) middle: D::Buffer,
+    /// `[T, D]`: the normalised input of gate and up.
+    pub(crate) feed_input: D::Buffer,
+    /// `[T, F]`.
+    pub(crate) gate: D::Buffer,
+    /// `[T, F]`.
+    pub(crate) up: D::Buffer,
+}
+
+/// Scratch of linear layers.
+pub(crate) struct LinearScratch<D: Device> {
+    /// The largest matrix in f32: a decoded weight, a dense gradient or ranking keys.
+    pub(crate) weights: D::Buffer,
+    /// `[in, T]`.
+    pub(crate) x_t: D::Buffer,
+    /// `[out, T]`.
+    pub(crate) grad_y_t: D::Buffer,
+    /// One word per delta of the largest module.
+    pub(crate) samples: D::Buffer,
+}
+
+/// Gradients flowing backwards through a block.
+pub(crate) struct BlockGrads<D: Device> {
+    /// `[T, D]`: in the block's output, then its input.
+    pub(crate) stream: D::Buffer,
+    /// `[T, D]`: in a norm's output.
+    pub(crate) normed: D::Buffer,
+    /// `[T, H, head_dim]`: in the attention's output.
+    pub(crate) attended: D::Buffer,
+    pub(crate) q: D::Buffer,
+    pub(crate) k: D::Buffer,
+    pub(crate) v: D::Buffer,
+    /// `[T, H, head_dim]`: in raw q or k; only with `qk_norm`.
+    pub(crate) raw: Option<D::Buffer>,
+    /// `[T, F]`.
+    pub(crate) activation: D::Buffer,
+    pub(crate) gate: D::Buffer,
+    pub(crate) up: D::Buffer,
+}
+
+/// Chunks of tokens at the output head.
+pub(crate) struct HeadScratch<D: Device> {
+    /// Rows of a chunk.
+    pub(crate) rows: usize,
+    /// `[rows, D]`.
+    pub(crate) hidden: D::Buffer,
+    /// `[rows, V]`.
+    pub(crate) logits: D::Buffer,
+    /// `[rows, D]`; only when something is trained.
+    pub(crate) grad_hidden: Option<D::Buffer>,
+}
+
+/// A micro-batch on the device.
+pub(crate) struct BatchBuffers<D: Device> {
+    /// `u32 [T]`.
+    pub(crate) tokens: D::Buffer,
+    /// `[T, head_dim]`: cosines and sines.
+    pub(crate) rotations: D::Buffer,
+    /// `u32 [n]`: positions that have a target.
+    pub(crate) rows: D::Buffer,
+    /// `u32 [n]`: the targets.
+    pub(crate) targets: D::Buffer,
+    /// `[n]`.
+    pub(crate) losses: D::Buffer,
+}
+
+/// All of it.
+pub(crate) struct Workspace<D: Device> {
+    /// T of the largest micro-batch.
+    pub(crate) tokens: usize,
+    pub(crate) checkpointing: ActivationCheckpointing,
+    pub(crate) batch: BatchBuffers<D>,
+    /// `[T, D]` each: block inputs and the last output; two in turn when nothing is trained.
+    pub(crate) stream: Vec<D::Buffer>,
+    /// One per block, or one that all share.
+    pub(crate) activations: Vec<Activations<D>>,
+    /// `[T, D]`: the final norm's output.
+    pub(crate) hidden: D::Buffer,
+    /// `[T, F]`: SwiGLU's output.
+    pub(crate) activation: D::Buffer,
+    pub(crate) linear: LinearScratch<D>,
+    pub(crate) head: HeadScratch<D>,
+    /// Absent when nothing is trained.
+    pub(crate) grads: Option<BlockGrads<D>>,
+}
+
+impl<D: Device> Workspace<D> {
+    /// Allocates (or plans) for micro-batches of up to `options.micro_batch_tokens` tokens.
+    pub(crate) fn new(
+        arena: &mut Arena<D>,
+        model: &Model<D>,
+        options: &ModelOptions,
+    ) -> Result<Self> {
+        let config = &model.config;
+        let tokens = options.micro_batch_tokens as usize;
+        let (hidden, feed) = (
+            config.hidden_size as usize,
+            config.intermediate_size as usize,
+        );
+        let training = options.trainable != Trainable::Nothing;
+        let layers = model.layers.len();
+        let shared =
+            !training || options.activation_checkpointing == ActivationCheckpointing::Block;
+        let mut stream = |count: usize| -> Result<Vec<_>> {
+            (0..count)
+                .map(|_| arena.elements(Purpose::Activations, tokens * hidden))
+                .collect()
+        };
+        let stream = stream(if training { layers + 1 } else { 2 })?;
+        let activations = (0..if shared { 1 } else { layers })
+            .map(|_| Activations::new(arena, config, tokens))
+            .collect::<Result<_>>()?;
+        let mut work = |elements: usize| arena.elements(Purpose::Workspace, elements);
+        Ok(Self {
+            tokens,
+            checkpointing: options.activation_checkpointing,
+            batch: BatchBuffers {
+                tokens: work(tokens)?,
+                rotations: work(tokens * config.head_dim as usize)?,
+                rows: work(tokens)?,
+                targets: work(tokens)?,
+                losses: work(tokens)?,
+            },
+            stream,
+            activations,
+            hidden: work(tokens * hidden)?,
+            activation: work(tokens * feed)?,
+            linear: LinearScratch::new(arena, model, options)?,
+            head: HeadScratch::new(arena, config, tokens, training)?,
+            grads: if training {
+                Some(BlockGrads::new(arena, config, tokens)?)
+            } else {
+                None
+            },
+        })
+    }
+}
+
+impl<D: Device> Activations<D> {
+    fn new(arena: &mut Arena<D>, config: &ModelConfig, tokens: usize) -> Result<Self> {
+        let (hidden, feed, shape) = (
+            config.hidden_size as usize,
+            config.intermediate_size as usize,
+            heads(config),
+        );
+        let (queries, keys) = (
+            shape.heads * shape.head_dim,
+            shape.kv_heads * shape.head_dim,
+        );
+        let mut keep = |width: usize| arena.elements(Purpose::Activations, tokens * width);
+        Ok(Self {
+            attention_input: keep(hidden)?,
+            raw_q: if config.qk_norm {
+                Some(keep(queries)?)
+            } else {
+                None
+            },
+            raw_k: if config.qk_norm {
+                Some(keep(keys)?)
+            } else {
+                None
+            },
+            q: keep(queries)?,
+            k: keep(keys)?,
+            v: keep(keys)?,
+            attended: keep(queries)?,
+            log_sums: keep(shape.heads)?,
+            middle: keep(hidden)?,
+            feed_input: keep(hidden)?,
+            gate: keep(feed)?,
+            up: keep(feed)?,
+        })
+    }
+}
+
+impl<D: Device> LinearScratch<D> {
+    fn new(arena: &mut Arena<D>, model: &Model<D>, options: &ModelOptions) -> Result<Self> {
+        let tokens = options.micro_batch_tokens as usize;
+        let stored = model
+            .tensors()
+            .filter(|tensor| tensor.format != WeightFormat::F32);
+        let largest_stored = stored.map(Tensor::elements).max().unwrap_or(0);
+        let carriers = || model.linears().filter(|linear| linear.delta.is_some());
+        // Dense gradients that choose candidates, and SM3's ranking of every position, need a whole matrix.
+        let ranks = options.candidates || options.optimizer == Optimizer::Sm3;
+        let largest_ranked = carriers()
+            .map(|linear| linear.weight.elements())
+            .max()
+            .filter(|_| ranks)
+            .unwrap_or(0);
+        let widest_input = carriers()
+            .map(|linear| linear.weight.columns)
+            .max()
+            .unwrap_or(0);
+        let widest_output = carriers()
+            .map(|linear| linear.weight.rows)
+            .max()
+            .unwrap_or(0);
+        let most_deltas = carriers()
+            .filter_map(|linear| linear.delta.as_ref())
+            .map(|delta: &Delta<D>| delta.count)
+            .max();
+        let mut work = |elements: usize| arena.elements(Purpose::Workspace, elements);
+        Ok(Self {
+            weights: work(largest_stored.max(largest_ranked))?,
+            x_t: work(widest_input * tokens)?,
+            grad_y_t: work(widest_output * tokens)?,
+            samples: work(most_deltas.unwrap_or(0))?,
+        })
+    }
+}
+
+impl<D: Device> HeadScratch<D> {
+    fn new(
+        arena: &mut Arena<D>,
+        config: &ModelConfig,
+        tokens: usize,
+        training: bool,
+    ) -> Result<Self> {
+        let (hidden, vocab) = (config.hidden_size as usize, config.vocab_size as usize);
+        let rows = (LOGITS / vocab).clamp(1, tokens.max(1));
+        let mut work = |elements: usize| arena.elements(Purpose::Workspace, elements);
+        Ok(Self {
+            rows,
+            hidden: work(rows * hidden)?,
+            logits: work(rows * vocab)?,
+            grad_hidden: if training {
+                Some(work(rows * hidden)?)
+            } else {
+                None
+            },
+        })
+    }
+}
+
+impl<D: Device> BlockGrads<D> {
+    fn new(arena: &mut Arena<D>, config: &ModelConfig, tokens: usize) -> Result<Self> {
+        let (hidden, feed, shape) = (
+            config.hidden_size as usize,
+            config.intermediate_size as usize,
+            heads(config),
+        );
+        let (queries, keys) = (
+            shape.heads * shape.head_dim,
+            shape.kv_heads * shape.head_dim,
+        );
+        let mut work = |width: usize| arena.elements(Purpose::Workspace, tokens * width);
+        Ok(Self {
+            stream: work(hidden)?,
+            normed: work(hidden)?,
+            attended: work(queries)?,
+            q: work(queries)?,
+            k: work(keys)?,
+            v: work(keys)?,
+            raw: if config.qk_norm {
+                Some(work(queries)?)
+            } else {
+                None
+            },
+            activation: work(feed)?,
+            gate: work(feed)?,
+            up: work(feed)?,
+        })
+    }
+}

@@ -1,0 +1,312 @@
+//! A model on a device and the training state around it: one method per request.
+
+use crate::arena::Arena;
+use crate::delta::{Delta, DeltaState};
+use crate::device::Device;
+use crate::error::{Result, invalid, out_of_order};
+use crate::model::Model;
+use crate::model::batch::Batch;
+use crate::model::decoder::Cache;
+use crate::model::linear::Window;
+use crate::model::workspace::Workspace;
+use crate::protocol::{
+    ArrayInfo, ArrayType, BatchShape, ForwardOutput, Loss, MemoryTable, ModelConfig, ModelOptions,
+    ModelPlan, Optimizer, TensorInfo, Trainable,
+};
+
+/// A model that is ready for requests.
+pub(crate) struct Session<D: Device> {
+    pub(crate) device: D,
+    pub(crate) model: Model<D>,
+    pub(crate) options: ModelOptions,
+    pub(crate) workspace: Workspace<D>,
+    pub(crate) cache: Option<Cache<D>>,
+    /// Micro-batches that the open selection window has seen; absent when none is open.
+    pub(crate) window_samples: Option<u32>,
+    memory: MemoryTable,
+}
+
+/// Plans a model, allocating nothing.
+pub(crate) fn plan<D: Device>(
+    device: &D,
+    config: &ModelConfig,
+    options: &ModelOptions,
+) -> Result<ModelPlan> {
+    let (model, _, memory) = build(device, config, options, true)?;
+    if let Some(budget) = options
+        .memory_budget
+        .filter(|budget| memory.total_bytes > *budget)
+    {
+        return Err(crate::error::EngineError::OutOfMemory(format!(
+            "The run needs {} bytes of memory, over its budget of {budget}",
+            memory.total_bytes
+        )));
+    }
+    let modules: Vec<(String, &str)> = model
+        .linears()
+        .map(|linear| (linear.weight.name.clone(), linear.module.as_str()))
+        .collect();
+    let tensors = model.tensors().map(|tensor| TensorInfo {
+        name: tensor.name.clone(),
+        shape: tensor.shape(),
+        format: tensor.format,
+        delta_module: modules
+            .iter()
+            .find(|(weight, _)| *weight == tensor.name)
+            .map(|(_, module)| (*module).to_owned()),
+    });
+    let parameters = model.tensors().map(|tensor| tensor.elements() as u64).sum();
+    Ok(ModelPlan {
+        memory,
+        tensors: tensors.collect(),
+        parameters,
+    })
+}
+
+fn build<D: Device>(
+    device: &D,
+    config: &ModelConfig,
+    options: &ModelOptions,
+    plan_only: bool,
+) -> Result<(Model<D>, Workspace<D>, MemoryTable)> {
+    if options.trainable == Trainable::Weights && options.optimizer == Optimizer::Sm3 {
+        return Err(invalid!(
+            "Optimizer sm3 trains deltas only, expected adamw for whole weights"
+        ));
+    }
+    if options.micro_batch_tokens == 0 {
+        return Err(invalid!("microBatchTokens is 0, expected at least 1"));
+    }
+    let mut arena = Arena::new(device, plan_only);
+    let model = Model::new(&mut arena, config, options)?;
+    let workspace = Workspace::new(&mut arena, &model, options)?;
+    Ok((model, workspace, arena.table()))
+}
+
+impl<D: Device> Session<D> {
+    /// Allocates a model.
+    pub(crate) fn new(
+        device: D,
+        config: &ModelConfig,
+        options: ModelOptions,
+    ) -> std::result::Result<Self, (D, crate::error::EngineError)> {
+        match build(&device, config, &options, false) {
+            Ok((model, workspace, memory)) => Ok(Self {
+                device,
+                model,
+                options,
+                workspace,
+                cache: None,
+                window_samples: None,
+                memory,
+            }),
+            Err(error) => Err((device, error)),
+        }
+    }
+
+    /// The memory held now, the generation cache included.
+    pub(crate) fn memory(&self) -> MemoryTable {
+        let mut memory = self.memory.clone();
+        if let Some(cache) = &self.cache {
+            // Planning a cache of the same size counts it as its allocation did.
+            let mut arena = Arena::new(&self.device, true);
+            if Cache::new(&mut arena, &self.model, cache.capacity).is_ok() {
+                let table = arena.table();
+                memory.total_bytes += table.total_bytes;
+                memory.rows.extend(table.rows);
+            }
+        }
+        memory
+    }
+
+    fn check_ready(&self) -> Result<()> {
+        for tensor in self.model.tensors() {
+            tensor.check_written()?;
+        }
+        match self
+            .model
+            .linears()
+            .find(|linear| linear.delta.as_ref().is_some_and(|delta| !delta.attached))
+        {
+            None => Ok(()),
+            Some(linear) => Err(out_of_order!(
+                "Module \"{}\" has no deltas attached yet",
+                linear.module
+            )),
+        }
+    }
+
+    fn batch(&self, shape: BatchShape, payload: &[u8]) -> Result<Batch> {
+        Batch::parse(
+            shape,
+            payload,
+            self.model.config.vocab_size,
+            self.workspace.tokens,
+        )
+    }
+
+    /// Runs a micro-batch forward; returns its loss and the output's element type and bytes.
+    pub(crate) async fn forward(
+        &mut self,
+        shape: BatchShape,
+        output: ForwardOutput,
+        payload: &[u8],
+    ) -> Result<(Loss, Vec<u8>)> {
+        self.check_ready()?;
+        let batch = self.batch(shape, payload)?;
+        let Self {
+            device,
+            model,
+            workspace,
+            ..
+        } = self;
+        workspace.load(device, model, &batch);
+        let (tokens, hidden) = (batch.tokens.len(), model.config.hidden_size as usize);
+        let mut streams = Vec::new();
+        let keep_streams = output == ForwardOutput::HiddenStates;
+        model
+            .forward(device, &batch, workspace, None, async |stream| {
+                if keep_streams {
+                    streams.extend(device.read(stream, 0, tokens * hidden * 4).await?);
+                }
+                Ok(())
+            })
+            .await?;
+        let losses = model.losses(device, &batch, workspace, None).await?;
+        let bytes = match output {
+            ForwardOutput::Loss => Vec::new(),
+            ForwardOutput::TokenLosses => {
+                let mut all = vec![0.0_f32; tokens];
+                for (row, loss) in batch.rows.iter().zip(&losses) {
+                    all[*row as usize] = *loss;
+                }
+                bytemuck::cast_slice(&all).to_vec()
+            }
+            ForwardOutput::Logits => model.logits(device, workspace, 0..tokens).await?,
+            ForwardOutput::HiddenStates => {
+                streams.extend(
+                    device
+                        .read(&workspace.hidden, 0, tokens * hidden * 4)
+                        .await?,
+                );
+                streams
+            }
+        };
+        Ok((loss(&losses), bytes))
+    }
+
+    /// Runs a micro-batch forward and backward, adding to the gradients and to an open window.
+    pub(crate) async fn forward_backward(
+        &mut self,
+        shape: BatchShape,
+        loss_scale: f64,
+        payload: &[u8],
+    ) -> Result<Loss> {
+        self.check_ready()?;
+        if self.options.trainable == Trainable::Nothing {
+            return Err(out_of_order!("The model was created with nothing to train"));
+        }
+        let batch = self.batch(shape, payload)?;
+        let window = match self.window_samples {
+            None => Window::Closed,
+            Some(0) => Window::Choose,
+            Some(_) => Window::Accumulate,
+        };
+        let Self {
+            device,
+            model,
+            workspace,
+            ..
+        } = self;
+        workspace.load(device, model, &batch);
+        model
+            .forward(device, &batch, workspace, None, async |_| Ok(()))
+            .await?;
+        let losses = model
+            .losses(device, &batch, workspace, Some(loss_scale as f32))
+            .await?;
+        model.backward(device, &batch, window, workspace);
+        if let Some(samples) = &mut self.window_samples {
+            *samples += 1;
+        }
+        Ok(loss(&losses))
+    }
+
+    /// Starts a generation.
+    pub(crate) fn generate_begin(&mut self, max_tokens: u32) -> Result<()> {
+        self.check_ready()?;
+        let capacity = max_tokens as usize;
+        if capacity == 0 {
+            return Err(invalid!("maxTokens is 0, expected at least 1"));
+        }
+        self.cache = Some(Cache::new(
+            &mut Arena::new(&self.device, false),
+            &self.model,
+            capacity,
+        )?);
+        Ok(())
+    }
+
+    /// Feeds a generation.
+    pub(crate) async fn generate_forward(
+        &mut self,
+        payload: &[u8],
+    ) -> Result<(ArrayInfo, Vec<u8>)> {
+        let Self {
+            device,
+            model,
+            workspace,
+            cache,
+            ..
+        } = self;
+        let cache = cache
+            .as_mut()
+            .ok_or_else(|| out_of_order!("No generation has begun"))?;
+        if !payload.len().is_multiple_of(4) {
+            return Err(invalid!(
+                "Token payload has {} bytes, expected a multiple of 4",
+                payload.len()
+            ));
+        }
+        let tokens: Vec<u32> = bytemuck::pod_collect_to_vec(payload);
+        let logits = model.generate(device, &tokens, workspace, cache).await?;
+        Ok((
+            ArrayInfo {
+                dtype: ArrayType::F32,
+                elements: model.config.vocab_size,
+            },
+            logits,
+        ))
+    }
+}
+
+/// The deltas of all modules, with their layers.
+impl<D: Device> Session<D> {
+    /// Every attached delta.
+    pub(crate) fn deltas(&self) -> impl Iterator<Item = &Delta<D>> {
+        self.model
+            .linears()
+            .filter_map(|linear| linear.delta.as_ref())
+    }
+
+    /// Refuses what needs AdamW's windows.
+    pub(crate) fn check_candidates(&self) -> Result<()> {
+        let able = self.options.candidates
+            && self
+                .deltas()
+                .all(|delta| matches!(delta.state, DeltaState::AdamW(_)));
+        if able {
+            Ok(())
+        } else {
+            Err(out_of_order!("The model was created without candidates"))
+        }
+    }
+}
+
+fn loss(losses: &[f32]) -> Loss {
+    let sum: f64 = losses.iter().map(|loss| f64::from(*loss)).sum();
+    Loss {
+        sum: Some(sum).filter(|sum| sum.is_finite()),
+        target_tokens: losses.len() as u32,
+    }
+}

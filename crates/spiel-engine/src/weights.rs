@@ -1,0 +1,205 @@
+//! Requests that move weights: writing and reading tensors, converting formats, initialising from a seed.
+
+use crate::delta::Delta;
+use crate::device::Device;
+use crate::error::{EngineError, Result, invalid, out_of_order};
+use crate::model::tensor::Tensor;
+use crate::protocol::{ArrayInfo, ArrayType, WeightFormat};
+use crate::session::Session;
+use spiel_kernels::formats::{Format, decode, encode};
+use spiel_kernels::random::fill_normal;
+
+impl<D: Device> Session<D> {
+    /// Writes stored bytes of a tensor.
+    pub(crate) fn tensor_write(&mut self, name: &str, offset: u64, payload: &[u8]) -> Result<()> {
+        if self.deltas().any(|delta| delta.attached) {
+            return Err(out_of_order!(
+                "Cannot write \"{name}\" once deltas are attached"
+            ));
+        }
+        let Self { device, model, .. } = self;
+        let tensor = model.tensors_mut().find(|tensor| tensor.name == name);
+        let tensor = tensor.ok_or_else(|| unknown(name))?;
+        tensor.write(
+            device,
+            usize::try_from(offset).unwrap_or(usize::MAX),
+            payload,
+        )
+    }
+
+    /// Fills all weights for training from scratch.
+    pub(crate) fn tensor_init(&mut self, seed: u32, std: f32) -> Result<()> {
+        if self.deltas().any(|delta| delta.attached) {
+            return Err(out_of_order!(
+                "Cannot initialise weights once deltas are attached"
+            ));
+        }
+        let Self { device, model, .. } = self;
+        for (stream, tensor) in model.tensors_mut().enumerate() {
+            let mut values = vec![0.0; tensor.elements()];
+            if !tensor.is_vector {
+                fill_normal(&mut values, seed, stream as u32, std);
+            } else if !tensor.name.ends_with(".bias") {
+                values.fill(1.0);
+            }
+            let mut bytes = vec![0; tensor.stored_bytes()];
+            encode(tensor.format.into(), &values, &mut bytes);
+            tensor.write(device, 0, &bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Reads rows of a tensor in f32, with or without deltas, and encodes them.
+    pub(crate) async fn tensor_read(
+        &self,
+        name: &str,
+        rows: std::ops::Range<usize>,
+        format: WeightFormat,
+        merged: bool,
+    ) -> Result<(ArrayInfo, Vec<u8>)> {
+        let Self { device, model, .. } = self;
+        let tensor = model.tensors().find(|tensor| tensor.name == name);
+        let tensor = tensor.ok_or_else(|| unknown(name))?;
+        tensor.check_written()?;
+        if rows.start >= rows.end || rows.end > tensor.rows {
+            return Err(invalid!(
+                "Cannot read rows {rows:?} of \"{name}\", which has {}",
+                tensor.rows
+            ));
+        }
+        if !tensor
+            .columns
+            .is_multiple_of(Format::from(format).block_elements())
+        {
+            return Err(invalid!(
+                "Cannot encode rows of {} as {format:?}",
+                tensor.columns
+            ));
+        }
+        let (start, mut values) = (
+            rows.start * tensor.columns,
+            vec![0.0; rows.len() * tensor.columns],
+        );
+        read_values(device, tensor, start, &mut values).await?;
+        let linear = model.linears().find(|linear| linear.weight.name == name);
+        if let Some(delta) = linear
+            .and_then(|linear| linear.delta.as_ref())
+            .filter(|delta| delta.attached)
+        {
+            match (&delta.base, merged) {
+                // An f32 matrix holds its deltas already; what is read is put back to the base.
+                (Some(base), false) => {
+                    delta
+                        .visit(device, base, start, &mut values, |_, base| base)
+                        .await?
+                }
+                (None, true) => {
+                    delta
+                        .visit(device, &delta.values, start, &mut values, |w, delta| {
+                            w + delta
+                        })
+                        .await?
+                }
+                _ => {}
+            }
+        }
+        Ok(encoded(format, &values))
+    }
+}
+
+impl<D: Device> Delta<D> {
+    /// Changes the weights `start..start + weights.len()` at the active positions by what `source` holds there.
+    async fn visit(
+        &self,
+        device: &D,
+        source: &D::Buffer,
+        start: usize,
+        weights: &mut [f32],
+        change: impl Fn(f32, f32) -> f32,
+    ) -> Result<()> {
+        let indices: Vec<u32> =
+            bytemuck::pod_collect_to_vec(&device.read(&self.indices, 0, self.count * 4).await?);
+        let slot = |place: usize| indices.partition_point(|index| (*index as usize) < place);
+        let slots = slot(start)..slot(start + weights.len());
+        let source: Vec<f32> = bytemuck::pod_collect_to_vec(
+            &device
+                .read(source, slots.start * 4, slots.len() * 4)
+                .await?,
+        );
+        for (index, source) in indices[slots].iter().zip(source) {
+            let weight = &mut weights[*index as usize - start];
+            *weight = change(*weight, source);
+        }
+        Ok(())
+    }
+}
+
+fn unknown(name: &str) -> EngineError {
+    invalid!("The model has no tensor \"{name}\"")
+}
+
+/// Decodes `values.len()` weights from element `start` on, a multiple of the row.
+async fn read_values<D: Device>(
+    device: &D,
+    tensor: &Tensor<D>,
+    start: usize,
+    values: &mut [f32],
+) -> Result<()> {
+    let format = Format::from(tensor.format);
+    let bytes = device
+        .read(
+            &tensor.data,
+            format.bytes(start),
+            format.bytes(values.len()),
+        )
+        .await?;
+    decode(format, &bytes, values);
+    Ok(())
+}
+
+fn encoded(format: WeightFormat, values: &[f32]) -> (ArrayInfo, Vec<u8>) {
+    let mut bytes = vec![0; Format::from(format).bytes(values.len())];
+    encode(format.into(), values, &mut bytes);
+    let dtype = if format == WeightFormat::F32 {
+        ArrayType::F32
+    } else {
+        ArrayType::Bytes
+    };
+    (
+        ArrayInfo {
+            dtype,
+            elements: values.len() as u32,
+        },
+        bytes,
+    )
+}
+
+/// Converts `elements` weights between stored formats.
+///
+/// # Errors
+/// When the elements are not whole blocks of both formats or the payload has another size.
+pub(crate) fn convert(
+    from: WeightFormat,
+    to: WeightFormat,
+    elements: u32,
+    payload: &[u8],
+) -> Result<(ArrayInfo, Vec<u8>)> {
+    let (source, target, elements) = (Format::from(from), Format::from(to), elements as usize);
+    if !elements.is_multiple_of(source.block_elements())
+        || !elements.is_multiple_of(target.block_elements())
+    {
+        return Err(invalid!(
+            "Cannot convert {elements} elements from {from:?} to {to:?}: not whole blocks"
+        ));
+    }
+    if payload.len() != source.bytes(elements) {
+        return Err(invalid!(
+            "Payload of {elements} {from:?} elements has {} bytes, expected {}",
+            payload.len(),
+            source.bytes(elements)
+        ));
+    }
+    let mut values = vec![0.0; elements];
+    decode(source, payload, &mut values);
+    Ok(encoded(to, &values))
+}
