@@ -16,6 +16,19 @@ interface Outcome {
   readonly output: string;
 }
 
+/** Lines of a failed stage that are printed; `--verbose` prints all. */
+const SHOWN_LINES = 100;
+
+/** Keeps the last lines of what a failed stage printed, where tools put their verdict. */
+export function shorten(output: string): string {
+  const lines = output.trimEnd().split("\n");
+  const hidden = lines.length - SHOWN_LINES;
+  if (hidden <= 0) return lines.join("\n");
+  return [`(${hidden} lines before these; --verbose prints all)`, ...lines.slice(hidden)].join(
+    "\n",
+  );
+}
+
 /** Runs a stage's command or check. */
 export async function runStage(stage: Stage, echo: boolean): Promise<Outcome> {
   let good = true;
@@ -85,7 +98,7 @@ export async function runGate(stages: readonly Stage[], echo: boolean): Promise<
     const { good, counts, output } = await runStage(stage, echo);
     const seconds = ((performance.now() - begin) / 1000).toFixed(1);
     const tests = stage.counts === undefined ? "" : ` (${formatCounts(counts)})`;
-    if (!good && !echo) console.log(output.trimEnd());
+    if (!good && !echo) console.log(shorten(output));
     console.log(`${stage.name} … ${good ? "ok" : "FAILED"}, ${seconds} s${tests}`);
     if (!good) failed.add(stage.name);
     total = addCounts(total, counts);

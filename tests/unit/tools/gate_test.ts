@@ -5,7 +5,7 @@ import { importsOf, moduleProblems, rustProblems } from "../../../tools/check_im
 import { documentProblems } from "../../../tools/check_docs.ts";
 import { budgetOf, countLines } from "../../../tools/check_size.ts";
 import { addCounts, cargoCounts, denoCounts, formatCounts } from "../../../tools/counts.ts";
-import { runGate, runStage } from "../../../tools/ok.ts";
+import { runGate, runStage, shorten } from "../../../tools/ok.ts";
 import { isAtLeast } from "../../../tools/setup.ts";
 
 Deno.test("counts sum every test binary of cargo", () => {
@@ -176,4 +176,12 @@ Deno.test("versions compare by number", () => {
   assert.equal(isAtLeast("2.9.6", "2.9.6"), true);
   assert.equal(isAtLeast("2.9.5", "2.9.6"), false);
   assert.equal(isAtLeast("1.96.0-nightly", "1.95.0"), true);
+});
+
+Deno.test("the end of a long output is kept", () => {
+  const lines = Array.from({ length: 250 }, (_, i) => `line ${i}`);
+  const shown = shorten(lines.join("\n") + "\n").split("\n");
+  assert.equal(shown[0], "(150 lines before these; --verbose prints all)");
+  assert.deepEqual(shown.slice(1), lines.slice(150));
+  assert.equal(shorten("short\n"), "short");
 });
