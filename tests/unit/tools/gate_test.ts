@@ -6,7 +6,9 @@ import { documentProblems } from "../../../tools/check_docs.ts";
 import { budgetOf, countLines } from "../../../tools/check_size.ts";
 import { addCounts, cargoCounts, denoCounts, formatCounts } from "../../../tools/counts.ts";
 import { runGate, runStage, shorten } from "../../../tools/ok.ts";
+import { readRepoFile } from "../../../tools/repo.ts";
 import { isAtLeast } from "../../../tools/setup.ts";
+import { VERSION } from "../../../src/version.ts";
 
 Deno.test("counts sum every test binary of cargo", () => {
   const output = [
@@ -184,4 +186,10 @@ Deno.test("the end of a long output is kept", () => {
   assert.equal(shown[0], "(150 lines before these; --verbose prints all)");
   assert.deepEqual(shown.slice(1), lines.slice(150));
   assert.equal(shorten("short\n"), "short");
+});
+
+Deno.test("one version in the library, deno.json and Cargo.toml", () => {
+  const { version } = JSON.parse(readRepoFile("deno.json")) as { version: string };
+  assert.equal(VERSION, version);
+  assert.match(readRepoFile("Cargo.toml"), new RegExp(`^version = "${version}"$`, "m"));
 });
