@@ -86,6 +86,8 @@ export const runConfigSchema = z.strictObject({
     group: "Model and data",
     description: "adapter whose deltas the model starts with, a folder",
     placeholder: "DIR",
+    expected: "an adapter's folder",
+    defaultText: "none",
   }),
   data: z.array(path()).min(1).register(keyWords, {
     group: "Model and data",

@@ -318,7 +318,6 @@ Deno.test("every key has words, a place in the JSON Schema, and either a default
     assert.ok(help && help.description.length > 10, key);
     assert.equal(properties[key]?.description, help.description);
     assert.match(help.flag, /^--[a-z0-9]+(-[a-z0-9]+)*$/);
-    const optional = help.defaultText !== undefined || key === "adapter";
-    assert.equal(optional, !required.includes(key), key);
+    assert.equal(help.defaultText === undefined, required.includes(key), key);
   }
 });
