@@ -1,0 +1,202 @@
+/** The sections of the report, from the events of a run to markup. */
+
+import type { EvalMetrics, MetricsEvent } from "../metrics.ts";
+import type { ConfigValue } from "../run_folder.ts";
+import { MAX_POINTS, renderChart, type Series } from "./chart.ts";
+import { type Markup, markup } from "./markup.ts";
+import { formatDuration, formatNumber, median, type Point, smooth, thin } from "./numbers.ts";
+
+/** A prompt with what the model answered. */
+export interface ReportSample {
+  prompt: string;
+  /** The right answer, where there is one. */
+  expected?: string;
+  before: string;
+  after: string;
+}
+
+/** Below this many steps a smoothed curve tells nothing that the plain one does not. */
+const MIN_STEPS_TO_SMOOTH = 40;
+
+/** One sentence on how the run stands. */
+export function statusOf(metrics: readonly MetricsEvent[]): string {
+  const steps = lastStep(metrics);
+  const done = metrics.find((event) => event.event === "done");
+  const count = `${steps.toLocaleString("en-US")} ${steps === 1 ? "step" : "steps"}`;
+  if (!done) return `Stopped after ${count}; the run can be resumed.`;
+  const early = done.stopped_early ? ", stopped early because evaluations no longer improved" : "";
+  return `Complete after ${count} in ${formatDuration(done.elapsed_s)}${early}.`;
+}
+
+/** The few numbers that matter most. */
+export function tiles(metrics: readonly MetricsEvent[]): Markup {
+  const steps = metrics.filter((event) => event.event === "step");
+  const evals = metrics.filter((event) => event.event === "eval");
+  const total = (of: "tokens" | "target_tokens") => steps.reduce((sum, step) => sum + step[of], 0);
+  const list: (Markup | null)[] = [
+    change("Exact match", evals, ({ exact_match }) => exact_match, percent, 1),
+    change("Held-out loss", evals, ({ loss }) => loss, (value) => value.toFixed(3), -1),
+    change("Perplexity", evals, ({ perplexity }) => perplexity, (value) => value.toFixed(2), -1),
+  ];
+  if (steps.length > 0) {
+    const last = steps.at(-1)!;
+    const speed = median(steps.map((step) => step.tokens_per_second).filter(Number.isFinite));
+    list.push(
+      tile("Training loss", formatNumber(last.loss), `at step ${last.step}`),
+      tile("Speed", `${formatNumber(speed)} tok/s`, "median of all steps"),
+      tile(
+        "Tokens",
+        total("tokens").toLocaleString("en-US"),
+        `${total("target_tokens").toLocaleString("en-US")} trained on`,
+      ),
+    );
+  }
+  return markup`<dl class="tiles">${list}</dl>`;
+}
+
+/** Loss, learning rate, gradient norm and speed by step. */
+export function charts(metrics: readonly MetricsEvent[]): Markup {
+  const steps = metrics.filter((event) => event.event === "step");
+  const evals = metrics.filter((event) => event.event === "eval");
+  const markers = metrics.filter((event) => event.event === "reselect").map((event) => ({
+    x: event.step,
+    label: `Reselection after step ${event.step}: ${event.grown.toLocaleString("en-US")} deltas ` +
+      `replaced (rate ${percent(event.rate)})`,
+  }));
+  const curve = (of: (step: typeof steps[number]) => number) =>
+    steps.map((step) => ({ x: step.step, y: of(step) })).filter(({ y }) => Number.isFinite(y));
+  const common = { lastStep: lastStep(metrics) };
+  const small = { ...common, width: 340, height: 210, fromZero: true };
+  const held = evals.map(({ step, loss }) => ({ x: step, y: loss }));
+  const drawn = [
+    renderChart({
+      ...common,
+      title: "Loss",
+      width: 1040,
+      height: 340,
+      series: [
+        ...withTrend("training", curve(({ loss }) => loss)),
+        { name: "held-out", look: "dots", points: held },
+      ],
+      markers,
+      markerName: "reselection",
+    }),
+    renderChart({
+      ...small,
+      title: "Learning rate",
+      series: [{ name: "learning rate", look: "train", points: curve(({ lr }) => lr) }],
+    }),
+    renderChart({
+      ...small,
+      title: "Gradient norm",
+      series: withTrend("gradient norm", curve(({ grad_norm }) => grad_norm)),
+      markers,
+    }),
+    renderChart({
+      ...small,
+      title: "Tokens per second",
+      series: withTrend("tokens per second", curve((step) => step.tokens_per_second)),
+    }),
+  ];
+  return markup`<div class="charts">\n${drawn}</div>`;
+}
+
+/** Prompts with the answers before and after training. */
+export function samples(list: readonly ReportSample[]): Markup | null {
+  if (list.length === 0) return null;
+  const answer = (label: string, text: string) =>
+    markup`<div><h3>${label}</h3><pre>${text}</pre></div>`;
+  const panels = list.map(({ prompt, expected, before, after }) => {
+    const answers = [answer("Before", before), answer("After", after)];
+    if (expected !== undefined) answers.push(answer("Expected", expected));
+    return markup`<div class="panel sample">
+<pre class="prompt">${prompt}</pre>
+<div class="answers">${answers}</div>
+</div>
+`;
+  });
+  return markup`<h2>Samples</h2>\n${panels}`;
+}
+
+/** Where the result lies, and what made it. */
+export function facts(
+  metrics: readonly MetricsEvent[],
+  given: Readonly<Record<string, string>>,
+): Markup {
+  const done = metrics.find((event) => event.event === "done");
+  const checkpoint = metrics.findLast((event) => event.event === "checkpoint");
+  const rows: [string, string][] = Object.entries(given);
+  if (checkpoint) rows.unshift(["Last checkpoint", checkpoint.path]);
+  if (done?.output) rows.unshift(["Result", done.output]);
+  const cells = rows.map(([label, value]) =>
+    markup`<tr><th>${label}</th><td><code>${value}</code></td></tr>\n`
+  );
+  return markup`<div class="panel"><table class="facts">\n${cells}</table></div>`;
+}
+
+/** Values that someone chose, then the defaults folded away. */
+export function configuration(config: Readonly<Record<string, ConfigValue>>): Markup {
+  const entries = Object.entries(config);
+  const chosen = entries.filter(([, { origin }]) => origin !== "default");
+  const defaults = entries.filter(([, { origin }]) => origin === "default");
+  const summary = markup`<summary>Left at their defaults: ${defaults.length}</summary>`;
+  return markup`${chosen.length > 0 ? configTable(chosen) : null}
+${defaults.length > 0 ? markup`<details>${summary}${configTable(defaults)}</details>` : null}`;
+}
+
+function configTable(entries: readonly [string, ConfigValue][]): Markup {
+  const rows = entries.map(([key, { value, origin }]) => {
+    const text = typeof value === "string" ? value : JSON.stringify(value) ?? "null";
+    const cells = [markup`<td><code>${key}</code></td>`, markup`<td><code>${text}</code></td>`];
+    return markup`<tr>${cells}<td class="origin">${origin}</td></tr>\n`;
+  });
+  return markup`<div class="panel"><table>
+<tr><th>Key</th><th>Value</th><th>Origin</th></tr>
+${rows}</table></div>`;
+}
+
+function tile(label: string, value: TileValue, note?: string): Markup {
+  const small = note ? markup`<small>${note}</small>` : null;
+  return markup`<div class="tile"><dt>${label}</dt><dd>${value}${small}</dd></div>\n`;
+}
+
+type TileValue = string | Markup;
+
+/** A tile with the first and the last evaluation; `better` is 1 where more is better, else -1. */
+function change(
+  label: string,
+  evals: readonly EvalMetrics[],
+  of: (event: EvalMetrics) => number | undefined,
+  format: (value: number) => string,
+  better: 1 | -1,
+): Markup | null {
+  const values = evals.map(of).filter((value) => typeof value === "number");
+  if (values.length === 0) return null;
+  const [first, last] = [values[0]!, values.at(-1)!];
+  if (values.length === 1) return tile(label, format(first));
+  const gain = Math.sign(last - first) * better;
+  const look = gain > 0 ? "good" : gain < 0 ? "bad" : "same";
+  const was = markup`<span class="was">${format(first)}</span><span class="arrow">→</span>`;
+  return tile(
+    label,
+    markup`${was}<span class="${look}">${format(last)}</span>`,
+    "before → after",
+  );
+}
+
+/** A noisy curve, faint behind its trend; alone where it is short. */
+function withTrend(name: string, points: readonly Point[]): Series[] {
+  if (points.length < MIN_STEPS_TO_SMOOTH) return [{ name, look: "train", points }];
+  return [
+    { name, look: "faint", points },
+    { name, look: "train", points: smooth(thin(points, MAX_POINTS)) },
+  ];
+}
+
+function lastStep(metrics: readonly MetricsEvent[]): number {
+  return metrics.reduce((last, { step }) => Math.max(last, step), 0);
+}
+
+function percent(share: number): string {
+  return `${Number((share * 100).toFixed(1))} %`;
+}
