@@ -3,33 +3,14 @@
 import assert from "node:assert/strict";
 import { drawCurve } from "../../cli/chart.ts";
 import { formatBytes, formatDuration, formatRate, formatShare } from "../../cli/format.ts";
-import { type Terminal, Ui } from "../../cli/ui.ts";
-
-/** A terminal that remembers. */
-function fakeTerminal(
-  traits: Partial<Pick<Terminal, "interactive" | "colour" | "columns">> = {},
-): Terminal & { out: string; err: string } {
-  return {
-    out: "",
-    err: "",
-    interactive: false,
-    colour: false,
-    columns: 80,
-    ...traits,
-    stdout(text) {
-      this.out += text;
-    },
-    stderr(text) {
-      this.err += text;
-    },
-  };
-}
+import { Ui } from "../../cli/ui.ts";
+import { rememberingTerminal } from "./terminal_fixture.ts";
 
 Deno.test("people read standard output, or standard error where programs read the other", () => {
-  const plain = fakeTerminal();
+  const plain = rememberingTerminal();
   new Ui(plain, false).line("hello");
   assert.deepEqual([plain.out, plain.err], ["hello\n", ""]);
-  const json = fakeTerminal();
+  const json = rememberingTerminal();
   const ui = new Ui(json, true);
   ui.line("hello");
   ui.data({ event: "step", loss: 1 });
@@ -37,7 +18,7 @@ Deno.test("people read standard output, or standard error where programs read th
 });
 
 Deno.test("a status line gives way to lines, comes back, and keeps within the width", () => {
-  const terminal = fakeTerminal({ interactive: true, columns: 10 });
+  const terminal = rememberingTerminal({ interactive: true, columns: 10 });
   const ui = new Ui(terminal, false);
   ui.status("0123456789abc");
   ui.line("done");
@@ -47,7 +28,7 @@ Deno.test("a status line gives way to lines, comes back, and keeps within the wi
 });
 
 Deno.test("where nobody reads along there is no status line and no colour", () => {
-  const terminal = fakeTerminal();
+  const terminal = rememberingTerminal();
   const ui = new Ui(terminal, false);
   ui.status("step 1");
   ui.clearStatus();
@@ -56,12 +37,12 @@ Deno.test("where nobody reads along there is no status line and no colour", () =
 });
 
 Deno.test("colours on a terminal", () => {
-  const ui = new Ui(fakeTerminal({ interactive: true, colour: true }), false);
+  const ui = new Ui(rememberingTerminal({ interactive: true, colour: true }), false);
   assert.equal(ui.paint("red", "x"), "\x1b[31mx\x1b[0m");
 });
 
 Deno.test("tables align words at the left and numbers at the right", () => {
-  const terminal = fakeTerminal();
+  const terminal = rememberingTerminal();
   new Ui(terminal, false).table(["what", "bytes"], [["weights", "1,024"], ["x", "7"]]);
   assert.equal(terminal.out, "  what     bytes\n  weights  1,024\n  x            7\n");
 });
