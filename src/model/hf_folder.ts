@@ -2,15 +2,11 @@
 import type { ModelConfig, WeightFormat } from "../engine/protocol.gen.ts";
 import { readSpecialTokenIds, type SpecialTokenIds } from "../data/special_tokens.ts";
 import { SpielError } from "../errors.ts";
-import { readJsonObject } from "../io/random_access.ts";
 import type { SafetensorsDtype } from "../io/safetensors.ts";
 import { SafetensorsFolder } from "../io/safetensors_shards.ts";
-import { architectureOf } from "./architectures/mod.ts";
-import { ConfigFields } from "./config_fields.ts";
+import { type HuggingFaceConfig, readHuggingFaceConfig } from "./hf_config.ts";
 import type { ModelSource } from "./source.ts";
-import { matchTensors, type ModelTensor } from "./tensors.ts";
-
-const MAX_CONFIG_BYTES = 16 * 1024 * 1024;
+import { expectedShapes, matchTensors, type ModelTensor } from "./tensors.ts";
 
 const FORMATS: Readonly<Partial<Record<SafetensorsDtype, WeightFormat>>> = {
   F32: "f32",
@@ -18,31 +14,9 @@ const FORMATS: Readonly<Partial<Record<SafetensorsDtype, WeightFormat>>> = {
   BF16: "bf16",
 };
 
-/** A model folder's configuration, without its weights. */
-export interface HuggingFaceConfig extends Pick<ModelSource, "modelType" | "config"> {
-  specialTokens: SpecialTokenIds;
-  /** config.json as it is. */
-  json: Record<string, unknown>;
-}
-
-/**
- * Reads config.json alone, as for a model that starts from random weights.
- *
- * @throws {SpielError} kind "data" naming the field, its value and what was expected.
- */
-export function readHuggingFaceConfig(folder: string): HuggingFaceConfig {
-  const path = `${folder}/config.json`;
-  const json = readJsonObject(path, MAX_CONFIG_BYTES);
-  const fields = ConfigFields.ofObject(path, json);
-  const { modelType, fromHuggingFace } = architectureOf(json.model_type, path);
-  refuseQuantised(fields);
-  const config = fromHuggingFace(fields);
-  return { modelType, config, specialTokens: readSpecialTokenIds(folder), json };
-}
-
 /** Opens the folder; see `openModelSource`. */
 export function openHuggingFaceFolder(folder: string): ModelSource {
-  const config = readHuggingFaceConfig(folder);
+  const config = readHuggingFaceConfig(`${folder}/config.json`);
   const weights = SafetensorsFolder.open(folder);
   try {
     return new HuggingFaceFolder(folder, config, weights);
@@ -63,7 +37,7 @@ class HuggingFaceFolder implements ModelSource {
   constructor(readonly path: string, source: HuggingFaceConfig, weights: SafetensorsFolder) {
     this.modelType = source.modelType;
     this.config = source.config;
-    this.specialTokens = source.specialTokens;
+    this.specialTokens = readSpecialTokenIds(path);
     this.#json = source.json;
     this.#weights = weights;
     this.tensors = matchTensors(path, source.config, foundTensors(weights));
@@ -84,6 +58,35 @@ class HuggingFaceFolder implements ModelSource {
   }
 }
 
+/**
+ * A model of a folder's config.json whose weights are still to be made up: every tensor is f32 and none can be read.
+ *
+ * @throws {SpielError} kind "data" naming the field, its value and what was expected.
+ */
+export function openWithoutWeights(folder: string): ModelSource {
+  const { modelType, config, json } = readHuggingFaceConfig(`${folder}/config.json`);
+  const tensors = new Map<string, ModelTensor>();
+  for (const [name, shape] of expectedShapes(config)) {
+    const byteLength = 4 * shape.reduce((product, size) => product * size, 1);
+    tensors.set(name, { format: "f32", shape, byteLength });
+  }
+  return {
+    path: folder,
+    modelType,
+    config,
+    specialTokens: readSpecialTokenIds(folder),
+    tensors,
+    read: (name) => {
+      throw new SpielError(
+        "internal",
+        `Cannot read "${name}": ${folder} was opened without weights`,
+      );
+    },
+    huggingFaceConfig: () => structuredClone(json),
+    [Symbol.dispose]: () => {},
+  };
+}
+
 function foundTensors(weights: SafetensorsFolder): Map<string, ModelTensor | { unusable: string }> {
   const found = new Map<string, ModelTensor | { unusable: string }>();
   for (const name of weights.names()) {
@@ -97,12 +100,4 @@ function foundTensors(weights: SafetensorsFolder): Map<string, ModelTensor | { u
     );
   }
   return found;
-}
-
-/** "gguf" only notes where the weights came from; every other method means that they are packed. */
-function refuseQuantised(fields: ConfigFields): void {
-  const quantisation = fields.object("quantization_config");
-  if (quantisation !== null && quantisation.value("quant_method") !== "gguf") {
-    throw quantisation.unsupported("quant_method", "unquantised safetensors, or a .gguf file");
-  }
 }

@@ -8,6 +8,7 @@ import { openGgufModel } from "./gguf_model.ts";
 import { openHuggingFaceFolder } from "./hf_folder.ts";
 import type { ModelTensor } from "./tensors.ts";
 
+export { openWithoutWeights } from "./hf_folder.ts";
 export type { ModelTensor } from "./tensors.ts";
 
 /** An open model. Tensors have Hugging Face names and orientation. */

@@ -1,0 +1,38 @@
+/** Reads a Hugging Face config.json, in the spelling of transformers 4 or 5. */
+import type { ModelConfig } from "../engine/protocol.gen.ts";
+import { readJsonObject } from "../io/random_access.ts";
+import { architectureOf } from "./architectures/mod.ts";
+import { ConfigFields } from "./config_fields.ts";
+
+/** A model's configuration, as the engine wants it and as it was. */
+export interface HuggingFaceConfig {
+  /** `model_type` of its architecture. */
+  modelType: string;
+  config: ModelConfig;
+  /** The file's content. */
+  json: Record<string, unknown>;
+}
+
+const MAX_CONFIG_BYTES = 16 * 1024 * 1024;
+
+/**
+ * Reads a configuration file.
+ *
+ * @param path The file, usually a folder's config.json.
+ * @throws {SpielError} kind "data" naming the field, its value and what was expected.
+ */
+export function readHuggingFaceConfig(path: string): HuggingFaceConfig {
+  const json = readJsonObject(path, MAX_CONFIG_BYTES);
+  const fields = ConfigFields.ofObject(path, json);
+  const architecture = architectureOf(json.model_type, path);
+  refuseQuantised(fields);
+  return { modelType: architecture.modelType, config: architecture.fromHuggingFace(fields), json };
+}
+
+/** "gguf" only notes where the weights came from; every other method means that they are packed. */
+function refuseQuantised(fields: ConfigFields): void {
+  const quantisation = fields.object("quantization_config");
+  if (quantisation !== null && quantisation.value("quant_method") !== "gguf") {
+    throw quantisation.unsupported("quant_method", "unquantised safetensors, or a .gguf file");
+  }
+}
