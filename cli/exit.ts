@@ -43,7 +43,8 @@ export function endingOf(error: unknown): Ending {
   const permission = permissionHint(error);
   if (isSpielError(error)) {
     const label = error.kind === "interrupted" ? "stopped" : "error";
-    const hint = permission === undefined ? "" : `; add ${permission} to the deno command`;
+    const isKnown = permission === undefined || error.message.includes("--allow-");
+    const hint = isKnown ? "" : `; add ${permission} to the deno command`;
     return { code: EXIT_CODES[error.kind], message: `${label}: ${error.message}${hint}` };
   }
   if (permission !== undefined) {

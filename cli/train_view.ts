@@ -1,6 +1,6 @@
 /** What people see of a training run: banner, progress, events and summary. */
 
-import type { DataCounts, ResolvedConfig, TrainEvent } from "../mod.ts";
+import type { DataCounts, ResolvedConfig, TrainEvent, TrainSummary } from "../mod.ts";
 import { drawCurve } from "./chart.ts";
 import {
   formatBytes,
@@ -24,7 +24,7 @@ export class TrainView {
   readonly #ui: Ui;
   readonly #resolved: ResolvedConfig;
   readonly #losses: number[] = [];
-  readonly #evals: EventOf<"eval">[] = [];
+  readonly #begun = performance.now();
   #lastPlainLine = -Infinity;
 
   constructor(ui: Ui, resolved: ResolvedConfig) {
@@ -54,7 +54,7 @@ export class TrainView {
       case "warning":
         return this.#ui.warn(event.message);
       case "done":
-        return this.#done(event);
+        return this.#ui.clearStatus();
     }
   }
 
@@ -108,7 +108,6 @@ export class TrainView {
   }
 
   #eval(event: EventOf<"eval">): void {
-    this.#evals.push(event);
     const match = event.exactMatch === undefined
       ? ""
       : `, exact match ${formatShare(event.exactMatch)}`;
@@ -118,7 +117,8 @@ export class TrainView {
     );
   }
 
-  #done({ output, stoppedEarly, step, elapsedS }: EventOf<"done">): void {
+  /** Shows how the run ended. */
+  finish({ step, stoppedEarly, output, before, after }: TrainSummary): void {
     this.#ui.clearStatus();
     if (output === undefined) return this.#ui.line("dry run: nothing was trained");
     this.#ui.line();
@@ -129,24 +129,30 @@ export class TrainView {
       this.#ui.line();
     }
     const early = stoppedEarly ? ", early: the held-out loss no longer falls" : "";
-    const ended = `done after ${step} steps in ${formatDuration(elapsedS)}${early}`;
-    this.#ui.line(this.#ui.paint("bold", ended));
-    this.#ui.facts([...this.#changes(), ["saved", output]]);
+    const elapsed = formatDuration((performance.now() - this.#begun) / 1000);
+    this.#ui.line(this.#ui.paint("bold", `done after ${step} steps in ${elapsed}${early}`));
+    this.#ui.facts([
+      ...changes(before, after),
+      ["saved", output],
+      ["report", `${this.#resolved.config.out}/report.html`],
+    ]);
   }
+}
 
-  /** Scores before and after, where there is held-out data. */
-  #changes(): [string, string][] {
-    const [before, after] = [this.#evals[0], this.#evals.at(-1)];
-    if (before === undefined || after === undefined) return [];
-    const changes: [string, string][] = [
-      ["held-out loss", `${formatLoss(before.loss)} -> ${formatLoss(after.loss)}`],
-    ];
-    if (before.exactMatch !== undefined && after.exactMatch !== undefined) {
-      const [from, to] = [formatShare(before.exactMatch), formatShare(after.exactMatch)];
-      changes.push(["exact match", `${from} -> ${to}`]);
-    }
-    return changes;
+/** Scores before and after, where there is held-out data. */
+function changes(
+  before: TrainSummary["before"],
+  after: TrainSummary["after"],
+): [string, string][] {
+  if (before === undefined || after === undefined) return [];
+  const rows: [string, string][] = [
+    ["held-out loss", `${formatLoss(before.loss)} -> ${formatLoss(after.loss)}`],
+  ];
+  if (before.exactMatch !== undefined && after.exactMatch !== undefined) {
+    const [from, to] = [formatShare(before.exactMatch), formatShare(after.exactMatch)];
+    rows.push(["exact match", `${from} -> ${to}`]);
   }
+  return rows;
 }
 
 /** One step in one line. */

@@ -1,6 +1,13 @@
 /** `generate`: answers a prompt, or a conversation typed line by line, as the text comes. */
 
-import { type ChatMessage, type ConfigKey, generateText, resolveKeys } from "../../mod.ts";
+import {
+  type ConfigKey,
+  type Message,
+  openResponder,
+  type Prompt,
+  resolveKeys,
+  SpielError,
+} from "../../mod.ts";
 import {
   addKeyFlags,
   addNumberFlag,
@@ -75,15 +82,15 @@ export function generateCommand(): AnyCommand {
   return command;
 }
 
-type Prompt = { prompt: string } | { messages: readonly ChatMessage[] };
 type Answer = (prompt: Prompt) => Promise<string>;
 
-/** Lines that a person types, without their ends. */
-async function* typedLines(): AsyncGenerator<string> {
-  const decoder = new TextDecoderStream();
+/** Lines that a person types, without their ends, until the signal fires. */
+async function* typedLines(signal: AbortSignal): AsyncGenerator<string> {
+  const reader = Deno.stdin.readable.pipeThrough(new TextDecoderStream()).getReader();
+  signal.addEventListener("abort", () => reader.cancel(), { once: true });
   let rest = "";
-  for await (const text of Deno.stdin.readable.pipeThrough(decoder)) {
-    const lines = (rest + text).split("\n");
+  for (let next = await reader.read(); !next.done; next = await reader.read()) {
+    const lines = (rest + next.value).split("\n");
     rest = lines.pop() ?? "";
     yield* lines;
   }
@@ -91,12 +98,12 @@ async function* typedLines(): AsyncGenerator<string> {
 }
 
 /** A conversation: each line is a turn, and an empty line ends it. */
-async function chat(ui: Ui, answer: Answer): Promise<void> {
-  const messages: ChatMessage[] = [];
+async function chat(ui: Ui, answer: Answer, signal: AbortSignal): Promise<void> {
+  const messages: Message[] = [];
   const ask = () => ui.write(ui.paint("cyan", "> "));
   ui.line("type a message; an empty line ends the conversation");
   ask();
-  for await (const line of typedLines()) {
+  for await (const line of typedLines(signal)) {
     if (line.trim() === "") return;
     messages.push({ role: "user", content: line });
     messages.push({ role: "assistant", content: await answer({ messages }) });
@@ -118,11 +125,11 @@ export async function runGenerate(args: readonly string[]): Promise<void> {
   const keys = resolveKeys(KEYS, flagEntries(options, KEYS));
   const ui = openUi(false);
   using interrupts = new Interrupts(() => {});
+  const { signal } = interrupts;
+  await using responder = await openResponder({ ...keys, signal });
   const answer: Answer = async (prompt) => {
     let whole = "";
-    for await (
-      const text of generateText({ ...keys, ...sampling, ...prompt, signal: interrupts.signal })
-    ) {
+    for await (const text of responder.answer({ ...sampling, ...prompt, signal })) {
       whole += text;
       ui.write(text);
     }
@@ -131,6 +138,7 @@ export async function runGenerate(args: readonly string[]): Promise<void> {
   };
   const { prompt } = options;
   if (typeof prompt === "string") await answer({ prompt });
-  else if (Deno.stdin.isTerminal() && !sampling.raw) await chat(ui, answer);
+  else if (Deno.stdin.isTerminal() && !sampling.raw) await chat(ui, answer, signal);
   else await answer({ prompt: await new Response(Deno.stdin.readable).text() });
+  if (signal.aborted) throw new SpielError("interrupted", "Interrupted while answering");
 }

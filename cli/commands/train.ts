@@ -60,7 +60,7 @@ export async function runTrain(args: readonly string[]): Promise<void> {
     ui.warn("stopping after this step and saving; interrupt again to stop at once")
   );
   try {
-    await trainRun(resolved, {
+    const summary = await trainRun(resolved, {
       signal: interrupts.signal,
       onEvent: (event) => {
         view.show(event);
@@ -68,6 +68,7 @@ export async function runTrain(args: readonly string[]): Promise<void> {
         if (metrics !== null) ui.data(metrics);
       },
     });
+    view.finish(summary);
   } finally {
     ui.clearStatus();
   }

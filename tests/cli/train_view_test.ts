@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { progressLine, TrainView } from "../../cli/train_view.ts";
 import { Ui } from "../../cli/ui.ts";
-import { runConfig, type TrainEvent } from "../../mod.ts";
+import { runConfig, type TrainEvent, type TrainSummary } from "../../mod.ts";
 import { type RememberingTerminal, rememberingTerminal } from "./terminal_fixture.ts";
 
 const step = (at: number): Extract<TrainEvent, { type: "step" }> => ({
@@ -22,13 +22,17 @@ const step = (at: number): Extract<TrainEvent, { type: "step" }> => ({
   ...(at < 3 ? { nextReselection: 3 - at } : {}),
 });
 
-const evaluation = (at: number, loss: number, exactMatch: number): TrainEvent => ({
-  type: "eval",
-  step: at,
+const scores = (loss: number, exactMatch: number) => ({
   loss,
   perplexity: Math.exp(loss),
   exactMatch,
   targetTokens: 10,
+});
+
+const evaluation = (at: number, loss: number, exactMatch: number): TrainEvent => ({
+  type: "eval",
+  step: at,
+  ...scores(loss, exactMatch),
   isBest: at > 0,
   elapsedS: at,
 });
@@ -76,14 +80,33 @@ const EVENTS: TrainEvent[] = [
   { type: "done", step: 4, stoppedEarly: false, output: "runs/x/adapter", elapsedS: 61 },
 ];
 
-function show(terminal: RememberingTerminal, events: readonly TrainEvent[], json = false): void {
-  const view = new TrainView(new Ui(terminal, json), runConfig({ model: "base", data: ["d"] }));
+const SUMMARY: TrainSummary = {
+  step: 4,
+  stoppedEarly: false,
+  output: "runs/x/adapter",
+  before: scores(2, 0.1),
+  after: scores(1, 0.9),
+};
+
+interface Shown {
+  events?: readonly TrainEvent[];
+  summary?: TrainSummary;
+  json?: boolean;
+}
+
+function show(
+  terminal: RememberingTerminal,
+  { events = EVENTS, summary = SUMMARY, json = false }: Shown = {},
+): void {
+  const resolved = runConfig({ model: "base", data: ["d"], out: "runs/x" });
+  const view = new TrainView(new Ui(terminal, json), resolved);
   for (const event of events) view.show(event);
+  view.finish(summary);
 }
 
 Deno.test("a run tells what it runs on, what it takes, and what came of it", () => {
   const terminal = rememberingTerminal();
-  show(terminal, EVENTS);
+  show(terminal);
   for (
     const words of [
       "spiel 1.2.3",
@@ -99,10 +122,11 @@ Deno.test("a run tells what it runs on, what it takes, and what came of it", () 
       "step 2: moved 190 deltas",
       "step 3: saved runs/x/checkpoints/step-00000003",
       "training loss by step",
-      "done after 4 steps in 1 m 01 s",
+      "done after 4 steps in 0 s",
       "held-out loss  2.0000 -> 1.0000",
       "exact match    10.00 % -> 90.00 %",
       "saved          runs/x/adapter",
+      "report         runs/x/report.html",
     ]
   ) {
     assert.ok(terminal.out.includes(words), `${words} in\n${terminal.out}`);
@@ -112,7 +136,7 @@ Deno.test("a run tells what it runs on, what it takes, and what came of it", () 
 
 Deno.test("where nobody reads along, progress comes now and then and at the end, in whole lines", () => {
   const terminal = rememberingTerminal();
-  show(terminal, EVENTS);
+  show(terminal);
   const shown = terminal.out.split("\n").filter((line) => line.includes("tokens/s"));
   assert.deepEqual(shown, [progressLine(step(1)), progressLine(step(4))]);
   assert.ok(!terminal.out.includes("\r") && !terminal.out.includes("\x1b"));
@@ -120,7 +144,7 @@ Deno.test("where nobody reads along, progress comes now and then and at the end,
 
 Deno.test("on a terminal, progress is one line that is written over", () => {
   const terminal = rememberingTerminal({ interactive: true });
-  show(terminal, EVENTS);
+  show(terminal);
   for (const at of [1, 2, 3, 4]) {
     assert.ok(terminal.out.includes(`\r\x1b[2K${progressLine(step(at)).slice(0, 79)}`));
   }
@@ -129,7 +153,7 @@ Deno.test("on a terminal, progress is one line that is written over", () => {
 
 Deno.test("standard output stays free for programs", () => {
   const terminal = rememberingTerminal();
-  show(terminal, EVENTS, true);
+  show(terminal, { json: true });
   assert.equal(terminal.out, "");
   assert.ok(terminal.err.includes("done after 4 steps"));
 });
@@ -147,9 +171,6 @@ Deno.test("one step in one line, with the reselection as long as one is to come"
 
 Deno.test("a dry run says that nothing was trained", () => {
   const terminal = rememberingTerminal();
-  show(terminal, [
-    ...EVENTS.slice(0, 3),
-    { type: "done", step: 0, stoppedEarly: false, elapsedS: 1 },
-  ]);
+  show(terminal, { events: EVENTS.slice(0, 3), summary: { step: 0, stoppedEarly: false } });
   assert.match(terminal.out, /dry run: nothing was trained\n$/);
 });

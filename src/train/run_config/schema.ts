@@ -301,7 +301,7 @@ export const runConfigSchema = z.strictObject({
   }),
   dry_run: z.boolean().default(false).register(keyWords, {
     group: "Run folder",
-    description: "read everything, print the memory plan and the first examples, and stop",
+    description: "read everything, print the memory plan, and stop before training",
     changeable: true,
   }),
 
