@@ -116,10 +116,15 @@ const CHUNK_BYTES = 8 << 20;
  * @throws the system's error; the file is then incomplete and never to be trusted, also when only
  * the sync failed, because a second sync may report success although data was lost.
  */
-export async function writeDurably(files: Files, path: string, content: Uint8Array): Promise<void> {
+export async function writeDurably(
+  files: Files,
+  path: string,
+  content: Uint8Array | AsyncIterable<Uint8Array>,
+): Promise<void> {
   const file = await files.create(path);
   try {
-    await writeAll(file, content);
+    if (content instanceof Uint8Array) await writeAll(file, content);
+    else for await (const part of content) await writeAll(file, part);
     await file.sync();
   } finally {
     file.close();

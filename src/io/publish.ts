@@ -14,7 +14,8 @@ export const REPLACED_PREFIX = "replaced-";
 /** One file of a folder; its content is asked for only when its turn comes. */
 export interface FileToPublish {
   name: string;
-  content(): Uint8Array;
+  /** The whole content, or its parts in order for what should not lie in memory at once. */
+  content(): Uint8Array | AsyncIterable<Uint8Array>;
 }
 
 /**

@@ -64,13 +64,20 @@ export interface RandomInit {
   readonly std: number;
 }
 
+/** How weights are filled. */
+export interface CreateModelOptions {
+  /** Random weights; else the source's own. */
+  readonly init?: RandomInit | null;
+  /** Stops the loading before the next tensor. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** Allocates a planned model and fills its weights. Its deltas are not attached yet. */
 export async function createModel(
   engine: Engine,
   source: ModelSource,
   { options }: PlannedModel,
-  init: RandomInit | null = null,
-  signal?: AbortSignal,
+  { init = null, signal }: CreateModelOptions = {},
 ): Promise<ModelPlan> {
   const plan = await engine.createModel(source.config, options);
   if (init !== null) {
@@ -100,9 +107,9 @@ export async function loadModel(
   engine: Engine,
   source: ModelSource,
   use: ModelUse,
-  init: RandomInit | null = null,
+  options: CreateModelOptions = {},
 ): Promise<ModelPlan> {
-  return await createModel(engine, source, await planModel(engine, source, use), init);
+  return await createModel(engine, source, await planModel(engine, source, use), options);
 }
 
 /** Sparse deltas by module: sorted, unique flat indices and their values. */

@@ -18,6 +18,8 @@ export interface Evaluation {
 
 /** A prompt and the answer that counts as right. */
 export interface Question {
+  /** The prompt in words. */
+  readonly text: string;
   /** Token ids up to where the answer begins. */
   readonly prompt: Uint32Array;
   /** White space around it does not count. */
@@ -33,7 +35,7 @@ export interface Exam {
   /** Turns generated ids into text, without special tokens. */
   readonly decode: (ids: readonly number[]) => string;
   /** Told of each answer. */
-  readonly onAnswer?: (question: Question, answer: string) => void;
+  readonly onAnswer?: ((question: Question, answer: string) => void) | undefined;
 }
 
 /**

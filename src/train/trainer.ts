@@ -47,6 +47,8 @@ export interface TrainingResult {
   readonly position: Readonly<TrainingPosition>;
   /** Whether it ended because evaluations no longer improved. */
   readonly stoppedEarly: boolean;
+  /** Seconds since this process began the run. */
+  readonly elapsedS: number;
 }
 
 /** One run of the loop. */
@@ -83,7 +85,8 @@ export class Trainer {
       await this.#saveIfDue();
     }
     if (this.#evaluationIsDue) await this.#interrupt();
-    return { position: this.position, stoppedEarly: this.position.step < this.options.totalSteps };
+    const stoppedEarly = this.position.step < this.options.totalSteps;
+    return { position: this.position, stoppedEarly, elapsedS: this.#pace.elapsedS };
   }
 
   async #step(): Promise<void> {

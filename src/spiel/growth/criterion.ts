@@ -13,5 +13,5 @@ export interface Growth {
   /** Whether a selection window must be open before a reselection. */
   readonly needsWindow: boolean;
   /** The reference's `selection_algorithm`, as adapters record it. */
-  readonly selectionAlgorithm: string;
+  readonly selectionAlgorithm: "rigl" | "sm3";
 }

@@ -1,0 +1,65 @@
+/**
+ * Fine-tunes LLaMA-architecture language models with SpIEL: only a sparse set of weight differences is trained, and
+ * the set moves to where the gradient asks for it.
+ *
+ * `trainRun` makes a whole run from a configuration. `open`, `openModelSource`, `loadModel`, `loadDataset` and `Trainer`
+ * are its parts, for programs that put a run together themselves. Nothing here prints or keeps global state.
+ *
+ * @module
+ */
+
+export { EXIT_CODES, isSpielError, SpielError, type SpielErrorKind } from "./src/errors.ts";
+export { VERSION } from "./src/version.ts";
+
+export * from "./src/engine/open.ts";
+export * from "./src/engine/engine.ts";
+export type { Message as TransportMessage, Transport } from "./src/engine/transport.ts";
+export type * from "./src/engine/protocol.gen.ts";
+export { IGNORE, PROTOCOL_HASH } from "./src/engine/protocol.gen.ts";
+
+export {
+  modelIdentity,
+  type ModelSource,
+  type ModelTensor,
+  openModelSource,
+  openWithoutWeights,
+} from "./src/model/source.ts";
+export * from "./src/model/load.ts";
+export * from "./src/model/save.ts";
+export * from "./src/model/open_model.ts";
+
+export { checkVocabulary, loadTokenizer, type Tokenizer } from "./src/data/tokenizer.ts";
+export { ChatTemplate, type Message } from "./src/data/chat_template.ts";
+export {
+  type Dataset,
+  type DatasetCounts,
+  type DatasetOptions,
+  loadDataset,
+} from "./src/data/dataset.ts";
+export type { MicroBatch, PackingOptions } from "./src/data/packing.ts";
+export { MicroBatchStream, type StreamOptions } from "./src/data/sampler.ts";
+
+export * from "./src/spiel/budget.ts";
+export * from "./src/spiel/schedule.ts";
+export * from "./src/spiel/growth/mod.ts";
+
+export * from "./src/train/run.ts";
+export * from "./src/train/run_config.ts";
+export * from "./src/train/events.ts";
+export * from "./src/train/trainer.ts";
+export * from "./src/train/options.ts";
+export * from "./src/train/position.ts";
+export * from "./src/train/step.ts";
+export * from "./src/train/lr_schedule.ts";
+export * from "./src/train/evaluate.ts";
+export * from "./src/train/evaluate_model.ts";
+export * from "./src/train/snapshot.ts";
+export { encodeMetrics, type MetricsEvent, metricsOf } from "./src/train/metrics.ts";
+
+export { loadSftAdapter, saveSftAdapter, type SftAdapter } from "./src/adapter/sft.ts";
+export * from "./src/adapter/merge.ts";
+export * from "./src/generate/generate.ts";
+export * from "./src/generate/generate_text.ts";
+export * from "./src/generate/sampling.ts";
+export * from "./src/inspect.ts";
+export { denoFiles, type Files } from "./src/io/files.ts";

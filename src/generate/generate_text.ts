@@ -1,0 +1,118 @@
+/** Text from a model and a prompt or conversation, as it is generated. */
+
+import { ChatTemplate, type Message } from "../data/chat_template.ts";
+import type { Tokenizer } from "../data/tokenizer.ts";
+import type { Engine } from "../engine/engine.ts";
+import { SpielError } from "../errors.ts";
+import { openModel, type OpenModelOptions, tokenizerOf } from "../model/open_model.ts";
+import { decodeStream, generateTokens } from "./generate.ts";
+
+/** Tokens of a prompt that are computed at once. */
+const PREFILL_TOKENS = 512;
+
+/** What to answer: one message, or a conversation that ends with the user's turn. */
+export type Prompt =
+  | { readonly prompt: string; readonly messages?: undefined }
+  | { readonly messages: readonly Message[]; readonly prompt?: undefined };
+
+/** How to answer. */
+export interface AnswerOptions {
+  /** Continues the prompt as it is, without the model's chat template. */
+  readonly raw?: boolean;
+  /** Most tokens to generate; 256 when absent. */
+  readonly maxNewTokens?: number;
+  /** 0, the default, always takes the likeliest token. */
+  readonly temperature?: number;
+  /** Draws among the likeliest tokens that together have this probability; 1 when absent. */
+  readonly topP?: number;
+  /** Seed of the draws; 0 when absent. */
+  readonly seed?: number;
+  /** Ends the answer before the next token. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A model, a prompt, and how to answer it. */
+export type GenerateTextOptions = OpenModelOptions & AnswerOptions & Prompt;
+
+/** A model that stays open from one answer to the next. */
+export interface Responder extends AsyncDisposable {
+  /** Answers in pieces of text that never split a character. */
+  answer(prompt: Prompt & AnswerOptions): AsyncGenerator<string, void, void>;
+}
+
+/**
+ * Opens a model to generate with.
+ *
+ * @example
+ * ```ts
+ * import { openResponder } from "./mod.ts";
+ *
+ * await using responder = await openResponder({ model: "models/base", adapter: "runs/train/adapter" });
+ * for await (const piece of responder.answer({ prompt: "Hello" })) await Deno.stdout.write(new TextEncoder().encode(piece));
+ * ```
+ */
+export async function openResponder(options: OpenModelOptions): Promise<Responder> {
+  const model = await openModel(options, PREFILL_TOKENS);
+  try {
+    const { tokenizer, stopTokens } = tokenizerOf(model.source);
+    const limit = model.source.config.max_position_embeddings;
+    return {
+      answer: (prompt) => answer(model.engine, tokenizer, stopTokens, limit, prompt),
+      [Symbol.asyncDispose]: () => model[Symbol.asyncDispose](),
+    };
+  } catch (error) {
+    await model[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** Opens a model, answers once and closes it. */
+export async function* generateText(
+  options: GenerateTextOptions,
+): AsyncGenerator<string, void, void> {
+  await using responder = await openResponder(options);
+  yield* responder.answer(options);
+}
+
+async function* answer(
+  engine: Engine,
+  tokenizer: Tokenizer,
+  stopTokens: readonly number[],
+  limit: number,
+  options: Prompt & AnswerOptions,
+): AsyncGenerator<string, void, void> {
+  const { temperature = 0, topP = 1, seed = 0, maxNewTokens = 256, signal } = options;
+  const prompt = promptIds(tokenizer, options);
+  const room = limit - prompt.length;
+  if (room < 1) {
+    throw new SpielError(
+      "data",
+      `The prompt has ${prompt.length} tokens; this model takes fewer than ${limit}`,
+    );
+  }
+  const tokens = generateTokens(
+    engine,
+    prompt,
+    { temperature, topP, seed, stopTokens, maxNewTokens: Math.min(maxNewTokens, room) },
+    signal,
+  );
+  yield* decodeStream(tokens, (ids) => tokenizer.decode(ids, { skipSpecialTokens: true }));
+}
+
+function promptIds(tokenizer: Tokenizer, { prompt, messages, raw }: Prompt & AnswerOptions) {
+  if (messages === undefined && (raw || tokenizer.chatTemplate === null)) {
+    return nonEmpty(tokenizer.encode(prompt));
+  }
+  if (tokenizer.chatTemplate === null) {
+    throw new SpielError("data", "A conversation needs a model with a chat template");
+  }
+  const template = new ChatTemplate(tokenizer.chatTemplate, tokenizer);
+  const turns = messages ?? [{ role: "user", content: prompt }];
+  const text = template.render([...turns], { addGenerationPrompt: true });
+  return nonEmpty(tokenizer.encode(text, { addSpecialTokens: false }));
+}
+
+function nonEmpty(ids: Uint32Array): Uint32Array {
+  if (ids.length > 0) return ids;
+  throw new SpielError("usage", "The prompt is empty; expected at least one token");
+}

@@ -1,0 +1,79 @@
+/** Opens an engine with a model and perhaps an adapter in it, for everything but training. */
+
+import { loadSftAdapter, type SftAdapter } from "../adapter/sft.ts";
+import { checkVocabulary, loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
+import type { Engine } from "../engine/engine.ts";
+import { open, type OpenOptions } from "../engine/open.ts";
+import type { ModelPlan } from "../engine/protocol.gen.ts";
+import { attachDeltas, countDeltas, inferenceUse, loadModel } from "./load.ts";
+import { type ModelSource, openModelSource } from "./source.ts";
+
+/** Which model to open, and where. */
+export interface OpenModelOptions extends OpenOptions {
+  /** A Hugging Face folder or a .gguf file. */
+  readonly model: string;
+  /** An adapter folder in the SFT layout. */
+  readonly adapter?: string | undefined;
+  /** Most bytes that the model may take. */
+  readonly memoryBudget?: number | undefined;
+  /** Stops the loading. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** An open model. Closing it closes the engine. */
+export interface OpenModel extends AsyncDisposable {
+  readonly engine: Engine;
+  readonly source: ModelSource;
+  readonly plan: ModelPlan;
+  readonly adapter: SftAdapter | null;
+}
+
+/**
+ * Opens an engine, loads a model into it and attaches the adapter.
+ *
+ * @param microBatchTokens Most tokens that will be computed at once.
+ * @throws {SpielError} `data` for bad files, `device` when the memory does not suffice.
+ */
+export async function openModel(
+  options: OpenModelOptions,
+  microBatchTokens: number,
+): Promise<OpenModel> {
+  const { model, adapter: folder, memoryBudget = null, signal } = options;
+  const adapter = folder === undefined ? null : loadSftAdapter(folder);
+  const source = openModelSource(model);
+  let engine: Engine | undefined;
+  try {
+    engine = await open(options);
+    const use = {
+      ...inferenceUse(microBatchTokens),
+      memoryBudget,
+      deltas: (plan: ModelPlan) =>
+        adapter === null ? [] : countDeltas(plan, adapter.modules, `Adapter "${folder}"`),
+    };
+    const plan = await loadModel(engine, source, use, { signal });
+    if (adapter !== null) await attachDeltas(engine, adapter.modules);
+    return disposable({ engine, source, plan, adapter });
+  } catch (error) {
+    await engine?.close();
+    source[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** The model's own tokenizer, and the ids that end a generation. */
+export function tokenizerOf(source: ModelSource): { tokenizer: Tokenizer; stopTokens: number[] } {
+  const tokenizer = loadTokenizer(source.path);
+  checkVocabulary(tokenizer, source.config.vocab_size);
+  const stopTokens = [...new Set([...source.specialTokens.eos, ...tokenizer.eosTokenIds])];
+  return { tokenizer, stopTokens };
+}
+
+function disposable(parts: Omit<OpenModel, typeof Symbol.asyncDispose>): OpenModel {
+  return {
+    ...parts,
+    async [Symbol.asyncDispose]() {
+      await parts.engine.close();
+      parts.source[Symbol.dispose]();
+    },
+  };
+}

@@ -1,0 +1,185 @@
+/** Saves the engine's model as a Hugging Face folder: safetensors in shards, configuration and tokenizer. */
+
+import { basename, dirname, join, resolve } from "node:path";
+import { loadTokenizer, tokenizerFiles } from "../data/tokenizer.ts";
+import type { Engine } from "../engine/engine.ts";
+import type { TensorInfo } from "../engine/protocol.gen.ts";
+import { SpielError } from "../errors.ts";
+import { type Files, storageError } from "../io/files.ts";
+import { type FileToPublish, publishFolder } from "../io/publish.ts";
+import { isFile, isFolder } from "../io/random_access.ts";
+import { safetensorsHeader, type SafetensorsPlan } from "../io/safetensors_writer.ts";
+import type { ModelSource } from "./source.ts";
+
+/** A number format of saved weights. */
+export type SavedDtype = "f32" | "f16" | "bf16";
+
+/** Each dtype's name in safetensors and in config.json, and its bytes. */
+const DTYPES = {
+  f32: { safetensors: "F32", torch: "float32", bytes: 4 },
+  f16: { safetensors: "F16", torch: "float16", bytes: 2 },
+  bf16: { safetensors: "BF16", torch: "bfloat16", bytes: 2 },
+} as const;
+
+/** The largest file that `save_pretrained` of transformers 4 writes before it makes shards. */
+const MAX_SHARD_BYTES = 5e9;
+/** Bytes read from the engine at once. */
+const CHUNK_BYTES = 16 << 20;
+
+/** Files of a model folder that go along as they are. */
+const COMPANIONS = [
+  "tokenizer.json",
+  "tokenizer_config.json",
+  "special_tokens_map.json",
+  "added_tokens.json",
+  "tokenizer.model",
+  "vocab.json",
+  "merges.txt",
+  "chat_template.jinja",
+  "generation_config.json",
+] as const;
+
+/** What is saved, and how. */
+export interface SaveModelOptions {
+  readonly dtype: SavedDtype;
+  /** Greatest bytes of weights in one file; 5 GB when absent. */
+  readonly maxShardBytes?: number;
+  /** Stops before the next tensor; nothing is then published. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Saves the model with its deltas added in f32 before they are rounded to `dtype`. The folder appears complete or not
+ * at all; one already there is replaced.
+ *
+ * @param source Where configuration and tokenizer come from; a GGUF source gets them written in Hugging Face's form.
+ * @param tensors The model's tensors, as `ModelPlan` gives them.
+ * @returns Bytes of all weight files.
+ * @throws {SpielError} `storage` when the disk fails, `interrupted` when the signal fires.
+ */
+export async function saveModel(
+  files: Files,
+  engine: Engine,
+  source: ModelSource,
+  tensors: readonly TensorInfo[],
+  folder: string,
+  options: SaveModelOptions,
+): Promise<{ bytes: number }> {
+  const shards = shardsOf(tensors, options);
+  const contents: FileToPublish[] = [
+    ...shards.map(({ name, plan, tensors }) => ({
+      name,
+      content: () => shardContent(engine, plan, tensors, options),
+    })),
+    ...companions(source),
+    { name: "config.json", content: () => encodeJson(configJson(source, options.dtype)) },
+  ];
+  if (shards.length > 1) {
+    const index = indexOf(shards);
+    contents.push({ name: "model.safetensors.index.json", content: () => encodeJson(index) });
+  }
+  const path = resolve(folder);
+  try {
+    await publishFolder(files, dirname(path), basename(path), contents);
+  } catch (error) {
+    throw storageError(`Cannot save model "${folder}"`, error);
+  }
+  return { bytes: shards.reduce((sum, { plan }) => sum + plan.size, 0) };
+}
+
+interface Shard {
+  name: string;
+  tensors: Map<string, TensorInfo>;
+  plan: SafetensorsPlan;
+}
+
+/** Fills one file after another, in the order of the layers. */
+function shardsOf(tensors: readonly TensorInfo[], options: SaveModelOptions): Shard[] {
+  const { dtype, maxShardBytes = MAX_SHARD_BYTES } = options;
+  const { safetensors, bytes } = DTYPES[dtype];
+  const groups: Map<string, TensorInfo>[] = [];
+  let room = 0;
+  for (const tensor of tensors) {
+    const size = elementsOf(tensor) * bytes;
+    if (groups.length === 0 || size > room) {
+      groups.push(new Map());
+      room = maxShardBytes;
+    }
+    groups.at(-1)?.set(tensor.name, tensor);
+    room -= size;
+  }
+  return groups.map((group, index) => {
+    const specs = [...group].map(([name, { shape }]) =>
+      [name, { dtype: safetensors, shape }] as const
+    );
+    const plan = safetensorsHeader(new Map(specs), { format: "pt" });
+    return { name: shardName(index, groups.length), tensors: group, plan };
+  });
+}
+
+function shardName(index: number, count: number): string {
+  if (count === 1) return "model.safetensors";
+  const [number, total] = [index + 1, count].map((value) => String(value).padStart(5, "0"));
+  return `model-${number}-of-${total}.safetensors`;
+}
+
+function indexOf(shards: readonly Shard[]): Record<string, unknown> {
+  const payloads = shards.flatMap(({ plan }) => plan.payloads);
+  return {
+    metadata: { total_size: payloads.reduce((sum, { byteLength }) => sum + byteLength, 0) },
+    weight_map: Object.fromEntries(
+      shards.flatMap(({ name, plan }) => plan.payloads.map((tensor) => [tensor.name, name])),
+    ),
+  };
+}
+
+async function* shardContent(
+  engine: Engine,
+  { header, payloads }: SafetensorsPlan,
+  tensors: ReadonlyMap<string, TensorInfo>,
+  { dtype, signal }: SaveModelOptions,
+): AsyncGenerator<Uint8Array> {
+  yield header;
+  for (const { name } of payloads) {
+    if (signal?.aborted) throw new SpielError("interrupted", "Stopped while saving the model");
+    const shape = tensors.get(name)?.shape ?? [];
+    const [rows, columns] = shape.length === 2
+      ? [shape[0] ?? 0, shape[1] ?? 0]
+      : [1, shape[0] ?? 0];
+    const step = Math.max(1, Math.floor(CHUNK_BYTES / (columns * DTYPES[dtype].bytes)));
+    for (let row = 0; row < rows; row += step) {
+      yield await engine.readTensor(name, row, Math.min(step, rows - row), dtype, true);
+    }
+  }
+}
+
+function configJson(source: ModelSource, dtype: SavedDtype): Record<string, unknown> {
+  const { quantization_config: _, ...config } = source.huggingFaceConfig();
+  // transformers 5 writes `dtype`, earlier ones know `torch_dtype` only, and all read the latter.
+  const key = "dtype" in config ? "dtype" : "torch_dtype";
+  return { ...config, [key]: DTYPES[dtype].torch };
+}
+
+function companions(source: ModelSource): FileToPublish[] {
+  if (isFolder(source.path)) {
+    return COMPANIONS.filter((name) => isFile(join(source.path, name))).map((name) => ({
+      name,
+      content: () => Deno.readFileSync(join(source.path, name)),
+    }));
+  }
+  const { bos, eos } = source.specialTokens;
+  const generation = { bos_token_id: bos, eos_token_id: eos.length === 1 ? eos[0] : eos };
+  const tokenizer = [...tokenizerFiles(loadTokenizer(source.path))];
+  return [
+    ...tokenizer.map(([name, text]) => ({ name, content: () => new TextEncoder().encode(text) })),
+    { name: "generation_config.json", content: () => encodeJson(generation) },
+  ];
+}
+
+function encodeJson(value: unknown): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(value, null, 2) + "\n");
+}
+
+function elementsOf({ shape }: TensorInfo): number {
+  return shape.reduce((product, size) => product * size, 1);
+}

@@ -1,0 +1,68 @@
+/** Measures a model on disk, with or without an adapter, on examples. */
+
+import { loadDataset } from "../data/dataset.ts";
+import type { FieldMap, FormatChoice } from "../data/formats/mod.ts";
+import { SpielError } from "../errors.ts";
+import { openModel, type OpenModelOptions, tokenizerOf } from "../model/open_model.ts";
+import { evaluate, type Evaluation, type Exam } from "./evaluate.ts";
+import { examOf, heldOutBatches } from "./run_data.ts";
+
+/** What to measure, and on what. */
+export interface EvaluateModelOptions extends OpenModelOptions {
+  /** JSON Lines files of examples. */
+  readonly data: readonly string[];
+  /** How a line is read; detected when absent. */
+  readonly format?: FormatChoice | undefined;
+  /** Names of the data's fields by those of the format. */
+  readonly map?: FieldMap | undefined;
+  /** Longest example in tokens; longer ones are cut. */
+  readonly maxLength: number;
+  /** Most tokens computed at once; at least `maxLength`, which stands in when absent. */
+  readonly microBatchTokens?: number | undefined;
+  /** Most examples, the first ones; all when absent. */
+  readonly evalExamples?: number | undefined;
+  /** Examples to answer by generating; none when absent. */
+  readonly evalGenerate?: number | undefined;
+  /** Longest generated answer in tokens; 128 when absent. */
+  readonly evalMaxNewTokens?: number | undefined;
+  /** Told of each generated answer. */
+  readonly onAnswer?: Exam["onAnswer"];
+}
+
+/** What a model scores. */
+export interface ModelEvaluation extends Evaluation {
+  /** Examples that were measured. */
+  readonly examples: number;
+}
+
+/**
+ * Measures loss and perplexity over the trained tokens of the examples, and exact match where answers are generated.
+ *
+ * @throws {SpielError} `data` for bad files, `interrupted` when the signal fires.
+ *
+ * @example
+ * ```ts
+ * import { evaluateModel } from "./mod.ts";
+ *
+ * const { loss } = await evaluateModel({ model: "models/base", data: ["held_out.jsonl"], maxLength: 512 });
+ * ```
+ */
+export async function evaluateModel(options: EvaluateModelOptions): Promise<ModelEvaluation> {
+  const { maxLength, signal, onAnswer } = options;
+  const microBatchTokens = Math.max(options.microBatchTokens ?? maxLength, maxLength);
+  await using model = await openModel(options, microBatchTokens);
+  const { tokenizer, stopTokens } = tokenizerOf(model.source);
+  const { format, map, data: paths } = options;
+  const dataset = await loadDataset({ paths, tokenizer, maxLength, format, map, signal });
+  const examples = Math.min(options.evalExamples ?? dataset.length, dataset.length);
+  const exam = examOf(dataset, tokenizer, {
+    count: options.evalGenerate ?? 0,
+    maxNewTokens: options.evalMaxNewTokens ?? 128,
+    stopTokens,
+    onAnswer,
+  });
+  const batches = heldOutBatches(dataset, examples, { microBatchTokens });
+  const evaluation = await evaluate(model.engine, batches, exam, signal);
+  if (evaluation !== null) return { examples, ...evaluation };
+  throw new SpielError("interrupted", "Stopped before the evaluation was complete");
+}

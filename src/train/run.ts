@@ -1,0 +1,174 @@
+/** A whole run from a configuration: open, load, train or go on, save. Prints nothing; tells all by events. */
+
+import { loadSftAdapter } from "../adapter/sft.ts";
+import { type LoadedCheckpoint, loadNewestCheckpoint } from "../checkpoint/checkpoint.ts";
+import { refuseOtherRun } from "../checkpoint/state.ts";
+import { open } from "../engine/open.ts";
+import { denoFiles, type Files } from "../io/files.ts";
+import { createModel, planModel } from "../model/load.ts";
+import { tokenizerOf } from "../model/open_model.ts";
+import { openModelSource, openWithoutWeights } from "../model/source.ts";
+import { saveRun } from "./checkpointing.ts";
+import type { Evaluation } from "./evaluate.ts";
+import type { TrainEvent } from "./events.ts";
+import { metricsOf, MetricsWriter } from "./metrics.ts";
+import { trainerOptions } from "./options.ts";
+import type { ReportSample } from "./report.ts";
+import { configRecord, type ResolvedConfig } from "./run_config.ts";
+import { dataCounts, loadRunData } from "./run_data.ts";
+import { evaluationOf, Samples } from "./run_evaluation.ts";
+import { RunFolder } from "./run_folder.ts";
+import { refuseConflicts, runIdentity } from "./run_identity.ts";
+import { beginOrGoOn, trainable, trainedOf, useOf } from "./run_model.ts";
+import { type OutputParts, returnToCheckpoint, saveOutput, writeReport } from "./run_output.ts";
+import { Trainer, type TrainingResult } from "./trainer.ts";
+
+/** What a caller can hook into a run. */
+export interface RunHooks {
+  /** Stops the run after the step under way, with a checkpoint to resume from. */
+  readonly signal?: AbortSignal;
+  /** Told of everything that happens, and awaited. */
+  readonly onEvent?: (event: TrainEvent) => void | Promise<void>;
+  /** The disk, unless a test says otherwise. */
+  readonly files?: Files;
+}
+
+/** How a run ended. */
+export interface TrainSummary {
+  /** Optimiser steps done, over all resumptions. */
+  readonly step: number;
+  readonly stoppedEarly: boolean;
+  /** The folder of the adapter, or of the model with method full; absent after a dry run. */
+  readonly output?: string;
+  /** The evaluation before the first step, where this process made it. */
+  readonly before?: Evaluation;
+  /** The last evaluation that this process made. */
+  readonly after?: Evaluation;
+}
+
+/**
+ * Trains as a configuration says, in its run folder.
+ *
+ * @param resolved The configuration, from `runConfig` or `resolveRunConfig`.
+ * @param hooks Signal and events.
+ * @throws {SpielError} of any kind; `interrupted` when the signal ended it after saving.
+ *
+ * @example
+ * ```ts
+ * import { runConfig, trainRun } from "./mod.ts";
+ *
+ * const resolved = runConfig({ model: "models/base", data: ["train.jsonl"], maxSteps: 100 });
+ * const { output } = await trainRun(resolved, {
+ *   onEvent: (event) => {
+ *     if (event.type === "step") console.log(event.step, event.loss);
+ *   },
+ * });
+ * ```
+ */
+export async function trainRun(
+  resolved: ResolvedConfig,
+  hooks: RunHooks = {},
+): Promise<TrainSummary> {
+  const { config } = resolved;
+  const { signal, files = denoFiles } = hooks;
+  const tell = async (event: TrainEvent) => await hooks.onEvent?.(event);
+  await using engine = await open(config);
+  await tell({ type: "opened", info: engine.info });
+  using source = config.init === "random"
+    ? openWithoutWeights(config.model)
+    : openModelSource(config.model);
+  const { tokenizer, stopTokens } = tokenizerOf(source);
+
+  const start = config.adapter === undefined ? null : loadSftAdapter(config.adapter).modules;
+  const planned = await planModel(engine, source, useOf(config, start));
+  const trained = trainedOf(config, planned);
+  const { memory, parameters } = planned.plan;
+  await tell({ type: "planned", memory, parameters, trainable: trainable(trained, parameters) });
+
+  const data = await loadRunData(config, tokenizer, signal);
+  const heldOut = data.heldOut === null ? {} : { eval: dataCounts(data.heldOut) };
+  const { totalSteps } = data;
+  await tell({ type: "data", ...dataCounts(data.train), ...heldOut, totalSteps });
+  const options = trainerOptions(config, totalSteps);
+  if (config.dryRun) return { step: 0, stoppedEarly: false };
+
+  using folder = await RunFolder.open(files, config.out, { resume: config.resume });
+  const identity = await runIdentity(resolved, source, data.stream.fingerprint);
+  const parts = { engine, files, source, trained, folder, config };
+  const output: OutputParts = { ...parts, baseModelHash: identity.base_model_hash };
+  const onWarning = (message: string) => void tell({ type: "warning", message });
+  let checkpoint: LoadedCheckpoint | null = null;
+  if (config.resume) {
+    await refuseConflicts(files, folder, resolved);
+    checkpoint = await loadNewestCheckpoint(files, folder.path, { onWarning });
+    if (checkpoint !== null) refuseOtherRun(checkpoint.state, identity, checkpoint.path);
+  }
+  await folder.writeConfig(configRecord(resolved));
+
+  const init = config.init === "random" ? { seed: config.seed, std: config.initStd } : null;
+  await createModel(engine, source, planned, { init, signal });
+  const position = await beginOrGoOn(engine, trained, checkpoint, start, config, options);
+  if (checkpoint !== null) {
+    await tell({ type: "resumed", step: position.step, path: checkpoint.path });
+  }
+
+  using metrics = await MetricsWriter.open(files, folder.metricsPath, checkpoint && position);
+  const samples = new Samples();
+  const evaluations: Evaluation[] = [];
+  const record = async (event: TrainEvent) => {
+    if (event.type === "eval") evaluations.push(event);
+    const skipped = event.type === "step" && event.step % config.logEvery !== 0 &&
+      event.step < totalSteps;
+    const line = skipped ? null : metricsOf(event, metrics.elapsedBefore);
+    if (line !== null) await metrics.write(line);
+    await tell(event);
+  };
+  const trainer = new Trainer(
+    {
+      engine,
+      batches: data.stream,
+      evaluate: evaluationOf(engine, config, data, { tokenizer, stopTokens }, samples),
+      save: async (position) => {
+        // A checkpoint never outlives the lines that lead up to it.
+        await metrics.sync();
+        const { keep } = config;
+        return await saveRun(
+          { engine, trained, files, folder: folder.path, identity, keep, onWarning },
+          position,
+        );
+      },
+      onEvent: record,
+      signal,
+    },
+    options,
+    position,
+  );
+  const result = await trainer.run();
+  return await finish(output, resolved, result, record, samples.list, evaluations);
+}
+
+async function finish(
+  output: OutputParts,
+  resolved: ResolvedConfig,
+  { position, stoppedEarly, elapsedS }: TrainingResult,
+  record: (event: TrainEvent) => Promise<void>,
+  samples: readonly ReportSample[],
+  evaluations: readonly Evaluation[],
+): Promise<TrainSummary> {
+  const { step, best } = position;
+  // Whoever asks for an early stop wants the best state, not the one that had stopped improving.
+  const chosen = resolved.config.earlyStopPatience > 0 && best !== null ? best.step : step;
+  if (chosen !== step) await returnToCheckpoint(output, chosen);
+  const path = await saveOutput(output, chosen);
+  await record({ type: "done", step, stoppedEarly, output: path, elapsedS });
+  await writeReport(output, resolved, samples);
+  const [before] = evaluations;
+  const after = evaluations.at(-1);
+  return {
+    step,
+    stoppedEarly,
+    output: path,
+    ...(before === undefined ? {} : { before }),
+    ...(after === undefined ? {} : { after }),
+  };
+}

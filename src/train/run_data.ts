@@ -1,0 +1,111 @@
+/** The data of a run: training micro-batches, held-out micro-batches, and the questions to answer. */
+
+import { type Dataset, loadDataset } from "../data/dataset.ts";
+import { joinExamples, packExamples } from "../data/packing.ts";
+import { MicroBatchStream } from "../data/sampler.ts";
+import type { Tokenizer } from "../data/tokenizer.ts";
+import { SpielError } from "../errors.ts";
+import type { DataCounts } from "./events.ts";
+import type { Exam } from "./evaluate.ts";
+import type { RunConfig } from "./run_config.ts";
+import type { TrainingBatch } from "./step.ts";
+
+/** Loaded training and held-out data. */
+export interface RunData {
+  readonly train: Dataset;
+  readonly stream: MicroBatchStream;
+  /** `null` where there is none. */
+  readonly heldOut: Dataset | null;
+  /** Optimiser steps of the whole run. */
+  readonly totalSteps: number;
+}
+
+/** Loads the data of a run and counts its steps. */
+export async function loadRunData(
+  config: RunConfig,
+  tokenizer: Tokenizer,
+  signal: AbortSignal | undefined,
+): Promise<RunData> {
+  const { maxLength, format, map, microBatchTokens, microBatchExamples } = config;
+  const options = { tokenizer, maxLength, format, map, signal };
+  const train = await loadDataset({ ...options, paths: config.data });
+  const heldOut = config.evalData.length === 0
+    ? null
+    : await loadDataset({ ...options, paths: config.evalData });
+  const stream = new MicroBatchStream(train, {
+    seed: config.seed,
+    policy: config.packing,
+    microBatchTokens,
+    microBatchExamples,
+  });
+  return { train, stream, heldOut, totalSteps: totalSteps(config, stream) };
+}
+
+/** What the events tell of a data set. */
+export function dataCounts({ counts }: Dataset): DataCounts {
+  const { examples, tokens, targetTokens, truncatedExamples: truncated } = counts;
+  return { examples, tokens, targetTokens, truncated };
+}
+
+/** A data set as micro-batches in its order, the first `count` examples of it. */
+export function heldOutBatches(
+  dataset: Dataset,
+  count: number,
+  limits: { microBatchTokens: number; microBatchExamples?: number | undefined },
+): TrainingBatch[] {
+  const order = Array.from({ length: Math.min(count, dataset.length) }, (_, index) => index);
+  const plan = packExamples(order, (index) => dataset.lengthOf(index), {
+    ...limits,
+    policy: "none",
+  });
+  return plan.map((examples) => ({
+    ...joinExamples(examples.map((index) => dataset.example(index))),
+    origins: examples.map((index) => dataset.origin(index)),
+  }));
+}
+
+/** What an exam is made from. */
+export interface ExamOptions {
+  /** Most questions. */
+  readonly count: number;
+  readonly maxNewTokens: number;
+  readonly stopTokens: readonly number[];
+  readonly onAnswer?: Exam["onAnswer"];
+}
+
+/**
+ * The exam of a data set's first questions; `null` when none are wanted.
+ *
+ * @throws {SpielError} `data` when the data has no questions.
+ */
+export function examOf(dataset: Dataset, tokenizer: Tokenizer, options: ExamOptions): Exam | null {
+  const { count, ...rest } = options;
+  if (count === 0) return null;
+  const questions: Exam["questions"][number][] = [];
+  for (let index = 0; index < dataset.length && questions.length < count; index++) {
+    const question = dataset.prompt(index);
+    if (question === null) continue;
+    const { prompt: text, promptIds: prompt, completion: answer } = question;
+    questions.push({ text, prompt, answer });
+  }
+  if (questions.length === 0) {
+    throw new SpielError(
+      "data",
+      `${dataset.origin(0)}: the held-out examples are not questions with an answer, ` +
+        "so eval_generate has nothing to ask",
+    );
+  }
+  const decode = (ids: readonly number[]) => tokenizer.decode(ids, { skipSpecialTokens: true });
+  return { questions, decode, ...rest };
+}
+
+function totalSteps(config: RunConfig, stream: MicroBatchStream): number {
+  if (config.maxSteps !== undefined) return config.maxSteps;
+  const epochs = config.epochs ?? 1;
+  const whole = Math.floor(epochs);
+  let microBatches = 0;
+  for (let epoch = 0; epoch < whole; epoch++) microBatches += stream.microBatchesIn(epoch);
+  const rest = epochs - whole;
+  if (rest > 0) microBatches += Math.ceil(rest * stream.microBatchesIn(whole));
+  return Math.ceil(microBatches / config.gradientAccumulationSteps);
+}

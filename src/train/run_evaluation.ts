@@ -1,0 +1,46 @@
+/** The evaluation of a run, and the answers that its report shows. */
+
+import type { Engine } from "../engine/engine.ts";
+import type { tokenizerOf } from "../model/open_model.ts";
+import { evaluate, type Evaluation } from "./evaluate.ts";
+import type { ReportSample } from "./report.ts";
+import type { RunConfig } from "./run_config.ts";
+import { examOf, heldOutBatches, type RunData } from "./run_data.ts";
+
+/** Answers that the report shows. */
+const REPORT_SAMPLES = 6;
+
+/** The first answers of the first and of the last evaluation. */
+export class Samples {
+  readonly #answers = new Map<string, ReportSample>();
+
+  readonly add = (question: { text: string; answer: string }, answer: string): void => {
+    const { text: prompt, answer: expected } = question;
+    const known = this.#answers.get(prompt);
+    if (known === undefined && this.#answers.size >= REPORT_SAMPLES) return;
+    this.#answers.set(prompt, { prompt, expected, before: known?.before ?? answer, after: answer });
+  };
+
+  get list(): ReportSample[] {
+    return [...this.#answers.values()];
+  }
+}
+
+/** The evaluation of a run's held-out data; `null` where there is none. */
+export function evaluationOf(
+  engine: Engine,
+  config: RunConfig,
+  { heldOut }: RunData,
+  { tokenizer, stopTokens }: ReturnType<typeof tokenizerOf>,
+  samples: Samples,
+): ((signal?: AbortSignal) => Promise<Evaluation | null>) | null {
+  if (heldOut === null) return null;
+  const batches = heldOutBatches(heldOut, config.evalExamples ?? heldOut.length, config);
+  const exam = examOf(heldOut, tokenizer, {
+    count: config.evalGenerate,
+    maxNewTokens: config.evalMaxNewTokens,
+    stopTokens,
+    onAnswer: samples.add,
+  });
+  return (signal) => evaluate(engine, batches, exam, signal);
+}

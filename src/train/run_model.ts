@@ -1,0 +1,77 @@
+/** The model of a run: what it trains, the deltas it gets, and where these begin or go on. */
+
+import type { LoadedCheckpoint } from "../checkpoint/checkpoint.ts";
+import type { Engine } from "../engine/engine.ts";
+import type { ModelPlan } from "../engine/protocol.gen.ts";
+import {
+  attachDeltas,
+  countDeltas,
+  type DeltaArrays,
+  type ModelUse,
+  type PlannedModel,
+} from "../model/load.ts";
+import { allotDeltas, type Budget } from "../spiel/budget.ts";
+import { growthOf } from "../spiel/growth/mod.ts";
+import { restoreRun } from "./checkpointing.ts";
+import type { TrainerOptions } from "./options.ts";
+import { startPosition, type TrainingPosition } from "./position.ts";
+import type { RunConfig } from "./run_config.ts";
+import type { Trained } from "./snapshot.ts";
+
+/** Attaches the deltas: those of the checkpoint, of the adapter to start from, or new ones. Returns where the run stands. */
+export async function beginOrGoOn(
+  engine: Engine,
+  trained: Trained,
+  checkpoint: LoadedCheckpoint | null,
+  start: DeltaArrays | null,
+  config: RunConfig,
+  options: TrainerOptions,
+): Promise<TrainingPosition> {
+  if (checkpoint !== null) return await restoreRun(engine, trained, checkpoint, options);
+  if (start !== null) await attachDeltas(engine, start);
+  else if (trained.kind === "deltas") {
+    for (const { module, count } of trained.modules) {
+      await engine.attachDeltas(module, count, config.seed);
+    }
+  }
+  return startPosition();
+}
+
+/** What the engine must make room for. */
+export function useOf(config: RunConfig, start: DeltaArrays | null): ModelUse {
+  const growth = growthOf(config.method);
+  return {
+    trainable: growth === undefined ? "weights" : "deltas",
+    deltas: (plan) => growth === undefined ? [] : deltasOf(config, plan, start),
+    candidates: growth?.needsWindow ?? false,
+    optimizer: growth?.optimizer ?? "adamw",
+    microBatchTokens: config.microBatchTokens,
+    activationCheckpointing: config.activationCheckpointing,
+    memoryBudget: config.memoryBudget ?? null,
+  };
+}
+
+function deltasOf(config: RunConfig, plan: ModelPlan, start: DeltaArrays | null) {
+  if (start !== null) return countDeltas(plan, start, `Adapter "${config.adapter}"`);
+  return allotDeltas(plan, budgetOf(config), config.targetModules);
+}
+
+function budgetOf({ density, numDeltas, rankEquivalent }: RunConfig): Budget {
+  if (numDeltas !== undefined) return { numDeltas };
+  if (rankEquivalent !== undefined) return { rankEquivalent };
+  return { density: density ?? 0 };
+}
+
+/** What a planned model trains. */
+export function trainedOf(config: RunConfig, { plan, options }: PlannedModel): Trained {
+  const growth = growthOf(config.method);
+  return growth === undefined
+    ? { kind: "weights", tensors: plan.tensors }
+    : { kind: "deltas", modules: options.deltas, optimizer: growth.optimizer };
+}
+
+/** How many numbers are trained. */
+export function trainable(trained: Trained, parameters: number): number {
+  if (trained.kind === "weights") return parameters;
+  return trained.modules.reduce((sum, { count }) => sum + count, 0);
+}

@@ -1,0 +1,100 @@
+/** What a run leaves behind: the adapter, or the model when every weight was trained, and the report. */
+
+import { join } from "node:path";
+import { PROVENANCE_VERSION } from "../adapter/sft_config.ts";
+import { saveSftAdapter } from "../adapter/sft.ts";
+import { checkpointName, checkpointsFolder } from "../checkpoint/folder.ts";
+import type { Engine } from "../engine/engine.ts";
+import type { Files } from "../io/files.ts";
+import { SafetensorsFile } from "../io/safetensors.ts";
+import { saveModel } from "../model/save.ts";
+import type { ModelSource } from "../model/source.ts";
+import { growthOf } from "../spiel/growth/mod.ts";
+import { VERSION } from "../version.ts";
+import { parseMetrics } from "./metrics.ts";
+import { renderReport, type ReportSample } from "./report.ts";
+import { configRecord, type ResolvedConfig, type RunConfig } from "./run_config.ts";
+import type { RunFolder } from "./run_folder.ts";
+import { type Trained, writeSnapshot } from "./snapshot.ts";
+
+/** What the output is made from. */
+export interface OutputParts {
+  readonly engine: Engine;
+  readonly files: Files;
+  readonly source: ModelSource;
+  readonly trained: Trained;
+  readonly folder: RunFolder;
+  readonly config: RunConfig;
+  /** Identifies the base model. */
+  readonly baseModelHash: string;
+}
+
+/** Puts the state of an earlier checkpoint of this run back into the engine. */
+export async function returnToCheckpoint(parts: OutputParts, step: number): Promise<void> {
+  const folder = join(checkpointsFolder(parts.folder.path), checkpointName(step));
+  const files = { openGroup: (name: string) => SafetensorsFile.open(join(folder, name)) };
+  await writeSnapshot(parts.engine, parts.trained, files, { isOpen: false, samples: 0 });
+}
+
+/** Saves the adapter, or the model in f32 with method full. Returns its folder. */
+export async function saveOutput(parts: OutputParts, step: number): Promise<string> {
+  const { engine, files, source, trained, folder } = parts;
+  if (trained.kind === "weights") {
+    const path = join(folder.path, "model");
+    await saveModel(files, engine, source, trained.tensors, path, { dtype: "f32" });
+    return path;
+  }
+  const modules = new Map<string, { indices: Uint32Array; values: Float32Array }>();
+  for (const { module } of trained.modules) {
+    const indices = await engine.readState(module, "indices") as Uint32Array;
+    const values = await engine.readState(module, "values") as Float32Array;
+    modules.set(module, { indices, values });
+  }
+  await saveSftAdapter(files, folder.adapterPath, { config: adapterConfig(parts, step), modules });
+  return folder.adapterPath;
+}
+
+function adapterConfig({ config, baseModelHash }: OutputParts, step: number) {
+  const growth = growthOf(config.method);
+  return {
+    base_model_name_or_path: config.model,
+    density: config.density ?? null,
+    num_tunable_weights: config.numDeltas ?? null,
+    initial_reselection_rate: config.initialReselectionRate,
+    reselection_rate_policy: config.reselectionRatePolicy,
+    reselection_steps: config.reselectionSteps,
+    selection_accumulation_steps: config.selectionAccumulationSteps,
+    selection_algorithm: growth?.selectionAlgorithm ?? "rigl",
+    target_modules: [...config.targetModules],
+    spiel: {
+      format_version: PROVENANCE_VERSION,
+      program_version: VERSION,
+      base_model_hash: baseModelHash,
+      method: config.method,
+      step,
+    },
+  };
+}
+
+/** Writes `report.html` from the metrics so far. */
+export async function writeReport(
+  { engine, files, folder, config }: OutputParts,
+  resolved: ResolvedConfig,
+  samples: readonly ReportSample[],
+): Promise<void> {
+  const path = folder.metricsPath;
+  const metrics = parseMetrics(new TextDecoder().decode(await files.read(path)), path);
+  const { host, device, adapter, threads, version } = engine.info;
+  const html = renderReport(metrics, {
+    title: folder.path,
+    facts: {
+      model: config.model,
+      method: config.method,
+      engine: `${version} on ${host} ${device}`,
+      machine: `${adapter}, ${threads === 1 ? "1 thread" : `${threads} threads`}`,
+    },
+    config: configRecord(resolved),
+    samples,
+  });
+  await folder.writeReport(html);
+}
