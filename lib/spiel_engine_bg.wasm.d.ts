@@ -1,0 +1,22 @@
+/* tslint:disable */
+/* eslint-disable */
+export const memory: WebAssembly.Memory;
+export const __wbg_wasmengine_free: (a: number, b: number) => void;
+export const __wbg_wasmreply_free: (a: number, b: number) => void;
+export const version: (a: number) => void;
+export const wasmengine_call: (a: number, b: number, c: number, d: number, e: number) => any;
+export const wasmengine_new: () => number;
+export const wasmreply_header: (a: number, b: number) => void;
+export const wasmreply_payload: (a: number, b: number) => void;
+export const __wasm_bindgen_func_elem_1645: (a: number, b: number, c: number, d: any) => void;
+export const __wasm_bindgen_func_elem_1655: (a: number, b: number, c: any, d: any) => void;
+export const __wbindgen_export: (a: number) => void;
+export const __wbindgen_export2: () => number;
+export const __wbindgen_externrefs: WebAssembly.Table;
+export const __wbindgen_export3: (a: number, b: number) => void;
+export const __wbindgen_add_to_stack_pointer: (a: number) => number;
+export const __wbindgen_export4: (a: number, b: number, c: number) => void;
+export const __wbindgen_export5: (a: number, b: number) => number;
+export const __wbindgen_export6: (a: number, b: number, c: number, d: number) => number;
+export const __wbindgen_export7: (a: number) => void;
+export const __wbindgen_start: () => void;
