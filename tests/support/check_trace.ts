@@ -203,7 +203,7 @@ class Replay {
         ours,
         "candidateGrads",
         [`${key}grads`, indices],
-        BOUNDS.expAvg,
+        BOUNDS.candidateGrads,
       );
       const squares: [string, number[]] = [`${key}grads_sq`, indices];
       await this.#compareMap(module, ours, "candidateGradsSq", squares, BOUNDS.candidateGradsSq);
