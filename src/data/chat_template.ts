@@ -5,8 +5,11 @@ import type { Tokenizer } from "./tokenizer.ts";
 
 /** One message of a conversation. Fields beside these reach the template as they are. */
 export interface Message {
+  /** Such as `system`, `user` or `assistant`. */
   role: string;
+  /** What is said. */
   content: string | null;
+  /** Whatever else the template knows. */
   [field: string]: unknown;
 }
 
@@ -49,6 +52,8 @@ export class ChatTemplate {
   readonly #specialTokens: readonly string[];
 
   /**
+   * Compiles a template.
+   *
    * @param source Jinja source.
    * @param tokenizer Supplies `bos_token`, `eos_token` and the strings that can end a turn.
    * @throws {SpielError} kind "data" when the template does not parse.

@@ -18,6 +18,7 @@ import type { Tokenizer } from "./tokenizer.ts";
 export interface DatasetOptions {
   /** JSON Lines files, taken one after another. */
   paths: readonly string[];
+  /** The model's tokenizer. */
   tokenizer: Tokenizer;
   /** The most tokens of an example; longer ones are cut. */
   maxLength: number;
@@ -25,6 +26,7 @@ export interface DatasetOptions {
   format?: FormatChoice | undefined;
   /** Names of the records' fields by those of the format. */
   map?: FieldMap | undefined;
+  /** Stops the reading. */
   signal?: AbortSignal | undefined;
   /** Told from time to time how many examples have been read. */
   onProgress?: ((examples: number) => void) | undefined;
@@ -32,12 +34,15 @@ export interface DatasetOptions {
 
 /** What was loaded. */
 export interface DatasetCounts {
+  /** Number of examples. */
   examples: number;
+  /** Tokens of all examples. */
   tokens: number;
   /** Tokens that are predicted in training. */
   targetTokens: number;
   /** Examples that were cut, and tokens cut off. */
   truncatedExamples: number;
+  /** Tokens cut off. */
   truncatedTokens: number;
 }
 
@@ -82,6 +87,7 @@ export async function loadDataset(options: DatasetOptions): Promise<Dataset> {
 
 /** Tokenised examples. */
 export class Dataset {
+  /** What was loaded. */
   readonly counts: Readonly<DatasetCounts>;
   /** SHA-256 (hex) of all tokens and masks. */
   readonly fingerprint: string;

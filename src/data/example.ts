@@ -6,6 +6,7 @@ import type { Tokenizer } from "./tokenizer.ts";
 
 /** An example ready for training. Its last token is a trained one: what follows could teach nothing. */
 export interface TokenizedExample {
+  /** Token ids. */
   ids: Uint32Array;
   /** 1 where ids[i] is a trained token. */
   trained: Uint8Array;
@@ -17,7 +18,9 @@ export interface TokenizedExample {
 export interface Question {
   /** Rendered, up to where the answer begins. */
   prompt: string;
+  /** The same in token ids. */
   promptIds: Uint32Array;
+  /** The answer that counts as right. */
   completion: string;
 }
 

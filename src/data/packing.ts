@@ -7,6 +7,7 @@ export const IGNORE = 0xFFFFFFFF;
 
 /** Several sequences to compute at once. */
 export interface MicroBatch {
+  /** Token ids, sequence after sequence. */
   tokens: Uint32Array; // [T]
   /** The next token of the same sequence; IGNORE where it is not trained, and at each sequence's end. */
   targets: Uint32Array; // [T]

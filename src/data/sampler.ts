@@ -43,7 +43,11 @@ export class MicroBatchStream {
   readonly #before: number[] = [0];
   #cached: { epoch: number; plan: PackingPlan } | null = null;
 
-  /** @throws {SpielError} kind "usage" when the longest example does not fit a micro-batch. */
+  /**
+   * Plans the first epoch.
+   *
+   * @throws {SpielError} kind "usage" when the longest example does not fit a micro-batch.
+   */
   constructor(dataset: Dataset, options: StreamOptions) {
     this.#dataset = dataset;
     this.#options = options;

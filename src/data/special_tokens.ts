@@ -5,6 +5,7 @@ import { isFile, readJsonObject } from "../io/random_access.ts";
 
 /** Begin and end tokens. */
 export interface SpecialTokenIds {
+  /** The token that begins a text; null when the model names none. */
   bos: number | null;
   /** Every token that ends a generation; empty when the model names none. */
   eos: number[];

@@ -1,5 +1,6 @@
 /** Aligns tokens with the text that they were made from, by comparing bytes. */
 import { SpielError } from "../errors.ts";
+import { concatBytes } from "./token_bytes.ts";
 
 /** UTF-16 positions, one per token. */
 export interface TokenOffsets {
@@ -72,31 +73,44 @@ function isSpace(byte: number | undefined): boolean {
 }
 
 function textBytes(text: string): TextBytes {
-  return spell(text, text.match(/[\s\S]/gu) ?? [], (character) => character);
-}
-
-/** As `textBytes` of the composed text, with positions in the text as it was: by runs that compose on their own. */
-function composedBytes(text: string): TextBytes {
-  const runs = text.match(/[\u1100-\u11FF\uA960-\uA97F\uAC00-\uD7FF]+|\P{M}\p{M}*|\p{M}+/gu) ?? [];
-  return spell(text, runs, (run) => run.normalize("NFC"));
-}
-
-function spell(text: string, runs: string[], transform: (run: string) => string): TextBytes {
-  const utf8 = new TextEncoder();
-  const capacity = 3 * text.length;
-  const bytes = new Uint8Array(capacity);
-  const starts = new Uint32Array(capacity + 1);
-  const ends = new Uint32Array(capacity);
+  const bytes = new TextEncoder().encode(text);
+  const starts = new Uint32Array(bytes.length + 1);
+  const ends = new Uint32Array(bytes.length);
   let length = 0;
-  let position = 0;
-  for (const run of runs) {
-    const next = position + run.length;
-    const { written } = utf8.encodeInto(transform(run), bytes.subarray(length));
-    starts.fill(position, length, length + written);
-    ends.fill(next, length, length + written);
-    length += written;
+  for (let position = 0; position < text.length;) {
+    const code = text.codePointAt(position)!;
+    const next = position + (code > 0xFFFF ? 2 : 1);
+    const count = code < 0x80 ? 1 : code < 0x800 ? 2 : code <= 0xFFFF ? 3 : 4;
+    for (let i = 0; i < count; i++, length++) {
+      starts[length] = position;
+      ends[length] = next;
+    }
     position = next;
   }
   starts[length] = text.length;
-  return { bytes: bytes.subarray(0, length), starts, ends };
+  return { bytes, starts, ends };
+}
+
+/** Runs of characters that compose on their own: Hangul, and a letter with its marks. */
+const COMPOSING_RUN = /[\u1100-\u11FF\uA960-\uA97F\uAC00-\uD7FF]+|\P{M}\p{M}*|\p{M}+/gu;
+
+/** As `textBytes` of the composed text, with positions in the text as it was. */
+function composedBytes(text: string): TextBytes {
+  const pieces: Uint8Array[] = [];
+  const starts: number[] = [];
+  const ends: number[] = [];
+  for (const { 0: run, index } of text.matchAll(COMPOSING_RUN)) {
+    const bytes = new TextEncoder().encode(run.normalize("NFC"));
+    pieces.push(bytes);
+    for (let i = 0; i < bytes.length; i++) {
+      starts.push(index);
+      ends.push(index + run.length);
+    }
+  }
+  starts.push(text.length);
+  return {
+    bytes: concatBytes(pieces),
+    starts: Uint32Array.from(starts),
+    ends: Uint32Array.from(ends),
+  };
 }

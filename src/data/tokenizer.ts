@@ -16,7 +16,9 @@ export interface TokenizerParts {
   json: Record<string, unknown>;
   /** The content of tokenizer_config.json, without the chat template. */
   config: Record<string, unknown>;
+  /** The token that begins a text. */
   bosToken: string | null;
+  /** The token that ends a text. */
   eosToken: string | null;
   /** Ids that end a generation, beside that of `eosToken`. */
   eosTokenIds: readonly number[];
@@ -26,6 +28,7 @@ export interface TokenizerParts {
 
 /** Whether the tokenizer's own begin and end tokens are put around the text. Default true. */
 export interface EncodeOptions {
+  /** Default true. */
   addSpecialTokens?: boolean;
 }
 
@@ -33,14 +36,19 @@ export interface EncodeOptions {
 export interface Tokenizer {
   /** Number of ids: the largest one plus one. */
   readonly vocabSize: number;
+  /** The token that begins a text. */
   readonly bosToken: string | null;
+  /** The token that ends a text. */
   readonly eosToken: string | null;
+  /** Ids that end a generation. */
   readonly eosTokenIds: readonly number[];
+  /** Jinja source of the chat template. */
   readonly chatTemplate: string | null;
   /** The strings recognised as special tokens. */
   readonly specialTokens: readonly string[];
   /** What it was made from; see `tokenizerFiles`. */
   readonly parts: TokenizerParts;
+  /** Turns text into ids. */
   encode(text: string, options?: EncodeOptions): Uint32Array;
   /** Also gives UTF-16 positions in `text`. A token that is not in the text has an empty range. */
   encodeWithOffsets(text: string, options?: EncodeOptions): { ids: Uint32Array } & TokenOffsets;

@@ -1,0 +1,100 @@
+/** Chat templates: which parts of a rendered conversation are the assistant's, for templates of several families. */
+import assert from "node:assert/strict";
+import { ChatTemplate, type Message } from "../../../src/data/chat_template.ts";
+import { CHAT_TEMPLATE, SPECIAL_TOKENS } from "../../support/byte_tokenizer.ts";
+import { assertRefuses } from "../../support/refuses.ts";
+
+const TOKENS = { bosToken: "<s>", eosToken: "</s>", specialTokens: SPECIAL_TOKENS };
+
+const conversation = (...contents: string[]): Message[] =>
+  contents.map((content, i) => ({ role: i % 2 === 0 ? "user" : "assistant", content }));
+
+/** The trained pieces of a conversation. */
+function trained(source: string, messages: Message[]): string[] {
+  const { text, spans } = new ChatTemplate(source, TOKENS).renderForTraining(messages);
+  return spans.map(({ start, end }) => text.slice(start, end));
+}
+
+/** Trims contents, as LLaMA 3 does, and prints the header of an answer whether asked or not. */
+const LLAMA3_LIKE = "{{ bos_token }}{% for m in messages %}{{ '<|turn|>' + m.role + '\n\n' }}" +
+  "{{ m.content | trim + '<|end|>' }}{% endfor %}{{ '<|turn|>assistant\n\n' }}";
+
+/** As Qwen3: only the last answer shows (empty) thoughts, those of earlier ones are cut away. */
+const THINKING =
+  "{% for m in messages %}{% if m.role == 'assistant' %}{{ '<|turn|>assistant\n' }}" +
+  "{% set words = m.content.split('</think>')[-1].lstrip('\n') %}" +
+  "{% if loop.last %}{{ '<think>\n\n</think>\n\n' }}{% endif %}{{ words + '<|end|>\n' }}" +
+  "{% else %}{{ '<|turn|>user\n' + m.content + '<|end|>\n' }}{% endif %}{% endfor %}" +
+  "{% if add_generation_prompt %}{{ '<|turn|>assistant\n' }}{% endif %}";
+
+/** As Mistral: no header, a space before the answer. */
+const INSTRUCT = "{{ bos_token }}{% for m in messages %}{% if m.role == 'user' %}" +
+  "{{ '[INST] ' + m.content + ' [/INST]' }}{% else %}{{ ' ' + m.content + eos_token }}{% endif %}{% endfor %}";
+
+const MARKED = "{% for m in messages %}{% if m.role == 'assistant' %}A: {%- generation -%}\n" +
+  " {{ m.content + eos_token }}\n {%- endgeneration -%}{% else %}U: {{ m.content }}{% endif %}|{% endfor %}";
+
+Deno.test("answers are trained with the token that ends them, in every family", () => {
+  const two = conversation("q", "one", "r", "two");
+  assert.deepEqual(trained(CHAT_TEMPLATE, two), ["one<|end|>", "two<|end|>"]);
+  assert.deepEqual(trained(LLAMA3_LIKE, conversation("q", " one \n", "r", "two")), [
+    "one<|end|>",
+    "two<|end|>",
+  ]);
+  assert.deepEqual(trained(THINKING, conversation("q", "<think>x</think>\n\none", "r", "two")), [
+    "one<|end|>",
+    "<think>\n\n</think>\n\ntwo<|end|>",
+  ]);
+  assert.deepEqual(trained(INSTRUCT, two), [" one</s>", " two</s>"]);
+  assert.deepEqual(trained(MARKED, two), ["one</s>", "two</s>"]);
+});
+
+Deno.test("white space and strange contents stay inside their answer", () => {
+  for (
+    const content of ["", " ", " a ", "\n", "a<|end|>b", "{{ x }}", "\\", "assistant\n", "\uE000"]
+  ) {
+    const [piece] = trained(CHAT_TEMPLATE, conversation("q", content));
+    assert.equal(piece, `${content}<|end|>`);
+  }
+});
+
+Deno.test("an answer that repeats the question is found where it stands", () => {
+  const template = new ChatTemplate(CHAT_TEMPLATE, TOKENS);
+  const { text, spans } = template.renderForTraining(conversation("same", "same"));
+  assert.deepEqual(spans, [{ start: text.lastIndexOf("same"), end: text.length - 1 }]);
+});
+
+Deno.test("tool calls without content are located by what precedes and follows them", () => {
+  const source = "{% for m in messages %}{{ '<|turn|>' + m.role + '\n' }}" +
+    "{% if m.tool_calls %}{{ m.tool_calls[0].name }}{% else %}{{ m.content }}{% endif %}" +
+    "{{ '<|end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|turn|>assistant\n' }}{% endif %}";
+  const call: Message = { role: "assistant", content: null, tool_calls: [{ name: "look" }] };
+  const messages: Message[] = [{ role: "user", content: "q" }, call, {
+    role: "tool",
+    content: "r",
+  }];
+  assert.deepEqual(trained(source, messages), ["look<|end|>"]);
+});
+
+Deno.test("a rendering is the same every day and has no special tokens of its own", () => {
+  const template = new ChatTemplate(
+    "{% if not date_string is defined %}{{ strftime_now('%d') }}{% endif %}{{ date_string }}",
+    { ...TOKENS, bosToken: null },
+  );
+  assert.equal(template.render([]), "26 Jul 2024");
+});
+
+Deno.test("templates that hide the answer or fail are refused", () => {
+  const one = conversation("q", "a");
+  assertRefuses(() => new ChatTemplate("{% for %}", TOKENS), "data", "does not parse");
+  assertRefuses(
+    () => new ChatTemplate("{{ raise_exception('roles must alternate') }}", TOKENS).render(one),
+    "data",
+    "roles must alternate",
+  );
+  const counting =
+    "{% for m in messages %}{{ messages | length }}{{ m.content | length }}{% endfor %}";
+  assertRefuses(() => trained(counting, one), "data", "hides", "message 1");
+  const twice = "{% for m in messages %}{% generation %}{% endfor %}{% endgeneration %}";
+  assertRefuses(() => trained(twice, one), "data", "generation blocks");
+});

@@ -1,0 +1,254 @@
+/** Data sets: formats, masks, truncation, questions, and errors that name file, line and field. */
+import assert from "node:assert/strict";
+import { type Dataset, type DatasetOptions, loadDataset } from "../../../src/data/dataset.ts";
+import { FORMATS } from "../../../src/data/formats/mod.ts";
+import { loadTokenizer } from "../../../src/data/tokenizer.ts";
+import { byteTokenizer } from "../../support/byte_tokenizer.ts";
+import { assertRejects } from "../../support/refuses.ts";
+import { withTempDir } from "../../support/temp_dir.ts";
+
+const CHAT = byteTokenizer();
+const PLAIN = byteTokenizer({ chatTemplate: null });
+
+/** Writes records to a file and loads it. */
+async function load(
+  dir: string,
+  records: readonly unknown[],
+  options: Partial<DatasetOptions> = {},
+): Promise<Dataset> {
+  const path = `${dir}/data.jsonl`;
+  const lines = records.map((record) =>
+    typeof record === "string" ? record : JSON.stringify(record)
+  );
+  Deno.writeTextFileSync(path, lines.join("\n"));
+  return await loadDataset({ paths: [path], tokenizer: CHAT, maxLength: 1000, ...options });
+}
+
+/** An example with its trained tokens in brackets. */
+function shown(dataset: Dataset, index: number, tokenizer = CHAT): string {
+  const { ids, trained } = dataset.example(index);
+  let text = "";
+  for (let i = 0; i < ids.length; i++) {
+    if (trained[i] !== (trained[i - 1] ?? 0)) text += trained[i] === 1 ? "[" : "]";
+    text += tokenizer.decode([ids[i]!]);
+  }
+  return trained.at(-1) === 1 ? `${text}]` : text;
+}
+
+/** One record of each format, and what is trained of it with and without a chat template. */
+const RECORDS: Record<string, { record: unknown; chat: string; plain: string | null }> = {
+  messages: {
+    record: {
+      messages: [
+        { role: "system", content: "s" },
+        { role: "user", content: [{ type: "text", text: "q" }] },
+        { role: "assistant", content: "a" },
+        { role: "user", content: "r" },
+      ],
+    },
+    chat: "<|turn|>system\ns<|end|>\n<|turn|>user\nq<|end|>\n<|turn|>assistant\n[a<|end|>]",
+    plain: null,
+  },
+  prompt_completion: {
+    record: { prompt: "the q", completion: " the a" },
+    chat: "<|turn|>user\nthe q<|end|>\n<|turn|>assistant\n[ the a<|end|>]",
+    plain: "the q[ the a</s>]",
+  },
+  text: { record: { text: "the words" }, chat: "[the words</s>]", plain: "[the words</s>]" },
+};
+
+Deno.test("every format is detected and trains what it should", () =>
+  withTempDir(async (dir) => {
+    assert.deepEqual(Object.keys(RECORDS), FORMATS.map(({ name }) => name));
+    for (const [name, { record, chat, plain }] of Object.entries(RECORDS)) {
+      for (const format of ["auto", name]) {
+        assert.equal(shown(await load(dir, [record], { format }), 0), chat);
+        const withoutTemplate = () => load(dir, [record], { format, tokenizer: PLAIN });
+        if (plain === null) {
+          await assertRejects(withoutTemplate, "data", `${dir}/data.jsonl:1`, "no chat template");
+        } else {
+          assert.equal(shown(await withoutTemplate(), 0, PLAIN), plain);
+        }
+      }
+    }
+  }));
+
+Deno.test("fields are found by their mapped names", () =>
+  withTempDir(async (dir) => {
+    const map = { prompt: "question", completion: "answer" };
+    const dataset = await load(dir, [{ question: "q", answer: "a", text: 1 }], { map });
+    assert.match(shown(dataset, 0), /\[a<\|end\|>\]$/);
+    assert.equal(dataset.prompt(0)?.completion, "a");
+  }));
+
+Deno.test("a text that ends with the end token gets no second one", () =>
+  withTempDir(async (dir) => {
+    assert.equal(shown(await load(dir, [{ text: "x</s>" }]), 0), "[x</s>]");
+  }));
+
+Deno.test("a token that begins in the prompt is not trained", () =>
+  withTempDir(async (dir) => {
+    const records = [{ prompt: "t", completion: "he a" }];
+    const dataset = await load(dir, records, { tokenizer: PLAIN });
+    assert.equal(shown(dataset, 0, PLAIN), "the[ a</s>]");
+  }));
+
+Deno.test("long examples are cut and counted", () =>
+  withTempDir(async (dir) => {
+    const records = [{ text: "x".repeat(50) }, { text: "short" }];
+    const dataset = await load(dir, records, { maxLength: 20 });
+    assert.deepEqual(dataset.counts, {
+      examples: 2,
+      tokens: 20 + 6,
+      targetTokens: 19 + 5,
+      truncatedExamples: 1,
+      truncatedTokens: 31,
+    });
+    assert.equal(dataset.longest, 20);
+    assert.equal(dataset.example(0).truncatedTokens, 31);
+  }));
+
+Deno.test("what follows the last trained token is left out", () =>
+  withTempDir(async (dir) => {
+    const record = RECORDS.messages!.record;
+    const whole = await load(dir, [record]);
+    assert.equal(whole.counts.truncatedTokens, 0);
+    // Cut inside the user's last turn, which was left out already.
+    const cut = await load(dir, [record], { maxLength: whole.lengthOf(0) });
+    assert.deepEqual([cut.lengthOf(0), cut.counts.truncatedExamples], [whole.lengthOf(0), 0]);
+  }));
+
+Deno.test("questions prompt the model as it was trained", () =>
+  withTempDir(async (dir) => {
+    const records = [
+      { messages: [{ role: "user", content: "q" }, { role: "assistant", content: "a" }] },
+      RECORDS.messages!.record,
+    ];
+    const dataset = await load(dir, records);
+    const prompt = "<|turn|>user\nq<|end|>\n<|turn|>assistant\n";
+    assert.deepEqual(dataset.prompt(0), {
+      prompt,
+      promptIds: CHAT.encode(prompt),
+      completion: "a",
+    });
+    assert.equal(dataset.prompt(1), null, "does not end with the assistant");
+    const [pair, text] = [RECORDS.prompt_completion!.record, RECORDS.text!.record];
+    assert.equal((await load(dir, [pair], { tokenizer: PLAIN })).prompt(0)?.prompt, "the q");
+    assert.equal((await load(dir, [text])).prompt(0), null);
+  }));
+
+Deno.test("several files are taken in order, each in its own format", () =>
+  withTempDir(async (dir) => {
+    Deno.writeTextFileSync(`${dir}/a.jsonl`, `\n{"text":"ab"}\n`);
+    Deno.writeTextFileSync(`${dir}/b.jsonl`, `{"prompt":"p","completion":"c"}`);
+    const paths = [`${dir}/a.jsonl`, `${dir}/b.jsonl`];
+    const dataset = await loadDataset({ paths, tokenizer: CHAT, maxLength: 99 });
+    assert.deepEqual([dataset.origin(0), dataset.origin(1)], [`${paths[0]}:2`, `${paths[1]}:1`]);
+    assert.equal(dataset.prompt(0), null);
+    assert.equal(dataset.prompt(1)?.completion, "c");
+  }));
+
+Deno.test("the fingerprint sees tokens and masks", () =>
+  withTempDir(async (dir) => {
+    const of = async (records: unknown[], options = {}) =>
+      (await load(dir, records, options)).fingerprint;
+    const first = await of([{ text: "ab" }, { text: "c" }]);
+    assert.match(first, /^[0-9a-f]{64}$/);
+    assert.equal(await of(['{ "text": "ab" }', { text: "c", more: 1 }]), first);
+    assert.notEqual(await of([{ text: "a" }, { text: "bc" }]), first);
+    const plain = { tokenizer: PLAIN };
+    assert.notEqual(
+      await of([{ prompt: "a", completion: "b" }], plain),
+      await of([{ text: "ab" }], plain),
+    );
+  }));
+
+Deno.test("bad records are named by file, line and field", () =>
+  withTempDir(async (dir) => {
+    const good = { prompt: "p", completion: "c" };
+    const role = (messages: unknown) => ({ messages });
+    const bad: [records: unknown[], ...fragments: string[]][] = [
+      [[good, { prompt: "p" }], ":2", `"completion" is missing`, "a string"],
+      [[good, { prompt: 3, completion: "c" }], ":2", `"prompt" is 3`],
+      [[good, "{"], ":2", "not valid JSON"],
+      [[{ instruction: "x", output: "y" }], ":1", `"instruction", "output"`, "--map"],
+      [[role([])], ":1", "a list of messages"],
+      [[role("x")], ":1", "a list of messages"],
+      [[role([{ role: "user", content: "q" }])], ":1", "of the assistant"],
+      [[role([3])], ":1", "message 0"],
+      [[role([{ content: "x" }])], ":1", "message 0", "role"],
+      [
+        [role([{ role: "user", content: "q" }, { role: "assistant" }])],
+        ":1",
+        "message 1",
+        "content",
+      ],
+      [[role([{ role: "assistant", content: [{ type: "image" }] }])], ":1", "message 0"],
+      [[], "no records"],
+    ];
+    for (const [records, ...fragments] of bad) {
+      await assertRejects(() => load(dir, records), "data", `${dir}/data.jsonl`, ...fragments);
+    }
+    await assertRejects(() => load(dir, [good], { map: { answer: "a" } }), "usage", `"answer"`);
+    await assertRejects(() => load(dir, [good], { format: "csv" }), "usage", `"csv"`, "messages");
+  }));
+
+Deno.test("an example without a token to train is refused with file and line", () =>
+  withTempDir(async (dir) => {
+    const records = [{ text: "fine" }, { text: "" }];
+    await assertRejects(() => load(dir, records), "data", ":2", "no token to train");
+    const long = [{ prompt: "p".repeat(60), completion: "c" }];
+    await assertRejects(() => load(dir, long, { maxLength: 32 }), "data", ":1", "first 32 tokens");
+    const lossy = byteTokenizer({}, {
+      model: { type: "BPE", vocab: { a: 0 }, merges: [] },
+      added_tokens: [],
+    });
+    await assertRejects(
+      () => load(dir, [{ text: "ab" }], { tokenizer: lossy }),
+      "data",
+      ":1",
+      "does not reproduce",
+    );
+  }));
+
+Deno.test("loading stops when asked", () =>
+  withTempDir(async (dir) => {
+    const records = Array.from({ length: 600 }, () => ({ text: "abc" }));
+    const seen: number[] = [];
+    const abort = new AbortController();
+    const onProgress = (examples: number) => {
+      seen.push(examples);
+      abort.abort();
+    };
+    const { signal } = abort;
+    await assertRejects(() => load(dir, records, { signal, onProgress }), "interrupted");
+    assert.deepEqual(seen, [256]);
+  }));
+
+Deno.test({
+  name: "real data is read whole with a real tokenizer",
+  ignore: !Deno.env.get("SPIEL_MODELS") || !Deno.env.get("SPIEL_DATA"),
+  async fn() {
+    const model = `${Deno.env.get("SPIEL_MODELS")}/SmolLM2-135M-Instruct.Q4_1.gguf`;
+    const dataset = await loadDataset({
+      paths: [`${Deno.env.get("SPIEL_DATA")}/gsm8k/train.jsonl`],
+      tokenizer: loadTokenizer(model),
+      maxLength: 512,
+      map: { prompt: "question", completion: "answer" },
+    });
+    assert.deepEqual(dataset.counts, {
+      examples: 7473,
+      tokens: 1612670,
+      targetTokens: 938148,
+      truncatedExamples: 7,
+      truncatedTokens: 213,
+    });
+    const END_OF_TURN = 2;
+    for (let i = 0; i < dataset.length; i++) {
+      const { ids, trained, truncatedTokens } = dataset.example(i);
+      const first = trained.indexOf(1);
+      assert.ok(trained.subarray(first).every((flag) => flag === 1), "one answer, trained whole");
+      assert.equal(truncatedTokens > 0 || ids.at(-1) === END_OF_TURN, true);
+    }
+  },
+});
