@@ -8,36 +8,31 @@
  * @module
  */
 
-export { EXIT_CODES, isSpielError, SpielError, type SpielErrorKind } from "./src/errors.ts";
-export { VERSION } from "./src/version.ts";
+export * from "./src/errors.ts";
+export * from "./src/version.ts";
 
 export * from "./src/engine/open.ts";
 export * from "./src/engine/engine.ts";
 export type { Message as TransportMessage, Transport } from "./src/engine/transport.ts";
 export type * from "./src/engine/protocol.gen.ts";
-export { IGNORE, PROTOCOL_HASH } from "./src/engine/protocol.gen.ts";
+export { IGNORE } from "./src/engine/protocol.gen.ts";
 
-export {
-  modelIdentity,
-  type ModelSource,
-  type ModelTensor,
-  openModelSource,
-  openWithoutWeights,
-} from "./src/model/source.ts";
+export * from "./src/model/source.ts";
 export * from "./src/model/load.ts";
 export * from "./src/model/save.ts";
 export * from "./src/model/open_model.ts";
+export type { SpecialTokenIds } from "./src/data/special_tokens.ts";
 
-export { checkVocabulary, loadTokenizer, type Tokenizer } from "./src/data/tokenizer.ts";
-export { ChatTemplate, type Message } from "./src/data/chat_template.ts";
-export {
-  type Dataset,
-  type DatasetCounts,
-  type DatasetOptions,
-  loadDataset,
-} from "./src/data/dataset.ts";
+export { checkVocabulary, loadTokenizer } from "./src/data/tokenizer.ts";
+export type { EncodeOptions, Tokenizer, TokenizerParts } from "./src/data/tokenizer.ts";
+export type { TokenOffsets } from "./src/data/token_offsets.ts";
+export type { Message } from "./src/data/chat_template.ts";
+export { loadDataset } from "./src/data/dataset.ts";
+export type { Dataset, DatasetCounts, DatasetOptions } from "./src/data/dataset.ts";
+export type { Question as DatasetQuestion, TokenizedExample } from "./src/data/example.ts";
+export type { FieldMap, FormatChoice } from "./src/data/formats/mod.ts";
 export type { MicroBatch, PackingOptions } from "./src/data/packing.ts";
-export { MicroBatchStream, type StreamOptions } from "./src/data/sampler.ts";
+export * from "./src/data/sampler.ts";
 
 export * from "./src/spiel/budget.ts";
 export * from "./src/spiel/schedule.ts";
@@ -53,13 +48,19 @@ export * from "./src/train/step.ts";
 export * from "./src/train/lr_schedule.ts";
 export * from "./src/train/evaluate.ts";
 export * from "./src/train/evaluate_model.ts";
-export * from "./src/train/snapshot.ts";
-export { encodeMetrics, type MetricsEvent, metricsOf } from "./src/train/metrics.ts";
+export { encodeMetrics, metricsOf } from "./src/train/metrics.ts";
+export type {
+  CheckpointMetrics,
+  DoneMetrics,
+  EvalMetrics,
+  MetricsEvent,
+  ReselectMetrics,
+  StepMetrics,
+} from "./src/train/metrics.ts";
 
-export { loadSftAdapter, saveSftAdapter, type SftAdapter } from "./src/adapter/sft.ts";
 export * from "./src/adapter/merge.ts";
 export * from "./src/generate/generate.ts";
 export * from "./src/generate/generate_text.ts";
 export * from "./src/generate/sampling.ts";
 export * from "./src/inspect.ts";
-export { denoFiles, type Files } from "./src/io/files.ts";
+export type * from "./src/io/files.ts";

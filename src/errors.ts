@@ -28,9 +28,12 @@ export const EXIT_CODES: Readonly<Record<SpielErrorKind, number>> = {
  * and what was expected. `cause` keeps the underlying error for debugging.
  */
 export class SpielError extends Error {
+  /** The name by which a second copy of this module knows it. */
   override readonly name = "SpielError";
+  /** Who can mend it. */
   readonly kind: SpielErrorKind;
 
+  /** Makes an error of a kind with its sentence. */
   constructor(kind: SpielErrorKind, message: string, options?: { cause?: unknown }) {
     super(message, options);
     this.kind = kind;

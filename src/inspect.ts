@@ -17,7 +17,9 @@ const MAX_TEXT_BYTES = 256 << 20;
 
 /** What was found. */
 export interface Inspection {
+  /** What it is. */
   readonly kind: "model" | "adapter" | "checkpoint" | "run" | "data" | "tensors";
+  /** Where it is. */
   readonly path: string;
   /** What is worth knowing, by name; plain JSON. */
   readonly facts: Readonly<Record<string, unknown>>;

@@ -8,6 +8,7 @@ import { type SavedDtype, saveModel } from "../model/save.ts";
 
 /** What to merge, and where to. */
 export interface MergeOptions extends OpenModelOptions {
+  /** An adapter folder in the SFT layout. */
   readonly adapter: string;
   /** The folder to make; it must not hold anything yet. */
   readonly out: string;
@@ -19,7 +20,9 @@ export interface MergeOptions extends OpenModelOptions {
 
 /** What was saved. */
 export interface MergeResult {
+  /** The folder that was made. */
   readonly out: string;
+  /** How weights are stored. */
   readonly dtype: SavedDtype;
   /** Bytes of the weight files. */
   readonly bytes: number;

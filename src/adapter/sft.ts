@@ -42,6 +42,7 @@ export interface SftModule extends SparseDeltas {
 
 /** A loaded adapter. */
 export interface SftAdapter {
+  /** The content of `adapter_config.json`. */
   config: SftConfig;
   /** Module name, such as `model.layers.0.self_attn.q_proj` → its deltas, in name order. */
   modules: Map<string, SftModule>;

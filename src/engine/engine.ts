@@ -39,11 +39,15 @@ export type StateArray = Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>;
 
 /** The numbers of a reselection; see the protocol's `deltaReselect`. */
 export interface ReselectionRequest {
+  /** What ranks the positions to grow. */
   criterion: GrowthCriterion;
   /** Share of each module's deltas to replace, 0 to 1. */
   rate: number;
+  /** Micro-batches per step, which turns a window's samples into an age. */
   gradientAccumulationSteps: number;
+  /** AdamW's decay of the first moment. */
   beta1: number;
+  /** AdamW's decay of the second moment. */
   beta2: number;
 }
 
@@ -52,7 +56,9 @@ export type Host = "native" | "wasm";
 
 /** A transport, and where it leads. */
 export interface HostedTransport {
+  /** The way to the engine. */
   readonly transport: Transport;
+  /** Where the engine runs. */
   readonly host: Host;
   /** The engine's version. */
   readonly version: string;
@@ -257,10 +263,12 @@ export class Engine implements Disposable, AsyncDisposable {
     await this.#tail;
   }
 
+  /** Closes the engine without waiting for it. */
   [Symbol.dispose](): void {
     void this.close();
   }
 
+  /** Closes the engine. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

@@ -5,7 +5,9 @@ import { PROTOCOL_HASH } from "./protocol.gen.ts";
 
 /** What an engine answers: a JSON header and raw little-endian bytes. */
 export interface Message {
+  /** JSON of a `Reply`. */
   header: string;
+  /** What the header describes. */
   payload: Uint8Array<ArrayBuffer>;
 }
 

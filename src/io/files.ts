@@ -12,17 +12,21 @@ export interface OutputFile {
   write(bytes: Uint8Array): Promise<number>;
   /** Returns when everything written so far is on stable storage. */
   sync(): Promise<void>;
+  /** Gives the file back. */
   close(): void;
 }
 
 /** One name in a folder. */
 export interface FolderEntry {
+  /** Without the folder. */
   name: string;
+  /** Whether it is a folder. */
   isFolder: boolean;
 }
 
 /** What stands at a path. */
 export interface FileStatus {
+  /** Whether it is a folder. */
   isFolder: boolean;
   /** Length in bytes. */
   size: number;
@@ -30,6 +34,7 @@ export interface FileStatus {
 
 /** A held lock. The system also releases it when the process ends, however it ends. */
 export interface FileLock {
+  /** Gives the lock back. */
   release(): void;
 }
 
@@ -39,6 +44,7 @@ export interface Files {
   create(path: string): Promise<OutputFile>;
   /** Opens a file to write behind its end; makes it when missing. */
   append(path: string): Promise<OutputFile>;
+  /** Reads a whole file. */
   read(path: string): Promise<Uint8Array>;
   /** The folder's entries by name, in code unit order; fails when there is no such folder. */
   list(path: string): Promise<FolderEntry[]>;

@@ -36,7 +36,9 @@ export function inferenceUse(microBatchTokens: number, deltas: DeltaCount[] = []
 
 /** A model's plan and what it was made with. */
 export interface PlannedModel {
+  /** Bytes by purpose, and the tensors. */
   readonly plan: ModelPlan;
+  /** What the engine is to be asked for. */
   readonly options: ModelOptions;
 }
 
@@ -59,6 +61,7 @@ export async function planModel(
 
 /** Random weights instead of the source's own. */
 export interface RandomInit {
+  /** Seed of the draws. */
   readonly seed: number;
   /** Standard deviation of matrices and embeddings. */
   readonly std: number;
@@ -144,7 +147,7 @@ export async function attachDeltas(engine: Engine, deltas: DeltaArrays): Promise
   }
 }
 
-/** The stored formats that are kept. Training every weight needs f32, so nothing is kept then. */
+/** The stored formats that are kept: of matrices only, and of none where every weight is trained, which needs f32. */
 function formatsOf(
   engine: Engine,
   { tensors }: Pick<ModelSource, "tensors">,
@@ -152,7 +155,9 @@ function formatsOf(
 ): ModelOptions["formats"] {
   for (const [name, { format }] of tensors) formatInfo(engine, format, name);
   if (trainable === "weights") return [];
-  return [...tensors].flatMap(([name, { format }]) => format === "f32" ? [] : [{ name, format }]);
+  return [...tensors].flatMap(([name, { format, shape }]) =>
+    format === "f32" || shape.length === 1 ? [] : [{ name, format }]
+  );
 }
 
 async function streamTensor(engine: Engine, source: ModelSource, { name, format }: TensorInfo) {

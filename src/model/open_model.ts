@@ -1,6 +1,6 @@
 /** Opens an engine with a model and perhaps an adapter in it, for everything but training. */
 
-import { loadSftAdapter, type SftAdapter } from "../adapter/sft.ts";
+import { loadSftAdapter } from "../adapter/sft.ts";
 import { checkVocabulary, loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import type { Engine } from "../engine/engine.ts";
 import { open, type OpenOptions } from "../engine/open.ts";
@@ -22,10 +22,12 @@ export interface OpenModelOptions extends OpenOptions {
 
 /** An open model. Closing it closes the engine. */
 export interface OpenModel extends AsyncDisposable {
+  /** Holds the weights and deltas. */
   readonly engine: Engine;
+  /** The base model's files. */
   readonly source: ModelSource;
+  /** What the engine holds. */
   readonly plan: ModelPlan;
-  readonly adapter: SftAdapter | null;
 }
 
 /**
@@ -52,7 +54,7 @@ export async function openModel(
     };
     const plan = await loadModel(engine, source, use, { signal });
     if (adapter !== null) await attachDeltas(engine, adapter.modules);
-    return disposable({ engine, source, plan, adapter });
+    return disposable({ engine, source, plan });
   } catch (error) {
     await engine?.close();
     source[Symbol.dispose]();

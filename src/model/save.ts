@@ -41,6 +41,7 @@ const COMPANIONS = [
 
 /** What is saved, and how. */
 export interface SaveModelOptions {
+  /** How weights are stored. */
   readonly dtype: SavedDtype;
   /** Greatest bytes of weights in one file; 5 GB when absent. */
   readonly maxShardBytes?: number;

@@ -13,10 +13,13 @@ export type { ModelTensor } from "./tensors.ts";
 
 /** An open model. Tensors have Hugging Face names and orientation. */
 export interface ModelSource extends Disposable {
+  /** The folder or file. */
   readonly path: string;
   /** `model_type` of its architecture. */
   readonly modelType: string;
+  /** The architecture's numbers. */
   readonly config: ModelConfig;
+  /** Tokens that begin and end a text. */
   readonly specialTokens: SpecialTokenIds;
   /** Exactly the tensors that `config` asks for, in the order of the forward pass. */
   readonly tensors: ReadonlyMap<string, ModelTensor>;

@@ -4,9 +4,11 @@ import type { ModelConfig, WeightFormat } from "../engine/protocol.gen.ts";
 
 /** One tensor of a model as stored. */
 export interface ModelTensor {
+  /** How it is stored. */
   format: WeightFormat;
   /** [out, in] for a matrix, [n] for a vector. */
   shape: number[];
+  /** Bytes as stored. */
   byteLength: number;
 }
 

@@ -16,6 +16,7 @@ export type Budget =
 export interface BudgetModel {
   /** Weights in the model, a tied head counted once. */
   readonly parameters: number;
+  /** Every tensor, in the order of the layers. */
   readonly tensors: readonly TensorInfo[];
 }
 

@@ -17,6 +17,7 @@ export interface ScheduleConfig {
   readonly selectionAccumulationSteps: number;
   /** Share of the deltas to replace, 0 to 1, before the policy shrinks it. */
   readonly initialReselectionRate: number;
+  /** How the share falls over the run. */
   readonly reselectionRatePolicy: "linear" | "cosine";
 }
 

@@ -13,6 +13,7 @@ export interface Evaluation {
   readonly perplexity: number;
   /** Share of the questions answered exactly, 0 to 1; absent where none were asked. */
   readonly exactMatch?: number;
+  /** Targets that the loss is the mean of. */
   readonly targetTokens: number;
 }
 
@@ -28,7 +29,9 @@ export interface Question {
 
 /** Questions to answer by generating, greedily. */
 export interface Exam {
+  /** What to ask. */
   readonly questions: readonly Question[];
+  /** Longest answer in tokens. */
   readonly maxNewTokens: number;
   /** Ids that end an answer. */
   readonly stopTokens: readonly number[];

@@ -4,15 +4,27 @@ import type { OpenInfo } from "../engine/engine.ts";
 import type { MemoryTable } from "../engine/protocol.gen.ts";
 import type { Evaluation } from "./evaluate.ts";
 
+/** What all events have. */
+export interface TaggedEvent<Type extends string> {
+  /** Tells the events apart. */
+  readonly type: Type;
+}
+
+/** An event at a place in the run. */
+export interface SteppedEvent<Type extends string> extends TaggedEvent<Type> {
+  /** Optimiser steps done. */
+  readonly step: number;
+}
+
 /** The engine is open. */
-export interface OpenedEvent {
-  readonly type: "opened";
+export interface OpenedEvent extends TaggedEvent<"opened"> {
+  /** Host, device and the reason for them. */
   readonly info: OpenInfo;
 }
 
 /** What the model takes and what of it is trained; nothing is allocated yet. */
-export interface PlannedEvent {
-  readonly type: "planned";
+export interface PlannedEvent extends TaggedEvent<"planned"> {
+  /** Bytes by purpose. */
   readonly memory: MemoryTable;
   /** Weights in the model, a tied head counted once. */
   readonly parameters: number;
@@ -21,42 +33,46 @@ export interface PlannedEvent {
 }
 
 /** What the data holds. */
-export interface DataEvent extends DataCounts {
-  readonly type: "data";
+export interface DataEvent extends TaggedEvent<"data">, DataCounts {
   /** The held-out data; absent without any. */
   readonly eval?: DataCounts;
+  /** Optimiser steps of the whole run. */
   readonly totalSteps: number;
 }
 
 /** The size of one data set after tokenisation. */
 export interface DataCounts {
+  /** Number of examples. */
   readonly examples: number;
+  /** Tokens of all examples. */
   readonly tokens: number;
+  /** Tokens that are trained on. */
   readonly targetTokens: number;
   /** Examples that were cut to the greatest length. */
   readonly truncated: number;
 }
 
 /** The run goes on from a checkpoint. */
-export interface ResumedEvent {
-  readonly type: "resumed";
-  readonly step: number;
+export interface ResumedEvent extends SteppedEvent<"resumed"> {
+  /** The checkpoint's folder. */
   readonly path: string;
 }
 
 /** An optimiser step is done. */
-export interface StepEvent {
-  readonly type: "step";
-  readonly step: number;
+export interface StepEvent extends SteppedEvent<"step"> {
+  /** Optimiser steps of the whole run. */
   readonly totalSteps: number;
   /** Mean cross-entropy of the step's targets, in nats, before the update. */
   readonly loss: number;
+  /** Learning rate of the update. */
   readonly lr: number;
   /** 2-norm of the gradient before clipping. */
   readonly gradNorm: number;
   /** Tokens of this step. */
   readonly tokens: number;
+  /** Targets of this step. */
   readonly targetTokens: number;
+  /** Tokens of this step by its time. */
   readonly tokensPerSecond: number;
   /** Passes over the data, with a fraction. */
   readonly epoch: number;
@@ -69,44 +85,42 @@ export interface StepEvent {
 }
 
 /** The held-out data was evaluated. */
-export interface EvalEvent extends Evaluation {
-  readonly type: "eval";
-  readonly step: number;
+export interface EvalEvent extends SteppedEvent<"eval">, Evaluation {
   /** Whether no trained state before had a lower loss. */
   readonly isBest: boolean;
+  /** Seconds since this process began the run. */
   readonly elapsedS: number;
 }
 
 /** Deltas were moved. */
-export interface ReselectEvent {
-  readonly type: "reselect";
-  readonly step: number;
+export interface ReselectEvent extends SteppedEvent<"reselect"> {
   /** Share of the deltas that was to be replaced. */
   readonly rate: number;
+  /** Deltas that were given up. */
   readonly dropped: number;
+  /** Deltas at new positions. */
   readonly grown: number;
 }
 
 /** A checkpoint is saved. */
-export interface CheckpointEvent {
-  readonly type: "checkpoint";
-  readonly step: number;
+export interface CheckpointEvent extends SteppedEvent<"checkpoint"> {
+  /** The checkpoint's folder. */
   readonly path: string;
 }
 
 /** Something that did not stop the run. */
-export interface WarningEvent {
-  readonly type: "warning";
+export interface WarningEvent extends TaggedEvent<"warning"> {
+  /** One sentence. */
   readonly message: string;
 }
 
 /** The run is complete. */
-export interface DoneEvent {
-  readonly type: "done";
-  readonly step: number;
+export interface DoneEvent extends SteppedEvent<"done"> {
+  /** Whether it ended because evaluations no longer improved. */
   readonly stoppedEarly: boolean;
   /** The folder of the adapter, or of the model with method full; absent after a dry run. */
   readonly output?: string;
+  /** Seconds since this process began the run. */
   readonly elapsedS: number;
 }
 

@@ -7,6 +7,9 @@
  * one past the last update, so that no update is wasted there either.
  */
 
+/** The name of a schedule. */
+export type LrScheduleName = "constant" | "linear" | "cosine";
+
 /** The shape of a schedule after its warm-up: a factor for a progress of 0 up to, not including, 1. */
 type Shape = (progress: number) => number;
 
@@ -14,10 +17,7 @@ const SHAPES = {
   constant: () => 1,
   linear: (progress) => 1 - progress,
   cosine: (progress) => (1 + Math.cos(Math.PI * progress)) / 2,
-} as const satisfies Record<string, Shape>;
-
-/** The name of a schedule. */
-export type LrScheduleName = keyof typeof SHAPES;
+} as const satisfies Record<LrScheduleName, Shape>;
 
 /** Every schedule's name. */
 export const LR_SCHEDULES = Object.keys(SHAPES) as readonly LrScheduleName[];
@@ -26,6 +26,7 @@ export const LR_SCHEDULES = Object.keys(SHAPES) as readonly LrScheduleName[];
 export interface LrScheduleConfig {
   /** The peak. */
   readonly lr: number;
+  /** The shape after the warm-up. */
   readonly schedule: LrScheduleName;
   /** W, steps in which the rate rises. */
   readonly warmupSteps: number;

@@ -10,15 +10,21 @@ import type { TrainEvent } from "./events.ts";
 
 /** An optimiser step. */
 export interface StepMetrics {
+  /** Tells the lines apart. */
   event: "step";
+  /** Optimiser steps done. */
   step: number;
   /** Mean cross-entropy per target token, in nats, before the update. */
   loss: number;
+  /** Learning rate of the update. */
   lr: number;
   /** 2-norm of the gradient before clipping. */
   grad_norm: number;
+  /** Tokens of the step. */
   tokens: number;
+  /** Targets that the loss is the mean of. */
   target_tokens: number;
+  /** Tokens of the step by its time. */
   tokens_per_second: number;
   /** Passes over the data, with a fraction. */
   epoch: number;
@@ -28,21 +34,31 @@ export interface StepMetrics {
 
 /** An evaluation on held-out data; `step` 0 is before training. */
 export interface EvalMetrics {
+  /** Tells the lines apart. */
   event: "eval";
+  /** Optimiser steps done. */
   step: number;
+  /** Mean cross-entropy per target token, in nats. */
   loss: number;
+  /** e to the loss. */
   perplexity: number;
   /** Share of exactly right answers, 0 to 1; only where answers were generated. */
   exact_match?: number;
+  /** Targets that the loss is the mean of. */
   target_tokens: number;
+  /** Seconds of training up to here, over all resumptions. */
   elapsed_s: number;
 }
 
 /** A reselection after a step. */
 export interface ReselectMetrics {
+  /** Tells the lines apart. */
   event: "reselect";
+  /** Optimiser steps done. */
   step: number;
+  /** Deltas that were given up. */
   dropped: number;
+  /** Deltas at new positions. */
   grown: number;
   /** Share of the deltas that was to be replaced. */
   rate: number;
@@ -50,18 +66,25 @@ export interface ReselectMetrics {
 
 /** A saved checkpoint. */
 export interface CheckpointMetrics {
+  /** Tells the lines apart. */
   event: "checkpoint";
+  /** Optimiser steps done. */
   step: number;
+  /** The checkpoint's folder. */
   path: string;
 }
 
 /** The end of a complete run; always the last line. */
 export interface DoneMetrics {
+  /** Tells the lines apart. */
   event: "done";
+  /** Optimiser steps done. */
   step: number;
+  /** Whether it ended because evaluations no longer improved. */
   stopped_early: boolean;
   /** The folder of the adapter or model; null when nothing was saved. */
   output: string | null;
+  /** Seconds of training up to here, over all resumptions. */
   elapsed_s: number;
 }
 
@@ -150,6 +173,7 @@ export function parseMetrics(text: string, path: string): MetricsEvent[] {
 
 /** The state of a checkpoint that decides which lines are part of the run. */
 export interface MetricsResumePoint {
+  /** Optimiser steps done. */
   step: number;
   /** Step of the last complete evaluation. */
   evaluatedStep: number | null;

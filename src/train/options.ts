@@ -13,7 +13,9 @@ export interface TrainerOptions {
   readonly totalSteps: number;
   /** G, micro-batches per step. */
   readonly gradientAccumulationSteps: number;
+  /** The learning rate of every step. */
   readonly learningRate: LrScheduleConfig;
+  /** The numbers of an update that do not change. */
   readonly update: StepOptions;
   /** How deltas move; `null` where they stay, or where every weight is trained. */
   readonly spiel: { readonly growth: Growth; readonly schedule: ScheduleConfig } | null;

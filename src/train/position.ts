@@ -2,7 +2,9 @@
 
 /** The best evaluation of a trained state. */
 export interface BestEvaluation {
+  /** Optimiser steps done. */
   readonly step: number;
+  /** Mean cross-entropy per target, in nats. */
   readonly loss: number;
 }
 
@@ -20,7 +22,9 @@ export interface TrainingPosition {
   windowSamples: number;
   /** The step of the last complete evaluation; an interrupted one is made again. */
   evaluatedStep: number | null;
+  /** The evaluation with the lowest loss after the start. */
   best: BestEvaluation | null;
+  /** Evaluations since the best one. */
   evaluationsWithoutImprovement: number;
 }
 

@@ -37,6 +37,7 @@ export interface RunHooks {
 export interface TrainSummary {
   /** Optimiser steps done, over all resumptions. */
   readonly step: number;
+  /** Whether it ended because evaluations no longer improved. */
   readonly stoppedEarly: boolean;
   /** The folder of the adapter, or of the model with method full; absent after a dry run. */
   readonly output?: string;

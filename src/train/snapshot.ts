@@ -77,7 +77,9 @@ export interface SnapshotFiles {
 
 /** The selection window to open again. */
 export interface WindowState {
+  /** Whether a window was open. */
   readonly isOpen: boolean;
+  /** Micro-batches that it had seen. */
   readonly samples: number;
 }
 

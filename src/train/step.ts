@@ -20,12 +20,17 @@ export type LossNormalization =
 
 /** The numbers of an update that do not change over a run. */
 export interface StepOptions {
+  /** How micro-batches weigh. */
   readonly lossNormalization: LossNormalization;
   /** The global gradient norm above which gradients are scaled down; 0 is off. */
   readonly maxGradNorm: number;
+  /** Decoupled, of deltas towards zero and of weights. */
   readonly weightDecay: number;
+  /** AdamW's decay of the first moment. */
   readonly beta1: number;
+  /** AdamW's decay of the second moment. */
   readonly beta2: number;
+  /** The optimiser's guard against division by zero. */
   readonly epsilon: number;
 }
 
@@ -35,7 +40,9 @@ export interface StepResult {
   readonly loss: number;
   /** 2-norm of the gradient before clipping. */
   readonly gradNorm: number;
+  /** Tokens of all micro-batches. */
   readonly tokens: number;
+  /** Targets of all micro-batches. */
   readonly targetTokens: number;
 }
 

@@ -31,6 +31,7 @@ export interface BatchSource {
 export interface TrainerParts {
   /** Holds the model, its deltas attached and, in a resumed run, its state restored. */
   readonly engine: Engine;
+  /** What to train on. */
   readonly batches: BatchSource;
   /** Evaluates held-out data; returns `null` when the signal cut it short. `null` where there is none. */
   readonly evaluate: ((signal?: AbortSignal) => Promise<Evaluation | null>) | null;
@@ -44,6 +45,7 @@ export interface TrainerParts {
 
 /** How a run ended. */
 export interface TrainingResult {
+  /** Where it ended. */
   readonly position: Readonly<TrainingPosition>;
   /** Whether it ended because evaluations no longer improved. */
   readonly stoppedEarly: boolean;
@@ -59,6 +61,8 @@ export class Trainer {
   #failedSaves = 0;
 
   /**
+   * Prepares a run; `run` makes it.
+   *
    * @param position Where to begin; that of a checkpoint in a resumed run.
    */
   constructor(
