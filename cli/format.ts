@@ -17,10 +17,11 @@ export function formatCount(value: number): string {
   return Math.round(value).toLocaleString("en-US");
 }
 
-/** A time span by its two largest units: `42 s`, `3 m 20 s`, `2 h 05 m`. */
+/** A time span: `4.2 s`, `42 s`, `3 m 20 s`, `2 h 05 m`. */
 export function formatDuration(seconds: number): string {
   if (!Number.isFinite(seconds)) return "?";
-  const whole = Math.max(0, Math.round(seconds));
+  if (seconds < 9.95) return `${Math.max(0, seconds).toFixed(1)} s`;
+  const whole = Math.round(seconds);
   const pad = (value: number) => String(value).padStart(2, "0");
   if (whole < 60) return `${whole} s`;
   if (whole < 3600) return `${Math.floor(whole / 60)} m ${pad(whole % 60)} s`;

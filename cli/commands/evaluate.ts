@@ -40,14 +40,16 @@ export async function runEvaluate(args: readonly string[]): Promise<void> {
   using interrupts = new Interrupts(() => ui.warn("stopping; interrupt again to stop at once"));
   const { signal } = interrupts;
   const result = await evaluateModel({ ...resolveKeys(KEYS, flagEntries(options, KEYS)), signal });
-  if (ui.json) return ui.data(result);
+  const { examples, loss, perplexity, exactMatch, targetTokens } = result;
+  if (ui.json) {
+    const score = exactMatch === undefined ? {} : { exact_match: exactMatch };
+    return ui.data({ examples, target_tokens: targetTokens, loss, perplexity, ...score });
+  }
   ui.facts([
-    ["examples", formatCount(result.examples)],
-    ["tokens", `${formatCount(result.targetTokens)} trained`],
-    ["loss", formatLoss(result.loss)],
-    ["perplexity", result.perplexity.toFixed(3)],
-    ...(result.exactMatch === undefined
-      ? []
-      : [["exact match", formatShare(result.exactMatch)] as const]),
+    ["examples", formatCount(examples)],
+    ["trained tokens", formatCount(targetTokens)],
+    ["loss", formatLoss(loss)],
+    ["perplexity", perplexity.toFixed(3)],
+    ...(exactMatch === undefined ? [] : [["exact match", formatShare(exactMatch)] as const]),
   ]);
 }

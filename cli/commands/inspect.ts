@@ -1,20 +1,121 @@
 /** `inspect`: describes a model, adapter, checkpoint, run folder or data file. */
 
-import { inspectPath } from "../../mod.ts";
-import { makeCommand, parseFlags } from "../flags.ts";
-import { openUi } from "../ui.ts";
+import {
+  type ConfigKey,
+  type Dataset,
+  inspectPath,
+  loadDataset,
+  loadTokenizer,
+  resolveKeys,
+  SpielError,
+  type Tokenizer,
+} from "../../mod.ts";
+import { showFacts } from "../facts.ts";
+import {
+  addKeyFlags,
+  addNumberFlag,
+  type AnyCommand,
+  flagEntries,
+  makeCommand,
+  type NumberFlag,
+  parseFlags,
+  readNumberFlag,
+} from "../flags.ts";
+import { markedText, type Stretch, stretchesOf } from "../marked_example.ts";
+import { openUi, type Ui } from "../ui.ts";
+
+/** Keys that decide how examples are read. */
+const DATA_KEYS = ["map", "format", "max_length"] as const satisfies readonly ConfigKey[];
+
+const ROWS: NumberFlag = {
+  flag: "--rows",
+  description: "examples to show, the first ones",
+  placeholder: "N",
+  fallback: 3,
+  minimum: 0,
+  maximum: 1000,
+  whole: true,
+};
+
+/** The command with all its flags. */
+export function inspectCommand(): AnyCommand {
+  const command = makeCommand(
+    "inspect",
+    "Describes a model, adapter, checkpoint, run folder or data file. With --model, shows examples of " +
+      "a data file as that model sees them, and which of their tokens are trained on.",
+  );
+  command.argument("<path>", "file or folder");
+  command.option("--model <PATH>", "model whose tokenizer and chat template read the data");
+  addKeyFlags(command, DATA_KEYS);
+  addNumberFlag(command, ROWS);
+  command.optionsGroup("Command line:").option("--json", "print one JSON object");
+  return command;
+}
+
+/** One example of a data file. */
+interface Row {
+  origin: string;
+  tokens: number;
+  trained_tokens: number;
+  text: Stretch[];
+}
+
+function rowsOf(dataset: Dataset, tokenizer: Tokenizer, count: number): Row[] {
+  const decode = (ids: Uint32Array) => tokenizer.decode(ids, { skipSpecialTokens: false });
+  return Array.from({ length: Math.min(count, dataset.length) }, (_, index) => {
+    const { ids, trained } = dataset.example(index);
+    return {
+      origin: dataset.origin(index),
+      tokens: ids.length,
+      trained_tokens: trained.reduce((sum, flag) => sum + flag, 0),
+      text: stretchesOf(ids, trained, decode),
+    };
+  });
+}
+
+function countsOf({ counts }: Dataset): Record<string, number> {
+  return {
+    examples: counts.examples,
+    tokens: counts.tokens,
+    target_tokens: counts.targetTokens,
+    truncated_examples: counts.truncatedExamples,
+    truncated_tokens: counts.truncatedTokens,
+  };
+}
+
+function showRows(ui: Ui, rows: readonly Row[]): void {
+  for (const { origin, tokens, trained_tokens, text } of rows) {
+    ui.line();
+    ui.line(ui.paint("bold", `${origin}: ${tokens} tokens, ${trained_tokens} trained on`));
+    ui.line(markedText(ui, text));
+  }
+}
 
 /** Runs `inspect`. */
 export async function runInspect(args: readonly string[]): Promise<void> {
-  const command = makeCommand(
-    "inspect",
-    "Describes a model, adapter, checkpoint, run or data file.",
-  )
-    .argument("<path>", "file or folder")
-    .option("--json", "print one JSON object");
+  const command = inspectCommand();
   const options = parseFlags(command, args);
   if (options === undefined) return;
+  const path = String(command.args[0]);
+  const reading = resolveKeys(DATA_KEYS, flagEntries(options, DATA_KEYS));
+  const count = readNumberFlag(options, ROWS);
   const ui = openUi(options["json"] === true);
-  const found = await inspectPath(String(command.args[0]));
-  if (ui.json) return ui.data(found);
+
+  const { kind, facts } = await inspectPath(path);
+  const { model } = options;
+  if (typeof model === "string" && kind !== "data") {
+    throw new SpielError("usage", `--model belongs to a data file; "${path}" is of kind ${kind}`);
+  }
+  let rows: Row[] = [];
+  let read = {};
+  if (typeof model === "string") {
+    const tokenizer = loadTokenizer(model);
+    const dataset = await loadDataset({ paths: [path], tokenizer, ...reading });
+    rows = rowsOf(dataset, tokenizer, count);
+    read = { read_by_model: countsOf(dataset) };
+  }
+  if (ui.json) return ui.data({ kind, path, ...facts, ...read, ...(rows.length > 0 && { rows }) });
+  ui.line(ui.paint("bold", `${kind} ${path}`));
+  showFacts(ui, { ...facts, ...read });
+  showRows(ui, rows);
 }

@@ -122,7 +122,7 @@ Deno.test("a run tells what it runs on, what it takes, and what came of it", () 
       "step 2: moved 190 deltas",
       "step 3: saved runs/x/checkpoints/step-00000003",
       "training loss by step",
-      "done after 4 steps in 0 s",
+      "done after 4 steps in 0.0 s",
       "held-out loss  2.0000 -> 1.0000",
       "exact match    10.00 % -> 90.00 %",
       "saved          runs/x/adapter",
@@ -161,11 +161,11 @@ Deno.test("standard output stays free for programs", () => {
 Deno.test("one step in one line, with the reselection as long as one is to come", () => {
   assert.equal(
     progressLine(step(1)),
-    "step 1/4 | loss 4.0000 | lr 5.0e-4 | 1,235 tokens/s | ETA 3 s | reselection in 2",
+    "step 1/4 | loss 4.0000 | lr 5.0e-4 | 1,235 tokens/s | ETA 3.0 s | reselection in 2",
   );
   assert.equal(
     progressLine(step(4)),
-    "step 4/4 | loss 1.0000 | lr 5.0e-4 | 1,235 tokens/s | ETA 0 s",
+    "step 4/4 | loss 1.0000 | lr 5.0e-4 | 1,235 tokens/s | ETA 0.0 s",
   );
 });
 

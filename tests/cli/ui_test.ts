@@ -54,8 +54,10 @@ Deno.test("numbers as people read them", () => {
     "1.5 KiB",
     "2.0 GiB",
   ]);
-  assert.deepEqual([0, 59.6, 200, 7500, Infinity].map(formatDuration), [
-    "0 s",
+  assert.deepEqual([0, 9.9, 42, 59.6, 200, 7500, Infinity].map(formatDuration), [
+    "0.0 s",
+    "9.9 s",
+    "42 s",
     "1 m 00 s",
     "3 m 20 s",
     "2 h 05 m",
