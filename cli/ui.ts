@@ -39,7 +39,8 @@ export function processTerminal(json: boolean): Terminal {
   let columns = 80;
   if (interactive) {
     try {
-      columns = Deno.consoleSize().columns;
+      // Some pseudo-terminals say that they are zero characters wide.
+      columns = Deno.consoleSize().columns || columns;
     } catch {
       // Only standard input and output tell a size; a piped one keeps the default.
     }
