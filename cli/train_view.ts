@@ -162,8 +162,8 @@ export function progressLine(event: EventOf<"step">): string {
     `step ${event.step}/${event.totalSteps}`,
     `loss ${formatLoss(event.loss)}`,
     `lr ${formatRate(event.lr)}`,
-    `${formatCount(event.tokensPerSecond)} tokens/s`,
+    `${formatCount(event.tokensPerSecond)} tok/s`,
     `ETA ${formatDuration(event.etaSeconds)}`,
-    ...(nextReselection === undefined ? [] : [`reselection in ${nextReselection}`]),
-  ].join(" | ");
+    ...(nextReselection === undefined ? [] : [`reselects in ${nextReselection}`]),
+  ].join("  ");
 }

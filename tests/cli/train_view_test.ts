@@ -137,7 +137,7 @@ Deno.test("a run tells what it runs on, what it takes, and what came of it", () 
 Deno.test("where nobody reads along, progress comes now and then and at the end, in whole lines", () => {
   const terminal = rememberingTerminal();
   show(terminal);
-  const shown = terminal.out.split("\n").filter((line) => line.includes("tokens/s"));
+  const shown = terminal.out.split("\n").filter((line) => line.includes("tok/s"));
   assert.deepEqual(shown, [progressLine(step(1)), progressLine(step(4))]);
   assert.ok(!terminal.out.includes("\r") && !terminal.out.includes("\x1b"));
 });
@@ -161,11 +161,11 @@ Deno.test("standard output stays free for programs", () => {
 Deno.test("one step in one line, with the reselection as long as one is to come", () => {
   assert.equal(
     progressLine(step(1)),
-    "step 1/4 | loss 4.0000 | lr 5.0e-4 | 1,235 tokens/s | ETA 3.0 s | reselection in 2",
+    "step 1/4  loss 4.0000  lr 5.0e-4  1,235 tok/s  ETA 3.0 s  reselects in 2",
   );
   assert.equal(
     progressLine(step(4)),
-    "step 4/4 | loss 1.0000 | lr 5.0e-4 | 1,235 tokens/s | ETA 0.0 s",
+    "step 4/4  loss 1.0000  lr 5.0e-4  1,235 tok/s  ETA 0.0 s",
   );
 });
 
