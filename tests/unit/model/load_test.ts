@@ -1,0 +1,104 @@
+/** Streaming weights into the engine: chunks, formats, deltas that do not fit. */
+
+import assert from "node:assert/strict";
+import type { Request } from "../../../src/engine/protocol.gen.ts";
+import { countDeltas, inferenceUse, loadModel, planModel } from "../../../src/model/load.ts";
+import type { ModelSource, ModelTensor } from "../../../src/model/source.ts";
+import { openFakeEngine } from "../../support/fake_engine.ts";
+import { TOY_CONFIG } from "../../support/toy_run.ts";
+
+/** A source with the fake engine's tensors. */
+function toySource(format: ModelTensor["format"], rows = 8): ModelSource {
+  const tensor = (shape: number[]): ModelTensor => ({
+    format,
+    shape,
+    byteLength: shape.reduce((product, size) => product * size, 4),
+  });
+  return {
+    path: "toy",
+    modelType: "llama",
+    config: TOY_CONFIG,
+    specialTokens: { bos: null, eos: [] },
+    tensors: new Map([
+      ["model.embed_tokens.weight", tensor([32, 8])],
+      ["model.layers.0.self_attn.q_proj.weight", tensor([rows, 8])],
+      ["model.layers.0.mlp.up_proj.weight", tensor([8, 8])],
+    ]),
+    read: (_, byteOffset, length) => new Uint8Array(length).fill(byteOffset >> 20),
+    huggingFaceConfig: () => ({}),
+    [Symbol.dispose]() {},
+  };
+}
+
+Deno.test("load: tensors are written whole, in chunks of at most 16 MiB", async () => {
+  const { engine, fake } = await openFakeEngine();
+  const writes: Extract<Request, { op: "tensorWrite" }>[] = [];
+  fake.intercept = (request) => {
+    if (request.op === "tensorWrite") writes.push(request);
+    return undefined;
+  };
+  await loadModel(engine, toySource("f32", 1 << 20), inferenceUse(8));
+  const large = writes.filter(({ name }) => name.includes("q_proj")).map(({ offset }) => offset);
+  assert.deepEqual(large, [0, 1 << 24]);
+  assert.equal(writes.length, 4);
+  await engine.close();
+});
+
+Deno.test("load: planning allocates nothing, and a plan over its budget stops there", async () => {
+  const { engine, fake } = await openFakeEngine();
+  const budgets: unknown[] = [];
+  fake.intercept = (request) => {
+    if (request.op !== "modelCreate") return undefined;
+    assert.equal(request.dryRun, true);
+    budgets.push(request.options.memoryBudget);
+    return request.options.memoryBudget === null
+      ? undefined
+      : { kind: "error", code: "outOfMemory", message: "Over the budget" };
+  };
+  const use = { ...inferenceUse(8), memoryBudget: 100 };
+  await assert.rejects(() => planModel(engine, toySource("f32"), use), {
+    kind: "device",
+    message: "Over the budget",
+  });
+  assert.deepEqual(budgets, [null, 100]);
+  await engine.close();
+});
+
+Deno.test("load: a format that the engine does not read is refused by tensor", async () => {
+  const { engine } = await openFakeEngine();
+  await assert.rejects(() => loadModel(engine, toySource("q8_0"), inferenceUse(8)), {
+    kind: "data",
+    message: 'Tensor "model.embed_tokens.weight" is q8_0; this engine reads f32',
+  });
+  await engine.close();
+});
+
+Deno.test("load: a signal stops between tensors", async () => {
+  const { engine } = await openFakeEngine();
+  const options = { signal: AbortSignal.abort() };
+  await assert.rejects(() => loadModel(engine, toySource("f32"), inferenceUse(8), options), {
+    kind: "interrupted",
+  });
+  await engine.close();
+});
+
+Deno.test("load: deltas must fit the model's modules", async () => {
+  const { engine } = await openFakeEngine();
+  const { plan } = await planModel(engine, toySource("f32"), inferenceUse(8));
+  const deltas = (module: string, ...indices: number[]) =>
+    new Map([[module, {
+      indices: Uint32Array.from(indices),
+      values: new Float32Array(indices.length),
+    }]]);
+  const q = "model.layers.0.self_attn.q_proj";
+  assert.deepEqual(countDeltas(plan, deltas(q, 3, 63), "A"), [{ module: q, count: 2 }]);
+  assert.throws(() => countDeltas(plan, deltas(q, 3, 64), "A"), {
+    kind: "data",
+    message: `A: "${q}" has a delta at position 64, but 64 weights`,
+  });
+  assert.throws(() => countDeltas(plan, deltas("lm_head", 3), "A"), {
+    kind: "data",
+    message: 'A has deltas for "lm_head", which the model lacks',
+  });
+  await engine.close();
+});
