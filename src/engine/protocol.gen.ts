@@ -1,7 +1,7 @@
-// Generated from crates/spiel-engine/src/protocol.rs by `deno task gen`. Do not edit.
+// Generated from crates/spiel-engine/src/protocol by `deno task gen`. Do not edit.
 
 /** Identifies the protocol these types belong to. */
-export const PROTOCOL_HASH = "49d59f99cd8bbc33";
+export const PROTOCOL_HASH = "b0ddfc2a8544bb9f";
 
 /** Marks a position of a micro-batch whose next token is not trained. */
 export const IGNORE = 0xFFFFFFFF;

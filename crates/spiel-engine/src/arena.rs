@@ -49,11 +49,7 @@ pub(crate) struct Arena<'a, D> {
 
 impl<'a, D: Device> Arena<'a, D> {
     pub(crate) fn new(device: &'a D, plan_only: bool) -> Self {
-        Self {
-            device,
-            plan_only,
-            bytes: [0; Purpose::ALL.len()],
-        }
+        Self { device, plan_only, bytes: [0; Purpose::ALL.len()] }
     }
 
     /// Allocates `elements` 32-bit elements.
@@ -69,16 +65,11 @@ impl<'a, D: Device> Arena<'a, D> {
 
     /// What has been allocated or counted.
     pub(crate) fn table(&self) -> MemoryTable {
-        let rows = Purpose::ALL
-            .into_iter()
-            .map(|purpose| (purpose, self.bytes[purpose as usize]));
+        let rows = Purpose::ALL.into_iter().map(|purpose| (purpose, self.bytes[purpose as usize]));
         MemoryTable {
             rows: rows
                 .filter(|(_, bytes)| *bytes > 0)
-                .map(|(purpose, bytes)| MemoryRow {
-                    purpose: purpose.words().to_owned(),
-                    bytes,
-                })
+                .map(|(purpose, bytes)| MemoryRow { purpose: purpose.words().to_owned(), bytes })
                 .collect(),
             total_bytes: self.bytes.iter().sum(),
         }

@@ -4,7 +4,7 @@ use crate::arena::{Arena, Purpose};
 use crate::device::{AdamWState, CandidateState, Device, LinearShape, Sm3State};
 use crate::error::{Result, invalid};
 use crate::model::tensor::Tensor;
-use crate::protocol::{ModelOptions, Optimizer, WeightFormat};
+use crate::protocol::{ModelOptions, Optimizer, Trainable, WeightFormat};
 use spiel_kernels::random;
 
 /// The stream of random numbers that initial positions are drawn from.
@@ -14,15 +14,26 @@ const POSITIONS_STREAM: u32 = 0x5049_454C;
 pub(crate) struct Delta<D: Device> {
     /// k, the number of slots.
     pub(crate) count: usize,
+    /// out_features of the matrix.
+    pub(crate) rows: usize,
+    /// in_features of the matrix.
+    pub(crate) columns: usize,
     /// Sorted flat positions; meaningless until attached.
     pub(crate) indices: D::Buffer,
     pub(crate) values: D::Buffer,
-    pub(crate) grads: D::Buffer,
     /// The weights at the positions without their deltas, when the matrix is f32 and keeps its deltas in place.
     pub(crate) base: Option<D::Buffer>,
-    pub(crate) state: DeltaState<D>,
-    pub(crate) candidates: Option<CandidateState<D::Buffer>>,
+    /// Absent when the deltas are only applied.
+    pub(crate) training: Option<DeltaTraining<D>>,
     pub(crate) attached: bool,
+}
+
+/// What training a module's deltas needs beside them.
+pub(crate) struct DeltaTraining<D: Device> {
+    pub(crate) grads: D::Buffer,
+    pub(crate) state: DeltaState<D>,
+    /// Present when selection windows will be opened.
+    pub(crate) candidates: Option<CandidateState<D::Buffer>>,
 }
 
 /// The optimiser's state of a module's deltas.
@@ -46,39 +57,20 @@ impl<D: Device> Delta<D> {
                 "Cannot give \"{name}\" {count} deltas: it has {elements} weights"
             ));
         }
-        let state = match options.optimizer {
-            Optimizer::Adamw => DeltaState::AdamW(AdamWState {
-                ages: arena.elements(Purpose::Optimizer, count)?,
-                exp_avg: arena.elements(Purpose::Optimizer, count)?,
-                exp_avg_sq: arena.elements(Purpose::Optimizer, count)?,
-            }),
-            Optimizer::Sm3 => DeltaState::Sm3(Sm3State {
-                rows: arena.elements(Purpose::Optimizer, matrix.rows)?,
-                columns: arena.elements(Purpose::Optimizer, matrix.columns)?,
-            }),
-        };
-        let candidates = if options.candidates {
-            Some(CandidateState {
-                indices: arena.elements(Purpose::Candidates, count)?,
-                grads: arena.elements(Purpose::Candidates, count)?,
-                grads_sq: arena.elements(Purpose::Candidates, count)?,
-            })
+        let training = if options.trainable == Trainable::Deltas {
+            Some(DeltaTraining::new(arena, matrix, count, options)?)
         } else {
             None
         };
         let in_place = matrix.format == WeightFormat::F32;
         Ok(Self {
             count,
+            rows: matrix.rows,
+            columns: matrix.columns,
             indices: arena.elements(Purpose::Trained, count)?,
             values: arena.elements(Purpose::Trained, count)?,
-            grads: arena.elements(Purpose::Trained, count)?,
-            base: if in_place {
-                Some(arena.elements(Purpose::Trained, count)?)
-            } else {
-                None
-            },
-            state,
-            candidates,
+            base: if in_place { Some(arena.elements(Purpose::Trained, count)?) } else { None },
+            training,
             attached: false,
         })
     }
@@ -109,23 +101,9 @@ impl<D: Device> Delta<D> {
         self.check_indices(matrix, indices)?;
         self.detach(device, matrix);
         device.write(&mut self.indices, 0, bytemuck::cast_slice(indices));
-        for zeroed in [&mut self.values, &mut self.grads] {
-            device.clear(zeroed);
-        }
-        match &mut self.state {
-            DeltaState::AdamW(state) => {
-                device.write(
-                    &mut state.ages,
-                    0,
-                    bytemuck::cast_slice(&vec![1.0_f32; self.count]),
-                );
-                device.clear(&mut state.exp_avg);
-                device.clear(&mut state.exp_avg_sq);
-            }
-            DeltaState::Sm3(state) => {
-                device.clear(&mut state.rows);
-                device.clear(&mut state.columns);
-            }
+        device.clear(&mut self.values);
+        if let Some(training) = &mut self.training {
+            training.clear(device, self.count);
         }
         self.attached = true;
         self.keep_base(device, matrix);
@@ -140,11 +118,11 @@ impl<D: Device> Delta<D> {
                 indices.len()
             ));
         }
-        if let Some(pair) = indices.windows(2).find(|pair| pair[0] >= pair[1]) {
+        if let Some([before, after]) =
+            indices.array_windows::<2>().find(|[before, after]| before >= after)
+        {
             return Err(invalid!(
-                "Cannot attach deltas to \"{name}\": index {} follows {}, expected ascending",
-                pair[1],
-                pair[0]
+                "Cannot attach deltas to \"{name}\": index {after} follows {before}, expected ascending"
             ));
         }
         if let Some(last) = indices.last().filter(|last| **last as usize >= elements) {
@@ -178,13 +156,57 @@ impl<D: Device> Delta<D> {
     }
 }
 
+impl<D: Device> DeltaTraining<D> {
+    fn new(
+        arena: &mut Arena<D>,
+        matrix: &Tensor<D>,
+        count: usize,
+        options: &ModelOptions,
+    ) -> Result<Self> {
+        let state = match options.optimizer {
+            Optimizer::Adamw => DeltaState::AdamW(AdamWState {
+                ages: arena.elements(Purpose::Optimizer, count)?,
+                exp_avg: arena.elements(Purpose::Optimizer, count)?,
+                exp_avg_sq: arena.elements(Purpose::Optimizer, count)?,
+            }),
+            Optimizer::Sm3 => DeltaState::Sm3(Sm3State {
+                rows: arena.elements(Purpose::Optimizer, matrix.rows)?,
+                columns: arena.elements(Purpose::Optimizer, matrix.columns)?,
+            }),
+        };
+        let candidates = if options.candidates {
+            Some(CandidateState {
+                indices: arena.elements(Purpose::Candidates, count)?,
+                grads: arena.elements(Purpose::Candidates, count)?,
+                grads_sq: arena.elements(Purpose::Candidates, count)?,
+            })
+        } else {
+            None
+        };
+        Ok(Self { grads: arena.elements(Purpose::Trained, count)?, state, candidates })
+    }
+
+    /// Clears gradients and optimiser state.
+    fn clear(&mut self, device: &D, count: usize) {
+        device.clear(&mut self.grads);
+        match &mut self.state {
+            DeltaState::AdamW(state) => {
+                let ages = vec![1.0_f32; count];
+                device.write(&mut state.ages, 0, bytemuck::cast_slice(&ages));
+                device.clear(&mut state.exp_avg);
+                device.clear(&mut state.exp_avg_sq);
+            }
+            DeltaState::Sm3(state) => {
+                device.clear(&mut state.rows);
+                device.clear(&mut state.columns);
+            }
+        }
+    }
+}
+
 impl<D: Device> Tensor<D> {
     /// The shape of the matrix as an operand of reselection.
     pub(crate) fn linear_shape(&self, tokens: usize) -> LinearShape {
-        LinearShape {
-            tokens,
-            inputs: self.columns,
-            outputs: self.rows,
-        }
+        LinearShape { tokens, inputs: self.columns, outputs: self.rows }
     }
 }

@@ -1,6 +1,6 @@
 //! The engine: takes requests, keeps one session and answers, whatever happens, with a reply.
 
-use crate::device::{CpuDevice, Device};
+use crate::device::{CpuDevice, Device, Memory};
 use crate::error::{EngineError, Result, out_of_order};
 use crate::protocol::{
     DeviceChoice, EngineInfo, FormatInfo, GradNorm, MemoryTable, ModelConfig, ModelOptions, Reply,
@@ -55,11 +55,9 @@ impl Engine {
                 let (info, bytes) = weights::convert(from, to, elements, payload)?;
                 Ok((Reply::ArrayInfo(info), bytes))
             }
-            Request::ModelCreate {
-                config,
-                options,
-                dry_run,
-            } => self.create(&config, options, dry_run),
+            Request::ModelCreate { config, options, dry_run } => {
+                self.create(&config, options, dry_run)
+            }
             Request::EngineStats {} => Ok(header(Reply::MemoryTable(match &self.state {
                 State::Ready(session) => session.memory(),
                 _ => MemoryTable::default(),
@@ -130,22 +128,14 @@ impl<D: Device> Session<D> {
                 self.tensor_write(&name, offset, payload).map(done)
             }
             Request::TensorInit { seed, std } => self.tensor_init(seed, std).map(done),
-            Request::TensorRead {
-                name,
-                row,
-                rows,
-                format,
-                merged,
-            } => {
+            Request::TensorRead { name, row, rows, format, merged } => {
                 let range = row as usize..row as usize + rows as usize;
                 let (info, bytes) = self.tensor_read(&name, range, format, merged).await?;
                 Ok((Reply::ArrayInfo(info), bytes))
             }
-            Request::DeltaAttach {
-                module,
-                count,
-                seed,
-            } => self.delta_attach(&module, count, seed, payload).map(done),
+            Request::DeltaAttach { module, count, seed } => {
+                self.delta_attach(&module, count, seed, payload).map(done)
+            }
             Request::StateRead { name, field } => {
                 let (info, bytes) = self.state_read(&name, field).await?;
                 Ok((Reply::ArrayInfo(info), bytes))
@@ -175,9 +165,9 @@ impl<D: Device> Session<D> {
                 let (loss, bytes) = self.forward(batch, output, payload).await?;
                 Ok((Reply::Loss(loss), bytes))
             }
-            Request::ForwardBackward { batch, loss_scale } => Ok(header(Reply::Loss(
-                self.forward_backward(batch, loss_scale, payload).await?,
-            ))),
+            Request::ForwardBackward { batch, loss_scale } => {
+                Ok(header(Reply::Loss(self.forward_backward(batch, loss_scale, payload).await?)))
+            }
             Request::GradNorm {} => {
                 let norm = Some(self.grad_norm().await?).filter(|norm| norm.is_finite());
                 Ok(header(Reply::GradNorm(GradNorm { norm })))
@@ -202,9 +192,9 @@ impl<D: Device> Session<D> {
             Request::EngineOpen { .. }
             | Request::EngineStats {}
             | Request::ModelCreate { .. }
-            | Request::Convert { .. } => Err(EngineError::Internal(
-                "the engine answers this request itself".to_owned(),
-            )),
+            | Request::Convert { .. } => {
+                Err(EngineError::Internal("the engine answers this request itself".to_owned()))
+            }
         }
     }
 

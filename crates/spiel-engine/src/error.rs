@@ -36,10 +36,7 @@ impl EngineError {
             Self::DeviceUnavailable(_) => ErrorCode::DeviceUnavailable,
             Self::Internal(_) => ErrorCode::Internal,
         };
-        ErrorInfo {
-            code,
-            message: self.to_string(),
-        }
+        ErrorInfo { code, message: self.to_string() }
     }
 }
 

@@ -1,7 +1,7 @@
 //! A model on a device and the training state around it: one method per request.
 
 use crate::arena::Arena;
-use crate::delta::{Delta, DeltaState};
+use crate::delta::Delta;
 use crate::device::Device;
 use crate::error::{Result, invalid, out_of_order};
 use crate::model::Model;
@@ -33,10 +33,7 @@ pub(crate) fn plan<D: Device>(
     options: &ModelOptions,
 ) -> Result<ModelPlan> {
     let (model, _, memory) = build(device, config, options, true)?;
-    if let Some(budget) = options
-        .memory_budget
-        .filter(|budget| memory.total_bytes > *budget)
-    {
+    if let Some(budget) = options.memory_budget.filter(|budget| memory.total_bytes > *budget) {
         return Err(crate::error::EngineError::OutOfMemory(format!(
             "The run needs {} bytes of memory, over its budget of {budget}",
             memory.total_bytes
@@ -56,11 +53,7 @@ pub(crate) fn plan<D: Device>(
             .map(|(_, module)| (*module).to_owned()),
     });
     let parameters = model.tensors().map(|tensor| tensor.elements() as u64).sum();
-    Ok(ModelPlan {
-        memory,
-        tensors: tensors.collect(),
-        parameters,
-    })
+    Ok(ModelPlan { memory, tensors: tensors.collect(), parameters })
 }
 
 fn build<D: Device>(
@@ -70,9 +63,12 @@ fn build<D: Device>(
     plan_only: bool,
 ) -> Result<(Model<D>, Workspace<D>, MemoryTable)> {
     if options.trainable == Trainable::Weights && options.optimizer == Optimizer::Sm3 {
-        return Err(invalid!(
-            "Optimizer sm3 trains deltas only, expected adamw for whole weights"
-        ));
+        return Err(invalid!("Optimizer sm3 trains deltas only, expected adamw for whole weights"));
+    }
+    if options.candidates
+        && (options.trainable, options.optimizer) != (Trainable::Deltas, Optimizer::Adamw)
+    {
+        return Err(invalid!("Candidates need trainable deltas and optimizer adamw"));
     }
     if options.micro_batch_tokens == 0 {
         return Err(invalid!("microBatchTokens is 0, expected at least 1"));
@@ -129,20 +125,14 @@ impl<D: Device> Session<D> {
             .find(|linear| linear.delta.as_ref().is_some_and(|delta| !delta.attached))
         {
             None => Ok(()),
-            Some(linear) => Err(out_of_order!(
-                "Module \"{}\" has no deltas attached yet",
-                linear.module
-            )),
+            Some(linear) => {
+                Err(out_of_order!("Module \"{}\" has no deltas attached yet", linear.module))
+            }
         }
     }
 
     fn batch(&self, shape: BatchShape, payload: &[u8]) -> Result<Batch> {
-        Batch::parse(
-            shape,
-            payload,
-            self.model.config.vocab_size,
-            self.workspace.tokens,
-        )
+        Batch::parse(shape, payload, self.model.config.vocab_size, self.workspace.tokens)
     }
 
     /// Runs a micro-batch forward; returns its loss and the output's element type and bytes.
@@ -154,12 +144,7 @@ impl<D: Device> Session<D> {
     ) -> Result<(Loss, Vec<u8>)> {
         self.check_ready()?;
         let batch = self.batch(shape, payload)?;
-        let Self {
-            device,
-            model,
-            workspace,
-            ..
-        } = self;
+        let Self { device, model, workspace, .. } = self;
         workspace.load(device, model, &batch);
         let (tokens, hidden) = (batch.tokens.len(), model.config.hidden_size as usize);
         let mut streams = Vec::new();
@@ -184,11 +169,7 @@ impl<D: Device> Session<D> {
             }
             ForwardOutput::Logits => model.logits(device, workspace, 0..tokens).await?,
             ForwardOutput::HiddenStates => {
-                streams.extend(
-                    device
-                        .read(&workspace.hidden, 0, tokens * hidden * 4)
-                        .await?,
-                );
+                streams.extend(device.read(&workspace.hidden, 0, tokens * hidden * 4).await?);
                 streams
             }
         };
@@ -212,19 +193,10 @@ impl<D: Device> Session<D> {
             Some(0) => Window::Choose,
             Some(_) => Window::Accumulate,
         };
-        let Self {
-            device,
-            model,
-            workspace,
-            ..
-        } = self;
+        let Self { device, model, workspace, .. } = self;
         workspace.load(device, model, &batch);
-        model
-            .forward(device, &batch, workspace, None, async |_| Ok(()))
-            .await?;
-        let losses = model
-            .losses(device, &batch, workspace, Some(loss_scale as f32))
-            .await?;
+        model.forward(device, &batch, workspace, None, async |_| Ok(())).await?;
+        let losses = model.losses(device, &batch, workspace, Some(loss_scale as f32)).await?;
         model.backward(device, &batch, window, workspace);
         if let Some(samples) = &mut self.window_samples {
             *samples += 1;
@@ -239,11 +211,7 @@ impl<D: Device> Session<D> {
         if capacity == 0 {
             return Err(invalid!("maxTokens is 0, expected at least 1"));
         }
-        self.cache = Some(Cache::new(
-            &mut Arena::new(&self.device, false),
-            &self.model,
-            capacity,
-        )?);
+        self.cache = Some(Cache::new(&mut Arena::new(&self.device, false), &self.model, capacity)?);
         Ok(())
     }
 
@@ -252,16 +220,8 @@ impl<D: Device> Session<D> {
         &mut self,
         payload: &[u8],
     ) -> Result<(ArrayInfo, Vec<u8>)> {
-        let Self {
-            device,
-            model,
-            workspace,
-            cache,
-            ..
-        } = self;
-        let cache = cache
-            .as_mut()
-            .ok_or_else(|| out_of_order!("No generation has begun"))?;
+        let Self { device, model, workspace, cache, .. } = self;
+        let cache = cache.as_mut().ok_or_else(|| out_of_order!("No generation has begun"))?;
         if !payload.len().is_multiple_of(4) {
             return Err(invalid!(
                 "Token payload has {} bytes, expected a multiple of 4",
@@ -270,13 +230,7 @@ impl<D: Device> Session<D> {
         }
         let tokens: Vec<u32> = bytemuck::pod_collect_to_vec(payload);
         let logits = model.generate(device, &tokens, workspace, cache).await?;
-        Ok((
-            ArrayInfo {
-                dtype: ArrayType::F32,
-                elements: model.config.vocab_size,
-            },
-            logits,
-        ))
+        Ok((ArrayInfo { dtype: ArrayType::F32, elements: model.config.vocab_size }, logits))
     }
 }
 
@@ -284,29 +238,19 @@ impl<D: Device> Session<D> {
 impl<D: Device> Session<D> {
     /// Every attached delta.
     pub(crate) fn deltas(&self) -> impl Iterator<Item = &Delta<D>> {
-        self.model
-            .linears()
-            .filter_map(|linear| linear.delta.as_ref())
+        self.model.linears().filter_map(|linear| linear.delta.as_ref())
     }
 
-    /// Refuses what needs AdamW's windows.
+    /// Refuses windows in a model without candidates.
     pub(crate) fn check_candidates(&self) -> Result<()> {
-        let able = self.options.candidates
-            && self
-                .deltas()
-                .all(|delta| matches!(delta.state, DeltaState::AdamW(_)));
-        if able {
-            Ok(())
-        } else {
-            Err(out_of_order!("The model was created without candidates"))
+        if self.options.candidates {
+            return Ok(());
         }
+        Err(out_of_order!("The model was created without candidates"))
     }
 }
 
 fn loss(losses: &[f32]) -> Loss {
     let sum: f64 = losses.iter().map(|loss| f64::from(*loss)).sum();
-    Loss {
-        sum: Some(sum).filter(|sum| sum.is_finite()),
-        target_tokens: losses.len() as u32,
-    }
+    Loss { sum: Some(sum).filter(|sum| sum.is_finite()), target_tokens: losses.len() as u32 }
 }

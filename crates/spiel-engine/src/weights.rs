@@ -13,33 +13,25 @@ impl<D: Device> Session<D> {
     /// Writes stored bytes of a tensor.
     pub(crate) fn tensor_write(&mut self, name: &str, offset: u64, payload: &[u8]) -> Result<()> {
         if self.deltas().any(|delta| delta.attached) {
-            return Err(out_of_order!(
-                "Cannot write \"{name}\" once deltas are attached"
-            ));
+            return Err(out_of_order!("Cannot write \"{name}\" once deltas are attached"));
         }
         let Self { device, model, .. } = self;
         let tensor = model.tensors_mut().find(|tensor| tensor.name == name);
         let tensor = tensor.ok_or_else(|| unknown(name))?;
-        tensor.write(
-            device,
-            usize::try_from(offset).unwrap_or(usize::MAX),
-            payload,
-        )
+        tensor.write(device, usize::try_from(offset).unwrap_or(usize::MAX), payload)
     }
 
     /// Fills all weights for training from scratch.
     pub(crate) fn tensor_init(&mut self, seed: u32, std: f32) -> Result<()> {
         if self.deltas().any(|delta| delta.attached) {
-            return Err(out_of_order!(
-                "Cannot initialise weights once deltas are attached"
-            ));
+            return Err(out_of_order!("Cannot initialise weights once deltas are attached"));
         }
         let Self { device, model, .. } = self;
         for (stream, tensor) in model.tensors_mut().enumerate() {
             let mut values = vec![0.0; tensor.elements()];
             if !tensor.is_vector {
                 fill_normal(&mut values, seed, stream as u32, std);
-            } else if !tensor.name.ends_with(".bias") {
+            } else if tensor.name.rsplit('.').next() != Some("bias") {
                 values.fill(1.0);
             }
             let mut bytes = vec![0; tensor.stored_bytes()];
@@ -67,38 +59,25 @@ impl<D: Device> Session<D> {
                 tensor.rows
             ));
         }
-        if !tensor
-            .columns
-            .is_multiple_of(Format::from(format).block_elements())
-        {
-            return Err(invalid!(
-                "Cannot encode rows of {} as {format:?}",
-                tensor.columns
-            ));
+        if !tensor.columns.is_multiple_of(Format::from(format).block_elements()) {
+            return Err(invalid!("Cannot encode rows of {} as {format:?}", tensor.columns));
         }
-        let (start, mut values) = (
-            rows.start * tensor.columns,
-            vec![0.0; rows.len() * tensor.columns],
-        );
+        let (start, mut values) =
+            (rows.start * tensor.columns, vec![0.0; rows.len() * tensor.columns]);
         read_values(device, tensor, start, &mut values).await?;
         let linear = model.linears().find(|linear| linear.weight.name == name);
-        if let Some(delta) = linear
-            .and_then(|linear| linear.delta.as_ref())
-            .filter(|delta| delta.attached)
+        if let Some(delta) =
+            linear.and_then(|linear| linear.delta.as_ref()).filter(|delta| delta.attached)
         {
             match (&delta.base, merged) {
                 // An f32 matrix holds its deltas already; what is read is put back to the base.
                 (Some(base), false) => {
-                    delta
-                        .visit(device, base, start, &mut values, |_, base| base)
-                        .await?
+                    delta.visit(device, base, start, &mut values, |_, base| base).await?;
                 }
                 (None, true) => {
                     delta
-                        .visit(device, &delta.values, start, &mut values, |w, delta| {
-                            w + delta
-                        })
-                        .await?
+                        .visit(device, &delta.values, start, &mut values, |w, delta| w + delta)
+                        .await?;
                 }
                 _ => {}
             }
@@ -122,9 +101,7 @@ impl<D: Device> Delta<D> {
         let slot = |place: usize| indices.partition_point(|index| (*index as usize) < place);
         let slots = slot(start)..slot(start + weights.len());
         let source: Vec<f32> = bytemuck::pod_collect_to_vec(
-            &device
-                .read(source, slots.start * 4, slots.len() * 4)
-                .await?,
+            &device.read(source, slots.start * 4, slots.len() * 4).await?,
         );
         for (index, source) in indices[slots].iter().zip(source) {
             let weight = &mut weights[*index as usize - start];
@@ -146,13 +123,7 @@ async fn read_values<D: Device>(
     values: &mut [f32],
 ) -> Result<()> {
     let format = Format::from(tensor.format);
-    let bytes = device
-        .read(
-            &tensor.data,
-            format.bytes(start),
-            format.bytes(values.len()),
-        )
-        .await?;
+    let bytes = device.read(&tensor.data, format.bytes(start), format.bytes(values.len())).await?;
     decode(format, &bytes, values);
     Ok(())
 }
@@ -160,18 +131,8 @@ async fn read_values<D: Device>(
 fn encoded(format: WeightFormat, values: &[f32]) -> (ArrayInfo, Vec<u8>) {
     let mut bytes = vec![0; Format::from(format).bytes(values.len())];
     encode(format.into(), values, &mut bytes);
-    let dtype = if format == WeightFormat::F32 {
-        ArrayType::F32
-    } else {
-        ArrayType::Bytes
-    };
-    (
-        ArrayInfo {
-            dtype,
-            elements: values.len() as u32,
-        },
-        bytes,
-    )
+    let dtype = if format == WeightFormat::F32 { ArrayType::F32 } else { ArrayType::Bytes };
+    (ArrayInfo { dtype, elements: values.len() as u32 }, bytes)
 }
 
 /// Converts `elements` weights between stored formats.

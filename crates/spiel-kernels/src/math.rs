@@ -10,10 +10,6 @@ const LANES: usize = 32;
 /// The exponential function, to about 2 ulp; 0 below -87.3 and about 3e38 above 88.7. NaN stays NaN.
 #[inline(always)]
 #[must_use]
-#[expect(
-    clippy::inline_always,
-    reason = "vectorises only inside the caller's loop"
-)]
 pub fn exp(x: f32) -> f32 {
     const LN2_HIGH: f32 = 0.693_359_4;
     const LN2_LOW: f32 = -2.121_944_4e-4;
@@ -37,10 +33,6 @@ pub fn exp(x: f32) -> f32 {
 /// The logistic function.
 #[inline(always)]
 #[must_use]
-#[expect(
-    clippy::inline_always,
-    reason = "vectorises only inside the caller's loop"
-)]
 pub fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
@@ -51,12 +43,7 @@ pub fn sigmoid(x: f32) -> f32 {
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut lanes = [0.0_f32; LANES];
     let (a_chunks, b_chunks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let tail: f32 = a_chunks
-        .remainder()
-        .iter()
-        .zip(b_chunks.remainder())
-        .map(|(a, b)| a * b)
-        .sum();
+    let tail: f32 = a_chunks.remainder().iter().zip(b_chunks.remainder()).map(|(a, b)| a * b).sum();
     for (a, b) in a_chunks.zip(b_chunks) {
         for i in 0..LANES {
             lanes[i] += a[i] * b[i];
@@ -77,17 +64,11 @@ pub fn sum_of_squares(x: &[f32]) -> f32 {
 pub fn max(x: &[f32]) -> f32 {
     let mut lanes = [f32::NEG_INFINITY; LANES];
     let chunks = x.chunks_exact(LANES);
-    let tail = chunks
-        .remainder()
-        .iter()
-        .fold(f32::NEG_INFINITY, |m, x| if *x > m { *x } else { m });
+    let tail =
+        chunks.remainder().iter().fold(f32::NEG_INFINITY, |m, x| if *x > m { *x } else { m });
     for chunk in chunks {
         for i in 0..LANES {
-            lanes[i] = if chunk[i] > lanes[i] {
-                chunk[i]
-            } else {
-                lanes[i]
-            };
+            lanes[i] = if chunk[i] > lanes[i] { chunk[i] } else { lanes[i] };
         }
     }
     lanes.iter().fold(tail, |m, x| if *x > m { *x } else { m })
@@ -121,7 +102,6 @@ pub fn scale(x: &mut [f32], factor: f32) {
 
 /// Adds the lanes in a fixed tree.
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "part of the vectorised reductions")]
 fn fold(mut lanes: [f32; LANES]) -> f32 {
     let mut width = LANES / 2;
     while width > 0 {
@@ -157,10 +137,7 @@ mod tests {
             assert!((dot(&x, &x) - sum).abs() <= 1e-5 * sum.max(1.0));
             assert_eq!(
                 max(&x).to_bits(),
-                x.iter()
-                    .copied()
-                    .fold(f32::NEG_INFINITY, f32::max)
-                    .to_bits()
+                x.iter().copied().fold(f32::NEG_INFINITY, f32::max).to_bits()
             );
             let mut y = x.clone();
             let total = exp_shifted(&mut y, 3.0);

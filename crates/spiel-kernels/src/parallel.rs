@@ -19,13 +19,9 @@ pub fn chunks_mut<T: Send>(
     work: impl Fn(usize, &mut [T]) + Sync + Send,
 ) {
     #[cfg(feature = "threads")]
-    data.par_chunks_mut(size)
-        .enumerate()
-        .for_each(|(index, chunk)| work(index, chunk));
+    data.par_chunks_mut(size).enumerate().for_each(|(index, chunk)| work(index, chunk));
     #[cfg(not(feature = "threads"))]
-    data.chunks_mut(size)
-        .enumerate()
-        .for_each(|(index, chunk)| work(index, chunk));
+    data.chunks_mut(size).enumerate().for_each(|(index, chunk)| work(index, chunk));
 }
 
 /// Calls `work(index, a_chunk, b_chunk)` for matching chunks of two slices.

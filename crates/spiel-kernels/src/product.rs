@@ -27,13 +27,7 @@ impl<'a> Matrix<'a> {
             "a {rows} x {columns} matrix at stride {row_stride} does not fit {} elements",
             data.len()
         );
-        Self {
-            data,
-            rows,
-            columns,
-            row_stride,
-            column_stride: 1,
-        }
+        Self { data, rows, columns, row_stride, column_stride: 1 }
     }
 
     /// The transpose, without moving anything.
@@ -59,19 +53,13 @@ impl<'a> Output<'a> {
     /// The product replaces what is there.
     #[must_use]
     pub fn replace(data: &'a mut [f32]) -> Self {
-        Self {
-            data,
-            accumulate: false,
-        }
+        Self { data, accumulate: false }
     }
 
     /// The product is added to what is there.
     #[must_use]
     pub fn add(data: &'a mut [f32]) -> Self {
-        Self {
-            data,
-            accumulate: true,
-        }
+        Self { data, accumulate: true }
     }
 }
 
@@ -98,11 +86,7 @@ pub fn product_threaded(a: Matrix, b: Matrix, c: Output) {
 fn run(a: Matrix, b: Matrix, factor: f32, c: Output, threaded: bool) {
     let (m, k, n) = (a.rows, a.columns, b.columns);
     assert_eq!(k, b.rows, "inner dimensions differ");
-    assert!(
-        c.data.len() >= m * n,
-        "a {m} x {n} result does not fit {} elements",
-        c.data.len()
-    );
+    assert!(c.data.len() >= m * n, "a {m} x {n} result does not fit {} elements", c.data.len());
     if m == 0 || n == 0 {
         return;
     }
@@ -189,23 +173,16 @@ mod tests {
         };
         (0..a.rows * b.columns)
             .map(|i| {
-                (0..a.columns)
-                    .map(|k| at(&a, i / b.columns, k) * at(&b, k, i % b.columns))
-                    .sum()
+                (0..a.columns).map(|k| at(&a, i / b.columns, k) * at(&b, k, i % b.columns)).sum()
             })
             .collect()
     }
 
     #[test]
     fn agrees_with_double_precision_in_every_orientation() {
-        for (m, n, k) in [
-            (1, 1, 1),
-            (3, 5, 7),
-            (17, 33, 65),
-            (64, 64, 64),
-            (1, 100, 300),
-            (130, 1, 40),
-        ] {
+        for (m, n, k) in
+            [(1, 1, 1), (3, 5, 7), (17, 33, 65), (64, 64, 64), (1, 100, 300), (130, 1, 40)]
+        {
             let a = uniform(1, m * k);
             let b = uniform(2, k * n);
             for transposed in [(false, false), (true, false), (false, true), (true, true)] {
@@ -229,10 +206,7 @@ mod tests {
                         (f64::from(c[i]) - 1.0 - expected[i]).abs() < 1e-4,
                         "{m}x{n}x{k} at {i}"
                     );
-                    assert!(
-                        (f64::from(d[i]) - expected[i]).abs() < 1e-4,
-                        "{m}x{n}x{k} at {i}"
-                    );
+                    assert!((f64::from(d[i]) - expected[i]).abs() < 1e-4, "{m}x{n}x{k} at {i}");
                 }
             }
         }
@@ -248,13 +222,9 @@ mod tests {
                 .expect("a pool")
                 .install(work)
         };
-        for (m, n, k) in [
-            (96, 200, 333),
-            (1024, 576, 64),
-            (7, 1000, 513),
-            (257, 65, 1536),
-            (1, 576, 576),
-        ] {
+        for (m, n, k) in
+            [(96, 200, 333), (1024, 576, 64), (7, 1000, 513), (257, 65, 1536), (1, 576, 576)]
+        {
             let (a, b) = (uniform(3, m * k), uniform(4, n * k));
             let run = || {
                 let mut c = vec![0.0; m * n];
@@ -267,10 +237,7 @@ mod tests {
             };
             let one = on(1, &run);
             for threads in [2, 3, 8] {
-                assert!(
-                    on(threads, &run) == one,
-                    "{m}x{n}x{k} differs on {threads} threads"
-                );
+                assert!(on(threads, &run) == one, "{m}x{n}x{k} differs on {threads} threads");
             }
         }
     }

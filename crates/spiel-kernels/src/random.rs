@@ -8,12 +8,8 @@ pub fn philox(key: [u32; 2], counter: [u32; 4]) -> [u32; 4] {
     for _ in 0..10 {
         let p0 = u64::from(c0) * 0xD251_1F53;
         let p1 = u64::from(c2) * 0xCD9E_8D57;
-        (c0, c1, c2, c3) = (
-            (p1 >> 32) as u32 ^ c1 ^ k0,
-            p1 as u32,
-            (p0 >> 32) as u32 ^ c3 ^ k1,
-            p0 as u32,
-        );
+        (c0, c1, c2, c3) =
+            ((p1 >> 32) as u32 ^ c1 ^ k0, p1 as u32, (p0 >> 32) as u32 ^ c3 ^ k1, p0 as u32);
         k0 = k0.wrapping_add(0x9E37_79B9);
         k1 = k1.wrapping_add(0xBB67_AE85);
     }
@@ -26,14 +22,8 @@ pub fn fill_normal(out: &mut [f32], seed: u32, stream: u32, std: f32) {
         let first = (task * crate::parallel::ELEMENTS_PER_TASK / 4) as u64;
         for (block, four) in chunk.chunks_mut(4).enumerate() {
             let counter = first + block as u64;
-            let words = philox(
-                [seed, stream],
-                [counter as u32, (counter >> 32) as u32, 0, 0],
-            );
-            let pairs = [
-                box_muller(words[0], words[1]),
-                box_muller(words[2], words[3]),
-            ];
+            let words = philox([seed, stream], [counter as u32, (counter >> 32) as u32, 0, 0]);
+            let pairs = [box_muller(words[0], words[1]), box_muller(words[2], words[3])];
             for (out, normal) in four.iter_mut().zip(pairs.as_flattened()) {
                 *out = normal * std;
             }
@@ -60,9 +50,7 @@ fn box_muller(a: u32, b: u32) -> [f32; 2] {
 #[must_use]
 pub fn positions(seed: u32, stream: u32, count: usize, total: u32) -> Vec<u32> {
     assert!(count <= total as usize, "{count} positions of {total}");
-    let half_bits = (u32::BITS - total.saturating_sub(1).leading_zeros())
-        .div_ceil(2)
-        .max(1);
+    let half_bits = (u32::BITS - total.saturating_sub(1).leading_zeros()).div_ceil(2).max(1);
     let mask = (1_u32 << half_bits) - 1;
     let permute = |index: u32| {
         let (mut left, mut right) = (index >> half_bits, index & mask);
@@ -97,10 +85,7 @@ mod tests {
 
     #[test]
     fn philox_matches_the_published_vectors() {
-        assert_eq!(
-            philox([0; 2], [0; 4]),
-            [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]
-        );
+        assert_eq!(philox([0; 2], [0; 4]), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
         assert_eq!(
             philox([u32::MAX; 2], [u32::MAX; 4]),
             [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]
@@ -109,14 +94,7 @@ mod tests {
 
     #[test]
     fn positions_are_unique_sorted_and_seeded() {
-        for (count, total) in [
-            (0, 1),
-            (1, 1),
-            (5, 5),
-            (100, 101),
-            (1000, 65_537),
-            (3, u32::MAX),
-        ] {
+        for (count, total) in [(0, 1), (1, 1), (5, 5), (100, 101), (1000, 65_537), (3, u32::MAX)] {
             let drawn = positions(7, 3, count, total);
             assert_eq!(drawn.len(), count);
             assert!(drawn.windows(2).all(|pair| pair[0] < pair[1]));
@@ -132,10 +110,7 @@ mod tests {
         for position in positions(1, 0, 16_000, 1 << 20) {
             bins[(position >> 16) as usize] += 1;
         }
-        assert!(
-            bins.iter().all(|count| (850..1150).contains(count)),
-            "{bins:?}"
-        );
+        assert!(bins.iter().all(|count| (850..1150).contains(count)), "{bins:?}");
     }
 
     #[test]
@@ -144,9 +119,6 @@ mod tests {
         fill_normal(&mut x, 5, 0, 2.0);
         let mean = x.iter().sum::<f32>() / x.len() as f32;
         let variance = x.iter().map(|x| x * x).sum::<f32>() / x.len() as f32;
-        assert!(
-            mean.abs() < 0.03 && (variance - 4.0).abs() < 0.08,
-            "{mean} {variance}"
-        );
+        assert!(mean.abs() < 0.03 && (variance - 4.0).abs() < 0.08, "{mean} {variance}");
     }
 }

@@ -7,13 +7,10 @@ use ts_rs::{Config, TS};
 fn main() {
     let config = Config::default().with_large_int("number");
     println!(
-        "// Generated from crates/spiel-engine/src/protocol.rs by `deno task gen`. Do not edit.\n"
+        "// Generated from crates/spiel-engine/src/protocol by `deno task gen`. Do not edit.\n"
     );
     println!("/** Identifies the protocol these types belong to. */");
-    println!(
-        "export const PROTOCOL_HASH = \"{}\";\n",
-        protocol::protocol_hash()
-    );
+    println!("export const PROTOCOL_HASH = \"{}\";\n", protocol::protocol_hash());
     println!("/** Marks a position of a micro-batch whose next token is not trained. */");
     println!("export const IGNORE = 0x{IGNORE:X};\n");
     macro_rules! declare {

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "native")]
 mod native;
+#[cfg(feature = "native")]
+mod slots;
 #[cfg(feature = "wasm")]
 mod wasm;
 
@@ -21,9 +23,6 @@ fn encode(reply: &Reply) -> String {
 
 /// The reply that reports a fault of the engine.
 fn failure(message: &str) -> String {
-    let info = ErrorInfo {
-        code: ErrorCode::Internal,
-        message: message.to_owned(),
-    };
+    let info = ErrorInfo { code: ErrorCode::Internal, message: message.to_owned() };
     serde_json::to_string(&Reply::Error(info)).unwrap_or_default()
 }

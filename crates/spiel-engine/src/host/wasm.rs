@@ -38,10 +38,7 @@ impl WasmEngine {
     /// Carries out a request.
     pub async fn call(&mut self, header: String, payload: Vec<u8>) -> WasmReply {
         let (reply, payload) = self.engine.handle(header.as_bytes(), &payload).await;
-        WasmReply {
-            header: encode(&reply),
-            payload,
-        }
+        WasmReply { header: encode(&reply), payload }
     }
 }
 

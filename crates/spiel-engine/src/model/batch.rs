@@ -49,9 +49,7 @@ impl Batch {
         let (ids, rest) = words.split_at(tokens);
         let (targets, ends) = rest.split_at(tokens);
         for (what, list) in [("token", ids), ("target", targets)] {
-            let bad = list
-                .iter()
-                .position(|id| *id >= vocab && (what == "token" || *id != IGNORE));
+            let bad = list.iter().position(|id| *id >= vocab && (what == "token" || *id != IGNORE));
             if let Some(place) = bad {
                 return Err(invalid!(
                     "Micro-batch {what} {place} is {}, expected below {vocab}",
@@ -63,45 +61,27 @@ impl Batch {
             || ends[sequences] as usize != tokens
             || ends.windows(2).any(|pair| pair[0] >= pair[1])
         {
-            return Err(invalid!(
-                "Micro-batch cu_seqlens must rise from 0 to {tokens}"
-            ));
+            return Err(invalid!("Micro-batch cu_seqlens must rise from 0 to {tokens}"));
         }
         let spans = ends.windows(2).map(|pair| {
             let (start, length) = (pair[0] as usize, (pair[1] - pair[0]) as usize);
-            Span {
-                query_start: start,
-                query_length: length,
-                key_start: start,
-                key_length: length,
-            }
+            Span { query_start: start, query_length: length, key_start: start, key_length: length }
         });
         let rows = (0..tokens as u32).filter(|row| targets[*row as usize] != IGNORE);
         Ok(Self {
             tokens: ids.to_vec(),
-            positions: ends
-                .windows(2)
-                .flat_map(|pair| 0..pair[1] - pair[0])
-                .collect(),
+            positions: ends.windows(2).flat_map(|pair| 0..pair[1] - pair[0]).collect(),
             spans: spans.collect(),
             rows: rows.collect(),
-            targets: targets
-                .iter()
-                .copied()
-                .filter(|target| *target != IGNORE)
-                .collect(),
+            targets: targets.iter().copied().filter(|target| *target != IGNORE).collect(),
         })
     }
 
     /// The tokens that follow `past` cached ones.
     pub(crate) fn following(tokens: &[u32], past: usize) -> Self {
         let count = tokens.len();
-        let span = Span {
-            query_start: 0,
-            query_length: count,
-            key_start: 0,
-            key_length: past + count,
-        };
+        let span =
+            Span { query_start: 0, query_length: count, key_start: 0, key_length: past + count };
         Self {
             tokens: tokens.to_vec(),
             positions: (past as u32..(past + count) as u32).collect(),

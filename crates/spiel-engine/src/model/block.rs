@@ -1,12 +1,13 @@
-//! One block: attention and feed-forward, each behind an RMSNorm on the residual stream; backward mirrors forward.
+//! One block: attention and feed-forward, each behind an RMSNorm on the residual stream. Backward is in
+//! `block_backward`, in mirrored order.
 
 use super::Builder;
 use super::batch::Batch;
 use super::config::heads;
-use super::linear::{Linear, LinearBackward, LinearSpec, Window};
+use super::linear::{Linear, LinearSpec};
 use super::tensor::Tensor;
-use super::workspace::{Activations, BlockGrads, LinearScratch};
-use crate::device::{AttentionPass, Device, NormBackward, Qkv};
+use super::workspace::{Activations, LinearScratch};
+use crate::device::{Device, Qkv};
 use crate::error::Result;
 use crate::protocol::ModelConfig;
 use spiel_kernels::ops::rope::Direction;
@@ -55,14 +56,8 @@ pub(crate) struct ForwardScratch<'a, D: Device> {
 impl<D: Device> Layer<D> {
     pub(crate) fn new(builder: &mut Builder<D>, config: &ModelConfig, index: u32) -> Result<Self> {
         let shape = heads(config);
-        let (hidden, feed) = (
-            config.hidden_size as usize,
-            config.intermediate_size as usize,
-        );
-        let (queries, keys) = (
-            shape.heads * shape.head_dim,
-            shape.kv_heads * shape.head_dim,
-        );
+        let (hidden, feed) = (config.hidden_size as usize, config.intermediate_size as usize);
+        let (queries, keys) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
         let name = |part: &str| format!("model.layers.{index}.{part}");
         let spec = |part: &str, inputs, outputs, bias| LinearSpec {
             module: name(part),
@@ -72,10 +67,7 @@ impl<D: Device> Layer<D> {
         };
         let bias = config.attention_bias;
         let head_norm = |builder: &mut Builder<D>, part: &str| {
-            config
-                .qk_norm
-                .then(|| builder.tensor(name(part), &[shape.head_dim]))
-                .transpose()
+            config.qk_norm.then(|| builder.tensor(name(part), &[shape.head_dim])).transpose()
         };
         Ok(Self {
             input_norm: builder.tensor(name("input_layernorm.weight"), &[hidden])?,
@@ -93,30 +85,17 @@ impl<D: Device> Layer<D> {
     }
 
     pub(crate) fn linears(&self) -> impl Iterator<Item = &Linear<D>> {
-        [
-            &self.q, &self.k, &self.v, &self.o, &self.gate, &self.up, &self.down,
-        ]
-        .into_iter()
+        [&self.q, &self.k, &self.v, &self.o, &self.gate, &self.up, &self.down].into_iter()
     }
 
     pub(crate) fn linears_mut(&mut self) -> impl Iterator<Item = &mut Linear<D>> {
-        let Self {
-            q,
-            k,
-            v,
-            o,
-            gate,
-            up,
-            down,
-            ..
-        } = self;
+        let Self { q, k, v, o, gate, up, down, .. } = self;
         [q, k, v, o, gate, up, down].into_iter()
     }
 
     pub(crate) fn tensors(&self) -> impl Iterator<Item = &Tensor<D>> {
-        let linears = self
-            .linears()
-            .flat_map(|linear| std::iter::once(&linear.weight).chain(&linear.bias));
+        let linears =
+            self.linears().flat_map(|linear| std::iter::once(&linear.weight).chain(&linear.bias));
         [&self.input_norm, &self.feed_norm]
             .into_iter()
             .chain(linears)
@@ -125,27 +104,11 @@ impl<D: Device> Layer<D> {
     }
 
     pub(crate) fn tensors_mut(&mut self) -> impl Iterator<Item = &mut Tensor<D>> {
-        let Self {
-            input_norm,
-            q,
-            k,
-            v,
-            o,
-            q_norm,
-            k_norm,
-            feed_norm,
-            gate,
-            up,
-            down,
-        } = self;
+        let Self { input_norm, q, k, v, o, q_norm, k_norm, feed_norm, gate, up, down } = self;
         let linears = [q, k, v, o, gate, up, down]
             .into_iter()
             .flat_map(|linear| std::iter::once(&mut linear.weight).chain(&mut linear.bias));
-        [input_norm, feed_norm]
-            .into_iter()
-            .chain(linears)
-            .chain(q_norm)
-            .chain(k_norm)
+        [input_norm, feed_norm].into_iter().chain(linears).chain(q_norm).chain(k_norm)
     }
 
     /// Computes `output` from `input`, both `[T, D]`, and keeps what the backward pass needs.
@@ -160,10 +123,8 @@ impl<D: Device> Layer<D> {
     ) {
         self.attend(pass, input, kept, cache, scratch);
         let (device, tokens) = (pass.device, pass.batch.tokens.len());
-        let (hidden, feed) = (
-            pass.config.hidden_size as usize,
-            pass.config.intermediate_size as usize,
-        );
+        let (hidden, feed) =
+            (pass.config.hidden_size as usize, pass.config.intermediate_size as usize);
         let epsilon = pass.config.rms_norm_eps;
         device.rms_norm(
             &kept.middle,
@@ -173,23 +134,10 @@ impl<D: Device> Layer<D> {
             epsilon,
             &mut kept.feed_input,
         );
-        self.gate.forward(
-            device,
-            &kept.feed_input,
-            tokens,
-            scratch.linear,
-            &mut kept.gate,
-        );
-        self.up.forward(
-            device,
-            &kept.feed_input,
-            tokens,
-            scratch.linear,
-            &mut kept.up,
-        );
+        self.gate.forward(device, &kept.feed_input, tokens, scratch.linear, &mut kept.gate);
+        self.up.forward(device, &kept.feed_input, tokens, scratch.linear, &mut kept.up);
         device.swiglu(&kept.gate, &kept.up, tokens * feed, scratch.activation);
-        self.down
-            .forward(device, scratch.activation, tokens, scratch.linear, output);
+        self.down.forward(device, scratch.activation, tokens, scratch.linear, output);
         device.add(&kept.middle, tokens * hidden, output);
     }
 
@@ -207,20 +155,8 @@ impl<D: Device> Layer<D> {
         let x = &mut kept.attention_input;
         device.rms_norm(input, &self.input_norm.data, tokens, hidden, epsilon, x);
         for (linear, norm, raw, y, count) in [
-            (
-                &self.q,
-                &self.q_norm,
-                &mut kept.raw_q,
-                &mut kept.q,
-                shape.heads,
-            ),
-            (
-                &self.k,
-                &self.k_norm,
-                &mut kept.raw_k,
-                &mut kept.k,
-                shape.kv_heads,
-            ),
+            (&self.q, &self.q_norm, &mut kept.raw_q, &mut kept.q, shape.heads),
+            (&self.k, &self.k_norm, &mut kept.raw_k, &mut kept.k, shape.kv_heads),
         ] {
             if let (Some(norm), Some(raw)) = (norm, raw) {
                 linear.forward(device, x, tokens, scratch.linear, raw);
@@ -228,217 +164,20 @@ impl<D: Device> Layer<D> {
             } else {
                 linear.forward(device, x, tokens, scratch.linear, y);
             }
-            device.rope(
-                y,
-                pass.rotations,
-                tokens,
-                count,
-                shape.head_dim,
-                Direction::Forward,
-            );
+            device.rope(y, pass.rotations, tokens, count, shape.head_dim, Direction::Forward);
         }
-        self.v
-            .forward(device, x, tokens, scratch.linear, &mut kept.v);
+        self.v.forward(device, x, tokens, scratch.linear, &mut kept.v);
         let inputs = match cache {
-            None => Qkv {
-                q: &kept.q,
-                k: &kept.k,
-                v: &kept.v,
-            },
-            Some(LayerCache {
-                keys,
-                values,
-                length,
-            }) => {
+            None => Qkv { q: &kept.q, k: &kept.k, v: &kept.v },
+            Some(LayerCache { keys, values, length }) => {
                 let width = shape.kv_heads * shape.head_dim;
                 device.copy(&kept.k, tokens * width, keys, length * width);
                 device.copy(&kept.v, tokens * width, values, length * width);
-                Qkv {
-                    q: &kept.q,
-                    k: &*keys,
-                    v: &*values,
-                }
+                Qkv { q: &kept.q, k: &*keys, v: &*values }
             }
         };
-        device.attention(
-            inputs,
-            shape,
-            &pass.batch.spans,
-            &mut kept.attended,
-            &mut kept.log_sums,
-        );
-        self.o.forward(
-            device,
-            &kept.attended,
-            tokens,
-            scratch.linear,
-            &mut kept.middle,
-        );
+        device.attention(inputs, shape, &pass.batch.spans, &mut kept.attended, &mut kept.log_sums);
+        self.o.forward(device, &kept.attended, tokens, scratch.linear, &mut kept.middle);
         device.add(input, tokens * hidden, &mut kept.middle);
-    }
-
-    /// Turns `grads.stream` from the gradient in the output into that in the input, and adds the gradients of what is
-    /// trained here.
-    pub(crate) fn backward(
-        &mut self,
-        pass: &Pass<D>,
-        window: Window,
-        input: &D::Buffer,
-        kept: &Activations<D>,
-        scratch: &mut ForwardScratch<D>,
-        grads: &mut BlockGrads<D>,
-    ) {
-        let (device, tokens) = (pass.device, pass.batch.tokens.len());
-        let (hidden, feed) = (
-            pass.config.hidden_size as usize,
-            pass.config.intermediate_size as usize,
-        );
-        let epsilon = pass.config.rms_norm_eps;
-        let BlockGrads {
-            stream,
-            normed,
-            activation,
-            gate,
-            up,
-            ..
-        } = grads;
-
-        device.swiglu(&kept.gate, &kept.up, tokens * feed, scratch.activation);
-        let down = [(&mut self.down, &*stream)];
-        LinearBackward {
-            x: scratch.activation,
-            tokens,
-            window,
-        }
-        .run(device, down, scratch.linear, activation);
-        device.swiglu_backward(&kept.gate, &kept.up, activation, tokens * feed, gate, up);
-        let layers = [(&mut self.gate, &*gate), (&mut self.up, &*up)];
-        LinearBackward {
-            x: &kept.feed_input,
-            tokens,
-            window,
-        }
-        .run(device, layers, scratch.linear, normed);
-        let norm = NormBackward {
-            x: &kept.middle,
-            weight: &self.feed_norm.data,
-            grad_y: normed,
-        };
-        let grad_weight = self
-            .feed_norm
-            .trained
-            .as_mut()
-            .map(|trained| &mut trained.grads);
-        device.rms_norm_backward(norm, tokens, hidden, epsilon, true, stream, grad_weight);
-
-        self.attend_backward(pass, window, kept, scratch, grads);
-        let norm = NormBackward {
-            x: input,
-            weight: &self.input_norm.data,
-            grad_y: &grads.normed,
-        };
-        let grad_weight = self
-            .input_norm
-            .trained
-            .as_mut()
-            .map(|trained| &mut trained.grads);
-        device.rms_norm_backward(
-            norm,
-            tokens,
-            hidden,
-            epsilon,
-            true,
-            &mut grads.stream,
-            grad_weight,
-        );
-    }
-
-    /// The attention half: from `grads.stream` to `grads.normed`, the gradient in the input norm's output.
-    fn attend_backward(
-        &mut self,
-        pass: &Pass<D>,
-        window: Window,
-        kept: &Activations<D>,
-        scratch: &mut ForwardScratch<D>,
-        grads: &mut BlockGrads<D>,
-    ) {
-        let (device, tokens, shape) = (pass.device, pass.batch.tokens.len(), heads(pass.config));
-        let BlockGrads {
-            stream,
-            normed,
-            attended,
-            q,
-            k,
-            v,
-            raw,
-            ..
-        } = grads;
-        let o = [(&mut self.o, &*stream)];
-        LinearBackward {
-            x: &kept.attended,
-            tokens,
-            window,
-        }
-        .run(device, o, scratch.linear, attended);
-        let attention = AttentionPass {
-            inputs: Qkv {
-                q: &kept.q,
-                k: &kept.k,
-                v: &kept.v,
-            },
-            out: &kept.attended,
-            log_sums: &kept.log_sums,
-            grad_out: attended,
-        };
-        let spans = &pass.batch.spans;
-        device.attention_backward(
-            attention,
-            shape,
-            spans,
-            Qkv {
-                q: &mut *q,
-                k: &mut *k,
-                v: &mut *v,
-            },
-        );
-        for (norm, x, grad, count) in [
-            (&mut self.q_norm, &kept.raw_q, &mut *q, shape.heads),
-            (&mut self.k_norm, &kept.raw_k, &mut *k, shape.kv_heads),
-        ] {
-            device.rope(
-                grad,
-                pass.rotations,
-                tokens,
-                count,
-                shape.head_dim,
-                Direction::Backward,
-            );
-            if let (Some(norm), Some(x), Some(raw)) = (norm, x, &mut *raw) {
-                let (rows, epsilon) = (tokens * count, pass.config.rms_norm_eps);
-                let operands = NormBackward {
-                    x,
-                    weight: &norm.data,
-                    grad_y: &*grad,
-                };
-                let grad_weight = norm.trained.as_mut().map(|trained| &mut trained.grads);
-                device.rms_norm_backward(
-                    operands,
-                    rows,
-                    shape.head_dim,
-                    epsilon,
-                    false,
-                    raw,
-                    grad_weight,
-                );
-                device.copy(raw, rows * shape.head_dim, grad, 0);
-            }
-        }
-        let layers = [(&mut self.q, &*q), (&mut self.k, &*k), (&mut self.v, &*v)];
-        LinearBackward {
-            x: &kept.attention_input,
-            tokens,
-            window,
-        }
-        .run(device, layers, scratch.linear, normed);
     }
 }

@@ -20,9 +20,7 @@ pub(crate) fn check(config: &ModelConfig) -> Result<()> {
     ];
     for (key, value) in positive {
         if value == 0 {
-            return Err(invalid!(
-                "Model configuration: {key} is 0, expected at least 1"
-            ));
+            return Err(invalid!("Model configuration: {key} is 0, expected at least 1"));
         }
         if value > 1 << 24 {
             return Err(invalid!(
@@ -57,19 +55,14 @@ pub(crate) fn check(config: &ModelConfig) -> Result<()> {
     }
     let (hidden, widest) = (u64::from(config.hidden_size), widest(config));
     if hidden * u64::from(widest.max(config.vocab_size)) > u64::from(u32::MAX) {
-        return Err(invalid!(
-            "Model configuration: a matrix has more than {} weights",
-            u32::MAX
-        ));
+        return Err(invalid!("Model configuration: a matrix has more than {} weights", u32::MAX));
     }
     Ok(())
 }
 
 /// The widest output of a block's linear layers.
 fn widest(config: &ModelConfig) -> u32 {
-    config
-        .intermediate_size
-        .max(config.num_attention_heads.saturating_mul(config.head_dim))
+    config.intermediate_size.max(config.num_attention_heads.saturating_mul(config.head_dim))
 }
 
 /// The shape of the attention.

@@ -27,18 +27,10 @@ impl<D: Device> Workspace<D> {
     /// Puts a micro-batch on the device.
     pub(crate) fn load(&mut self, device: &D, model: &Model<D>, batch: &Batch) {
         let table = rotations(&batch.positions, &frequencies(&model.config));
-        device.write(
-            &mut self.batch.tokens,
-            0,
-            bytemuck::cast_slice(&batch.tokens),
-        );
+        device.write(&mut self.batch.tokens, 0, bytemuck::cast_slice(&batch.tokens));
         device.write(&mut self.batch.rotations, 0, bytemuck::cast_slice(&table));
         device.write(&mut self.batch.rows, 0, bytemuck::cast_slice(&batch.rows));
-        device.write(
-            &mut self.batch.targets,
-            0,
-            bytemuck::cast_slice(&batch.targets),
-        );
+        device.write(&mut self.batch.targets, 0, bytemuck::cast_slice(&batch.targets));
     }
 }
 
@@ -56,14 +48,7 @@ impl<D: Device> Model<D> {
     ) -> Result<()> {
         let (config, tokens) = (&self.config, batch.tokens.len());
         let hidden = config.hidden_size as usize;
-        let Workspace {
-            batch: buffers,
-            stream,
-            activations,
-            activation,
-            linear,
-            ..
-        } = workspace;
+        let Workspace { batch: buffers, stream, activations, activation, linear, .. } = workspace;
         let format = self.embedding.format.into();
         device.embedding(
             &buffers.tokens,
@@ -73,12 +58,7 @@ impl<D: Device> Model<D> {
             hidden,
             &mut stream[0],
         );
-        let pass = Pass {
-            device,
-            config,
-            batch,
-            rotations: &buffers.rotations,
-        };
+        let pass = Pass { device, config, batch, rotations: &buffers.rotations };
         let (streams, kept) = (stream.len(), activations.len());
         for (index, layer) in self.layers.iter().enumerate() {
             let (input, output) = two(stream, index % streams, (index + 1) % streams);
@@ -88,10 +68,7 @@ impl<D: Device> Model<D> {
                 values: &mut cache.values[index],
                 length: cache.length,
             });
-            let mut scratch = ForwardScratch {
-                linear: &mut *linear,
-                activation,
-            };
+            let mut scratch = ForwardScratch { linear: &mut *linear, activation };
             layer.forward(
                 &pass,
                 input,
@@ -123,22 +100,12 @@ impl<D: Device> Model<D> {
     ) {
         let (tokens, hidden) = (batch.tokens.len(), self.config.hidden_size as usize);
         let shared = workspace.checkpointing == ActivationCheckpointing::Block;
-        let Workspace {
-            batch: buffers,
-            stream,
-            activations,
-            activation,
-            linear,
-            grads,
-            ..
-        } = workspace;
+        let Workspace { batch: buffers, stream, activations, activation, linear, grads, .. } =
+            workspace;
         let Some(grads) = grads else { return };
         let last = self.layers.len();
-        let norm = NormBackward {
-            x: &stream[last],
-            weight: &self.norm.data,
-            grad_y: &grads.normed,
-        };
+        let norm =
+            NormBackward { x: &stream[last], weight: &self.norm.data, grad_y: &grads.normed };
         let grad_weight = self.norm.trained.as_mut().map(|trained| &mut trained.grads);
         let epsilon = self.config.rms_norm_eps;
         device.rms_norm_backward(
@@ -150,32 +117,17 @@ impl<D: Device> Model<D> {
             &mut grads.stream,
             grad_weight,
         );
-        let pass = Pass {
-            device,
-            config: &self.config,
-            batch,
-            rotations: &buffers.rotations,
-        };
+        let pass = Pass { device, config: &self.config, batch, rotations: &buffers.rotations };
         let kept = activations.len();
         for (index, layer) in self.layers.iter_mut().enumerate().rev() {
             let activations = &mut activations[index % kept];
-            let mut scratch = ForwardScratch {
-                linear: &mut *linear,
-                activation,
-            };
+            let mut scratch = ForwardScratch { linear: &mut *linear, activation };
             // The last block's activations are still those of the forward pass.
             if shared && index + 1 < last {
                 let (input, output) = two(stream, index, index + 1);
                 layer.forward(&pass, input, activations, None, &mut scratch, output);
             }
-            layer.backward(
-                &pass,
-                window,
-                &stream[index],
-                activations,
-                &mut scratch,
-                grads,
-            );
+            layer.backward(&pass, window, &stream[index], activations, &mut scratch, grads);
         }
         if let Some(trained) = &mut self.embedding.trained {
             device.embedding_backward(
@@ -192,9 +144,5 @@ impl<D: Device> Model<D> {
 /// One element to read and another to write.
 fn two<T>(list: &mut [T], read: usize, write: usize) -> (&T, &mut T) {
     let (low, high) = list.split_at_mut(read.max(write));
-    if read < write {
-        (&low[read], &mut high[0])
-    } else {
-        (&high[0], &mut low[write])
-    }
+    if read < write { (&low[read], &mut high[0]) } else { (&high[0], &mut low[write]) }
 }

@@ -21,12 +21,7 @@ impl<D: Device> Cache<D> {
                 .map(|_| arena.elements(Purpose::Cache, elements))
                 .collect::<Result<_>>()
         };
-        Ok(Self {
-            keys: allocate()?,
-            values: allocate()?,
-            length: 0,
-            capacity,
-        })
+        Ok(Self { keys: allocate()?, values: allocate()?, length: 0, capacity })
     }
 }
 
@@ -50,10 +45,7 @@ impl<D: Device> Model<D> {
                 cache.capacity
             ));
         }
-        if let Some(token) = tokens
-            .iter()
-            .find(|token| **token >= self.config.vocab_size)
-        {
+        if let Some(token) = tokens.iter().find(|token| **token >= self.config.vocab_size) {
             return Err(invalid!(
                 "Cannot feed token {token}, expected below {}",
                 self.config.vocab_size
@@ -63,10 +55,7 @@ impl<D: Device> Model<D> {
         for chunk in tokens.chunks(workspace.tokens) {
             let batch = Batch::following(chunk, cache.length);
             workspace.load(device, self, &batch);
-            self.forward(device, &batch, workspace, Some(&mut *cache), async |_| {
-                Ok(())
-            })
-            .await?;
+            self.forward(device, &batch, workspace, Some(&mut *cache), async |_| Ok(())).await?;
             cache.length += chunk.len();
             last = chunk.len();
         }

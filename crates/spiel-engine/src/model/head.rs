@@ -22,20 +22,8 @@ impl<D: Device> Model<D> {
         let targets = batch.targets.len();
         let matrix = self.output_matrix_mut();
         let vocab = matrix.rows;
-        let Workspace {
-            batch: buffers,
-            linear,
-            head,
-            grads,
-            hidden: states,
-            ..
-        } = workspace;
-        let HeadScratch {
-            rows,
-            hidden: chunk,
-            logits,
-            grad_hidden,
-        } = head;
+        let Workspace { batch: buffers, linear, head, grads, hidden: states, .. } = workspace;
+        let HeadScratch { rows, hidden: chunk, logits, grad_hidden } = head;
         let mut grads = grads.as_mut().zip(backward).map(|(grads, _)| grads);
         if let Some(grads) = &mut grads {
             device.clear(&mut grads.normed);
@@ -85,13 +73,7 @@ impl<D: Device> Model<D> {
     ) -> Result<Vec<u8>> {
         let hidden = self.config.hidden_size as usize;
         let matrix = self.output_matrix();
-        let Workspace {
-            batch: buffers,
-            linear,
-            head,
-            hidden: states,
-            ..
-        } = workspace;
+        let Workspace { batch: buffers, linear, head, hidden: states, .. } = workspace;
         let weights = matrix.dense(device, None, &mut linear.weights);
         let mut bytes = Vec::with_capacity(rows.len() * matrix.rows * 4);
         for first in rows.clone().step_by(head.rows) {
@@ -99,17 +81,8 @@ impl<D: Device> Model<D> {
             let chunk: Vec<u32> = (first as u32..(first + count) as u32).collect();
             device.write(&mut buffers.rows, 0, bytemuck::cast_slice(&chunk));
             device.gather_rows(states, &buffers.rows, 0, count, hidden, &mut head.hidden);
-            device.linear(
-                &head.hidden,
-                weights,
-                matrix.linear_shape(count),
-                &mut head.logits,
-            );
-            bytes.extend(
-                device
-                    .read(&head.logits, 0, count * matrix.rows * 4)
-                    .await?,
-            );
+            device.linear(&head.hidden, weights, matrix.linear_shape(count), &mut head.logits);
+            bytes.extend(device.read(&head.logits, 0, count * matrix.rows * 4).await?);
         }
         Ok(bytes)
     }

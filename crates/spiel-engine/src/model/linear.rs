@@ -41,28 +41,15 @@ impl<D: Device> Linear<D> {
         spec: LinearSpec,
         deltas: Option<u32>,
     ) -> Result<Self> {
-        let LinearSpec {
-            module,
-            inputs,
-            outputs,
-            bias,
-        } = spec;
+        let LinearSpec { module, inputs, outputs, bias } = spec;
         let weight = builder.tensor(format!("{module}.weight"), &[outputs, inputs])?;
-        let bias = if bias {
-            Some(builder.tensor(format!("{module}.bias"), &[outputs])?)
-        } else {
-            None
-        };
+        let bias =
+            if bias { Some(builder.tensor(format!("{module}.bias"), &[outputs])?) } else { None };
         let delta = match deltas {
             Some(count) => Some(Delta::new(builder.arena, &weight, count, builder.options)?),
             None => None,
         };
-        Ok(Self {
-            module,
-            weight,
-            bias,
-            delta,
-        })
+        Ok(Self { module, weight, bias, delta })
     }
 
     fn shape(&self, tokens: usize) -> LinearShape {
@@ -71,11 +58,7 @@ impl<D: Device> Linear<D> {
 
     fn dense<'a>(&'a self, device: &D, scratch: &'a mut D::Buffer) -> &'a D::Buffer {
         let active = self.delta.as_ref().filter(|delta| delta.attached);
-        self.weight.dense(
-            device,
-            active.map(|delta| (&delta.indices, &delta.values)),
-            scratch,
-        )
+        self.weight.dense(device, active.map(|delta| (&delta.indices, &delta.values)), scratch)
     }
 
     /// y `[T, out]` of x `[T, in]`.
@@ -87,12 +70,7 @@ impl<D: Device> Linear<D> {
         scratch: &mut LinearScratch<D>,
         y: &mut D::Buffer,
     ) {
-        device.linear(
-            x,
-            self.dense(device, &mut scratch.weights),
-            self.shape(tokens),
-            y,
-        );
+        device.linear(x, self.dense(device, &mut scratch.weights), self.shape(tokens), y);
         if let Some(bias) = &self.bias {
             device.add_bias(&bias.data, tokens, self.weight.rows, y);
         }
@@ -123,29 +101,27 @@ impl<D: Device> Linear<D> {
         if let Some(trained) = self.bias.as_mut().and_then(|bias| bias.trained.as_mut()) {
             device.add_bias_backward(grad_y, pass.tokens, shape.outputs, &mut trained.grads);
         }
-        let Some(delta) = self.delta.as_mut().filter(|delta| delta.attached) else {
-            return;
-        };
-        let LinearScratch {
-            weights,
-            x_t,
-            grad_y_t,
-            samples,
-        } = scratch;
+        let Some(delta) = self.delta.as_mut().filter(|delta| delta.attached) else { return };
+        let Some(training) = &mut delta.training else { return };
+        let LinearScratch { weights, x_t, grad_y_t, samples } = scratch;
         device.transpose(grad_y, pass.tokens, shape.outputs, grad_y_t);
-        device.sampled_gradient(&delta.indices, x_t, grad_y_t, shape, &mut delta.grads);
-        if let Some(candidates) = &mut delta.candidates {
-            match pass.window {
-                Window::Closed => {}
-                Window::Choose => {
-                    device.linear_backward_weight(grad_y, pass.x, shape, false, weights);
-                    device.choose_candidates(weights, shape.inputs * shape.outputs, candidates);
-                }
-                Window::Accumulate => {
-                    device.accumulate_candidates(x_t, grad_y_t, shape, candidates, samples)
-                }
+        device.sampled_gradient(&delta.indices, x_t, grad_y_t, shape, &mut training.grads);
+        let Some(candidates) = &mut training.candidates else { return };
+        match pass.window {
+            Window::Closed => {}
+            Window::Choose => {
+                device.linear_backward_weight(grad_y, pass.x, shape, false, weights);
+                device.choose_candidates(weights, shape.inputs * shape.outputs, candidates);
+            }
+            Window::Accumulate => {
+                device.accumulate_candidates(x_t, grad_y_t, shape, candidates, samples);
             }
         }
+    }
+
+    /// Whether the layer's deltas get gradients.
+    fn samples_gradients(&self) -> bool {
+        self.delta.as_ref().is_some_and(|delta| delta.attached && delta.training.is_some())
     }
 }
 
@@ -165,9 +141,7 @@ impl<D: Device> LinearBackward<'_, D> {
         scratch: &mut LinearScratch<D>,
         grad_x: &mut D::Buffer,
     ) {
-        let sampled = layers
-            .iter()
-            .any(|(layer, _)| layer.delta.as_ref().is_some_and(|delta| delta.attached));
+        let sampled = layers.iter().any(|(layer, _)| layer.samples_gradients());
         if let Some((first, _)) = layers.first().filter(|_| sampled) {
             device.transpose(self.x, self.tokens, first.weight.columns, &mut scratch.x_t);
         }

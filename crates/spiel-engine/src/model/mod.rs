@@ -4,6 +4,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod block;
+mod block_backward;
 pub(crate) mod config;
 pub(crate) mod decoder;
 pub(crate) mod generate;
@@ -39,13 +40,10 @@ pub(crate) struct Builder<'a, 'd, D: Device> {
     counts: HashMap<&'a str, u32>,
 }
 
-impl<'a, 'd, D: Device> Builder<'a, 'd, D> {
+impl<D: Device> Builder<'_, '_, D> {
     /// A tensor in the format that the request names, f32 otherwise.
     pub(crate) fn tensor(&mut self, name: String, shape: &[usize]) -> Result<Tensor<D>> {
-        let format = self
-            .formats
-            .remove(name.as_str())
-            .unwrap_or(WeightFormat::F32);
+        let format = self.formats.remove(name.as_str()).unwrap_or(WeightFormat::F32);
         let trained = self.options.trainable == Trainable::Weights;
         Tensor::new(self.arena, name, shape, format, trained)
     }
@@ -68,22 +66,11 @@ impl<D: Device> Model<D> {
         options: &ModelOptions,
     ) -> Result<Self> {
         config::check(config)?;
-        let formats = options
-            .formats
-            .iter()
-            .map(|entry| (entry.name.as_str(), entry.format))
-            .collect();
-        let counts = options
-            .deltas
-            .iter()
-            .map(|entry| (entry.module.as_str(), entry.count))
-            .collect();
-        let mut builder = Builder {
-            arena,
-            options,
-            formats,
-            counts,
-        };
+        let formats =
+            options.formats.iter().map(|entry| (entry.name.as_str(), entry.format)).collect();
+        let counts =
+            options.deltas.iter().map(|entry| (entry.module.as_str(), entry.count)).collect();
+        let mut builder = Builder { arena, options, formats, counts };
         let (vocab, hidden) = (config.vocab_size as usize, config.hidden_size as usize);
         let embedding = builder.tensor("model.embed_tokens.weight".to_owned(), &[vocab, hidden])?;
         let layers = (0..config.num_hidden_layers)
@@ -96,22 +83,12 @@ impl<D: Device> Model<D> {
             Some(builder.tensor("lm_head.weight".to_owned(), &[vocab, hidden])?)
         };
         if let Some(name) = builder.formats.keys().next() {
-            return Err(invalid!(
-                "Cannot create the model: it has no tensor \"{name}\""
-            ));
+            return Err(invalid!("Cannot create the model: it has no tensor \"{name}\""));
         }
         if let Some(name) = builder.counts.keys().next() {
-            return Err(invalid!(
-                "Cannot create the model: it has no linear layer \"{name}\""
-            ));
+            return Err(invalid!("Cannot create the model: it has no linear layer \"{name}\""));
         }
-        Ok(Self {
-            config: config.clone(),
-            embedding,
-            layers,
-            norm,
-            head,
-        })
+        Ok(Self { config: config.clone(), embedding, layers, norm, head })
     }
 
     /// The matrix that turns hidden states into logits.
@@ -126,10 +103,7 @@ impl<D: Device> Model<D> {
     /// Every tensor, in the order of the layers.
     pub(crate) fn tensors(&self) -> impl Iterator<Item = &Tensor<D>> {
         let blocks = self.layers.iter().flat_map(Layer::tensors);
-        std::iter::once(&self.embedding)
-            .chain(blocks)
-            .chain([&self.norm])
-            .chain(&self.head)
+        std::iter::once(&self.embedding).chain(blocks).chain([&self.norm]).chain(&self.head)
     }
 
     /// Every tensor, to be changed.

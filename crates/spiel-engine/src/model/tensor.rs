@@ -62,32 +62,13 @@ impl<D: Device> Tensor<D> {
         }
         // Vectors are used as they are, so they are always f32.
         if format != WeightFormat::F32 && (is_vector || trained) {
-            let why = if is_vector {
-                "vectors"
-            } else {
-                "trained weights"
-            };
-            return Err(invalid!(
-                "Tensor \"{name}\" is {format:?}, but {why} must be f32"
-            ));
+            let why = if is_vector { "vectors" } else { "trained weights" };
+            return Err(invalid!("Tensor \"{name}\" is {format:?}, but {why} must be f32"));
         }
         let elements = rows * columns;
         let data = arena.bytes(Purpose::Weights, Format::from(format).bytes(elements))?;
-        let trained = if trained {
-            Some(Trained::new(arena, elements)?)
-        } else {
-            None
-        };
-        Ok(Self {
-            name,
-            rows,
-            columns,
-            is_vector,
-            format,
-            data,
-            trained,
-            written: 0,
-        })
+        let trained = if trained { Some(Trained::new(arena, elements)?) } else { None };
+        Ok(Self { name, rows, columns, is_vector, format, data, trained, written: 0 })
     }
 
     pub(crate) fn elements(&self) -> usize {
@@ -132,10 +113,7 @@ impl<D: Device> Tensor<D> {
             return Ok(());
         }
         let (name, total) = (&self.name, self.stored_bytes());
-        Err(out_of_order!(
-            "Tensor \"{name}\" has {} of its {total} bytes",
-            self.written
-        ))
+        Err(out_of_order!("Tensor \"{name}\" has {} of its {total} bytes", self.written))
     }
 
     /// The weights in f32: the tensor's own when it is f32, else decoded into `scratch` with `deltas` added.
@@ -149,13 +127,7 @@ impl<D: Device> Tensor<D> {
             return &self.data;
         }
         let deltas = deltas.map(|(indices, values)| (indices, values, self.columns));
-        device.materialise(
-            &self.data,
-            self.format.into(),
-            self.elements(),
-            deltas,
-            scratch,
-        );
+        device.materialise(&self.data, self.format.into(), self.elements(), deltas, scratch);
         scratch
     }
 }

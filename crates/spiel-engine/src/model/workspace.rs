@@ -128,18 +128,13 @@ impl<D: Device> Workspace<D> {
     ) -> Result<Self> {
         let config = &model.config;
         let tokens = options.micro_batch_tokens as usize;
-        let (hidden, feed) = (
-            config.hidden_size as usize,
-            config.intermediate_size as usize,
-        );
+        let (hidden, feed) = (config.hidden_size as usize, config.intermediate_size as usize);
         let training = options.trainable != Trainable::Nothing;
         let layers = model.layers.len();
         let shared =
             !training || options.activation_checkpointing == ActivationCheckpointing::Block;
         let mut stream = |count: usize| -> Result<Vec<_>> {
-            (0..count)
-                .map(|_| arena.elements(Purpose::Activations, tokens * hidden))
-                .collect()
+            (0..count).map(|_| arena.elements(Purpose::Activations, tokens * hidden)).collect()
         };
         let stream = stream(if training { layers + 1 } else { 2 })?;
         let activations = (0..if shared { 1 } else { layers })
@@ -162,39 +157,21 @@ impl<D: Device> Workspace<D> {
             activation: work(tokens * feed)?,
             linear: LinearScratch::new(arena, model, options)?,
             head: HeadScratch::new(arena, config, tokens, training)?,
-            grads: if training {
-                Some(BlockGrads::new(arena, config, tokens)?)
-            } else {
-                None
-            },
+            grads: if training { Some(BlockGrads::new(arena, config, tokens)?) } else { None },
         })
     }
 }
 
 impl<D: Device> Activations<D> {
     fn new(arena: &mut Arena<D>, config: &ModelConfig, tokens: usize) -> Result<Self> {
-        let (hidden, feed, shape) = (
-            config.hidden_size as usize,
-            config.intermediate_size as usize,
-            heads(config),
-        );
-        let (queries, keys) = (
-            shape.heads * shape.head_dim,
-            shape.kv_heads * shape.head_dim,
-        );
+        let (hidden, feed, shape) =
+            (config.hidden_size as usize, config.intermediate_size as usize, heads(config));
+        let (queries, keys) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
         let mut keep = |width: usize| arena.elements(Purpose::Activations, tokens * width);
         Ok(Self {
             attention_input: keep(hidden)?,
-            raw_q: if config.qk_norm {
-                Some(keep(queries)?)
-            } else {
-                None
-            },
-            raw_k: if config.qk_norm {
-                Some(keep(keys)?)
-            } else {
-                None
-            },
+            raw_q: if config.qk_norm { Some(keep(queries)?) } else { None },
+            raw_k: if config.qk_norm { Some(keep(keys)?) } else { None },
             q: keep(queries)?,
             k: keep(keys)?,
             v: keep(keys)?,
@@ -211,26 +188,15 @@ impl<D: Device> Activations<D> {
 impl<D: Device> LinearScratch<D> {
     fn new(arena: &mut Arena<D>, model: &Model<D>, options: &ModelOptions) -> Result<Self> {
         let tokens = options.micro_batch_tokens as usize;
-        let stored = model
-            .tensors()
-            .filter(|tensor| tensor.format != WeightFormat::F32);
+        let stored = model.tensors().filter(|tensor| tensor.format != WeightFormat::F32);
         let largest_stored = stored.map(Tensor::elements).max().unwrap_or(0);
         let carriers = || model.linears().filter(|linear| linear.delta.is_some());
         // Dense gradients that choose candidates, and SM3's ranking of every position, need a whole matrix.
         let ranks = options.candidates || options.optimizer == Optimizer::Sm3;
-        let largest_ranked = carriers()
-            .map(|linear| linear.weight.elements())
-            .max()
-            .filter(|_| ranks)
-            .unwrap_or(0);
-        let widest_input = carriers()
-            .map(|linear| linear.weight.columns)
-            .max()
-            .unwrap_or(0);
-        let widest_output = carriers()
-            .map(|linear| linear.weight.rows)
-            .max()
-            .unwrap_or(0);
+        let largest_ranked =
+            carriers().map(|linear| linear.weight.elements()).max().filter(|_| ranks).unwrap_or(0);
+        let widest_input = carriers().map(|linear| linear.weight.columns).max().unwrap_or(0);
+        let widest_output = carriers().map(|linear| linear.weight.rows).max().unwrap_or(0);
         let most_deltas = carriers()
             .filter_map(|linear| linear.delta.as_ref())
             .map(|delta: &Delta<D>| delta.count)
@@ -259,26 +225,16 @@ impl<D: Device> HeadScratch<D> {
             rows,
             hidden: work(rows * hidden)?,
             logits: work(rows * vocab)?,
-            grad_hidden: if training {
-                Some(work(rows * hidden)?)
-            } else {
-                None
-            },
+            grad_hidden: if training { Some(work(rows * hidden)?) } else { None },
         })
     }
 }
 
 impl<D: Device> BlockGrads<D> {
     fn new(arena: &mut Arena<D>, config: &ModelConfig, tokens: usize) -> Result<Self> {
-        let (hidden, feed, shape) = (
-            config.hidden_size as usize,
-            config.intermediate_size as usize,
-            heads(config),
-        );
-        let (queries, keys) = (
-            shape.heads * shape.head_dim,
-            shape.kv_heads * shape.head_dim,
-        );
+        let (hidden, feed, shape) =
+            (config.hidden_size as usize, config.intermediate_size as usize, heads(config));
+        let (queries, keys) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
         let mut work = |width: usize| arena.elements(Purpose::Workspace, tokens * width);
         Ok(Self {
             stream: work(hidden)?,
@@ -287,11 +243,7 @@ impl<D: Device> BlockGrads<D> {
             q: work(queries)?,
             k: work(keys)?,
             v: work(keys)?,
-            raw: if config.qk_norm {
-                Some(work(queries)?)
-            } else {
-                None
-            },
+            raw: if config.qk_norm { Some(work(queries)?) } else { None },
             activation: work(feed)?,
             gate: work(feed)?,
             up: work(feed)?,

@@ -14,11 +14,7 @@ pub(super) const F32: Codec = Codec {
 pub(super) const F16: Codec = Codec {
     elements: 1,
     bytes: 2,
-    decode: |bytes, out| {
-        pieces(bytes, out, |halves: &[f16], out| {
-            halves.convert_to_f32_slice(out)
-        })
-    },
+    decode: |bytes, out| pieces(bytes, out, |halves: &[f16], out| halves.convert_to_f32_slice(out)),
     encode: |x, bytes| {
         for (x, bytes) in x.iter().zip(bytes.chunks_exact_mut(2)) {
             bytes.copy_from_slice(&f16::from_f32(*x).to_le_bytes());

@@ -37,14 +37,8 @@ struct Codec {
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 6] = [
-        Self::F32,
-        Self::F16,
-        Self::Bf16,
-        Self::Q4_0,
-        Self::Q4_1,
-        Self::Q8_0,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::F32, Self::F16, Self::Bf16, Self::Q4_0, Self::Q4_1, Self::Q8_0];
 
     const fn codec(self) -> Codec {
         match self {
@@ -84,25 +78,17 @@ pub fn decode(format: Format, bytes: &[u8], out: &mut [f32]) {
 /// Decodes whole blocks on all threads.
 pub fn decode_threaded(format: Format, bytes: &[u8], out: &mut [f32]) {
     chunks_mut(out, ELEMENTS_PER_TASK, |task, out| {
-        decode(
-            format,
-            &bytes[format.bytes(task * ELEMENTS_PER_TASK)..],
-            out,
-        );
+        decode(format, &bytes[format.bytes(task * ELEMENTS_PER_TASK)..], out);
     });
 }
 
 /// Encodes whole blocks on all threads, rounding as the format's reference encoder does.
 pub fn encode(format: Format, x: &[f32], bytes: &mut [u8]) {
     let task_bytes = format.bytes(ELEMENTS_PER_TASK);
-    chunks_mut(
-        &mut bytes[..format.bytes(x.len())],
-        task_bytes,
-        |task, bytes| {
-            let elements = bytes.len() / format.block_bytes() * format.block_elements();
-            (format.codec().encode)(&x[task * ELEMENTS_PER_TASK..][..elements], bytes);
-        },
-    );
+    chunks_mut(&mut bytes[..format.bytes(x.len())], task_bytes, |task, bytes| {
+        let elements = bytes.len() / format.block_bytes() * format.block_elements();
+        (format.codec().encode)(&x[task * ELEMENTS_PER_TASK..][..elements], bytes);
+    });
 }
 
 /// Reads a little-endian half float.

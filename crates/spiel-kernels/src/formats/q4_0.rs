@@ -2,18 +2,10 @@
 
 use super::{BLOCK, Codec, half_at, put_half};
 
-pub(super) const CODEC: Codec = Codec {
-    elements: BLOCK,
-    bytes: 18,
-    decode,
-    encode,
-};
+pub(super) const CODEC: Codec = Codec { elements: BLOCK, bytes: 18, decode, encode };
 
 fn decode(bytes: &[u8], out: &mut [f32]) {
-    for (block, out) in bytes
-        .chunks_exact(CODEC.bytes)
-        .zip(out.chunks_exact_mut(BLOCK))
-    {
+    for (block, out) in bytes.chunks_exact(CODEC.bytes).zip(out.chunks_exact_mut(BLOCK)) {
         let scale = half_at(block, 0);
         let (low, high) = out.split_at_mut(BLOCK / 2);
         for i in 0..BLOCK / 2 {
@@ -26,13 +18,8 @@ fn decode(bytes: &[u8], out: &mut [f32]) {
 
 /// As ggml: the element of largest magnitude maps to code 0 exactly.
 fn encode(x: &[f32], bytes: &mut [u8]) {
-    for (x, block) in x
-        .chunks_exact(BLOCK)
-        .zip(bytes.chunks_exact_mut(CODEC.bytes))
-    {
-        let largest = x
-            .iter()
-            .fold(0.0_f32, |m, x| if x.abs() > m.abs() { *x } else { m });
+    for (x, block) in x.chunks_exact(BLOCK).zip(bytes.chunks_exact_mut(CODEC.bytes)) {
+        let largest = x.iter().fold(0.0_f32, |m, x| if x.abs() > m.abs() { *x } else { m });
         let scale = largest / -8.0;
         let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };
         put_half(block, 0, scale);

@@ -2,18 +2,10 @@
 
 use super::{BLOCK, Codec, half_at, put_half};
 
-pub(super) const CODEC: Codec = Codec {
-    elements: BLOCK,
-    bytes: 20,
-    decode,
-    encode,
-};
+pub(super) const CODEC: Codec = Codec { elements: BLOCK, bytes: 20, decode, encode };
 
 fn decode(bytes: &[u8], out: &mut [f32]) {
-    for (block, out) in bytes
-        .chunks_exact(CODEC.bytes)
-        .zip(out.chunks_exact_mut(BLOCK))
-    {
+    for (block, out) in bytes.chunks_exact(CODEC.bytes).zip(out.chunks_exact_mut(BLOCK)) {
         let (scale, minimum) = (half_at(block, 0), half_at(block, 2));
         let (low, high) = out.split_at_mut(BLOCK / 2);
         for i in 0..BLOCK / 2 {
@@ -26,10 +18,7 @@ fn decode(bytes: &[u8], out: &mut [f32]) {
 
 /// As ggml: the smallest element maps to code 0 and the largest to 15.
 fn encode(x: &[f32], bytes: &mut [u8]) {
-    for (x, block) in x
-        .chunks_exact(BLOCK)
-        .zip(bytes.chunks_exact_mut(CODEC.bytes))
-    {
+    for (x, block) in x.chunks_exact(BLOCK).zip(bytes.chunks_exact_mut(CODEC.bytes)) {
         let minimum = x.iter().copied().fold(f32::INFINITY, f32::min);
         let maximum = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let scale = (maximum - minimum) / 15.0;

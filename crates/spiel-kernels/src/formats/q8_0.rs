@@ -2,18 +2,10 @@
 
 use super::{BLOCK, Codec, half_at, put_half};
 
-pub(super) const CODEC: Codec = Codec {
-    elements: BLOCK,
-    bytes: 34,
-    decode,
-    encode,
-};
+pub(super) const CODEC: Codec = Codec { elements: BLOCK, bytes: 34, decode, encode };
 
 fn decode(bytes: &[u8], out: &mut [f32]) {
-    for (block, out) in bytes
-        .chunks_exact(CODEC.bytes)
-        .zip(out.chunks_exact_mut(BLOCK))
-    {
+    for (block, out) in bytes.chunks_exact(CODEC.bytes).zip(out.chunks_exact_mut(BLOCK)) {
         let scale = half_at(block, 0);
         for (out, code) in out.iter_mut().zip(&block[2..]) {
             *out = f32::from(code.cast_signed()) * scale;
@@ -23,10 +15,7 @@ fn decode(bytes: &[u8], out: &mut [f32]) {
 
 /// As ggml: the largest magnitude maps to 127; halves round away from zero.
 fn encode(x: &[f32], bytes: &mut [u8]) {
-    for (x, block) in x
-        .chunks_exact(BLOCK)
-        .zip(bytes.chunks_exact_mut(CODEC.bytes))
-    {
+    for (x, block) in x.chunks_exact(BLOCK).zip(bytes.chunks_exact_mut(CODEC.bytes)) {
         let largest = x.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
         let scale = largest / 127.0;
         let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };

@@ -4,21 +4,14 @@ use crate::random::uniform;
 #[test]
 fn decoding_undoes_encoding_to_half_a_step() {
     let x = uniform(1, 64 * BLOCK);
-    for (format, step) in Format::ALL
-        .into_iter()
-        .zip([0.0, 5e-4, 4e-3, 0.14, 0.08, 5e-3])
-    {
+    for (format, step) in Format::ALL.into_iter().zip([0.0, 5e-4, 4e-3, 0.14, 0.08, 5e-3]) {
         let mut bytes = vec![0; format.bytes(x.len())];
         encode(format, &x, &mut bytes);
         let (mut y, mut z) = (vec![0.0; x.len()], vec![0.0; x.len()]);
         decode(format, &bytes, &mut y);
         decode_threaded(format, &bytes, &mut z);
         assert!(y == z);
-        let error = x
-            .iter()
-            .zip(&y)
-            .map(|(x, y)| (x - y).abs())
-            .fold(0.0, f32::max);
+        let error = x.iter().zip(&y).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max);
         assert!(error <= step, "{format:?} is off by {error}");
     }
 }

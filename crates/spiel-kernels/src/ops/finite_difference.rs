@@ -24,18 +24,11 @@ pub(super) fn assert_gradient(
         let numeric =
             (8.0 * (at(1.0) - at(-1.0)) - (at(2.0) - at(-2.0))) / (12.0 * f64::from(STEP));
         let error = (numeric - f64::from(gradient[i])).abs() / f64::from(largest);
-        assert!(
-            error < 2e-3,
-            "{name}[{i}]: gradient {} but difference {numeric}",
-            gradient[i]
-        );
+        assert!(error < 2e-3, "{name}[{i}]: gradient {} but difference {numeric}", gradient[i]);
     }
 }
 
 /// Σ x·w in double precision: a scalar loss with gradient `w` in `x`.
 pub(super) fn weighted_sum(x: &[f32], w: &[f32]) -> f64 {
-    x.iter()
-        .zip(w)
-        .map(|(x, w)| f64::from(*x) * f64::from(*w))
-        .sum()
+    x.iter().zip(w).map(|(x, w)| f64::from(*x) * f64::from(*w)).sum()
 }

@@ -41,10 +41,7 @@ impl AdamW {
     /// 1 − beta1^age and 1 − beta2^age, for ages that need not be whole.
     fn correction(&self, age: f32) -> (f32, f32) {
         let age = f64::from(age);
-        (
-            (1.0 - self.beta1.powf(age)) as f32,
-            (1.0 - self.beta2.powf(age)) as f32,
-        )
+        ((1.0 - self.beta1.powf(age)) as f32, (1.0 - self.beta2.powf(age)) as f32)
     }
 }
 
@@ -133,15 +130,8 @@ impl Seed {
     #[must_use]
     pub fn new(samples: u32, accumulation: u32, beta1: f64, beta2: f64) -> Self {
         let age = f64::from(samples) / f64::from(accumulation);
-        let correction = (
-            (1.0 - beta1.powf(age)) as f32,
-            (1.0 - beta2.powf(age)) as f32,
-        );
-        Self {
-            age: age as f32,
-            samples: samples as f32,
-            correction,
-        }
+        let correction = ((1.0 - beta1.powf(age)) as f32, (1.0 - beta2.powf(age)) as f32);
+        Self { age: age as f32, samples: samples as f32, correction }
     }
 
     /// The first moment from Σ g.
@@ -173,14 +163,7 @@ mod tests {
     #[test]
     fn the_first_step_moves_by_the_learning_rate() {
         let (mut values, mut m, mut v, mut ages) = ([1.0, 1.0], [0.0; 2], [0.0; 2], [1.0; 2]);
-        adamw_deltas(
-            &UPDATE,
-            &mut values,
-            &[3.0, -0.2],
-            &mut ages,
-            &mut m,
-            &mut v,
-        );
+        adamw_deltas(&UPDATE, &mut values, &[3.0, -0.2], &mut ages, &mut m, &mut v);
         assert!((values[0] - 0.9).abs() < 1e-6 && (values[1] - 1.1).abs() < 1e-6);
         assert_eq!(ages, [2.0, 2.0]);
     }
@@ -188,10 +171,7 @@ mod tests {
     #[test]
     fn deltas_of_one_age_move_as_a_whole_tensor() {
         let grads: Vec<f32> = (0..50).map(|i| (i as f32 - 20.0) * 0.3).collect();
-        let update = AdamW {
-            weight_decay: 0.2,
-            ..UPDATE
-        };
+        let update = AdamW { weight_decay: 0.2, ..UPDATE };
         let (mut a, mut m, mut v) = (vec![0.5; 50], vec![0.0; 50], vec![0.0; 50]);
         let (mut b, mut n, mut w, mut ages) = (a.clone(), m.clone(), v.clone(), vec![1.0; 50]);
         for step in 1..5 {

@@ -1,5 +1,71 @@
-//! Causal grouped-query attention over packed sequences: softmax(q·kᵀ / sqrt(head_dim))·v, inside each span.
+//! Causal grouped-query attention over packed sequences: `softmax(q·kᵀ / sqrt(head_dim))·v`, inside each span.
 
 mod cpu;
+mod cpu_backward;
+#[cfg(test)]
+mod tests;
 
-pub use cpu::{AttentionGrads, AttentionInputs, Heads, Span, attention, attention_backward};
+pub use cpu::{AttentionInputs, attention};
+pub use cpu_backward::{AttentionGrads, attention_backward};
+
+use std::ops::Range;
+
+/// Queries that share one block of scores: tall enough for the products, short enough that scores stay in cache.
+const QUERY_BLOCK: usize = 64;
+
+/// The shape of grouped-query attention.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heads {
+    /// H, the number of query heads.
+    pub heads: usize,
+    /// K, the number of key and value heads; divides H.
+    pub kv_heads: usize,
+    /// Width of one head.
+    pub head_dim: usize,
+    /// Positions a query sees, itself included, when not all before it.
+    pub window: Option<usize>,
+}
+
+impl Heads {
+    fn query_width(self) -> usize {
+        self.heads * self.head_dim
+    }
+
+    fn key_width(self) -> usize {
+        self.kv_heads * self.head_dim
+    }
+
+    fn kv_head(self, head: usize) -> usize {
+        head / (self.heads / self.kv_heads)
+    }
+
+    fn factor(self) -> f32 {
+        1.0 / (self.head_dim as f32).sqrt()
+    }
+}
+
+/// One sequence: rows of the queries and of the keys; the last query stands at the last key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// First row of the queries.
+    pub query_start: usize,
+    /// Number of queries, at most the number of keys.
+    pub query_length: usize,
+    /// First row of the keys and values.
+    pub key_start: usize,
+    /// Number of keys.
+    pub key_length: usize,
+}
+
+impl Span {
+    /// The keys that query `query` of the span sees, counted inside the span.
+    fn visible(self, query: usize, window: Option<usize>) -> Range<usize> {
+        let end = self.key_length - self.query_length + query + 1;
+        window.map_or(0, |window| end.saturating_sub(window))..end
+    }
+
+    fn blocks(self) -> impl Iterator<Item = Range<usize>> {
+        let length = self.query_length;
+        (0..length).step_by(QUERY_BLOCK).map(move |first| first..(first + QUERY_BLOCK).min(length))
+    }
+}

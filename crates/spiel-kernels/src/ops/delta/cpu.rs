@@ -6,7 +6,7 @@ const SLOTS_PER_TASK: usize = 4096;
 /// Floats of the transposed input that a task keeps in its L2 cache while its slots pass over them.
 const CACHED_FLOATS: usize = 128 * 1024;
 
-/// Adds deltas to a materialised matrix: `weights[indices] += values`. `indices` are sorted; `width` is in_features.
+/// Adds deltas to a materialised matrix: `weights[indices] += values`. `indices` are sorted; `width` is `in_features`.
 pub fn add_deltas(indices: &[u32], values: &[f32], width: usize, weights: &mut [f32]) {
     let rows = rows_per_task(width);
     chunks_mut(weights, rows * width, |task, weights| {
@@ -40,7 +40,7 @@ pub fn gather(x: &[f32], indices: &[u32], out: &mut [f32]) {
 }
 
 /// Adds to every delta's gradient the dot product of its row of `grad_y_t [out, T]` and its column's row of
-/// `x_t [in, T]`: the entries `indices` (sorted, flat over `[out, in]`) of grad_yᵀ·x, and no others.
+/// `x_t [in, T]`: the entries `indices` (sorted, flat over `[out, in]`) of `grad_yᵀ·x`, and no others.
 pub fn sampled_gradient(
     indices: &[u32],
     x_t: &[f32],

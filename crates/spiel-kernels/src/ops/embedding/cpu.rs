@@ -11,11 +11,7 @@ pub fn embedding(tokens: &[u32], table: &[u8], format: Format, width: usize, x: 
     chunks_mut(&mut x[..tokens.len() * width], rows * width, |task, x| {
         for (row, x) in x.chunks_mut(width).enumerate() {
             let token = tokens[task * rows + row] as usize;
-            decode(
-                format,
-                &table[token * row_bytes..(token + 1) * row_bytes],
-                x,
-            );
+            decode(format, &table[token * row_bytes..(token + 1) * row_bytes], x);
         }
     });
 }
@@ -38,21 +34,10 @@ mod tests {
     fn looks_up_and_adds_back() {
         let table: Vec<f32> = (0..12).map(|i| i as f32).collect();
         let mut x = vec![0.0; 9];
-        embedding(
-            &[2, 0, 2],
-            bytemuck::cast_slice(&table),
-            Format::F32,
-            3,
-            &mut x,
-        );
+        embedding(&[2, 0, 2], bytemuck::cast_slice(&table), Format::F32, 3, &mut x);
         assert_eq!(x, [6.0, 7.0, 8.0, 0.0, 1.0, 2.0, 6.0, 7.0, 8.0]);
         let mut grad = vec![0.0; 12];
         embedding_backward(&[2, 0, 2], &x, 3, &mut grad);
-        assert_eq!(
-            grad,
-            [
-                0.0, 1.0, 2.0, 0.0, 0.0, 0.0, 12.0, 14.0, 16.0, 0.0, 0.0, 0.0
-            ]
-        );
+        assert_eq!(grad, [0.0, 1.0, 2.0, 0.0, 0.0, 0.0, 12.0, 14.0, 16.0, 0.0, 0.0, 0.0]);
     }
 }

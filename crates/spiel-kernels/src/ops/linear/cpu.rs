@@ -17,7 +17,7 @@ pub fn linear(
     );
 }
 
-/// The gradient in x, grad_y·W, replacing `grad_x [T, in]` or added to it.
+/// The gradient in x, `grad_y·W`, replacing `grad_x [T, in]` or added to it.
 pub fn linear_backward_input(
     grad_y: &[f32],
     weight: &[f32],
@@ -30,15 +30,11 @@ pub fn linear_backward_input(
     product_threaded(
         Matrix::new(grad_y, tokens, outputs, outputs),
         Matrix::new(weight, outputs, inputs, inputs),
-        if accumulate {
-            Output::add(grad_x)
-        } else {
-            Output::replace(grad_x)
-        },
+        if accumulate { Output::add(grad_x) } else { Output::replace(grad_x) },
     );
 }
 
-/// The gradient in W, grad_yᵀ·x, replacing `grad_weight [out, in]` or added to it.
+/// The gradient in W, `grad_yᵀ·x`, replacing `grad_weight [out, in]` or added to it.
 pub fn linear_backward_weight(
     grad_y: &[f32],
     x: &[f32],
@@ -51,11 +47,7 @@ pub fn linear_backward_weight(
     product_threaded(
         Matrix::new(grad_y, tokens, outputs, outputs).transposed(),
         Matrix::new(x, tokens, inputs, inputs),
-        if accumulate {
-            Output::add(grad_weight)
-        } else {
-            Output::replace(grad_weight)
-        },
+        if accumulate { Output::add(grad_weight) } else { Output::replace(grad_weight) },
     );
 }
 
@@ -89,11 +81,8 @@ mod tests {
     #[test]
     fn backward_is_the_derivative() {
         let (tokens, inputs, outputs) = (3, 4, 5);
-        let (x, weight, bias) = (
-            uniform(1, tokens * inputs),
-            uniform(2, outputs * inputs),
-            uniform(3, outputs),
-        );
+        let (x, weight, bias) =
+            (uniform(1, tokens * inputs), uniform(2, outputs * inputs), uniform(3, outputs));
         let grad_y = uniform(4, tokens * outputs);
         let loss = |x: &[f32], weight: &[f32], bias: &[f32]| {
             let mut y = vec![0.0; tokens * outputs];
@@ -104,29 +93,11 @@ mod tests {
         let mut grad_x = vec![f32::NAN; tokens * inputs];
         let mut grad_weight = vec![f32::NAN; outputs * inputs];
         let mut grad_bias = vec![0.0; outputs];
-        linear_backward_input(
-            &grad_y,
-            &weight,
-            tokens,
-            inputs,
-            outputs,
-            false,
-            &mut grad_x,
-        );
-        linear_backward_weight(
-            &grad_y,
-            &x,
-            tokens,
-            inputs,
-            outputs,
-            false,
-            &mut grad_weight,
-        );
+        linear_backward_input(&grad_y, &weight, tokens, inputs, outputs, false, &mut grad_x);
+        linear_backward_weight(&grad_y, &x, tokens, inputs, outputs, false, &mut grad_weight);
         add_bias_backward(&grad_y, &mut grad_bias);
         assert_gradient("x", &x, &grad_x, |x| loss(x, &weight, &bias));
-        assert_gradient("weight", &weight, &grad_weight, |weight| {
-            loss(&x, weight, &bias)
-        });
+        assert_gradient("weight", &weight, &grad_weight, |weight| loss(&x, weight, &bias));
         assert_gradient("bias", &bias, &grad_bias, |bias| loss(&x, &weight, bias));
     }
 }

@@ -39,10 +39,7 @@ pub fn reselect_accumulated_gradients(
     let mut walk = indices.iter().enumerate().peekable();
     for candidate in candidates.indices {
         while walk.next_if(|(_, index)| *index < candidate).is_some() {}
-        slot_of.push(
-            walk.next_if(|(_, index)| *index == candidate)
-                .map(|(slot, _)| slot as u32),
-        );
+        slot_of.push(walk.next_if(|(_, index)| *index == candidate).map(|(slot, _)| slot as u32));
     }
     let is_dropped = |slot: u32| dropped.binary_search(&slot).is_ok();
     let open: Vec<u32> = (0..candidates.indices.len() as u32)
@@ -59,19 +56,12 @@ pub fn reselect_accumulated_gradients(
             None => sources.push(candidate),
         }
     }
-    let leaving: Vec<u32> = dropped
-        .into_iter()
-        .filter(|slot| staying.binary_search(slot).is_err())
-        .collect();
-    let cut = largest(leaving.len(), sources.len(), |i| {
-        smallest_key(values[leaving[i] as usize])
-    });
+    let leaving: Vec<u32> =
+        dropped.into_iter().filter(|slot| staying.binary_search(slot).is_err()).collect();
+    let cut = largest(leaving.len(), sources.len(), |i| smallest_key(values[leaving[i] as usize]));
     Replacement {
         dropped: cut.into_iter().map(|i| leaving[i as usize]).collect(),
-        grown: sources
-            .iter()
-            .map(|candidate| candidates.indices[*candidate as usize])
-            .collect(),
+        grown: sources.iter().map(|candidate| candidates.indices[*candidate as usize]).collect(),
         sources,
     }
 }
@@ -134,9 +124,8 @@ pub fn momentum_keys(indices: &[u32], rows: &[f32], columns: &[f32], keys: &mut 
             *key = magnitude_key(rows[row] * column) + 1;
         }
         let first = indices.partition_point(|index| (*index as usize) < row * width);
-        for index in indices[first..]
-            .iter()
-            .take_while(|index| (**index as usize) < (row + 1) * width)
+        for index in
+            indices[first..].iter().take_while(|index| (**index as usize) < (row + 1) * width)
         {
             keys[*index as usize % width] = 0;
         }
@@ -150,49 +139,28 @@ mod tests {
     #[test]
     fn a_position_on_both_lists_stays() {
         // Slots: position 10 (0.1), 20 (0.2), 30 (3.0). Both small ones are on the drop list.
-        let candidates = Candidates {
-            indices: &[10, 15, 30],
-            grads: &[5.0, 4.0, 9.0],
-        };
+        let candidates = Candidates { indices: &[10, 15, 30], grads: &[5.0, 4.0, 9.0] };
         let replacement =
             reselect_accumulated_gradients(&[10, 20, 30], &[0.1, 0.2, 3.0], candidates, 2);
         // 30 is active and stays; 10 comes straight back; 15 takes the slot of 20.
         assert_eq!(
             replacement,
-            Replacement {
-                dropped: vec![1],
-                grown: vec![15],
-                sources: vec![1]
-            }
+            Replacement { dropped: vec![1], grown: vec![15], sources: vec![1] }
         );
     }
 
     #[test]
     fn the_smallest_are_dropped_when_candidates_run_short() {
-        let candidates = Candidates {
-            indices: &[5],
-            grads: &[-1.0],
-        };
+        let candidates = Candidates { indices: &[5], grads: &[-1.0] };
         let replacement =
             reselect_accumulated_gradients(&[1, 2, 3], &[0.3, -0.1, 0.2], candidates, 3);
-        assert_eq!(
-            replacement,
-            Replacement {
-                dropped: vec![1],
-                grown: vec![5],
-                sources: vec![0]
-            }
-        );
+        assert_eq!(replacement, Replacement { dropped: vec![1], grown: vec![5], sources: vec![0] });
     }
 
     #[test]
     fn rearranged_arrays_are_sorted_and_seeded() {
         let mut indices = [10, 20, 30, 40];
-        let replacement = Replacement {
-            dropped: vec![1, 3],
-            grown: vec![5, 35],
-            sources: vec![],
-        };
+        let replacement = Replacement { dropped: vec![1, 3], grown: vec![5, 35], sources: vec![] };
         let order = merge_order(&indices, &replacement);
         let mut values = [1.0, 2.0, 3.0, 4.0];
         rearrange(&order, &mut values, |number| -(number as f32) - 1.0);
@@ -207,14 +175,7 @@ mod tests {
         let mut keys = vec![0; 6];
         momentum_keys(&[0, 5], &rows, &columns, &mut keys);
         let replacement = reselect_momentum_approximation(&[0.0, 1.0], &keys, 1);
-        assert_eq!(
-            replacement,
-            Replacement {
-                dropped: vec![0],
-                grown: vec![1],
-                sources: vec![]
-            }
-        );
+        assert_eq!(replacement, Replacement { dropped: vec![0], grown: vec![1], sources: vec![] });
         // Even when every product is used up, no active position is grown.
         let all = reselect_momentum_approximation(&[0.0, 1.0], &keys, 2);
         assert_eq!(all.grown, [1, 3]);

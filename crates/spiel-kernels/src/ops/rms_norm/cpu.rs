@@ -7,10 +7,7 @@ pub fn rms_norm(x: &[f32], weight: &[f32], epsilon: f32, y: &mut [f32]) {
     let width = weight.len();
     let rows = rows_per_task(width);
     chunks_mut(y, rows * width, |task, y| {
-        for (y, x) in y
-            .chunks_mut(width)
-            .zip(x[task * rows * width..].chunks(width))
-        {
+        for (y, x) in y.chunks_mut(width).zip(x[task * rows * width..].chunks(width)) {
             let inverse = inverse_rms(x, epsilon);
             for i in 0..width {
                 y[i] = x[i] * inverse * weight[i];
@@ -36,21 +33,12 @@ pub fn rms_norm_backward(
         let first = task * rows * width;
         let operands = x[first..].chunks(width).zip(grad_y[first..].chunks(width));
         for (grad_x, (x, grad_y)) in grad_x.chunks_mut(width).zip(operands) {
-            row_backward(
-                x,
-                weight,
-                grad_y,
-                inverse_rms(x, epsilon),
-                accumulate,
-                grad_x,
-            );
+            row_backward(x, weight, grad_y, inverse_rms(x, epsilon), accumulate, grad_x);
         }
     });
     if let Some(grad_weight) = grad_weight {
         let count = grad_y.len() / width;
-        let inverse = map(count, |row| {
-            inverse_rms(&x[row * width..][..width], epsilon)
-        });
+        let inverse = map(count, |row| inverse_rms(&x[row * width..][..width], epsilon));
         chunks_mut(grad_weight, 64, |task, sums| {
             for row in 0..count {
                 let first = row * width + task * 64;
@@ -62,7 +50,7 @@ pub fn rms_norm_backward(
     }
 }
 
-/// With n = x / rms: grad_x = (w·g − n · mean(w·g·n)) / rms.
+/// With n = x / rms: `grad_x = (w·g − n · mean(w·g·n)) / rms`.
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
 fn row_backward(
     x: &[f32],
@@ -97,11 +85,8 @@ mod tests {
     #[test]
     fn backward_is_the_derivative() {
         let (rows, width) = (3, 10);
-        let (x, weight, grad_y) = (
-            uniform(1, rows * width),
-            uniform(2, width),
-            uniform(3, rows * width),
-        );
+        let (x, weight, grad_y) =
+            (uniform(1, rows * width), uniform(2, width), uniform(3, rows * width));
         let loss = |x: &[f32], weight: &[f32]| {
             let mut y = vec![0.0; rows * width];
             rms_norm(x, weight, 1e-5, &mut y);
@@ -109,15 +94,7 @@ mod tests {
         };
         let mut grad_x = vec![1.0; rows * width];
         let mut grad_weight = vec![0.0; width];
-        rms_norm_backward(
-            &x,
-            &weight,
-            1e-5,
-            &grad_y,
-            true,
-            &mut grad_x,
-            Some(&mut grad_weight),
-        );
+        rms_norm_backward(&x, &weight, 1e-5, &grad_y, true, &mut grad_x, Some(&mut grad_weight));
         let added: Vec<f32> = grad_x.iter().map(|g| g - 1.0).collect();
         assert_gradient("x", &x, &added, |x| loss(x, &weight));
         assert_gradient("weight", &weight, &grad_weight, |weight| loss(&x, weight));

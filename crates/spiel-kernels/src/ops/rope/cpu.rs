@@ -28,12 +28,7 @@ pub fn frequencies(head_dim: usize, theta: f64, scaling: Option<RopeScaling>) ->
     let scaled = |frequency: f64| match scaling {
         None => frequency,
         Some(RopeScaling::Linear { factor }) => frequency / factor,
-        Some(RopeScaling::Llama3 {
-            factor,
-            low_freq_factor,
-            high_freq_factor,
-            context,
-        }) => {
+        Some(RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, context }) => {
             // The share of the context in one turn, in units between the two thresholds.
             let turns = f64::from(context) * frequency / std::f64::consts::TAU;
             let kept =
@@ -41,9 +36,7 @@ pub fn frequencies(head_dim: usize, theta: f64, scaling: Option<RopeScaling>) ->
             frequency * (kept + (1.0 - kept) / factor)
         }
     };
-    (0..head_dim / 2)
-        .map(|pair| scaled(frequency(pair)) as f32)
-        .collect()
+    (0..head_dim / 2).map(|pair| scaled(frequency(pair)) as f32).collect()
 }
 
 /// The cosine and sine of every position's angles: `[T, head_dim]`, cosines first.
@@ -80,11 +73,7 @@ pub enum Direction {
 pub fn rope(x: &mut [f32], rotations: &[f32], heads: usize, head_dim: usize, direction: Direction) {
     let (width, half) = (heads * head_dim, head_dim / 2);
     let rows = rows_per_task(width);
-    let sign = if direction == Direction::Forward {
-        1.0
-    } else {
-        -1.0
-    };
+    let sign = if direction == Direction::Forward { 1.0 } else { -1.0 };
     chunks_mut(x, rows * width, |task, x| {
         for (row, x) in x.chunks_mut(width).enumerate() {
             let (cos, sin) = rotations[(task * rows + row) * head_dim..][..head_dim].split_at(half);
@@ -122,27 +111,11 @@ mod tests {
     fn scores_depend_on_the_distance_only() {
         let head_dim = 16;
         let (q, k) = (uniform(1, head_dim), uniform(2, head_dim));
-        let table = frequencies(
-            head_dim,
-            10_000.0,
-            Some(RopeScaling::Linear { factor: 4.0 }),
-        );
+        let table = frequencies(head_dim, 10_000.0, Some(RopeScaling::Linear { factor: 4.0 }));
         let score = |query: u32, key: u32| {
             let (mut q, mut k) = (q.clone(), k.clone());
-            rope(
-                &mut q,
-                &rotations(&[query], &table),
-                1,
-                head_dim,
-                Direction::Forward,
-            );
-            rope(
-                &mut k,
-                &rotations(&[key], &table),
-                1,
-                head_dim,
-                Direction::Forward,
-            );
+            rope(&mut q, &rotations(&[query], &table), 1, head_dim, Direction::Forward);
+            rope(&mut k, &rotations(&[key], &table), 1, head_dim, Direction::Forward);
             crate::math::dot(&q, &k)
         };
         assert!((score(9, 4) - score(105, 100)).abs() < 1e-5);

@@ -35,18 +35,14 @@ pub fn sm3(
             *estimate = rows[row].min(columns[column]) + grad * grad;
         }
     });
-    chunks_mut2(
-        (values, TASK),
-        (&mut *estimates, TASK),
-        |task, values, estimates| {
-            for i in 0..values.len() {
-                let grad = grads[task * TASK + i] * update.grad_scale as f32;
-                let step = grad / (estimates[i] + update.epsilon as f32).sqrt();
-                let stepped = values[i] - update.learning_rate as f32 * step;
-                values[i] = stepped - (update.learning_rate * update.weight_decay) as f32 * stepped;
-            }
-        },
-    );
+    chunks_mut2((values, TASK), (&mut *estimates, TASK), |task, values, estimates| {
+        for i in 0..values.len() {
+            let grad = grads[task * TASK + i] * update.grad_scale as f32;
+            let step = grad / (estimates[i] + update.epsilon as f32).sqrt();
+            let stepped = values[i] - update.learning_rate as f32 * step;
+            values[i] = stepped - (update.learning_rate * update.weight_decay) as f32 * stepped;
+        }
+    });
     for (index, estimate) in indices.iter().zip(estimates) {
         let (row, column) = place(*index);
         rows[row] = rows[row].max(*estimate);
@@ -60,12 +56,7 @@ mod tests {
 
     #[test]
     fn follows_the_formula_by_hand() {
-        let update = Sm3 {
-            learning_rate: 0.1,
-            weight_decay: 0.0,
-            epsilon: 0.0,
-            grad_scale: 1.0,
-        };
+        let update = Sm3 { learning_rate: 0.1, weight_decay: 0.0, epsilon: 0.0, grad_scale: 1.0 };
         let (mut values, mut rows, mut columns) = ([0.0; 3], [0.0, 9.0], [4.0, 1.0]);
         // Positions (0, 0), (0, 1), (1, 0) of a 2 x 2 matrix.
         sm3(

@@ -18,20 +18,10 @@ pub fn swiglu_backward(
     grad_gate: &mut [f32],
     grad_up: &mut [f32],
 ) {
-    chunks_mut2(
-        (grad_gate, TASK),
-        (grad_up, TASK),
-        |task, grad_gate, grad_up| {
-            let range = task * TASK..task * TASK + grad_gate.len();
-            backward(
-                &gate[range.clone()],
-                &up[range.clone()],
-                &grad[range],
-                grad_gate,
-                grad_up,
-            );
-        },
-    );
+    chunks_mut2((grad_gate, TASK), (grad_up, TASK), |task, grad_gate, grad_up| {
+        let range = task * TASK..task * TASK + grad_gate.len();
+        backward(&gate[range.clone()], &up[range.clone()], &grad[range], grad_gate, grad_up);
+    });
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
@@ -44,12 +34,8 @@ fn forward(gate: &[f32], up: &[f32], activation: &mut [f32]) {
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
 fn backward(gate: &[f32], up: &[f32], grad: &[f32], grad_gate: &mut [f32], grad_up: &mut [f32]) {
     let count = gate.len();
-    let (up, grad, grad_gate, grad_up) = (
-        &up[..count],
-        &grad[..count],
-        &mut grad_gate[..count],
-        &mut grad_up[..count],
-    );
+    let (up, grad, grad_gate, grad_up) =
+        (&up[..count], &grad[..count], &mut grad_gate[..count], &mut grad_up[..count]);
     for i in 0..count {
         let s = sigmoid(gate[i]);
         grad_up[i] = grad[i] * gate[i] * s;

@@ -98,16 +98,10 @@ mod tests {
 
     #[test]
     fn agrees_with_a_stable_sort() {
-        for (count, distinct) in [
-            (1, 1),
-            (100, 3),
-            (1000, u32::MAX),
-            (200_000, 1000),
-            (70_000, 1),
-        ] {
-            let keys: Vec<u32> = (0..count)
-                .map(|i| philox([1, 2], [i, 0, 0, 0])[0] % distinct)
-                .collect();
+        for (count, distinct) in [(1, 1), (100, 3), (1000, u32::MAX), (200_000, 1000), (70_000, 1)]
+        {
+            let keys: Vec<u32> =
+                (0..count).map(|i| philox([1, 2], [i, 0, 0, 0])[0] % distinct).collect();
             let mut order: Vec<u32> = (0..count).collect();
             order.sort_by_key(|i| std::cmp::Reverse(keys[*i as usize]));
             for k in [0, 1, count as usize / 3, count as usize] {

@@ -1,0 +1,187 @@
+//! The operations of a forward and backward pass through the model.
+
+use super::Memory;
+use spiel_kernels::formats::Format;
+use spiel_kernels::ops::attention::{Heads, Span};
+use spiel_kernels::ops::rope::Direction;
+
+/// T, in_features and out_features of a dense product.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LinearShape {
+    pub(crate) tokens: usize,
+    pub(crate) inputs: usize,
+    pub(crate) outputs: usize,
+}
+
+/// q, k and v, or their gradients.
+pub(crate) struct Qkv<T> {
+    pub(crate) q: T,
+    pub(crate) k: T,
+    pub(crate) v: T,
+}
+
+/// Operands of RMSNorm's backward pass.
+pub(crate) struct NormBackward<'a, B> {
+    pub(crate) x: &'a B,
+    pub(crate) weight: &'a B,
+    pub(crate) grad_y: &'a B,
+}
+
+/// What attention's backward pass needs of the forward pass.
+pub(crate) struct AttentionPass<'a, B> {
+    pub(crate) inputs: Qkv<&'a B>,
+    pub(crate) out: &'a B,
+    pub(crate) log_sums: &'a B,
+    pub(crate) grad_out: &'a B,
+}
+
+/// What a forward and a backward pass are made of.
+pub(crate) trait BlockOps: Memory {
+    fn embedding(
+        &self,
+        tokens: &Self::Buffer,
+        count: usize,
+        table: &Self::Buffer,
+        format: Format,
+        width: usize,
+        x: &mut Self::Buffer,
+    );
+    fn embedding_backward(
+        &self,
+        tokens: &Self::Buffer,
+        count: usize,
+        grad_x: &Self::Buffer,
+        width: usize,
+        grad_table: &mut Self::Buffer,
+    );
+    fn rms_norm(
+        &self,
+        x: &Self::Buffer,
+        weight: &Self::Buffer,
+        rows: usize,
+        width: usize,
+        epsilon: f32,
+        y: &mut Self::Buffer,
+    );
+    fn rms_norm_backward(
+        &self,
+        norm: NormBackward<Self::Buffer>,
+        rows: usize,
+        width: usize,
+        epsilon: f32,
+        accumulate: bool,
+        grad_x: &mut Self::Buffer,
+        grad_weight: Option<&mut Self::Buffer>,
+    );
+    fn rope(
+        &self,
+        x: &mut Self::Buffer,
+        rotations: &Self::Buffer,
+        tokens: usize,
+        heads: usize,
+        head_dim: usize,
+        direction: Direction,
+    );
+    fn attention(
+        &self,
+        inputs: Qkv<&Self::Buffer>,
+        heads: Heads,
+        spans: &[Span],
+        out: &mut Self::Buffer,
+        log_sums: &mut Self::Buffer,
+    );
+    fn attention_backward(
+        &self,
+        pass: AttentionPass<Self::Buffer>,
+        heads: Heads,
+        spans: &[Span],
+        grads: Qkv<&mut Self::Buffer>,
+    );
+    fn swiglu(
+        &self,
+        gate: &Self::Buffer,
+        up: &Self::Buffer,
+        count: usize,
+        activation: &mut Self::Buffer,
+    );
+    fn swiglu_backward(
+        &self,
+        gate: &Self::Buffer,
+        up: &Self::Buffer,
+        grad: &Self::Buffer,
+        count: usize,
+        grad_gate: &mut Self::Buffer,
+        grad_up: &mut Self::Buffer,
+    );
+    /// y += x.
+    fn add(&self, x: &Self::Buffer, count: usize, y: &mut Self::Buffer);
+    fn linear(
+        &self,
+        x: &Self::Buffer,
+        weight: &Self::Buffer,
+        shape: LinearShape,
+        y: &mut Self::Buffer,
+    );
+    fn linear_backward_input(
+        &self,
+        grad_y: &Self::Buffer,
+        weight: &Self::Buffer,
+        shape: LinearShape,
+        accumulate: bool,
+        grad_x: &mut Self::Buffer,
+    );
+    fn linear_backward_weight(
+        &self,
+        grad_y: &Self::Buffer,
+        x: &Self::Buffer,
+        shape: LinearShape,
+        accumulate: bool,
+        grad_weight: &mut Self::Buffer,
+    );
+    fn add_bias(&self, bias: &Self::Buffer, tokens: usize, width: usize, y: &mut Self::Buffer);
+    fn add_bias_backward(
+        &self,
+        grad_y: &Self::Buffer,
+        tokens: usize,
+        width: usize,
+        grad_bias: &mut Self::Buffer,
+    );
+    fn gather_rows(
+        &self,
+        x: &Self::Buffer,
+        rows: &Self::Buffer,
+        first: usize,
+        count: usize,
+        width: usize,
+        out: &mut Self::Buffer,
+    );
+    fn scatter_rows(
+        &self,
+        x: &Self::Buffer,
+        rows: &Self::Buffer,
+        first: usize,
+        count: usize,
+        width: usize,
+        out: &mut Self::Buffer,
+    );
+    /// Losses of rows `first..first + count` of the targets; with a scale the logits become their gradient.
+    fn cross_entropy(
+        &self,
+        logits: &mut Self::Buffer,
+        targets: &Self::Buffer,
+        first: usize,
+        count: usize,
+        vocab: usize,
+        backward: Option<f32>,
+        losses: &mut Self::Buffer,
+    );
+    /// Decodes `elements` weights and adds deltas `(indices, values)` of a matrix `width` wide.
+    fn materialise(
+        &self,
+        stored: &Self::Buffer,
+        format: Format,
+        elements: usize,
+        deltas: Option<(&Self::Buffer, &Self::Buffer, usize)>,
+        weights: &mut Self::Buffer,
+    );
+}

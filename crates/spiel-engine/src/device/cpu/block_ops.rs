@@ -1,0 +1,300 @@
+//! Forward and backward operations, by the kernels' CPU functions.
+
+use super::{CpuDevice, Words};
+use crate::device::{AttentionPass, BlockOps, LinearShape, NormBackward, Qkv};
+use spiel_kernels::formats::{Format, decode_threaded};
+use spiel_kernels::ops::attention::{self, AttentionGrads, AttentionInputs, Heads, Span};
+use spiel_kernels::ops::rope::{self, Direction};
+use spiel_kernels::ops::{cross_entropy, delta, embedding, linear, rms_norm, rows, swiglu};
+use spiel_kernels::parallel::{ELEMENTS_PER_TASK as TASK, chunks_mut};
+
+impl BlockOps for CpuDevice {
+    fn embedding(
+        &self,
+        tokens: &Words,
+        count: usize,
+        table: &Words,
+        format: Format,
+        width: usize,
+        x: &mut Words,
+    ) {
+        self.run(|| {
+            embedding::embedding(&tokens.0[..count], table.bytes(), format, width, x.floats_mut());
+        });
+    }
+
+    fn embedding_backward(
+        &self,
+        tokens: &Words,
+        count: usize,
+        grad_x: &Words,
+        width: usize,
+        grad_table: &mut Words,
+    ) {
+        embedding::embedding_backward(
+            &tokens.0[..count],
+            grad_x.floats(),
+            width,
+            grad_table.floats_mut(),
+        );
+    }
+
+    fn rms_norm(
+        &self,
+        x: &Words,
+        weight: &Words,
+        rows: usize,
+        width: usize,
+        epsilon: f32,
+        y: &mut Words,
+    ) {
+        let y = &mut y.floats_mut()[..rows * width];
+        self.run(|| rms_norm::rms_norm(x.floats(), weight.floats(), epsilon, y));
+    }
+
+    fn rms_norm_backward(
+        &self,
+        norm: NormBackward<Words>,
+        rows: usize,
+        width: usize,
+        epsilon: f32,
+        accumulate: bool,
+        grad_x: &mut Words,
+        grad_weight: Option<&mut Words>,
+    ) {
+        let count = rows * width;
+        let (x, grad_y) = (&norm.x.floats()[..count], &norm.grad_y.floats()[..count]);
+        let grad_x = &mut grad_x.floats_mut()[..count];
+        let grad_weight = grad_weight.map(Words::floats_mut);
+        self.run(|| {
+            rms_norm::rms_norm_backward(
+                x,
+                norm.weight.floats(),
+                epsilon,
+                grad_y,
+                accumulate,
+                grad_x,
+                grad_weight,
+            );
+        });
+    }
+
+    fn rope(
+        &self,
+        x: &mut Words,
+        rotations: &Words,
+        tokens: usize,
+        heads: usize,
+        head_dim: usize,
+        direction: Direction,
+    ) {
+        let x = &mut x.floats_mut()[..tokens * heads * head_dim];
+        self.run(|| rope::rope(x, rotations.floats(), heads, head_dim, direction));
+    }
+
+    fn attention(
+        &self,
+        inputs: Qkv<&Words>,
+        heads: Heads,
+        spans: &[Span],
+        out: &mut Words,
+        log_sums: &mut Words,
+    ) {
+        let inputs =
+            AttentionInputs { q: inputs.q.floats(), k: inputs.k.floats(), v: inputs.v.floats() };
+        self.run(|| {
+            attention::attention(inputs, heads, spans, out.floats_mut(), log_sums.floats_mut());
+        });
+    }
+
+    fn attention_backward(
+        &self,
+        pass: AttentionPass<Words>,
+        heads: Heads,
+        spans: &[Span],
+        grads: Qkv<&mut Words>,
+    ) {
+        let inputs = AttentionInputs {
+            q: pass.inputs.q.floats(),
+            k: pass.inputs.k.floats(),
+            v: pass.inputs.v.floats(),
+        };
+        let grads = AttentionGrads {
+            q: grads.q.floats_mut(),
+            k: grads.k.floats_mut(),
+            v: grads.v.floats_mut(),
+        };
+        self.run(|| {
+            attention::attention_backward(
+                inputs,
+                heads,
+                spans,
+                pass.out.floats(),
+                pass.log_sums.floats(),
+                pass.grad_out.floats(),
+                grads,
+            );
+        });
+    }
+
+    fn swiglu(&self, gate: &Words, up: &Words, count: usize, activation: &mut Words) {
+        let activation = &mut activation.floats_mut()[..count];
+        self.run(|| swiglu::swiglu(gate.floats(), up.floats(), activation));
+    }
+
+    fn swiglu_backward(
+        &self,
+        gate: &Words,
+        up: &Words,
+        grad: &Words,
+        count: usize,
+        grad_gate: &mut Words,
+        grad_up: &mut Words,
+    ) {
+        let (grad_gate, grad_up) =
+            (&mut grad_gate.floats_mut()[..count], &mut grad_up.floats_mut()[..count]);
+        self.run(|| {
+            swiglu::swiglu_backward(gate.floats(), up.floats(), grad.floats(), grad_gate, grad_up);
+        });
+    }
+
+    fn add(&self, x: &Words, count: usize, y: &mut Words) {
+        let (x, y) = (x.floats(), &mut y.floats_mut()[..count]);
+        self.run(|| {
+            chunks_mut(y, TASK, |task, y| {
+                for (y, x) in y.iter_mut().zip(&x[task * TASK..]) {
+                    *y += x;
+                }
+            });
+        });
+    }
+
+    fn linear(&self, x: &Words, weight: &Words, shape: LinearShape, y: &mut Words) {
+        let LinearShape { tokens, inputs, outputs } = shape;
+        self.run(|| {
+            linear::linear(x.floats(), weight.floats(), tokens, inputs, outputs, y.floats_mut());
+        });
+    }
+
+    fn linear_backward_input(
+        &self,
+        grad_y: &Words,
+        weight: &Words,
+        shape: LinearShape,
+        accumulate: bool,
+        grad_x: &mut Words,
+    ) {
+        let LinearShape { tokens, inputs, outputs } = shape;
+        let (grad_y, weight) = (grad_y.floats(), weight.floats());
+        self.run(|| {
+            linear::linear_backward_input(
+                grad_y,
+                weight,
+                tokens,
+                inputs,
+                outputs,
+                accumulate,
+                grad_x.floats_mut(),
+            );
+        });
+    }
+
+    fn linear_backward_weight(
+        &self,
+        grad_y: &Words,
+        x: &Words,
+        shape: LinearShape,
+        accumulate: bool,
+        grad_weight: &mut Words,
+    ) {
+        let LinearShape { tokens, inputs, outputs } = shape;
+        let (grad_y, x, grad_weight) = (grad_y.floats(), x.floats(), grad_weight.floats_mut());
+        self.run(|| {
+            linear::linear_backward_weight(
+                grad_y,
+                x,
+                tokens,
+                inputs,
+                outputs,
+                accumulate,
+                grad_weight,
+            );
+        });
+    }
+
+    fn add_bias(&self, bias: &Words, tokens: usize, width: usize, y: &mut Words) {
+        let y = &mut y.floats_mut()[..tokens * width];
+        self.run(|| linear::add_bias(bias.floats(), y));
+    }
+
+    fn add_bias_backward(
+        &self,
+        grad_y: &Words,
+        tokens: usize,
+        width: usize,
+        grad_bias: &mut Words,
+    ) {
+        linear::add_bias_backward(&grad_y.floats()[..tokens * width], grad_bias.floats_mut());
+    }
+
+    fn gather_rows(
+        &self,
+        x: &Words,
+        rows: &Words,
+        first: usize,
+        count: usize,
+        width: usize,
+        out: &mut Words,
+    ) {
+        let rows = &rows.0[first..first + count];
+        self.run(|| rows::gather_rows(x.floats(), rows, width, out.floats_mut()));
+    }
+
+    fn scatter_rows(
+        &self,
+        x: &Words,
+        rows: &Words,
+        first: usize,
+        count: usize,
+        width: usize,
+        out: &mut Words,
+    ) {
+        rows::scatter_rows(x.floats(), &rows.0[first..first + count], width, out.floats_mut());
+    }
+
+    fn cross_entropy(
+        &self,
+        logits: &mut Words,
+        targets: &Words,
+        first: usize,
+        count: usize,
+        vocab: usize,
+        backward: Option<f32>,
+        losses: &mut Words,
+    ) {
+        let (targets, losses) =
+            (&targets.0[first..first + count], &mut losses.floats_mut()[first..first + count]);
+        let logits = &mut logits.floats_mut()[..count * vocab];
+        self.run(|| match backward {
+            None => cross_entropy::cross_entropy(logits, targets, losses),
+            Some(scale) => cross_entropy::cross_entropy_backward(logits, targets, scale, losses),
+        });
+    }
+
+    fn materialise(
+        &self,
+        stored: &Words,
+        format: Format,
+        elements: usize,
+        deltas: Option<(&Words, &Words, usize)>,
+        weights: &mut Words,
+    ) {
+        let weights = &mut weights.floats_mut()[..elements];
+        self.run(|| {
+            decode_threaded(format, stored.bytes(), weights);
+            if let Some((indices, values, width)) = deltas {
+                delta::add_deltas(&indices.0, values.floats(), width, weights);
+            }
+        });
+    }
+}

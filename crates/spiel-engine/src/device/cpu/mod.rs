@@ -1,0 +1,114 @@
+//! The CPU: operations run at once, on a pool of threads where the build has them.
+
+mod block_ops;
+mod training_ops;
+
+use super::Memory;
+use crate::error::{EngineError, Result};
+
+/// 32-bit words, read as floats or as integers.
+pub(crate) struct Words(Vec<u32>);
+
+impl Words {
+    fn floats(&self) -> &[f32] {
+        bytemuck::cast_slice(&self.0)
+    }
+
+    fn floats_mut(&mut self) -> &mut [f32] {
+        bytemuck::cast_slice_mut(&mut self.0)
+    }
+
+    fn bytes(&self) -> &[u8] {
+        bytemuck::cast_slice(&self.0)
+    }
+}
+
+/// The CPU device.
+pub(crate) struct CpuDevice {
+    #[cfg(feature = "native")]
+    pool: rayon::ThreadPool,
+}
+
+impl CpuDevice {
+    /// Opens the CPU with `threads` threads, or one per core.
+    ///
+    /// # Errors
+    /// When the threads cannot be started.
+    #[cfg(feature = "native")]
+    pub(crate) fn open(threads: Option<u32>) -> Result<Self> {
+        let threads = threads.map_or(0, |threads| threads as usize);
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|index| format!("spiel-{index}"))
+            .build()
+            .map_err(|error| {
+                EngineError::DeviceUnavailable(format!("Cannot start CPU threads: {error}"))
+            })?;
+        Ok(Self { pool })
+    }
+
+    /// Opens the CPU; this build computes on the calling thread whatever `threads` asks.
+    #[cfg(not(feature = "native"))]
+    #[expect(clippy::unnecessary_wraps, reason = "one signature for all builds")]
+    pub(crate) fn open(_threads: Option<u32>) -> Result<Self> {
+        Ok(Self {})
+    }
+
+    #[cfg(feature = "native")]
+    fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        self.pool.install(work)
+    }
+
+    #[cfg(not(feature = "native"))]
+    #[expect(clippy::unused_self, reason = "one signature for all builds")]
+    fn run<T>(&self, work: impl FnOnce() -> T) -> T {
+        work()
+    }
+}
+
+impl Memory for CpuDevice {
+    type Buffer = Words;
+
+    fn adapter(&self) -> String {
+        let features =
+            if cfg!(target_arch = "wasm32") { "WebAssembly SIMD" } else { std::env::consts::ARCH };
+        format!("CPU ({features})")
+    }
+
+    #[cfg(feature = "native")]
+    fn threads(&self) -> usize {
+        self.pool.current_num_threads()
+    }
+
+    #[cfg(not(feature = "native"))]
+    fn threads(&self) -> usize {
+        1
+    }
+
+    fn allocate(&self, bytes: usize) -> Result<Words> {
+        let words = bytes.div_ceil(4);
+        let mut buffer = Vec::new();
+        buffer.try_reserve_exact(words).map_err(|_| {
+            EngineError::OutOfMemory(format!("Cannot allocate {bytes} bytes of memory"))
+        })?;
+        buffer.resize(words, 0);
+        Ok(Words(buffer))
+    }
+
+    fn write(&self, buffer: &mut Words, offset_bytes: usize, bytes: &[u8]) {
+        bytemuck::cast_slice_mut::<u32, u8>(&mut buffer.0)[offset_bytes..][..bytes.len()]
+            .copy_from_slice(bytes);
+    }
+
+    async fn read(&self, buffer: &Words, offset_bytes: usize, bytes: usize) -> Result<Vec<u8>> {
+        Ok(buffer.bytes()[offset_bytes..][..bytes].to_vec())
+    }
+
+    fn copy(&self, from: &Words, count: usize, to: &mut Words, at: usize) {
+        to.0[at..at + count].copy_from_slice(&from.0[..count]);
+    }
+
+    fn clear(&self, buffer: &mut Words) {
+        buffer.0.fill(0);
+    }
+}

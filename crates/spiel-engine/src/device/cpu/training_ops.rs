@@ -1,0 +1,198 @@
+//! Operations on what is trained, by the kernels' CPU functions.
+
+use super::{CpuDevice, Words};
+use crate::device::{AdamWState, CandidateState, Growth, LinearShape, Sm3State, TrainingOps};
+use crate::error::Result;
+use spiel_kernels::ops::adamw::{self, AdamW};
+use spiel_kernels::ops::reselect::{self, Candidates};
+use spiel_kernels::ops::sm3::{self, Sm3};
+use spiel_kernels::ops::{delta, top_k, transpose};
+use spiel_kernels::parallel::{ELEMENTS_PER_TASK as TASK, chunks_mut2, map};
+
+impl TrainingOps for CpuDevice {
+    fn transpose(&self, x: &Words, rows: usize, columns: usize, out: &mut Words) {
+        self.run(|| transpose::transpose(x.floats(), rows, columns, out.floats_mut()));
+    }
+
+    fn sampled_gradient(
+        &self,
+        indices: &Words,
+        x_t: &Words,
+        grad_y_t: &Words,
+        shape: LinearShape,
+        grads: &mut Words,
+    ) {
+        let (x_t, grad_y_t, grads) = (x_t.floats(), grad_y_t.floats(), grads.floats_mut());
+        self.run(|| {
+            delta::sampled_gradient(&indices.0, x_t, grad_y_t, shape.tokens, shape.inputs, grads);
+        });
+    }
+
+    fn choose_candidates(
+        &self,
+        gradient: &Words,
+        elements: usize,
+        candidates: &mut CandidateState<Words>,
+    ) {
+        let gradient = &gradient.floats()[..elements];
+        let count = candidates.indices.0.len();
+        candidates.indices.0 = self
+            .run(|| top_k::largest(elements, count, |index| top_k::magnitude_key(gradient[index])));
+        delta::gather(gradient, &candidates.indices.0, candidates.grads.floats_mut());
+        for (square, grad) in
+            candidates.grads_sq.floats_mut().iter_mut().zip(candidates.grads.floats())
+        {
+            *square = grad * grad;
+        }
+    }
+
+    fn accumulate_candidates(
+        &self,
+        x_t: &Words,
+        grad_y_t: &Words,
+        shape: LinearShape,
+        candidates: &mut CandidateState<Words>,
+        scratch: &mut Words,
+    ) {
+        let count = candidates.indices.0.len();
+        let (grads, grads_sq) = (candidates.grads.floats_mut(), candidates.grads_sq.floats_mut());
+        let sample = &mut scratch.floats_mut()[..count];
+        let indices = &candidates.indices.0;
+        self.run(|| {
+            sample.fill(0.0);
+            delta::sampled_gradient(
+                indices,
+                x_t.floats(),
+                grad_y_t.floats(),
+                shape.tokens,
+                shape.inputs,
+                sample,
+            );
+            chunks_mut2((grads, TASK), (grads_sq, TASK), |task, grads, grads_sq| {
+                let sample = &sample[task * TASK..];
+                for i in 0..grads.len() {
+                    grads[i] += sample[i];
+                    grads_sq[i] += sample[i] * sample[i];
+                }
+            });
+        });
+    }
+
+    fn gather(&self, x: &Words, indices: &Words, out: &mut Words) {
+        delta::gather(x.floats(), &indices.0, out.floats_mut());
+    }
+
+    fn apply_in_place(&self, indices: &Words, base: &Words, values: &Words, weights: &mut Words) {
+        delta::apply_in_place(&indices.0, base.floats(), values.floats(), weights.floats_mut());
+    }
+
+    fn restore(&self, indices: &Words, base: &Words, weights: &mut Words) {
+        delta::restore(&indices.0, base.floats(), weights.floats_mut());
+    }
+
+    async fn reselect(
+        &self,
+        indices: &mut Words,
+        values: &mut Words,
+        growth: Growth<'_, Words>,
+        count: usize,
+    ) -> Result<usize> {
+        let (replacement, order) = match growth {
+            Growth::AccumulatedGradients { candidates, state, seed } => {
+                let (grads, grads_sq) = (candidates.grads.floats(), candidates.grads_sq.floats());
+                let found = Candidates { indices: &candidates.indices.0, grads };
+                let replacement = self.run(|| {
+                    reselect::reselect_accumulated_gradients(
+                        &indices.0,
+                        values.floats(),
+                        found,
+                        count,
+                    )
+                });
+                let order = reselect::merge_order(&indices.0, &replacement);
+                let source = |number: usize| replacement.sources[number] as usize;
+                reselect::rearrange(&order, state.ages.floats_mut(), |_| seed.age);
+                reselect::rearrange(&order, state.exp_avg.floats_mut(), |n| {
+                    seed.exp_avg(grads[source(n)])
+                });
+                reselect::rearrange(&order, state.exp_avg_sq.floats_mut(), |n| {
+                    seed.exp_avg_sq(grads_sq[source(n)])
+                });
+                (replacement, order)
+            }
+            Growth::MomentumApproximation { state, shape, scratch } => {
+                let keys = &mut scratch.0[..shape.inputs * shape.outputs];
+                let replacement = self.run(|| {
+                    reselect::momentum_keys(
+                        &indices.0,
+                        state.rows.floats(),
+                        state.columns.floats(),
+                        keys,
+                    );
+                    reselect::reselect_momentum_approximation(values.floats(), keys, count)
+                });
+                let order = reselect::merge_order(&indices.0, &replacement);
+                (replacement, order)
+            }
+        };
+        reselect::rearrange(&order, values.floats_mut(), |_| 0.0);
+        reselect::rearrange(&order, &mut indices.0, |number| replacement.grown[number]);
+        Ok(replacement.grown.len())
+    }
+
+    fn adamw(
+        &self,
+        update: &AdamW,
+        step: u32,
+        values: &mut Words,
+        grads: &Words,
+        exp_avg: &mut Words,
+        exp_avg_sq: &mut Words,
+    ) {
+        let (values, grads) = (values.floats_mut(), grads.floats());
+        let (exp_avg, exp_avg_sq) = (exp_avg.floats_mut(), exp_avg_sq.floats_mut());
+        self.run(|| adamw::adamw(update, step, values, grads, exp_avg, exp_avg_sq));
+    }
+
+    fn adamw_deltas(
+        &self,
+        update: &AdamW,
+        values: &mut Words,
+        grads: &Words,
+        state: &mut AdamWState<Words>,
+    ) {
+        let (values, grads, ages) = (values.floats_mut(), grads.floats(), state.ages.floats_mut());
+        let (exp_avg, exp_avg_sq) = (state.exp_avg.floats_mut(), state.exp_avg_sq.floats_mut());
+        self.run(|| adamw::adamw_deltas(update, values, grads, ages, exp_avg, exp_avg_sq));
+    }
+
+    fn sm3(
+        &self,
+        update: &Sm3,
+        indices: &Words,
+        values: &mut Words,
+        grads: &Words,
+        state: &mut Sm3State<Words>,
+        scratch: &mut Words,
+    ) {
+        let estimates = &mut scratch.floats_mut()[..indices.0.len()];
+        let (values, grads) = (values.floats_mut(), grads.floats());
+        let (rows, columns) = (state.rows.floats_mut(), state.columns.floats_mut());
+        self.run(|| sm3::sm3(update, &indices.0, values, grads, rows, columns, estimates));
+    }
+
+    async fn sum_of_squares(&self, buffers: &[&Words]) -> Result<f64> {
+        let mut total = 0.0;
+        for buffer in buffers {
+            let x = buffer.floats();
+            let parts = self.run(|| {
+                map(x.len().div_ceil(TASK), |task| {
+                    let chunk = &x[task * TASK..((task + 1) * TASK).min(x.len())];
+                    chunk.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>()
+                })
+            });
+            total += parts.iter().sum::<f64>();
+        }
+        Ok(total)
+    }
+}

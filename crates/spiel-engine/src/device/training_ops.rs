@@ -1,0 +1,115 @@
+//! The operations on what is trained: sampled gradients, candidates, reselection, optimisers.
+
+use super::{LinearShape, Memory};
+use crate::error::Result;
+use spiel_kernels::ops::adamw::{AdamW, Seed};
+use spiel_kernels::ops::sm3::Sm3;
+
+/// AdamW's state of one module's deltas.
+pub(crate) struct AdamWState<T> {
+    pub(crate) ages: T,
+    pub(crate) exp_avg: T,
+    pub(crate) exp_avg_sq: T,
+}
+
+/// SM3's state of one matrix.
+pub(crate) struct Sm3State<T> {
+    pub(crate) rows: T,
+    pub(crate) columns: T,
+}
+
+/// The candidates of one module in an open window.
+pub(crate) struct CandidateState<T> {
+    pub(crate) indices: T,
+    pub(crate) grads: T,
+    pub(crate) grads_sq: T,
+}
+
+/// What a reselection ranks new positions by, and the state it rearranges.
+pub(crate) enum Growth<'a, B> {
+    AccumulatedGradients {
+        candidates: &'a CandidateState<B>,
+        state: &'a mut AdamWState<B>,
+        seed: Seed,
+    },
+    MomentumApproximation {
+        state: &'a Sm3State<B>,
+        shape: LinearShape,
+        /// One word per weight of the matrix.
+        scratch: &'a mut B,
+    },
+}
+
+/// What training adds to the passes.
+pub(crate) trait TrainingOps: Memory {
+    fn transpose(&self, x: &Self::Buffer, rows: usize, columns: usize, out: &mut Self::Buffer);
+    /// Adds the sampled gradient to `grads`.
+    fn sampled_gradient(
+        &self,
+        indices: &Self::Buffer,
+        x_t: &Self::Buffer,
+        grad_y_t: &Self::Buffer,
+        shape: LinearShape,
+        grads: &mut Self::Buffer,
+    );
+    /// Makes the largest entries of a dense gradient the candidates.
+    fn choose_candidates(
+        &self,
+        gradient: &Self::Buffer,
+        elements: usize,
+        candidates: &mut CandidateState<Self::Buffer>,
+    );
+    /// Adds the gradient and its square at the candidates; `scratch` has one word per candidate.
+    fn accumulate_candidates(
+        &self,
+        x_t: &Self::Buffer,
+        grad_y_t: &Self::Buffer,
+        shape: LinearShape,
+        candidates: &mut CandidateState<Self::Buffer>,
+        scratch: &mut Self::Buffer,
+    );
+    fn gather(&self, x: &Self::Buffer, indices: &Self::Buffer, out: &mut Self::Buffer);
+    fn apply_in_place(
+        &self,
+        indices: &Self::Buffer,
+        base: &Self::Buffer,
+        values: &Self::Buffer,
+        weights: &mut Self::Buffer,
+    );
+    fn restore(&self, indices: &Self::Buffer, base: &Self::Buffer, weights: &mut Self::Buffer);
+    /// Replaces `count` deltas and keeps all arrays sorted by index; returns how many were replaced.
+    async fn reselect(
+        &self,
+        indices: &mut Self::Buffer,
+        values: &mut Self::Buffer,
+        growth: Growth<'_, Self::Buffer>,
+        count: usize,
+    ) -> Result<usize>;
+    fn adamw(
+        &self,
+        update: &AdamW,
+        step: u32,
+        values: &mut Self::Buffer,
+        grads: &Self::Buffer,
+        exp_avg: &mut Self::Buffer,
+        exp_avg_sq: &mut Self::Buffer,
+    );
+    fn adamw_deltas(
+        &self,
+        update: &AdamW,
+        values: &mut Self::Buffer,
+        grads: &Self::Buffer,
+        state: &mut AdamWState<Self::Buffer>,
+    );
+    fn sm3(
+        &self,
+        update: &Sm3,
+        indices: &Self::Buffer,
+        values: &mut Self::Buffer,
+        grads: &Self::Buffer,
+        state: &mut Sm3State<Self::Buffer>,
+        scratch: &mut Self::Buffer,
+    );
+    /// Σ x² over all of the buffers, each summed in double precision.
+    async fn sum_of_squares(&self, buffers: &[&Self::Buffer]) -> Result<f64>;
+}

@@ -1,0 +1,109 @@
+//! A model's numbers, and what it will be used for.
+
+use super::{ActivationCheckpointing, Optimizer, Trainable, WeightFormat};
+use serde::{Deserialize, Serialize};
+
+/// The numbers of a LLaMA-like architecture, under Hugging Face's keys.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "gen", derive(ts_rs::TS))]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// D, the width of the residual stream.
+    pub hidden_size: u32,
+    /// F, the width of the feed-forward layer.
+    pub intermediate_size: u32,
+    /// Number of blocks.
+    pub num_hidden_layers: u32,
+    /// H, the number of query heads.
+    pub num_attention_heads: u32,
+    /// K, the number of key and value heads; divides H.
+    pub num_key_value_heads: u32,
+    /// Width of one head, even.
+    pub head_dim: u32,
+    /// V, the number of tokens.
+    pub vocab_size: u32,
+    /// The longest sequence the model is made for.
+    pub max_position_embeddings: u32,
+    /// Epsilon inside every RMSNorm.
+    pub rms_norm_eps: f32,
+    /// Base of the rotary frequencies.
+    pub rope_theta: f64,
+    /// Change of the rotary frequencies, if any.
+    pub rope_scaling: Option<RopeScaling>,
+    /// Whether the head is the embedding.
+    pub tie_word_embeddings: bool,
+    /// Whether q, k and v have biases (Qwen2).
+    pub attention_bias: bool,
+    /// Whether q and k are normalised per head (Qwen3).
+    pub qk_norm: bool,
+    /// Positions a query sees, itself included, when not all before it.
+    pub sliding_window: Option<u32>,
+}
+
+/// How rotary frequencies are stretched for longer contexts.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "gen", derive(ts_rs::TS))]
+#[serde(tag = "rope_type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum RopeScaling {
+    /// All frequencies divided by `factor`.
+    Linear {
+        /// The divisor.
+        factor: f64,
+    },
+    /// Low frequencies divided by `factor`, high ones kept, those between interpolated (Llama 3.1).
+    Llama3 {
+        /// The divisor of low frequencies.
+        factor: f64,
+        /// Wavelengths over `original / low_freq_factor` are divided.
+        low_freq_factor: f64,
+        /// Wavelengths under `original / high_freq_factor` are kept.
+        high_freq_factor: f64,
+        /// The context length before stretching.
+        original_max_position_embeddings: u32,
+    },
+}
+
+/// What a model will be used for, which decides its memory.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "gen", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ModelOptions {
+    /// Stored formats that are not f32, by tensor name.
+    pub formats: Vec<TensorFormat>,
+    /// What gets gradients.
+    pub trainable: Trainable,
+    /// Deltas per module.
+    pub deltas: Vec<DeltaCount>,
+    /// Whether selection windows will be opened.
+    pub candidates: bool,
+    /// The optimiser.
+    pub optimizer: Optimizer,
+    /// Tokens of the largest micro-batch.
+    pub micro_batch_tokens: u32,
+    /// What the backward pass keeps.
+    pub activation_checkpointing: ActivationCheckpointing,
+    /// Most bytes the plan may take; no limit when absent.
+    pub memory_budget: Option<u64>,
+}
+
+/// The stored format of one tensor.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "gen", derive(ts_rs::TS))]
+#[serde(deny_unknown_fields)]
+pub struct TensorFormat {
+    /// Hugging Face name.
+    pub name: String,
+    /// The format.
+    pub format: WeightFormat,
+}
+
+/// The number of deltas of one module.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "gen", derive(ts_rs::TS))]
+#[serde(deny_unknown_fields)]
+pub struct DeltaCount {
+    /// Module name.
+    pub module: String,
+    /// Number of deltas.
+    pub count: u32,
+}

@@ -1,0 +1,113 @@
+//! The words that requests and replies share: devices, formats, state fields, choices.
+
+use serde::{Deserialize, Serialize};
+
+/// A device to compute on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "gen", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub enum DeviceChoice {
+    /// The best that this build and machine have.
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// A GPU.
+    Gpu,
+}
+
+/// A way weights are stored, named as in GGUF.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[cfg_attr(feature = "gen", derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum WeightFormat {
+    /// 32-bit floats.
+    F32,
+    /// IEEE half floats.
+    F16,
+    /// bfloat16.
+    Bf16,
+    /// 32 four-bit codes and a half scale.
+    #[serde(rename = "q4_0")]
+    Q4_0,
+    /// 32 four-bit codes, a half scale and a half minimum.
+    #[serde(rename = "q4_1")]
+    Q4_1,
+    /// 32 eight-bit codes and a half scale.
+    #[serde(rename = "q8_0")]
+    Q8_0,
+}
+
+/// An array that belongs to a module's deltas or to a fully trained tensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "gen", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub enum StateField {
+    /// `u32 [k]`: sorted flat row-major positions.
+    Indices,
+    /// `f32 [k]`: the deltas.
+    Values,
+    /// `f32`: gradients of what is trained, in its shape.
+    Grads,
+    /// `f32 [k]`: AdamW's per-delta age (deltas only).
+    Ages,
+    /// `f32`: AdamW's first moment.
+    ExpAvg,
+    /// `f32`: AdamW's second moment.
+    ExpAvgSq,
+    /// `f32 [out]`: SM3's row accumulator.
+    RowAccumulator,
+    /// `f32 [in]`: SM3's column accumulator.
+    ColumnAccumulator,
+    /// `u32 [k]`: sorted candidate positions of the open window.
+    CandidateIndices,
+    /// `f32 [k]`: gradients summed over the window.
+    CandidateGrads,
+    /// `f32 [k]`: squared gradients summed over the window.
+    CandidateGradsSq,
+}
+
+/// How new positions are ranked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "gen", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub enum GrowthCriterion {
+    /// SpIEL-AG: by the gradient accumulated at the window's candidates.
+    AccumulatedGradients,
+    /// SpIEL-MA: by the product of SM3's row and column accumulators.
+    MomentumApproximation,
+}
+
+/// The optimiser of what is trained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "gen", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub enum Optimizer {
+    /// AdamW; on deltas with an age of their own each.
+    Adamw,
+    /// SM3 with one row and one column accumulator (deltas only).
+    Sm3,
+}
+
+/// What gets gradients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "gen", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub enum Trainable {
+    /// Nothing: evaluation and generation only.
+    Nothing,
+    /// The deltas.
+    Deltas,
+    /// Every weight; all weights must be f32.
+    Weights,
+}
+
+/// What the backward pass keeps from the forward pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "gen", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub enum ActivationCheckpointing {
+    /// Every block's activations.
+    None,
+    /// Every block's input; the rest is computed again.
+    Block,
+}
