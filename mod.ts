@@ -20,7 +20,7 @@ export { IGNORE } from "./src/engine/protocol.gen.ts";
 export * from "./src/model/source.ts";
 export * from "./src/model/load.ts";
 export * from "./src/model/save.ts";
-export * from "./src/model/open_model.ts";
+export * from "./src/model/tokenizer.ts";
 export type { SpecialTokenIds } from "./src/data/special_tokens.ts";
 
 export { checkVocabulary, loadTokenizer } from "./src/data/tokenizer.ts";
@@ -48,6 +48,7 @@ export * from "./src/train/step.ts";
 export * from "./src/train/lr_schedule.ts";
 export * from "./src/train/evaluate.ts";
 export * from "./src/train/evaluate_model.ts";
+export * from "./src/train/inspect.ts";
 export { encodeMetrics, metricsOf } from "./src/train/metrics.ts";
 export type {
   CheckpointMetrics,
@@ -59,8 +60,8 @@ export type {
 } from "./src/train/metrics.ts";
 
 export * from "./src/adapter/merge.ts";
+export * from "./src/adapter/open_model.ts";
 export * from "./src/generate/generate.ts";
 export * from "./src/generate/generate_text.ts";
 export * from "./src/generate/sampling.ts";
-export * from "./src/inspect.ts";
 export type * from "./src/io/files.ts";

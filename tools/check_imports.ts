@@ -21,7 +21,10 @@ const DIRECTIONS: readonly { area: string; mayImport: readonly string[] }[] = [
     area: "src/adapter/",
     mayImport: [...SHARED, "src/io/", "src/engine/", "src/model/", "src/spiel/"],
   },
-  { area: "src/generate/", mayImport: [...SHARED, "src/data/", "src/engine/", "src/model/"] },
+  {
+    area: "src/generate/",
+    mayImport: [...SHARED, "src/data/", "src/engine/", "src/model/", "src/adapter/"],
+  },
   { area: "src/report/", mayImport: [...SHARED, "src/io/"] },
   { area: "src/train/", mayImport: ["src/"] },
   { area: "examples/", mayImport: ["mod.ts", "cli/"] },

@@ -3,8 +3,8 @@
 import { SpielError } from "../errors.ts";
 import { denoFiles, type Files } from "../io/files.ts";
 import { isFolder } from "../io/random_access.ts";
-import { openModel, type OpenModelOptions } from "../model/open_model.ts";
 import { type SavedDtype, saveModel } from "../model/save.ts";
+import { openModel, type OpenModelOptions } from "./open_model.ts";
 
 /** What to merge, and where to. */
 export interface MergeOptions extends OpenModelOptions {

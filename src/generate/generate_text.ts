@@ -1,10 +1,11 @@
 /** Text from a model and a prompt or conversation, as it is generated. */
 
+import { openModel, type OpenModelOptions } from "../adapter/open_model.ts";
 import { ChatTemplate, type Message } from "../data/chat_template.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import type { Engine } from "../engine/engine.ts";
 import { SpielError } from "../errors.ts";
-import { openModel, type OpenModelOptions, tokenizerOf } from "../model/open_model.ts";
+import { tokenizerOf } from "../model/tokenizer.ts";
 import { decodeStream, generateTokens } from "./generate.ts";
 
 /** Tokens of a prompt that are computed at once. */

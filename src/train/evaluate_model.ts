@@ -1,9 +1,10 @@
 /** Measures a model on disk, with or without an adapter, on examples. */
 
+import { openModel, type OpenModelOptions } from "../adapter/open_model.ts";
 import { loadDataset } from "../data/dataset.ts";
 import type { FieldMap, FormatChoice } from "../data/formats/mod.ts";
 import { SpielError } from "../errors.ts";
-import { openModel, type OpenModelOptions, tokenizerOf } from "../model/open_model.ts";
+import { tokenizerOf } from "../model/tokenizer.ts";
 import { evaluate, type Evaluation, type Exam } from "./evaluate.ts";
 import { examOf, heldOutBatches } from "./run_data.ts";
 

@@ -6,7 +6,7 @@ import { refuseOtherRun } from "../checkpoint/state.ts";
 import { open } from "../engine/open.ts";
 import { denoFiles, type Files } from "../io/files.ts";
 import { createModel, planModel } from "../model/load.ts";
-import { tokenizerOf } from "../model/open_model.ts";
+import { tokenizerOf } from "../model/tokenizer.ts";
 import { openModelSource, openWithoutWeights } from "../model/source.ts";
 import { saveRun } from "./checkpointing.ts";
 import type { Evaluation } from "./evaluate.ts";

@@ -1,7 +1,7 @@
 /** The evaluation of a run, and the answers that its report shows. */
 
 import type { Engine } from "../engine/engine.ts";
-import type { tokenizerOf } from "../model/open_model.ts";
+import type { tokenizerOf } from "../model/tokenizer.ts";
 import { evaluate, type Evaluation } from "./evaluate.ts";
 import type { ReportSample } from "./report.ts";
 import type { RunConfig } from "./run_config.ts";

@@ -1,12 +1,11 @@
 /** Opens an engine with a model and perhaps an adapter in it, for everything but training. */
 
-import { loadSftAdapter } from "../adapter/sft.ts";
-import { checkVocabulary, loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import type { Engine } from "../engine/engine.ts";
 import { open, type OpenOptions } from "../engine/open.ts";
 import type { ModelPlan } from "../engine/protocol.gen.ts";
-import { attachDeltas, countDeltas, inferenceUse, loadModel } from "./load.ts";
-import { type ModelSource, openModelSource } from "./source.ts";
+import { attachDeltas, countDeltas, inferenceUse, loadModel } from "../model/load.ts";
+import { type ModelSource, openModelSource } from "../model/source.ts";
+import { loadSftAdapter } from "./sft.ts";
 
 /** Which model to open, and where. */
 export interface OpenModelOptions extends OpenOptions {
@@ -60,14 +59,6 @@ export async function openModel(
     source[Symbol.dispose]();
     throw error;
   }
-}
-
-/** The model's own tokenizer, and the ids that end a generation. */
-export function tokenizerOf(source: ModelSource): { tokenizer: Tokenizer; stopTokens: number[] } {
-  const tokenizer = loadTokenizer(source.path);
-  checkVocabulary(tokenizer, source.config.vocab_size);
-  const stopTokens = [...new Set([...source.specialTokens.eos, ...tokenizer.eosTokenIds])];
-  return { tokenizer, stopTokens };
 }
 
 function disposable(parts: Omit<OpenModel, typeof Symbol.asyncDispose>): OpenModel {

@@ -1,16 +1,16 @@
 /** Says what a file or folder is: a model, an adapter, a checkpoint, a run, or data. */
 
 import { join } from "node:path";
-import { loadSftAdapter } from "./adapter/sft.ts";
-import { listCheckpoints } from "./checkpoint/folder.ts";
-import { SpielError } from "./errors.ts";
-import { denoFiles } from "./io/files.ts";
-import { GgufFile } from "./io/gguf.ts";
-import { readJsonLines } from "./io/json_lines.ts";
-import { isFile, isFolder, readJsonObject, readTextFile } from "./io/random_access.ts";
-import { SafetensorsFile } from "./io/safetensors.ts";
-import { openModelSource } from "./model/source.ts";
-import { parseMetrics } from "./train/metrics.ts";
+import { loadSftAdapter } from "../adapter/sft.ts";
+import { listCheckpoints } from "../checkpoint/folder.ts";
+import { SpielError } from "../errors.ts";
+import { denoFiles } from "../io/files.ts";
+import { GgufFile } from "../io/gguf.ts";
+import { readJsonLines } from "../io/json_lines.ts";
+import { isFile, isFolder, readJsonObject, readTextFile } from "../io/random_access.ts";
+import { SafetensorsFile } from "../io/safetensors.ts";
+import { openModelSource } from "../model/source.ts";
+import { parseMetrics } from "./metrics.ts";
 
 /** Far more than any state or metrics of ours. */
 const MAX_TEXT_BYTES = 256 << 20;
