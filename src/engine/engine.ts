@@ -256,6 +256,16 @@ export class Engine implements Disposable, AsyncDisposable {
     return (await this.#request("arrayInfo", { op: "convert", from, to, elements }, bytes)).payload;
   }
 
+  /** Runs a dense product of zeros `repeats` times, for the caller to time. */
+  async runProduct(
+    tokens: number,
+    inputs: number,
+    outputs: number,
+    repeats: number,
+  ): Promise<void> {
+    await this.#ask("done", { op: "productRun", tokens, inputs, outputs, repeats });
+  }
+
   /** Frees the engine once the calls under way are done. Closing twice is harmless. */
   async close(): Promise<void> {
     if (!this.#closed) this.#tail = this.#tail.then(() => this.transport.close());

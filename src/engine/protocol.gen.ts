@@ -1,7 +1,7 @@
 // Generated from crates/spiel-engine/src/protocol by `deno task gen`. Do not edit.
 
 /** Identifies the protocol these types belong to. */
-export const PROTOCOL_HASH = "b0ddfc2a8544bb9f";
+export const PROTOCOL_HASH = "873170aa7e54e2c6";
 
 /** Marks a position of a micro-batch whose next token is not trained. */
 export const IGNORE = 0xFFFFFFFF;
@@ -191,6 +191,25 @@ export type Request =
   }
   | { "op": "generateForward" }
   | { "op": "generateEnd" }
+  | {
+    "op": "productRun";
+    /**
+     * Rows of the result.
+     */
+    tokens: number;
+    /**
+     * The inner dimension.
+     */
+    inputs: number;
+    /**
+     * Columns of the result.
+     */
+    outputs: number;
+    /**
+     * How often.
+     */
+    repeats: number;
+  }
   | {
     "op": "convert";
     /**

@@ -1,6 +1,6 @@
 //! The engine: takes requests, keeps one session and answers, whatever happens, with a reply.
 
-use crate::device::{CpuDevice, Device, Memory};
+use crate::device::{BlockOps, CpuDevice, Device, LinearShape, Memory};
 use crate::error::{EngineError, Result, out_of_order};
 use crate::protocol::{
     DeviceChoice, EngineInfo, FormatInfo, GradNorm, MemoryTable, ModelConfig, ModelOptions, Reply,
@@ -55,6 +55,10 @@ impl Engine {
                 let (info, bytes) = weights::convert(from, to, elements, payload)?;
                 Ok((Reply::ArrayInfo(info), bytes))
             }
+            Request::ProductRun { tokens, inputs, outputs, repeats } => {
+                let [tokens, inputs, outputs] = [tokens, inputs, outputs].map(|size| size as usize);
+                self.product_run(LinearShape { tokens, inputs, outputs }, repeats).map(done)
+            }
             Request::ModelCreate { config, options, dry_run } => {
                 self.create(&config, options, dry_run)
             }
@@ -90,17 +94,33 @@ impl Engine {
         Ok(header(Reply::EngineInfo(info)))
     }
 
+    fn product_run(&self, shape: LinearShape, repeats: u32) -> Result<()> {
+        let device = self.device()?;
+        let LinearShape { tokens, inputs, outputs } = shape;
+        let x = device.allocate(tokens * inputs * 4)?;
+        let weight = device.allocate(outputs * inputs * 4)?;
+        let mut y = device.allocate(tokens * outputs * 4)?;
+        for _ in 0..repeats {
+            device.linear(&x, &weight, shape, &mut y);
+        }
+        Ok(())
+    }
+
+    fn device(&self) -> Result<&CpuDevice> {
+        match &self.state {
+            State::New => Err(out_of_order!("The engine has not been opened")),
+            State::Open(device) => Ok(device),
+            State::Ready(session) => Ok(&session.device),
+        }
+    }
+
     fn create(
         &mut self,
         config: &ModelConfig,
         options: ModelOptions,
         dry_run: bool,
     ) -> Result<Answer> {
-        let device = match &self.state {
-            State::New => return Err(out_of_order!("The engine has not been opened")),
-            State::Open(device) => device,
-            State::Ready(session) => &session.device,
-        };
+        let device = self.device()?;
         let plan = session::plan(device, config, &options)?;
         if !dry_run {
             // The old model's memory is freed before the new one's is taken.
@@ -192,6 +212,7 @@ impl<D: Device> Session<D> {
             Request::EngineOpen { .. }
             | Request::EngineStats {}
             | Request::ModelCreate { .. }
+            | Request::ProductRun { .. }
             | Request::Convert { .. } => {
                 Err(EngineError::Internal("the engine answers this request itself".to_owned()))
             }

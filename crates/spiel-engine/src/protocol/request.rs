@@ -131,6 +131,17 @@ pub enum Request {
     GenerateForward {},
     /// Frees the key-value cache.
     GenerateEnd {},
+    /// Runs a dense product of zeros `repeats` times, for the caller to time.
+    ProductRun {
+        /// Rows of the result.
+        tokens: u32,
+        /// The inner dimension.
+        inputs: u32,
+        /// Columns of the result.
+        outputs: u32,
+        /// How often.
+        repeats: u32,
+    },
     /// Converts rows of one stored format into another. Payload: bytes of `from`. Reply: [`ArrayInfo`] and bytes of `to`.
     Convert {
         /// The payload's format.
