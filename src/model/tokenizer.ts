@@ -1,12 +1,46 @@
-/** A model's own tokenizer, checked against it. */
+/** A model's own tokenizer, checked against it, and the tokens that end what the model writes. */
 
+import { ChatTemplate } from "../data/chat_template.ts";
 import { checkVocabulary, loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
+import { isSpielError } from "../errors.ts";
 import type { ModelSource } from "./source.ts";
 
-/** The model's own tokenizer, and the ids that end a generation. */
-export function tokenizerOf(source: ModelSource): { tokenizer: Tokenizer; stopTokens: number[] } {
+/** A tokenizer, and the ids that end a generation. */
+export interface ModelTokenizer {
+  /** The model's own tokenizer. */
+  readonly tokenizer: Tokenizer;
+  /** Ids of the ends of a text and of a turn. */
+  readonly stopTokens: readonly number[];
+}
+
+/**
+ * Loads the tokenizer beside a model's weights.
+ *
+ * @throws {SpielError} `data` when there is none, or it has ids that the model has no embedding for.
+ */
+export function tokenizerOf(source: ModelSource): ModelTokenizer {
   const tokenizer = loadTokenizer(source.path);
   checkVocabulary(tokenizer, source.config.vocab_size);
-  const stopTokens = [...new Set([...source.specialTokens.eos, ...tokenizer.eosTokenIds])];
-  return { tokenizer, stopTokens };
+  const { eos } = source.specialTokens;
+  const stopTokens = new Set([...eos, ...tokenizer.eosTokenIds, ...turnEnds(tokenizer)]);
+  return { tokenizer, stopTokens: [...stopTokens] };
+}
+
+/** The special token with which the chat template ends an assistant's turn; many models name only the end of a text. */
+function turnEnds(tokenizer: Tokenizer): number[] {
+  if (tokenizer.chatTemplate === null) return [];
+  const template = new ChatTemplate(tokenizer.chatTemplate, tokenizer);
+  try {
+    const { text, spans } = template.renderForTraining([
+      { role: "user", content: "a" },
+      { role: "assistant", content: "b" },
+    ]);
+    const turn = text.slice(spans[0]?.start, spans[0]?.end).trimEnd();
+    const special = tokenizer.specialTokens.find((token) => turn.endsWith(token));
+    return special === undefined ? [] : [...tokenizer.encode(special, { addSpecialTokens: false })];
+  } catch (error) {
+    // A template for other conversations than this one may name the end of its turns in the model's files.
+    if (isSpielError(error)) return [];
+    throw error;
+  }
 }
