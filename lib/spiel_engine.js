@@ -161,7 +161,7 @@ function __wbg_get_imports() {
                     const a = state0.a;
                     state0.a = 0;
                     try {
-                        return __wasm_bindgen_func_elem_1673(a, state0.b, arg0, arg1);
+                        return __wasm_bindgen_func_elem_1656(a, state0.b, arg0, arg1);
                     } finally {
                         state0.a = a;
                     }
@@ -209,7 +209,7 @@ function __wbg_get_imports() {
         },
         __wbindgen_generic_0000000000000001: function(arg0, arg1) {
             // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [Externref], shim_idx: 110, ret: Result(Unit), inner_ret: Some(Result(Unit)) }, mutable: true }) -> Externref`.
-            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_1663);
+            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_1646);
             return ret;
         },
         __wbindgen_init_externref_table: function() {
@@ -227,14 +227,14 @@ function __wbg_get_imports() {
     };
 }
 
-function __wasm_bindgen_func_elem_1673(arg0, arg1, arg2, arg3) {
-    wasm.__wasm_bindgen_func_elem_1673(arg0, arg1, arg2, arg3);
+function __wasm_bindgen_func_elem_1656(arg0, arg1, arg2, arg3) {
+    wasm.__wasm_bindgen_func_elem_1656(arg0, arg1, arg2, arg3);
 }
 
-function __wasm_bindgen_func_elem_1663(arg0, arg1, arg2) {
+function __wasm_bindgen_func_elem_1646(arg0, arg1, arg2) {
     try {
         const retptr = wasm.__wbindgen_add_to_stack_pointer(-16) >>> 0;
-        wasm.__wasm_bindgen_func_elem_1663(retptr, arg0, arg1, arg2);
+        wasm.__wasm_bindgen_func_elem_1646(retptr, arg0, arg1, arg2);
         var r0 = getDataViewMemory0().getInt32(retptr + 4 * 0, true);
         var r1 = getDataViewMemory0().getInt32(retptr + 4 * 1, true);
         if (r1) {

@@ -8,8 +8,8 @@ export const wasmengine_call: (a: number, b: number, c: number, d: number, e: nu
 export const wasmengine_new: () => number;
 export const wasmreply_header: (a: number, b: number) => void;
 export const wasmreply_payload: (a: number, b: number) => void;
-export const __wasm_bindgen_func_elem_1663: (a: number, b: number, c: number, d: any) => void;
-export const __wasm_bindgen_func_elem_1673: (a: number, b: number, c: any, d: any) => void;
+export const __wasm_bindgen_func_elem_1646: (a: number, b: number, c: number, d: any) => void;
+export const __wasm_bindgen_func_elem_1656: (a: number, b: number, c: any, d: any) => void;
 export const __wbindgen_export: (a: number) => void;
 export const __wbindgen_export2: () => number;
 export const __wbindgen_externrefs: WebAssembly.Table;
