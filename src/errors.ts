@@ -23,6 +23,9 @@ export const EXIT_CODES: Readonly<Record<SpielErrorKind, number>> = {
   environment: 78,
 };
 
+/** Control characters but for the line breaks of a list of problems. */
+const CONTROL_CHARACTERS = /(?!\n {2}- )\p{Cc}/gu;
+
 /**
  * A failure whose message is one sentence for a person: it names the file or field, the value found
  * and what was expected. `cause` keeps the underlying error for debugging.
@@ -35,7 +38,8 @@ export class SpielError extends Error {
 
   /** Makes an error of a kind with its sentence. */
   constructor(kind: SpielErrorKind, message: string, options?: { cause?: unknown }) {
-    super(message, options);
+    // Messages quote names out of files, which a terminal must not take for commands.
+    super(message.replaceAll(CONTROL_CHARACTERS, escaped), options);
     this.kind = kind;
   }
 
@@ -50,4 +54,8 @@ export function isSpielError(error: unknown): error is SpielError {
   return error instanceof SpielError ||
     (error instanceof Error && error.name === "SpielError" &&
       "kind" in error && typeof error.kind === "string" && error.kind in EXIT_CODES);
+}
+
+function escaped(character: string): string {
+  return `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`;
 }

@@ -1,5 +1,7 @@
 /** Chooses a token from logits: the likeliest, or a draw from the likeliest share. */
 
+import { SpielError } from "../errors.ts";
+
 /** How to choose. */
 export interface SamplingOptions {
   /** Divides the logits; 0 takes the likeliest token. */
@@ -13,12 +15,19 @@ export interface SamplingOptions {
  *
  * @param logits `[V]`
  * @param uniform A random number in [0, 1); not used when the temperature is 0.
+ * @throws {SpielError} `numeric` when a logit is not finite.
  */
 export function sampleToken(
   logits: Float32Array,
   { temperature, topP }: SamplingOptions,
   uniform: number,
 ): number {
+  if (!logits.every(Number.isFinite)) {
+    throw new SpielError(
+      "numeric",
+      "The model's scores for the next token are not finite; look at its weights and its adapter",
+    );
+  }
   const likeliest = indexOfLargest(logits);
   if (temperature === 0) return likeliest;
   const largest = logits[likeliest] ?? 0;
