@@ -103,4 +103,10 @@ export const STAGES: readonly Stage[] = [
     command: denoTest("cli"),
     counts: denoCounts,
   },
+  {
+    name: "reliability",
+    needs: ["types", "native build"],
+    command: denoTest("reliability"),
+    counts: denoCounts,
+  },
 ];
