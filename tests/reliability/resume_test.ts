@@ -119,24 +119,26 @@ for (const place of HOSTED_DEVICES) {
       });
     }
   }
-
-  Deno.test(`resume: a crash at every file operation of the last steps (${place.name})`, {
-    ignore: place.ignore,
-  }, async (t) => {
-    using runs = await new Runs(place, {}).begin();
-    const { from, calls } = await fileCalls(runs);
-    for (let at = from; at < calls.length; at++) {
-      await t.step(`${calls[at]} ${at - from}`, async () => {
-        const out = `call-${at}`;
-        const kind = at % 2 === 0 ? "kill-after" : "kill-before";
-        using files = new FaultyFiles(denoFiles, { at, kind });
-        await assert.rejects(() => runs.train(out, { files }), isKilled);
-        files.losePower(at % 4 < 2 ? "contents" : "everything");
-        await runs.complete(out, "crash");
-      });
-    }
-  });
 }
+
+// The order of file operations is the same on every host.
+const anyPlace = HOSTED_DEVICES.find(({ ignore }) => !ignore);
+
+Deno.test("resume: a crash at every file operation of the last steps", async (t) => {
+  assert.ok(anyPlace, "no host to run on");
+  using runs = await new Runs(anyPlace, {}).begin();
+  const { from, calls } = await fileCalls(runs);
+  for (let at = from; at < calls.length; at++) {
+    await t.step(`${calls[at]} ${at - from}`, async () => {
+      const out = `call-${at}`;
+      const kind = at % 2 === 0 ? "kill-after" : "kill-before";
+      using files = new FaultyFiles(denoFiles, { at, kind });
+      await assert.rejects(() => runs.train(out, { files }), isKilled);
+      files.losePower(at % 4 < 2 ? "contents" : "everything");
+      await runs.complete(out, "crash");
+    });
+  }
+});
 
 async function interruptAndComplete(
   runs: Runs,
