@@ -145,7 +145,9 @@ function readFailure(path: string, error: unknown): SpielError {
     return new SpielError("data", `"${path}" does not exist`, cause);
   }
   if (error instanceof Deno.errors.NotCapable) {
-    return new SpielError("environment", `"${path}" may not be read: add --allow-read`, cause);
+    // Files under /dev, such as those in memory, take more than the permission to read.
+    const flag = /--allow-[\w-]+/.exec(error.message)?.[0] ?? "--allow-read";
+    return new SpielError("environment", `"${path}" may not be read: add ${flag}`, cause);
   }
   const reason = error instanceof Error ? error.message : String(error);
   return new SpielError("data", `"${path}" cannot be read: ${reason}`, cause);

@@ -9,6 +9,7 @@ import { TinyFolder } from "../cli/tiny_folder.ts";
 import { byteTokenizer } from "../support/byte_tokenizer.ts";
 import { HOSTED_DEVICES } from "../support/hosts.ts";
 import { randomNumbers } from "../support/small_model.ts";
+import { withTempDir } from "../support/temp_dir.ts";
 import { tinyConfig, tinyWeights } from "../support/tiny_model.ts";
 import { flipBits, refusalOf, safetensorsHeaderLength, wholeGguf } from "./damage.ts";
 
@@ -147,4 +148,20 @@ Deno.test("bad input: a GGUF file on the command line", async (t) => {
       assert.equal(refusalProblem(await runCli(args), code, words), undefined);
     });
   }
+});
+
+Deno.test("bad input: a file in memory says that it takes all permissions", async (t) => {
+  await withTempDir(async (dir) => {
+    await t.step({
+      name: "under /dev",
+      // Where there is no such folder there is no such refusal.
+      ignore: !dir.startsWith("/dev/"),
+      async fn() {
+        const path = `${dir}/train.jsonl`;
+        Deno.writeTextFileSync(path, '{"text":"a"}\n');
+        const refused = await runCli(["inspect", path]);
+        assert.equal(refusalProblem(refused, 78, /may not be read: add --allow-all\n/), undefined);
+      },
+    });
+  });
 });
