@@ -49,7 +49,7 @@ class Elsewhere implements AsyncDisposable {
 
 /** A program of a user of the library: its last line is what came of it. */
 const program = (url: string, options: unknown) => `
-import { runConfig, SpielError, trainRun } from "${url}";
+import { runConfig, SpielError, trainRun } from ${JSON.stringify(url)};
 
 const losses: number[] = [];
 let host = "";
