@@ -1,0 +1,75 @@
+/** The demo: fine-tunes the small model in this folder, and shows its answers before and after. */
+
+import { join } from "node:path";
+import { readConfigFile } from "../../cli/config_file.ts";
+import { runToExit } from "../../cli/exit.ts";
+import { TrainView } from "../../cli/train_view.ts";
+import { openUi, type Ui } from "../../cli/ui.ts";
+import { evaluateModel, resolveRunConfig, type RunConfig, trainRun } from "../../mod.ts";
+
+const CONFIG = "examples/demo/config.yaml";
+const SAMPLES = 4;
+
+async function runDemo(): Promise<void> {
+  const resolved = resolveRunConfig(readConfigFile(CONFIG));
+  const { config } = resolved;
+  const ui = openUi(false);
+  await removeEarlierRun(config);
+
+  ui.line("Task: answer a new instruction, to cite a name as bibliographies do. The model can");
+  ui.line(
+    "already write capitals, initials, the last name first and more, but knows no such format.",
+  );
+  await showAnswers(ui, config, "before training");
+  const view = new TrainView(ui, resolved);
+  try {
+    const summary = await trainRun(resolved, { onEvent: (event) => view.show(event) });
+    await showAnswers(ui, config, "after training", summary.output);
+    view.finish(summary);
+  } finally {
+    ui.clearStatus();
+  }
+}
+
+/** Removes what an earlier demo left. What is not its own or in use stays, and the run refuses it. */
+async function removeEarlierRun({ out, model }: RunConfig): Promise<void> {
+  let record: { model?: { value?: unknown } };
+  try {
+    record = JSON.parse(await Deno.readTextFile(join(out, "config.json")));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof SyntaxError) return;
+    throw error;
+  }
+  if (record.model?.value !== model) return;
+  using lock = await Deno.open(join(out, "run.lock"), { write: true });
+  if (await lock.tryLock(true)) await Deno.remove(out, { recursive: true });
+}
+
+/** Shows how the model answers the first held-out questions. */
+async function showAnswers(
+  ui: Ui,
+  { model, evalData, maxLength, host, device, evalMaxNewTokens }: RunConfig,
+  when: string,
+  adapter?: string,
+): Promise<void> {
+  const rows: string[][] = [];
+  await evaluateModel({
+    model,
+    adapter,
+    data: evalData,
+    maxLength,
+    host,
+    device,
+    evalExamples: SAMPLES,
+    evalGenerate: SAMPLES,
+    evalMaxNewTokens,
+    onAnswer: ({ text, answer: expected }, answer) => {
+      rows.push([text.replaceAll(/<\|\w+\|>/g, ""), expected, answer]);
+    },
+  });
+  ui.line();
+  ui.table(["question", "right answer", `answer ${when}`], rows);
+  ui.line();
+}
+
+if (import.meta.main) await runToExit(runDemo);

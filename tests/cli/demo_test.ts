@@ -1,0 +1,94 @@
+/** The demo, run as a user runs it, and its files. */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { type EvalMetrics, evaluateModel, openModelSource } from "../../mod.ts";
+import { loadSftAdapter } from "../../src/adapter/sft.ts";
+import { demoData, demoModelFiles } from "../../tools/make_demo.ts";
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+const DEMO = join(ROOT, "examples/demo");
+const RUN = join(ROOT, "runs/demo");
+
+Deno.test("the demo goes from under 10 % to over 90 % through at most 5 % of the weights", async () => {
+  const first = await runDemo();
+  assert.equal(first.code, 0, first.output);
+
+  const evaluations = readEvaluations();
+  const [before, after] = [evaluations[0], evaluations.at(-1)];
+  assert.equal(before?.step, 0);
+  assert.ok((before?.exact_match ?? 1) < 0.1, `exact match before: ${before?.exact_match}`);
+  assert.ok((after?.exact_match ?? 0) > 0.9, `exact match after: ${after?.exact_match}`);
+  assert.match(first.output, /host +wasm/);
+  assert.match(first.output, /runs\/demo\/adapter/);
+  assert.match(first.output, /runs\/demo\/report\.html/);
+  assert.ok(Deno.statSync(join(RUN, "report.html")).isFile);
+
+  const share = deltasOf(join(RUN, "adapter")) / weightsOf(join(DEMO, "model"));
+  assert.ok(share > 0 && share <= 0.05, `share of the weights trained: ${share}`);
+
+  const saved = await evaluateModel({
+    model: join(DEMO, "model"),
+    adapter: join(RUN, "adapter"),
+    data: [join(DEMO, "heldout.jsonl")],
+    host: "wasm",
+    maxLength: 64,
+    evalExamples: 50,
+    evalGenerate: 50,
+  });
+  assert.ok((saved.exactMatch ?? 0) > 0.9, `exact match of the saved adapter: ${saved.exactMatch}`);
+});
+
+Deno.test("the demo's files are under 6 MB and are what the tool makes", () => {
+  assert.ok(bytesUnder(DEMO) < 6e6, `${bytesUnder(DEMO)} bytes`);
+  for (const [name, text] of demoData()) {
+    assert.ok(Deno.readTextFileSync(join(DEMO, name)) === text, `${name} differs`);
+  }
+  for (const [name, text] of demoModelFiles()) {
+    assert.ok(Deno.readTextFileSync(join(DEMO, "model", name)) === text, `model/${name} differs`);
+  }
+});
+
+Deno.test("no held-out name is in the training examples", () => {
+  const names = (text = "") => text.match(/(?<=Cite: )[a-z ]+/g) ?? [];
+  const data = demoData();
+  const trained = new Set(names(data.get("train.jsonl")));
+  const heldOut = names(data.get("heldout.jsonl"));
+  assert.ok(heldOut.length >= 100 && trained.size > heldOut.length);
+  assert.deepEqual(heldOut.filter((name) => trained.has(name)), []);
+});
+
+async function runDemo(): Promise<{ code: number; output: string }> {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["task", "demo"],
+    cwd: ROOT,
+    stdin: "null",
+  }).output();
+  const decoder = new TextDecoder();
+  return { code, output: decoder.decode(stdout) + decoder.decode(stderr) };
+}
+
+function readEvaluations(): EvalMetrics[] {
+  const lines = Deno.readTextFileSync(join(RUN, "metrics.jsonl")).trimEnd().split("\n");
+  return lines.map((line) => JSON.parse(line)).filter(({ event }) => event === "eval");
+}
+
+function deltasOf(adapter: string): number {
+  const modules = [...loadSftAdapter(adapter).modules.values()];
+  return modules.reduce((sum, { indices }) => sum + indices.length, 0);
+}
+
+function weightsOf(model: string): number {
+  using source = openModelSource(model);
+  const shapes = [...source.tensors.values()].map(({ shape }) => shape);
+  return shapes.reduce((sum, shape) => sum + shape.reduce((a, b) => a * b, 1), 0);
+}
+
+function bytesUnder(folder: string): number {
+  let bytes = 0;
+  for (const { name, isDirectory } of Deno.readDirSync(folder)) {
+    const path = join(folder, name);
+    bytes += isDirectory ? bytesUnder(path) : Deno.statSync(path).size;
+  }
+  return bytes;
+}
