@@ -2,6 +2,7 @@
 
 import {
   type LoadedCheckpoint,
+  type OnWarning,
   saveCheckpoint,
   type SaveOptions,
 } from "../checkpoint/checkpoint.ts";
@@ -23,7 +24,7 @@ export interface CheckpointingParts {
   readonly folder: string;
   readonly identity: RunIdentity;
   readonly keep: number;
-  readonly onWarning: (message: string) => void;
+  readonly onWarning: OnWarning;
 }
 
 /** Saves the run as it stands, and keeps the best checkpoint beside the newest ones. Returns the path. */
@@ -48,9 +49,10 @@ export async function restoreRun(
 ): Promise<TrainingPosition> {
   const position = positionOf(checkpoint.state);
   const { step, windowSamples } = position;
-  // Before the first step the trainer opens the window itself, as in a fresh run.
-  const isOpen = step > 0 && spiel !== null && spiel.growth.needsWindow &&
-    windowIsOpen(step, spiel.schedule);
+  // Before the first step the trainer opens the window itself, as in a fresh run. A window that the last step
+  // would have closed has samples still.
+  const isOpen = windowSamples > 0 ||
+    (step > 0 && spiel !== null && spiel.growth.needsWindow && windowIsOpen(step, spiel.schedule));
   await writeSnapshot(engine, trained, checkpoint, { isOpen, samples: windowSamples });
   return position;
 }
@@ -63,13 +65,10 @@ function checkpointState(position: TrainingPosition, run: RunIdentity): Checkpoi
     micro_batch: position.microBatch,
     tokens: position.tokens,
     target_tokens: position.targetTokens,
-    // Every draw is a function of seed and place, so no stream has a counter to save.
-    rng_counters: {},
     window_samples: position.windowSamples,
     evaluated_step: position.evaluatedStep,
     best_eval: position.best,
     early_stop: { evaluations_without_improvement: position.evaluationsWithoutImprovement },
-    method: {},
   };
 }
 

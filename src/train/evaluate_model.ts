@@ -2,11 +2,12 @@
 
 import { openModel, type OpenModelOptions } from "../adapter/open_model.ts";
 import { loadDataset } from "../data/dataset.ts";
+import { sequentialMicroBatches } from "../data/sampler.ts";
 import type { FieldMap, FormatChoice } from "../data/formats/mod.ts";
 import { SpielError } from "../errors.ts";
 import { tokenizerOf } from "../model/tokenizer.ts";
 import { evaluate, type Evaluation, type Exam } from "./evaluate.ts";
-import { examOf, heldOutBatches } from "./run_data.ts";
+import { examOf } from "./run_data.ts";
 
 /** What to measure, and on what. */
 export interface EvaluateModelOptions extends OpenModelOptions {
@@ -62,7 +63,7 @@ export async function evaluateModel(options: EvaluateModelOptions): Promise<Mode
     stopTokens,
     onAnswer,
   });
-  const batches = heldOutBatches(dataset, examples, { microBatchTokens });
+  const batches = sequentialMicroBatches(dataset, { microBatchTokens }, examples);
   const evaluation = await evaluate(model.engine, batches, exam, signal);
   if (evaluation !== null) return { examples, ...evaluation };
   throw new SpielError("interrupted", "Stopped before the evaluation was complete");

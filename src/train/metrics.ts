@@ -184,11 +184,17 @@ export class MetricsWriter implements Disposable {
   readonly path: string;
   /** Seconds of training that the lines kept from before tell of. */
   readonly elapsedBefore: number;
+  /** Step of the last checkpoint that the lines kept from before tell of, or null. */
+  readonly checkpointBefore: number | null;
   readonly #file: OutputFile;
 
-  private constructor(path: string, elapsedBefore: number, file: OutputFile) {
+  private constructor(path: string, kept: readonly MetricsEvent[], file: OutputFile) {
     this.path = path;
-    this.elapsedBefore = elapsedBefore;
+    this.elapsedBefore = kept.reduce(
+      (seconds, event) => "elapsed_s" in event ? event.elapsed_s : seconds,
+      0,
+    );
+    this.checkpointBefore = kept.findLast(({ event }) => event === "checkpoint")?.step ?? null;
     this.#file = file;
   }
 
@@ -206,11 +212,7 @@ export class MetricsWriter implements Disposable {
     try {
       const kept = resumeFrom ? await keptEvents(files, path, resumeFrom) : [];
       await publishFile(files, path, new TextEncoder().encode(kept.map(encodeMetrics).join("")));
-      const elapsedBefore = kept.reduce(
-        (seconds, event) => "elapsed_s" in event ? event.elapsed_s : seconds,
-        0,
-      );
-      return new MetricsWriter(path, elapsedBefore, await files.append(path));
+      return new MetricsWriter(path, kept, await files.append(path));
     } catch (error) {
       throw storageError(`Cannot open "${path}"`, error);
     }

@@ -97,7 +97,7 @@ export async function trainRun(
   const identity = await runIdentity(resolved, source, data.stream.fingerprint);
   const parts = { engine, files, source, trained, folder, config };
   const output: OutputParts = { ...parts, baseModelHash: identity.base_model_hash };
-  const onWarning = (message: string) => void tell({ type: "warning", message });
+  const onWarning = (message: string) => tell({ type: "warning", message });
   let checkpoint: LoadedCheckpoint | null = null;
   if (config.resume) {
     await refuseConflicts(files, folder, resolved);
@@ -114,6 +114,10 @@ export async function trainRun(
   }
 
   using metrics = await MetricsWriter.open(files, folder.metricsPath, checkpoint && position);
+  if (checkpoint !== null && metrics.checkpointBefore !== position.step) {
+    // A crash came between the checkpoint and its line.
+    await metrics.write({ event: "checkpoint", step: position.step, path: checkpoint.path });
+  }
   const samples = new Samples();
   const evaluations: Evaluation[] = [];
   const record = async (event: TrainEvent) => {

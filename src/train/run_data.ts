@@ -1,14 +1,12 @@
 /** The data of a run: training micro-batches, held-out micro-batches, and the questions to answer. */
 
 import { type Dataset, loadDataset } from "../data/dataset.ts";
-import { joinExamples, packExamples } from "../data/packing.ts";
 import { MicroBatchStream } from "../data/sampler.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import { SpielError } from "../errors.ts";
 import type { DataCounts } from "./events.ts";
 import type { Exam } from "./evaluate.ts";
 import type { RunConfig } from "./run_config.ts";
-import type { TrainingBatch } from "./step.ts";
 
 /** Loaded training and held-out data. */
 export interface RunData {
@@ -45,23 +43,6 @@ export async function loadRunData(
 export function dataCounts({ counts }: Dataset): DataCounts {
   const { examples, tokens, targetTokens, truncatedExamples: truncated } = counts;
   return { examples, tokens, targetTokens, truncated };
-}
-
-/** A data set as micro-batches in its order, the first `count` examples of it. */
-export function heldOutBatches(
-  dataset: Dataset,
-  count: number,
-  limits: { microBatchTokens: number; microBatchExamples?: number | undefined },
-): TrainingBatch[] {
-  const order = Array.from({ length: Math.min(count, dataset.length) }, (_, index) => index);
-  const plan = packExamples(order, (index) => dataset.lengthOf(index), {
-    ...limits,
-    policy: "none",
-  });
-  return plan.map((examples) => ({
-    ...joinExamples(examples.map((index) => dataset.example(index))),
-    origins: examples.map((index) => dataset.origin(index)),
-  }));
 }
 
 /** What an exam is made from. */

@@ -1,11 +1,12 @@
 /** The evaluation of a run, and the answers that its report shows. */
 
+import { sequentialMicroBatches } from "../data/sampler.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { tokenizerOf } from "../model/tokenizer.ts";
 import { evaluate, type Evaluation } from "./evaluate.ts";
 import type { ReportSample } from "./report.ts";
 import type { RunConfig } from "./run_config.ts";
-import { examOf, heldOutBatches, type RunData } from "./run_data.ts";
+import { examOf, type RunData } from "./run_data.ts";
 
 /** Answers that the report shows. */
 const REPORT_SAMPLES = 6;
@@ -35,7 +36,7 @@ export function evaluationOf(
   samples: Samples,
 ): ((signal?: AbortSignal) => Promise<Evaluation | null>) | null {
   if (heldOut === null) return null;
-  const batches = heldOutBatches(heldOut, config.evalExamples ?? heldOut.length, config);
+  const batches = sequentialMicroBatches(heldOut, config, config.evalExamples);
   const exam = examOf(heldOut, tokenizer, {
     count: config.evalGenerate,
     maxNewTokens: config.evalMaxNewTokens,
