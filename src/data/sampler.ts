@@ -56,11 +56,7 @@ export class MicroBatchStream {
 
   /** Micro-batch `index`, counted over all epochs. */
   microBatch(index: number): OriginatedMicroBatch {
-    const examples = this.examplesOf(index);
-    return {
-      ...joinExamples(examples.map((example) => this.#dataset.example(example))),
-      origins: examples.map((example) => this.#dataset.origin(example)),
-    };
+    return joined(this.#dataset, this.examplesOf(index));
   }
 
   /** Indices of the examples of micro-batch `index`. */
@@ -129,17 +125,26 @@ export class MicroBatchStream {
   }
 }
 
-/** Micro-batches of all examples once, in their order, for evaluation. */
-export function* sequentialMicroBatches(
+/**
+ * Micro-batches of examples once, in their order, for evaluation.
+ *
+ * @param count Most examples, the first ones; all when absent.
+ */
+export function sequentialMicroBatches(
   dataset: Dataset,
   limits: Pick<PackingOptions, "microBatchTokens" | "microBatchExamples">,
-): Generator<OriginatedMicroBatch> {
-  const order = Uint32Array.from({ length: dataset.length }, (_, i) => i);
+  count: number = dataset.length,
+): OriginatedMicroBatch[] {
+  const order = Uint32Array.from({ length: Math.min(count, dataset.length) }, (_, i) => i);
   const options: PackingOptions = { ...limits, policy: "none" };
-  for (const examples of packExamples(order, (i) => dataset.lengthOf(i), options)) {
-    yield {
-      ...joinExamples(examples.map((example) => dataset.example(example))),
-      origins: examples.map((example) => dataset.origin(example)),
-    };
-  }
+  return packExamples(order, (i) => dataset.lengthOf(i), options).map((examples) =>
+    joined(dataset, examples)
+  );
+}
+
+function joined(dataset: Dataset, examples: readonly number[]): OriginatedMicroBatch {
+  return {
+    ...joinExamples(examples.map((example) => dataset.example(example))),
+    origins: examples.map((example) => dataset.origin(example)),
+  };
 }

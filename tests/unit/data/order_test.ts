@@ -214,9 +214,8 @@ Deno.test("a micro-batch depends on its index alone, not on what was read before
 Deno.test("evaluation takes all examples once, in order", () =>
   withTempDir(async (dir) => {
     const data = await dataset(dir, 30);
-    const batches = [
-      ...sequentialMicroBatches(data, { microBatchTokens: 60, microBatchExamples: 3 }),
-    ];
+    const limits = { microBatchTokens: 60, microBatchExamples: 3 };
+    const batches = sequentialMicroBatches(data, limits);
     assert.deepEqual(
       batches.flatMap(({ origins }) => origins),
       range(30).map((i) => `${dir}/data.jsonl:${i + 1}`),
@@ -227,5 +226,9 @@ Deno.test("evaluation takes all examples once, in order", () =>
     assert.equal(sum((batch) => batch.tokens.length), data.counts.tokens);
     assert.ok(
       batches.every(({ cuSeqlens, tokens }) => cuSeqlens.length <= 4 && tokens.length <= 60),
+    );
+    assert.deepEqual(
+      sequentialMicroBatches(data, limits, 5).flatMap(({ origins }) => origins),
+      batches.flatMap(({ origins }) => origins).slice(0, 5),
     );
   }));
