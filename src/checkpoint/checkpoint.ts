@@ -51,6 +51,9 @@ export interface LoadedCheckpoint {
   openGroup(name: string): SafetensorsFile;
 }
 
+/** Hears a sentence, and is awaited. */
+export type OnWarning = (message: string) => void | Promise<void>;
+
 /** How many checkpoints stay, and who hears of what did not stop the save. */
 export interface SaveOptions {
   /** How many of the newest stay; at least 1, better 2. */
@@ -58,7 +61,7 @@ export interface SaveOptions {
   /** Steps whose checkpoints stay whatever their age, such as the best one. */
   protect?: readonly number[];
   /** Told when an old checkpoint could not be removed. */
-  onWarning?: (message: string) => void;
+  onWarning?: OnWarning;
 }
 
 /**
@@ -92,14 +95,14 @@ export async function saveCheckpoint(
   try {
     await pruneCheckpoints(files, folder, step, keep, protect);
   } catch (error) {
-    onWarning?.(storageError(`Cannot remove old checkpoints in "${folder}"`, error).message);
+    await onWarning?.(storageError(`Cannot remove old checkpoints in "${folder}"`, error).message);
   }
   return path;
 }
 
 /** Told of damaged checkpoints that were passed over. */
 export interface LoadOptions {
-  onWarning?: (message: string) => void;
+  onWarning?: OnWarning;
 }
 
 /**
@@ -124,7 +127,7 @@ export async function loadNewestCheckpoint(
       } catch (error) {
         if (!meansDamage(error)) throw error;
         const name = await setAsideCorrupt(files, folder, step);
-        onWarning?.(
+        await onWarning?.(
           `Checkpoint of step ${step} is damaged (${(error as Error).message}); ` +
             `kept as "${join(folder, name)}", trying the one before`,
         );

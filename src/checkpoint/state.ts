@@ -30,8 +30,6 @@ export const checkpointStateSchema = z.strictObject({
   micro_batch: count,
   tokens: count,
   target_tokens: count,
-  /** Next counter of each random stream, in decimal because it may exceed 2^53. */
-  rng_counters: z.record(z.string(), z.string().regex(/^\d+$/, "expected a decimal number")),
   /** Micro-batches seen by the open candidate window; 0 when none is open. */
   window_samples: count,
   /** Step of the last complete evaluation, or null before the first; an interrupted one is made again. */
@@ -39,8 +37,6 @@ export const checkpointStateSchema = z.strictObject({
   /** The best evaluation so far, or null before the first. */
   best_eval: z.strictObject({ step: count, loss: z.number() }).nullable(),
   early_stop: z.strictObject({ evaluations_without_improvement: count }),
-  /** What the training method itself has to remember; empty when it follows from the step. */
-  method: z.record(z.string(), z.json()),
 });
 
 /** The JSON side of a checkpoint. */

@@ -16,12 +16,10 @@ export function stateOf(step: number): CheckpointState {
     micro_batch: step * 2,
     tokens: step * 512,
     target_tokens: step * 300,
-    rng_counters: { dropout: "18446744073709551615", positions: String(step) },
     window_samples: step % 3,
     evaluated_step: step > 1 ? step - 1 : null,
     best_eval: step > 1 ? { step: step - 1, loss: 1 / step } : null,
     early_stop: { evaluations_without_improvement: 0 },
-    method: {},
   };
 }
 

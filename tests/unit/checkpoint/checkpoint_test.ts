@@ -24,7 +24,7 @@ const save = (dir: string, step: number, keep = 9, protect: number[] = []) =>
 
 async function loadWithWarnings(dir: string) {
   const warnings: string[] = [];
-  const onWarning = (message: string) => warnings.push(message);
+  const onWarning = (message: string) => void warnings.push(message);
   return { loaded: await loadNewestCheckpoint(denoFiles, dir, { onWarning }), warnings };
 }
 

@@ -39,7 +39,7 @@ async function callsOfSave(): Promise<readonly string[]> {
 async function loadedStep(dir: string): Promise<number> {
   const warnings: string[] = [];
   const loaded = await loadNewestCheckpoint(denoFiles, dir, {
-    onWarning: (message) => warnings.push(message),
+    onWarning: (message) => void warnings.push(message),
   });
   assert.ok(loaded);
   assert.deepEqual(warnings, [], "an interruption is not damage");
@@ -122,7 +122,11 @@ Deno.test("every error at every call of a save: a storage error or a warning, an
       await withRun(async (dir) => {
         using files = new FaultyFiles(denoFiles, { at, kind: "error", code });
         const warnings: string[] = [];
-        const onWarning = (message: string) => warnings.push(message);
+        // Slow listeners are waited for.
+        const onWarning = async (message: string) => {
+          await new Promise((resolve) => setTimeout(resolve, 0));
+          warnings.push(message);
+        };
         const failure = await saveCheckpoint(files, dir, checkpointOf(3), { keep: KEEP, onWarning })
           .then(() => null, (error) => error);
         if (failure) {
