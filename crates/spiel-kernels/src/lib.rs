@@ -4,9 +4,11 @@
 //! heads, V vocabulary); matrices are row-major and weights are `[out, in]`. Every function gives the same
 //! bits for any number of threads: work is cut by shape alone, and sums run in a fixed order.
 
+pub mod assemble;
 pub mod formats;
 pub mod math;
 pub mod ops;
 pub mod parallel;
 pub mod product;
+pub mod program;
 pub mod random;

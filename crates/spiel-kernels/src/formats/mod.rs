@@ -51,6 +51,19 @@ impl Format {
         }
     }
 
+    /// The WGSL part that decodes the format.
+    #[must_use]
+    pub const fn wgsl(self) -> &'static str {
+        match self {
+            Self::F32 => include_str!("f32.wgsl"),
+            Self::F16 => include_str!("f16.wgsl"),
+            Self::Bf16 => include_str!("bf16.wgsl"),
+            Self::Q4_0 => include_str!("q4_0.wgsl"),
+            Self::Q4_1 => include_str!("q4_1.wgsl"),
+            Self::Q8_0 => include_str!("q8_0.wgsl"),
+        }
+    }
+
     /// Elements per block.
     #[must_use]
     pub const fn block_elements(self) -> usize {

@@ -11,6 +11,7 @@ pub mod rms_norm;
 pub mod rope;
 pub mod rows;
 pub mod sm3;
+pub mod sum_of_squares;
 pub mod swiglu;
 pub mod top_k;
 pub mod transpose;

@@ -39,7 +39,7 @@ impl AdamW {
     }
 
     /// 1 − beta1^age and 1 − beta2^age, for ages that need not be whole.
-    fn correction(&self, age: f32) -> (f32, f32) {
+    pub(super) fn correction(&self, age: f32) -> (f32, f32) {
         let age = f64::from(age);
         ((1.0 - self.beta1.powf(age)) as f32, (1.0 - self.beta2.powf(age)) as f32)
     }
@@ -132,6 +132,12 @@ impl Seed {
         let age = f64::from(samples) / f64::from(accumulation);
         let correction = ((1.0 - beta1.powf(age)) as f32, (1.0 - beta2.powf(age)) as f32);
         Self { age: age as f32, samples: samples as f32, correction }
+    }
+
+    /// The factors of Σ g and Σ g² in the two moments.
+    #[must_use]
+    pub fn factors(&self) -> (f32, f32) {
+        (self.correction.0 / self.samples, self.correction.1 / self.samples)
     }
 
     /// The first moment from Σ g.

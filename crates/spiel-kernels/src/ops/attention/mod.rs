@@ -2,11 +2,16 @@
 
 mod cpu;
 mod cpu_backward;
+mod gpu;
 #[cfg(test)]
 mod tests;
 
 pub use cpu::{AttentionInputs, attention};
 pub use cpu_backward::{AttentionGrads, attention_backward};
+pub use gpu::{
+    attention_backward_kv_program, attention_backward_q_program, attention_program,
+    attention_stats_program, seeing_queries, seen_keys,
+};
 
 use std::ops::Range;
 

@@ -1,5 +1,10 @@
 //! Sparse deltas: adding them to weights, and the sampled gradient of their values.
 
 mod cpu;
+mod gpu;
 
 pub use cpu::{add_deltas, apply_in_place, gather, restore, sampled_gradient};
+pub use gpu::{
+    accumulate_candidates_program, add_deltas_program, apply_in_place_program, gather_program,
+    materialise_program, restore_program, sampled_gradient_program,
+};

@@ -1,5 +1,7 @@
 //! x[t] = table[token[t]], and its gradient in the table.
 
 mod cpu;
+mod gpu;
 
 pub use cpu::{embedding, embedding_backward};
+pub use gpu::{embedding_backward_program, embedding_program};

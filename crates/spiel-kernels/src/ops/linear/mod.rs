@@ -1,5 +1,7 @@
 //! y = x·Wᵀ (+ bias) for W `[out, in]`, and its gradients.
 
 mod cpu;
+mod gpu;
 
 pub use cpu::{add_bias, add_bias_backward, linear, linear_backward_input, linear_backward_weight};
+pub use gpu::{Strides, add_bias_backward_program, add_bias_program, product_program};

@@ -1,5 +1,7 @@
 //! Rotary position embedding over the two halves of each head, as in Hugging Face's LLaMA (Su et al., arXiv 2104.09864).
 
 mod cpu;
+mod gpu;
 
 pub use cpu::{Direction, RopeScaling, frequencies, rope, rotations};
+pub use gpu::rope_program;

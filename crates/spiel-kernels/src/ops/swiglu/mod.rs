@@ -1,5 +1,7 @@
 //! a = silu(gate) · up (Shazeer, arXiv 2002.05202).
 
 mod cpu;
+mod gpu;
 
 pub use cpu::{swiglu, swiglu_backward};
+pub use gpu::{swiglu_backward_program, swiglu_program};

@@ -1,0 +1,47 @@
+use super::AdamW;
+use crate::assemble::Constant;
+use crate::program::Access::{Read, ReadWrite};
+use crate::program::{Program, word};
+
+/// Whole tensors at one step, counted from 1. Buffers: grads, values, first and second moments.
+#[must_use]
+pub fn adamw_program(update: &AdamW, step: u32, count: usize) -> Program {
+    let ages = Constant::Part("ages", include_str!("shared_age.wgsl"));
+    let buffers = &[Read, ReadWrite, ReadWrite, ReadWrite];
+    program(update, update.correction(step as f32), count, ages, buffers)
+}
+
+/// Deltas by their own ages. Buffers: grads, values, first and second moments, ages.
+#[must_use]
+pub fn adamw_deltas_program(update: &AdamW, count: usize) -> Program {
+    let ages = Constant::Part("ages", include_str!("own_ages.wgsl"));
+    let buffers = &[Read, ReadWrite, ReadWrite, ReadWrite, ReadWrite];
+    program(update, (0.0, 0.0), count, ages, buffers)
+}
+
+fn program(
+    update: &AdamW,
+    correction: (f32, f32),
+    count: usize,
+    ages: Constant,
+    buffers: &'static [crate::program::Access],
+) -> Program {
+    let floats = [
+        update.learning_rate,
+        update.learning_rate * update.weight_decay,
+        update.beta1,
+        update.beta2,
+        1.0 - update.beta1,
+        1.0 - update.beta2,
+        update.epsilon,
+        update.grad_scale,
+        f64::from(correction.0),
+        f64::from(correction.1),
+        update.beta1.log2(),
+        update.beta2.log2(),
+    ];
+    let words = floats.map(|x| word(x as f32));
+    let params = std::iter::once(count as u32).chain(words).collect();
+    let text = include_str!("adamw.wgsl");
+    Program::new("adamw", text, &[ages], buffers, params, count.div_ceil(256))
+}

@@ -1,0 +1,45 @@
+use crate::assemble::Constant;
+use crate::program::Access::{Read, ReadWrite};
+use crate::program::Program;
+
+/// Rows and columns of C that a workgroup computes.
+const TILE: usize = 64;
+
+/// A matrix as an operand: its strides in elements.
+#[derive(Debug, Clone, Copy)]
+pub struct Strides {
+    /// From a row to the next.
+    pub row: usize,
+    /// From a column to the next.
+    pub column: usize,
+}
+
+/// C `[m, n]` (+)= A `[m, k]` · B `[k, n]`. Buffers: A, B, C.
+#[must_use]
+pub fn product_program([m, n, k]: [usize; 3], a: Strides, b: Strides, accumulate: bool) -> Program {
+    let row_tiles = m.div_ceil(TILE);
+    let params = [m, n, k, a.row, a.column, b.row, b.column, row_tiles];
+    let constants = [Constant::Bool("ACCUMULATE", accumulate)];
+    let groups = row_tiles * n.div_ceil(TILE);
+    let params = params.map(|param| param as u32).to_vec();
+    let text = include_str!("product.wgsl");
+    Program::new("product", text, &constants, &[Read, Read, ReadWrite], params, groups)
+}
+
+/// Buffers: bias, y.
+#[must_use]
+pub fn add_bias_program(tokens: usize, width: usize) -> Program {
+    let params = vec![(tokens * width) as u32, width as u32];
+    let groups = (tokens * width).div_ceil(256);
+    let text = include_str!("add_bias.wgsl");
+    Program::new("add_bias", text, &[], &[Read, ReadWrite], params, groups)
+}
+
+/// Buffers: `grad_y`, `grad_bias`.
+#[must_use]
+pub fn add_bias_backward_program(tokens: usize, width: usize) -> Program {
+    let params = vec![tokens as u32, width as u32];
+    let text = include_str!("add_bias_backward.wgsl");
+    let groups = width.div_ceil(256);
+    Program::new("add_bias_backward", text, &[], &[Read, ReadWrite], params, groups)
+}

@@ -1,0 +1,37 @@
+use crate::assemble::Constant;
+use crate::program::Access::{Read, ReadWrite};
+use crate::program::{Program, word};
+
+const LANES: Constant = Constant::U32("REDUCE_WIDTH", 256);
+
+/// Buffers: x, weight, y.
+#[must_use]
+pub fn rms_norm_program(rows: usize, width: usize, epsilon: f32) -> Program {
+    let buffers = &[Read, Read, ReadWrite];
+    let params = vec![rows as u32, width as u32, word(epsilon)];
+    Program::new("rms_norm", include_str!("rms_norm.wgsl"), &[LANES], buffers, params, rows)
+}
+
+/// Buffers: x, weight, `grad_y`, `grad_x`, inverses `[rows]`.
+#[must_use]
+pub fn rms_norm_backward_program(
+    rows: usize,
+    width: usize,
+    epsilon: f32,
+    accumulate: bool,
+) -> Program {
+    let constants = [LANES, Constant::Bool("ACCUMULATE", accumulate)];
+    let text = include_str!("rms_norm_backward.wgsl");
+    let buffers = &[Read, Read, Read, ReadWrite, ReadWrite];
+    let params = vec![rows as u32, width as u32, word(epsilon)];
+    Program::new("rms_norm_backward", text, &constants, buffers, params, rows)
+}
+
+/// Buffers: x, `grad_y`, inverses, `grad_weight`.
+#[must_use]
+pub fn rms_norm_weight_backward_program(rows: usize, width: usize) -> Program {
+    let text = include_str!("rms_norm_weight_backward.wgsl");
+    let buffers = &[Read, Read, Read, ReadWrite];
+    let params = vec![rows as u32, width as u32];
+    Program::new("rms_norm_weight_backward", text, &[], buffers, params, width.div_ceil(256))
+}

@@ -1,0 +1,12 @@
+use super::Direction;
+use crate::program::Access::{Read, ReadWrite};
+use crate::program::{Program, word};
+
+/// Buffers: rotations, x.
+#[must_use]
+pub fn rope_program(tokens: usize, heads: usize, head_dim: usize, direction: Direction) -> Program {
+    let sign = if direction == Direction::Forward { 1.0 } else { -1.0 };
+    let params = vec![tokens as u32, heads as u32, head_dim as u32, word(sign)];
+    let groups = (tokens * heads * head_dim / 2).div_ceil(256);
+    Program::new("rope", include_str!("rope.wgsl"), &[], &[Read, ReadWrite], params, groups)
+}

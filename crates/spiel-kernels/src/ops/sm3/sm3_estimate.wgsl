@@ -1,0 +1,28 @@
+// uses: grid
+// Every delta's estimate, from the accumulators as they are, and its update.
+struct Params { count: u32, width: u32, learning_rate: f32, decay: f32, epsilon: f32, grad_scale: f32 }
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> indices: array<u32>; // [k]
+@group(0) @binding(2) var<storage, read> grads: array<f32>; // [k]
+@group(0) @binding(3) var<storage, read> rows: array<f32>; // [out]
+@group(0) @binding(4) var<storage, read> columns: array<f32>; // [in]
+@group(0) @binding(5) var<storage, read_write> values: array<f32>; // [k]
+@group(0) @binding(6) var<storage, read_write> estimates: array<f32>; // [k]
+
+@compute @workgroup_size(256)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let i = grid_index(group, groups) * 256u + local;
+  if (i >= params.count) {
+    return;
+  }
+  let grad = grads[i] * params.grad_scale;
+  let row = rows[indices[i] / params.width];
+  let estimate = min(row, columns[indices[i] % params.width]) + grad * grad;
+  estimates[i] = estimate;
+  let stepped = values[i] - params.learning_rate * (grad / sqrt(estimate + params.epsilon));
+  values[i] = stepped - params.decay * stepped;
+}

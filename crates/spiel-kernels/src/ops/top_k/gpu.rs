@@ -1,0 +1,70 @@
+use crate::assemble::Constant;
+use crate::program::Access::{Read, ReadWrite};
+use crate::program::Program;
+
+/// Words of the counts of one digit.
+pub const DIGITS: usize = 2048;
+/// Keys of a run, whose chosen ones one workgroup writes.
+pub const RUN: usize = 256;
+/// Words of a selection's state: threshold, wanted, chosen, unused.
+pub const SELECTION: usize = 4;
+/// Shift of each pass's digit, from the highest.
+pub const SHIFTS: [u32; 3] = [21, 10, 0];
+
+/// What the keys of a selection are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keys {
+    /// Words, of which 0 is out of the selection.
+    Words,
+    /// Floats, ranked by size.
+    Magnitudes,
+}
+
+fn constant(keys: Keys) -> Constant {
+    Constant::Bool("MAGNITUDE", keys == Keys::Magnitudes)
+}
+
+/// Buffers: keys, selection, digits.
+#[must_use]
+pub fn count_digits_program(keys: Keys, count: usize, shift: u32) -> Program {
+    // The bits of the passes before this one are decided.
+    let before = SHIFTS.into_iter().rfind(|other| *other > shift);
+    let decided = before.map_or(0, |shift| u32::MAX << shift);
+    let params = vec![count as u32, shift, decided];
+    let text = include_str!("count_digits.wgsl");
+    let buffers = &[Read, Read, ReadWrite];
+    Program::new("count_digits", text, &[constant(keys)], buffers, params, count.div_ceil(4096))
+}
+
+/// Buffers: digits, selection.
+#[must_use]
+pub fn choose_digit_program(shift: u32) -> Program {
+    let text = include_str!("choose_digit.wgsl");
+    Program::new("choose_digit", text, &[], &[ReadWrite, ReadWrite], vec![shift], 1)
+}
+
+/// Buffers: keys, selection, runs `[count / RUN, 2]`.
+#[must_use]
+pub fn count_chosen_program(keys: Keys, count: usize) -> Program {
+    let constants = [constant(keys), Constant::U32("REDUCE_WIDTH", RUN as u32)];
+    let text = include_str!("count_chosen.wgsl");
+    let (buffers, params) = (&[Read, Read, ReadWrite], vec![count as u32]);
+    Program::new("count_chosen", text, &constants, buffers, params, count.div_ceil(RUN))
+}
+
+/// Buffers: selection, runs.
+#[must_use]
+pub fn place_runs_program(count: usize) -> Program {
+    let params = vec![count.div_ceil(RUN) as u32];
+    let text = include_str!("place_runs.wgsl");
+    Program::new("place_runs", text, &[], &[Read, ReadWrite], params, 1)
+}
+
+/// Buffers: keys, selection, runs, chosen.
+#[must_use]
+pub fn write_chosen_program(keys: Keys, count: usize) -> Program {
+    let text = include_str!("write_chosen.wgsl");
+    let (buffers, params) = (&[Read, Read, Read, ReadWrite], vec![count as u32]);
+    let groups = count.div_ceil(RUN);
+    Program::new("write_chosen", text, &[constant(keys)], buffers, params, groups)
+}

@@ -1,0 +1,165 @@
+//! Every program's text, validated without a device.
+
+use super::{Access, Program};
+use crate::formats::Format;
+use crate::ops::adamw::{AdamW, adamw_deltas_program, adamw_program};
+use crate::ops::attention::{
+    Heads, attention_backward_kv_program, attention_backward_q_program, attention_program,
+    attention_stats_program,
+};
+use crate::ops::cross_entropy::cross_entropy_program;
+use crate::ops::delta::{
+    accumulate_candidates_program, add_deltas_program, apply_in_place_program, gather_program,
+    materialise_program, restore_program, sampled_gradient_program,
+};
+use crate::ops::embedding::{embedding_backward_program, embedding_program};
+use crate::ops::linear::{Strides, add_bias_backward_program, add_bias_program, product_program};
+use crate::ops::reselect::{
+    GrownEntry, candidate_keys_program, exclude_program, mark_program, momentum_keys_program,
+    place_kept_program, rearrange_program, settle_program, slot_keys_program, want_program,
+};
+use crate::ops::rms_norm::{
+    rms_norm_backward_program, rms_norm_program, rms_norm_weight_backward_program,
+};
+use crate::ops::rope::{Direction, rope_program};
+use crate::ops::rows::{gather_rows_program, scatter_rows_program};
+use crate::ops::sm3::{Sm3, sm3_accumulate_program, sm3_estimate_program};
+use crate::ops::sum_of_squares::sum_of_squares_program;
+use crate::ops::swiglu::{swiglu_backward_program, swiglu_program};
+use crate::ops::top_k::{
+    Keys, choose_digit_program, count_chosen_program, count_digits_program, place_runs_program,
+    write_chosen_program,
+};
+use crate::ops::transpose::transpose_program;
+use naga::valid::{Capabilities, ValidationFlags, Validator};
+
+/// WebGPU's default for storage buffers per stage.
+const MAX_STORAGE_BUFFERS: usize = 8;
+/// WebGPU's default for workgroup memory, in bytes.
+const MAX_WORKGROUP_MEMORY: u32 = 16 * 1024;
+/// WebGPU's default for invocations of a workgroup.
+const MAX_INVOCATIONS: u32 = 256;
+
+fn programs() -> Vec<Program> {
+    let heads = Heads { heads: 4, kv_heads: 2, head_dim: 256, window: None };
+    let adamw = AdamW {
+        learning_rate: 0.1,
+        weight_decay: 0.1,
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 1e-8,
+        grad_scale: 1.0,
+    };
+    let sm3 = Sm3 { learning_rate: 0.1, weight_decay: 0.1, epsilon: 1e-8, grad_scale: 1.0 };
+    let strides = Strides { row: 64, column: 1 };
+    let mut programs = vec![
+        embedding_backward_program(3, 64),
+        rms_norm_program(3, 64, 1e-5),
+        rms_norm_backward_program(3, 64, 1e-5, true),
+        rms_norm_backward_program(3, 64, 1e-5, false),
+        rms_norm_weight_backward_program(3, 64),
+        rope_program(3, 4, 16, Direction::Backward),
+        attention_program(3, heads),
+        attention_stats_program(3, heads),
+        attention_backward_q_program(3, heads),
+        attention_backward_kv_program(3, heads),
+        swiglu_program(100),
+        swiglu_backward_program(100),
+        product_program([3, 5, 64], strides, strides, true),
+        product_program([3, 5, 64], strides, strides, false),
+        add_bias_program(3, 64),
+        add_bias_backward_program(3, 64),
+        transpose_program(3, 64),
+        gather_rows_program(0, 3, 64),
+        scatter_rows_program(0, 3, 64),
+        cross_entropy_program(0, 3, 100, None),
+        cross_entropy_program(0, 3, 100, Some(1.0)),
+        add_deltas_program(9),
+        apply_in_place_program(9),
+        restore_program(9),
+        gather_program(9),
+        sampled_gradient_program(9, 3, 64, true),
+        sampled_gradient_program(9, 3, 64, false),
+        accumulate_candidates_program(9),
+        adamw_program(&adamw, 1, 9),
+        adamw_deltas_program(&adamw, 9),
+        sm3_estimate_program(&sm3, 9, 64),
+        sm3_accumulate_program(9, 64),
+        sum_of_squares_program(9),
+        choose_digit_program(10),
+        place_runs_program(9),
+        slot_keys_program(9, true),
+        mark_program(9),
+        candidate_keys_program(9),
+        want_program(9, 0),
+        settle_program(9),
+        momentum_keys_program(3, 64),
+        exclude_program(9),
+        place_kept_program(9),
+    ];
+    for format in Format::ALL {
+        programs.push(embedding_program(format, 3, 64));
+        programs.push(materialise_program(format, 64));
+    }
+    for keys in [Keys::Words, Keys::Magnitudes] {
+        programs.push(count_digits_program(keys, 9, 0));
+        programs.push(count_chosen_program(keys, 9));
+        programs.push(write_chosen_program(keys, 9));
+    }
+    for grown in [GrownEntry::Constant(1), GrownEntry::Copied, GrownEntry::Scaled(2.0)] {
+        programs.push(rearrange_program(9, grown));
+    }
+    programs
+}
+
+/// The storage bindings that a text declares, by number.
+fn declared(module: &naga::Module) -> Vec<(u32, Access)> {
+    let mut bindings: Vec<_> = module
+        .global_variables
+        .iter()
+        .filter_map(|(_, variable)| match (variable.space, &variable.binding) {
+            (naga::AddressSpace::Storage { access }, Some(binding)) => {
+                let writes = access.contains(naga::StorageAccess::STORE);
+                let access = if writes { Access::ReadWrite } else { Access::Read };
+                Some((binding.binding, access))
+            }
+            _ => None,
+        })
+        .collect();
+    bindings.sort_by_key(|(number, _)| *number);
+    bindings
+}
+
+#[test]
+fn every_text_is_valid_and_binds_what_its_program_says() {
+    for program in programs() {
+        let Program { label, source, buffers, .. } = &program;
+        let module = naga::front::wgsl::parse_str(source)
+            .unwrap_or_else(|error| panic!("{label}: {}", error.emit_to_string(source)));
+        Validator::new(ValidationFlags::all(), Capabilities::SHADER_FLOAT16_IN_FLOAT32)
+            .validate(&module)
+            .unwrap_or_else(|error| panic!("{label}: {}", error.emit_to_string(source)));
+        let expected: Vec<_> = (1..).zip(buffers.iter().copied()).collect();
+        assert_eq!(declared(&module), expected, "{label}");
+    }
+}
+
+#[test]
+fn every_program_fits_the_limits_of_webgpu() {
+    for program in programs() {
+        let label = program.label;
+        assert!(program.buffers.len() <= MAX_STORAGE_BUFFERS, "{label}");
+        assert!(program.workgroups.iter().all(|groups| *groups <= super::MAX_GROUPS), "{label}");
+        let module = naga::front::wgsl::parse_str(&program.source).expect("valid");
+        let invocations = module.entry_points[0].workgroup_size.iter().product::<u32>();
+        assert!(invocations <= MAX_INVOCATIONS, "{label}");
+        let context = module.to_ctx();
+        let memory: u32 = module
+            .global_variables
+            .iter()
+            .filter(|(_, variable)| variable.space == naga::AddressSpace::WorkGroup)
+            .map(|(_, variable)| module.types[variable.ty].inner.size(context))
+            .sum();
+        assert!(memory <= MAX_WORKGROUP_MEMORY, "{label}: {memory} bytes");
+    }
+}
