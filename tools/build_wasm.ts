@@ -59,7 +59,7 @@ async function compile(toolchain: WasmToolchain): Promise<string> {
   ];
   await execOrThrow([
     ...[cargo, "build", "--release", "--locked", "--package", "spiel-engine", "--lib"],
-    ...["--no-default-features", "--features", "wasm", "--target", WASM_TARGET],
+    ...["--no-default-features", "--features", "wasm,gpu", "--target", WASM_TARGET],
     ...["--target-dir", TARGET_DIR, ...args],
   ], { env: { ...env, CARGO_ENCODED_RUSTFLAGS: flags.join("\x1f") } });
   return `${TARGET_DIR}/${WASM_TARGET}/release/spiel_engine.wasm`;

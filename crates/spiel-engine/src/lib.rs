@@ -11,6 +11,7 @@ mod host;
 mod model;
 pub mod protocol;
 mod session;
+mod stage;
 mod state;
 mod training;
 mod weights;

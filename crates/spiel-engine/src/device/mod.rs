@@ -6,10 +6,14 @@
 
 mod block_ops;
 mod cpu;
+#[cfg(feature = "gpu")]
+mod gpu;
 mod training_ops;
 
 pub(crate) use block_ops::{AttentionPass, BlockOps, LinearShape, NormBackward, Qkv};
 pub(crate) use cpu::CpuDevice;
+#[cfg(feature = "gpu")]
+pub(crate) use gpu::GpuDevice;
 pub(crate) use training_ops::{AdamWState, CandidateState, Growth, Sm3State, TrainingOps};
 
 use crate::error::Result;

@@ -1,0 +1,112 @@
+//! A GPU through wgpu: operations are recorded, and submitted when something is read or the recording is long.
+
+mod block_ops;
+mod context;
+mod pipelines;
+mod readback;
+mod recorder;
+mod reselect;
+mod training_ops;
+
+pub(crate) use context::GpuDevice;
+
+use super::Memory;
+use crate::error::Result;
+use spiel_kernels::program::Program;
+
+/// A storage buffer.
+pub(crate) struct GpuBuffer {
+    buffer: wgpu::Buffer,
+    /// Bytes written after the last whole word, until the rest of their word comes.
+    tail: Vec<u8>,
+}
+
+impl GpuBuffer {
+    /// 32-bit elements in the buffer.
+    fn len(&self) -> usize {
+        (self.buffer.size() / 4) as usize
+    }
+}
+
+impl Memory for GpuDevice {
+    type Buffer = GpuBuffer;
+
+    fn adapter(&self) -> String {
+        let info = &self.info;
+        format!("{} ({:?}, {})", info.name, info.backend, info.driver_info)
+    }
+
+    fn threads(&self) -> usize {
+        1
+    }
+
+    fn allocate(&self, bytes: usize) -> Result<GpuBuffer> {
+        Ok(self.buffer(bytes))
+    }
+
+    fn write(&self, buffer: &mut GpuBuffer, offset_bytes: usize, bytes: &[u8]) {
+        // What is recorded must not see the new bytes.
+        self.submit();
+        let kept = offset_bytes % 4;
+        let mut joined;
+        let (start, mut bytes) = (offset_bytes - kept, bytes);
+        if kept > 0 {
+            joined = std::mem::take(&mut buffer.tail);
+            joined.extend_from_slice(bytes);
+            bytes = &joined;
+        }
+        let whole = bytes.len() / 4 * 4;
+        self.queue.write_buffer(&buffer.buffer, start as u64, &bytes[..whole]);
+        buffer.tail = bytes[whole..].to_vec();
+        if !buffer.tail.is_empty() {
+            let mut word = [0; 4];
+            word[..buffer.tail.len()].copy_from_slice(&buffer.tail);
+            self.queue.write_buffer(&buffer.buffer, (start + whole) as u64, &word);
+        }
+        // Written bytes are staged until a submission frees them.
+        self.queue.submit([]);
+    }
+
+    async fn read(&self, buffer: &GpuBuffer, offset_bytes: usize, bytes: usize) -> Result<Vec<u8>> {
+        self.read_back(&buffer.buffer, offset_bytes, bytes).await
+    }
+
+    fn copy(&self, from: &GpuBuffer, count: usize, to: &mut GpuBuffer, at: usize) {
+        self.record_copy(&from.buffer, count, &to.buffer, at);
+    }
+
+    fn clear(&self, buffer: &mut GpuBuffer) {
+        self.record_clear(&buffer.buffer);
+    }
+}
+
+impl GpuDevice {
+    /// A buffer of zeros for the operations of one call.
+    fn temporary(&self, elements: usize) -> GpuBuffer {
+        self.buffer(elements * 4)
+    }
+
+    /// A buffer with these words, for the operations of one call.
+    fn uploaded(&self, words: &[u32]) -> GpuBuffer {
+        // A new buffer is not in what is recorded, so nothing need be submitted first.
+        let uploaded = self.buffer(words.len() * 4);
+        self.queue.write_buffer(&uploaded.buffer, 0, bytemuck::cast_slice(words));
+        uploaded
+    }
+
+    fn buffer(&self, bytes: usize) -> GpuBuffer {
+        let size = (bytes.next_multiple_of(4) as u64).max(4);
+        let usage = wgpu::BufferUsages::STORAGE
+            | wgpu::BufferUsages::COPY_SRC
+            | wgpu::BufferUsages::COPY_DST;
+        let descriptor =
+            wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false };
+        GpuBuffer { buffer: self.device.create_buffer(&descriptor), tail: Vec::new() }
+    }
+
+    /// Records a program on whole buffers.
+    fn run(&self, program: &Program, buffers: &[&GpuBuffer]) {
+        let buffers: Vec<&wgpu::Buffer> = buffers.iter().map(|buffer| &buffer.buffer).collect();
+        self.record(program, &buffers);
+    }
+}

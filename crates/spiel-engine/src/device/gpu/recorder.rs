@@ -1,0 +1,117 @@
+//! The recording that waits to be submitted: one encoder, one open pass, one ring of uniforms.
+
+use super::GpuDevice;
+use spiel_kernels::program::Program;
+
+/// Uniforms of one submission. Offsets are multiples of what every device allows.
+const UNIFORM_BYTES: usize = 256 * 1024;
+const UNIFORM_STRIDE: usize = 256;
+
+/// What is recorded and not yet submitted.
+pub(super) struct Recorder {
+    encoder: Option<wgpu::CommandEncoder>,
+    pass: Option<wgpu::ComputePass<'static>>,
+    uniforms: wgpu::Buffer,
+    params: Vec<u8>,
+}
+
+impl Recorder {
+    pub(super) fn new(device: &wgpu::Device) -> Self {
+        let uniforms = device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("params"),
+            size: UNIFORM_BYTES as u64,
+            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        Self { encoder: None, pass: None, uniforms, params: Vec::new() }
+    }
+
+    fn encoder(&mut self, device: &wgpu::Device) -> &mut wgpu::CommandEncoder {
+        self.pass = None;
+        self.encoder.get_or_insert_with(|| {
+            device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
+        })
+    }
+}
+
+impl GpuDevice {
+    /// Records a dispatch.
+    pub(super) fn record(&self, program: &Program, buffers: &[&wgpu::Buffer]) {
+        debug_assert_eq!(program.buffers.len(), buffers.len(), "{}", program.label);
+        if self.recorder.borrow().params.len() + UNIFORM_STRIDE > UNIFORM_BYTES {
+            self.submit();
+        }
+        let pipeline = self.pipelines.borrow_mut().of(&self.device, program);
+        let recorder = &mut *self.recorder.borrow_mut();
+        let offset = recorder.params.len();
+        recorder.params.extend_from_slice(bytemuck::cast_slice(&program.params));
+        recorder.params.resize(offset + UNIFORM_STRIDE, 0);
+        let size = std::num::NonZero::new(UNIFORM_STRIDE as u64);
+        let params = wgpu::BufferBinding { buffer: &recorder.uniforms, offset: 0, size };
+        let mut entries = vec![wgpu::BindGroupEntry {
+            binding: 0,
+            resource: wgpu::BindingResource::Buffer(params),
+        }];
+        entries.extend(buffers.iter().enumerate().map(|(index, buffer)| wgpu::BindGroupEntry {
+            binding: index as u32 + 1,
+            resource: buffer.as_entire_binding(),
+        }));
+        let group = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(program.label),
+            layout: &pipeline.layout,
+            entries: &entries,
+        });
+        if recorder.pass.is_none() {
+            let pass = recorder
+                .encoder(&self.device)
+                .begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            recorder.pass = Some(pass.forget_lifetime());
+        }
+        let Some(pass) = &mut recorder.pass else { return };
+        pass.set_pipeline(&pipeline.compute);
+        pass.set_bind_group(0, &group, &[offset as u32]);
+        let [x, y, z] = program.workgroups;
+        pass.dispatch_workgroups(x, y, z);
+    }
+
+    /// Records a copy of `count` words to word `at`.
+    pub(super) fn record_copy(
+        &self,
+        from: &wgpu::Buffer,
+        count: usize,
+        to: &wgpu::Buffer,
+        at: usize,
+    ) {
+        let mut recorder = self.recorder.borrow_mut();
+        let encoder = recorder.encoder(&self.device);
+        encoder.copy_buffer_to_buffer(from, 0, to, at as u64 * 4, count as u64 * 4);
+    }
+
+    /// Records a copy of `size` bytes from byte `offset` into a staging buffer.
+    pub(super) fn record_read(
+        &self,
+        from: &wgpu::Buffer,
+        offset: u64,
+        staging: &wgpu::Buffer,
+        size: u64,
+    ) {
+        let mut recorder = self.recorder.borrow_mut();
+        let encoder = recorder.encoder(&self.device);
+        encoder.copy_buffer_to_buffer(from, offset, staging, 0, size);
+    }
+
+    /// Records zeros over a whole buffer.
+    pub(super) fn record_clear(&self, buffer: &wgpu::Buffer) {
+        self.recorder.borrow_mut().encoder(&self.device).clear_buffer(buffer, 0, None);
+    }
+
+    /// Submits what is recorded.
+    pub(super) fn submit(&self) {
+        let recorder = &mut *self.recorder.borrow_mut();
+        recorder.pass = None;
+        let Some(encoder) = recorder.encoder.take() else { return };
+        self.queue.write_buffer(&recorder.uniforms, 0, &recorder.params);
+        recorder.params.clear();
+        self.queue.submit([encoder.finish()]);
+    }
+}

@@ -1,0 +1,170 @@
+//! Drop and grow on the device, step by step as `spiel_kernels::ops::reselect` does it on slices.
+
+use super::{GpuBuffer, GpuDevice};
+use crate::device::{AdamWState, CandidateState, Growth, Memory};
+use crate::error::Result;
+use spiel_kernels::ops::delta;
+use spiel_kernels::ops::reselect::{self, GrownEntry};
+use spiel_kernels::ops::top_k::{self, Keys};
+
+/// What is to be replaced: as many slots as positions.
+struct Replacement {
+    /// Slots that leave, ascending.
+    dropped: GpuBuffer,
+    /// Positions that come, ascending.
+    grown: GpuBuffer,
+    /// Two words, of which the second is how many of both.
+    counts: GpuBuffer,
+}
+
+impl GpuDevice {
+    /// A selection that is to take `count` keys.
+    pub(super) fn selection_of(&self, count: usize) -> GpuBuffer {
+        self.uploaded(&[0, count as u32, count as u32, 0])
+    }
+
+    /// Writes the indices of the selection's largest keys, ascending; of equal keys the lower index wins.
+    pub(super) fn select(
+        &self,
+        kind: Keys,
+        keys: &GpuBuffer,
+        count: usize,
+        selection: &GpuBuffer,
+        chosen: &GpuBuffer,
+    ) {
+        let digits = self.temporary(top_k::DIGITS);
+        for shift in top_k::SHIFTS {
+            let program = top_k::count_digits_program(kind, count, shift);
+            self.run(&program, &[keys, selection, &digits]);
+            self.run(&top_k::choose_digit_program(shift), &[&digits, selection]);
+        }
+        let runs = self.temporary(2 * count.div_ceil(top_k::RUN));
+        self.run(&top_k::count_chosen_program(kind, count), &[keys, selection, &runs]);
+        self.run(&top_k::place_runs_program(count), &[selection, &runs]);
+        self.run(&top_k::write_chosen_program(kind, count), &[keys, selection, &runs, chosen]);
+    }
+
+    /// Replaces `count` deltas and returns how many could be.
+    pub(super) async fn replace_deltas(
+        &self,
+        indices: &mut GpuBuffer,
+        values: &mut GpuBuffer,
+        growth: Growth<'_, GpuBuffer>,
+        count: usize,
+    ) -> Result<usize> {
+        if count == 0 {
+            return Ok(0);
+        }
+        let slots = indices.len();
+        let replacement = match growth {
+            Growth::AccumulatedGradients { candidates, state, seed } => {
+                let (replacement, sources) = self.by_gradients(indices, values, candidates, count);
+                let origins = self.origins(indices, &replacement);
+                let seeds = |sums: &GpuBuffer| {
+                    let seeds = self.temporary(slots);
+                    self.run(&delta::gather_program(slots), &[sums, &sources, &seeds]);
+                    seeds
+                };
+                let (first, second) = seed.factors();
+                let AdamWState { ages, exp_avg, exp_avg_sq } = state;
+                let age = GrownEntry::Constant(seed.age.to_bits());
+                self.rearrange(&origins, ages, age, &sources);
+                let grads = seeds(&candidates.grads);
+                self.rearrange(&origins, exp_avg, GrownEntry::Scaled(first), &grads);
+                let squares = seeds(&candidates.grads_sq);
+                self.rearrange(&origins, exp_avg_sq, GrownEntry::Scaled(second), &squares);
+                replacement
+            }
+            Growth::MomentumApproximation { state, shape, scratch } => {
+                let positions = shape.inputs * shape.outputs;
+                let program = reselect::momentum_keys_program(shape.outputs, shape.inputs);
+                self.run(&program, &[&state.rows, &state.columns, scratch]);
+                self.run(&reselect::exclude_program(slots), &[indices, scratch]);
+                let grown = self.temporary(slots);
+                self.select(Keys::Words, scratch, positions, &self.selection_of(count), &grown);
+                let flags = self.temporary(slots);
+                let dropped = self.smallest(values, &flags, false, &self.selection_of(count));
+                let counts = self.uploaded(&[0, count as u32]);
+                Replacement { dropped, grown, counts }
+            }
+        };
+        let origins = self.origins(indices, &replacement);
+        self.rearrange(&origins, values, GrownEntry::Constant(0), &origins);
+        self.rearrange(&origins, indices, GrownEntry::Copied, &replacement.grown);
+        let counts = self.read(&replacement.counts, 4, 4).await?;
+        Ok(bytemuck::pod_read_unaligned::<u32>(&counts) as usize)
+    }
+
+    /// What SpIEL-AG replaces, and the candidates that the grown positions come from.
+    fn by_gradients(
+        &self,
+        indices: &GpuBuffer,
+        values: &GpuBuffer,
+        candidates: &CandidateState<GpuBuffer>,
+        count: usize,
+    ) -> (Replacement, GpuBuffer) {
+        let slots = indices.len();
+        let flags = self.temporary(slots);
+        let smallest = self.smallest(values, &flags, false, &self.selection_of(count));
+        self.run(&reselect::mark_program(count), &[&smallest, &flags]);
+
+        let (slot_of, keys) = (self.temporary(slots), self.temporary(slots));
+        let counts = self.temporary(2);
+        let CandidateState { indices: found, grads, .. } = candidates;
+        let program = reselect::candidate_keys_program(slots);
+        self.run(&program, &[indices, &flags, found, grads, &slot_of, &keys, &counts]);
+        let (selection, chosen) = (self.selection_of(0), self.temporary(slots));
+        self.run(&reselect::want_program(count, 0), &[&counts, &selection]);
+        self.select(Keys::Words, &keys, slots, &selection, &chosen);
+        let is_grown = self.temporary(slots);
+        let program = reselect::settle_program(slots);
+        self.run(&program, &[&chosen, &selection, &slot_of, &flags, &is_grown, &counts]);
+
+        let (selection, sources) = (self.selection_of(0), self.temporary(slots));
+        self.run(&reselect::want_program(count, 1), &[&counts, &selection]);
+        self.select(Keys::Words, &is_grown, slots, &selection, &sources);
+        let grown = self.temporary(slots);
+        self.run(&delta::gather_program(slots), &[found, &sources, &grown]);
+        let selection = self.selection_of(0);
+        self.run(&reselect::want_program(count, 1), &[&counts, &selection]);
+        let dropped = self.smallest(values, &flags, true, &selection);
+        (Replacement { dropped, grown, counts }, sources)
+    }
+
+    /// The selection's smallest deltas, of all or of the flagged ones.
+    fn smallest(
+        &self,
+        values: &GpuBuffer,
+        flags: &GpuBuffer,
+        masked: bool,
+        selection: &GpuBuffer,
+    ) -> GpuBuffer {
+        let count = values.len();
+        let (keys, chosen) = (self.temporary(count), self.temporary(count));
+        self.run(&reselect::slot_keys_program(count, masked), &[values, flags, &keys]);
+        self.select(Keys::Words, &keys, count, selection, &chosen);
+        chosen
+    }
+
+    fn origins(&self, indices: &GpuBuffer, replacement: &Replacement) -> GpuBuffer {
+        let origins = self.temporary(indices.len());
+        let Replacement { dropped, grown, counts } = replacement;
+        let program = reselect::place_kept_program(indices.len());
+        self.run(&program, &[indices, dropped, grown, counts, &origins]);
+        origins
+    }
+
+    fn rearrange(
+        &self,
+        origins: &GpuBuffer,
+        entries: &mut GpuBuffer,
+        grown: GrownEntry,
+        seeds: &GpuBuffer,
+    ) {
+        let count = entries.len();
+        let mut old = self.temporary(count);
+        self.copy(entries, count, &mut old, 0);
+        let program = reselect::rearrange_program(count, grown);
+        self.run(&program, &[origins, &old, seeds, entries]);
+    }
+}

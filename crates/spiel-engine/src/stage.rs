@@ -1,0 +1,181 @@
+//! What a device holds: nothing yet, or a session; and the requests that both answer.
+
+use crate::device::{Device, LinearShape};
+use crate::engine::Answer;
+use crate::error::{EngineError, Result, out_of_order};
+use crate::protocol::{GradNorm, MemoryTable, ModelConfig, ModelOptions, Reply, Request};
+use crate::session::{self, Session};
+use crate::training::ReselectionPlan;
+
+/// An open device, with or without a model.
+pub(crate) enum Stage<D: Device> {
+    /// No model has been created.
+    Open(D),
+    /// A model has been created.
+    Ready(Box<Session<D>>),
+    /// Between two models.
+    Moved,
+}
+
+impl<D: Device> Stage<D> {
+    /// Carries out a request.
+    pub(crate) async fn dispatch(&mut self, request: Request, payload: &[u8]) -> Result<Answer> {
+        match request {
+            Request::ProductRun { tokens, inputs, outputs, repeats } => {
+                let [tokens, inputs, outputs] = [tokens, inputs, outputs].map(|size| size as usize);
+                self.product_run(LinearShape { tokens, inputs, outputs }, repeats).await.map(done)
+            }
+            Request::ModelCreate { config, options, dry_run } => {
+                self.create(&config, options, dry_run)
+            }
+            Request::EngineStats {} => Ok(header(Reply::MemoryTable(match self {
+                Self::Ready(session) => session.memory(),
+                _ => MemoryTable::default(),
+            }))),
+            request => match self {
+                Self::Ready(session) => session.dispatch(request, payload).await,
+                _ => Err(out_of_order!("No model has been created")),
+            },
+        }
+    }
+
+    async fn product_run(&self, shape: LinearShape, repeats: u32) -> Result<()> {
+        let device = self.device()?;
+        let LinearShape { tokens, inputs, outputs } = shape;
+        let x = device.allocate(tokens * inputs * 4)?;
+        let weight = device.allocate(outputs * inputs * 4)?;
+        let mut y = device.allocate(tokens * outputs * 4)?;
+        for _ in 0..repeats {
+            device.linear(&x, &weight, shape, &mut y);
+        }
+        // Reading waits for the products.
+        device.read(&y, 0, 4).await.map(|_| ())
+    }
+
+    fn device(&self) -> Result<&D> {
+        match self {
+            Self::Open(device) => Ok(device),
+            Self::Ready(session) => Ok(&session.device),
+            Self::Moved => Err(EngineError::Internal("the device was lost in a move".to_owned())),
+        }
+    }
+
+    fn create(
+        &mut self,
+        config: &ModelConfig,
+        options: ModelOptions,
+        dry_run: bool,
+    ) -> Result<Answer> {
+        let plan = session::plan(self.device()?, config, &options)?;
+        if !dry_run {
+            // The old model's memory is freed before the new one's is taken.
+            let device = match std::mem::replace(self, Self::Moved) {
+                Self::Open(device) => device,
+                Self::Ready(session) => session.device,
+                Self::Moved => return Err(EngineError::Internal("no device".to_owned())),
+            };
+            match Session::new(device, config, options) {
+                Ok(session) => *self = Self::Ready(Box::new(session)),
+                Err((device, error)) => {
+                    *self = Self::Open(device);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(header(Reply::ModelPlan(plan)))
+    }
+}
+
+impl<D: Device> Session<D> {
+    async fn dispatch(&mut self, request: Request, payload: &[u8]) -> Result<Answer> {
+        match request {
+            Request::TensorWrite { name, offset } => {
+                self.tensor_write(&name, offset, payload).map(done)
+            }
+            Request::TensorInit { seed, std } => self.tensor_init(seed, std).map(done),
+            Request::TensorRead { name, row, rows, format, merged } => {
+                let range = row as usize..row as usize + rows as usize;
+                let (info, bytes) = self.tensor_read(&name, range, format, merged).await?;
+                Ok((Reply::ArrayInfo(info), bytes))
+            }
+            Request::DeltaAttach { module, count, seed } => {
+                self.delta_attach(&module, count, seed, payload).map(done)
+            }
+            Request::StateRead { name, field } => {
+                let (info, bytes) = self.state_read(&name, field).await?;
+                Ok((Reply::ArrayInfo(info), bytes))
+            }
+            Request::StateWrite { name, field } => {
+                self.state_write(&name, field, payload).map(done)
+            }
+            Request::CandidatesBegin {} => self.window(Some(0)),
+            Request::CandidatesEnd {} => self.window(None),
+            Request::CandidatesResume { samples } => self.window(Some(samples)),
+            Request::DeltaReselect {
+                criterion,
+                rate,
+                gradient_accumulation_steps,
+                beta1,
+                beta2,
+            } => {
+                let plan = ReselectionPlan {
+                    criterion,
+                    rate,
+                    gradient_accumulation_steps,
+                    betas: (beta1, beta2),
+                };
+                Ok(header(Reply::Reselection(self.reselect(&plan).await?)))
+            }
+            Request::Forward { batch, output } => {
+                let (loss, bytes) = self.forward(batch, output, payload).await?;
+                Ok((Reply::Loss(loss), bytes))
+            }
+            Request::ForwardBackward { batch, loss_scale } => {
+                Ok(header(Reply::Loss(self.forward_backward(batch, loss_scale, payload).await?)))
+            }
+            Request::GradNorm {} => {
+                let norm = Some(self.grad_norm().await?).filter(|norm| norm.is_finite());
+                Ok(header(Reply::GradNorm(GradNorm { norm })))
+            }
+            Request::OptimizerStep { update } => {
+                self.optimizer_step(&update);
+                Ok(done(()))
+            }
+            Request::GradClear {} => {
+                self.grad_clear();
+                Ok(done(()))
+            }
+            Request::GenerateBegin { max_tokens } => self.generate_begin(max_tokens).map(done),
+            Request::GenerateForward {} => {
+                let (info, bytes) = self.generate_forward(payload).await?;
+                Ok((Reply::ArrayInfo(info), bytes))
+            }
+            Request::GenerateEnd {} => {
+                self.cache = None;
+                Ok(done(()))
+            }
+            Request::EngineOpen { .. }
+            | Request::EngineStats {}
+            | Request::ModelCreate { .. }
+            | Request::ProductRun { .. }
+            | Request::Convert { .. } => {
+                Err(EngineError::Internal("the engine answers this request itself".to_owned()))
+            }
+        }
+    }
+
+    fn window(&mut self, samples: Option<u32>) -> Result<Answer> {
+        self.check_candidates()?;
+        self.window_samples = samples;
+        Ok(done(()))
+    }
+}
+
+/// A reply without a payload.
+pub(crate) fn header(reply: Reply) -> Answer {
+    (reply, Vec::new())
+}
+
+fn done((): ()) -> Answer {
+    header(Reply::Done)
+}
