@@ -1,10 +1,13 @@
 /**
  * The learning rate of every step, as a factor of its peak.
  *
- * Update s (from 1) of N uses lambda(s - 1), as in the Hugging Face Trainer, where
- * lambda(t) = min(1, (t + 1) / W) * shape, with W warm-up steps. The warm-up starts at 1 / W, not at 0: a first update
- * of zero would only waste a batch. After it, `linear` and `cosine` fall over t = W to N and would reach 0 at t = N,
- * one past the last update, so that no update is wasted there either.
+ * Update s, from 1, of N has the factor lambda(s - 1), with W warm-up steps: lambda(t) = (t + 1) / W for t < W, and the
+ * shape at progress (t - W) / (N - W) from there on.
+ *
+ * The Hugging Face Trainer has the same decay, but warms up by t / W, so that its first update is zero and changes
+ * nothing; ours are one step ahead, and reach the peak at update W instead of W + 1. Its W from a ratio is rounded up,
+ * ours down, to at least one. The script that made the reference's recorded losses warms up as ours does, but decays
+ * over the whole run, by (N - t) / N, so that its peak is a little under one.
  */
 
 /** The name of a schedule. */
