@@ -32,13 +32,12 @@ export interface StepActions {
 /** Refuses a calendar whose windows cannot fit between reselections. */
 export function validateSchedule(config: ScheduleConfig): void {
   const { reselectionSteps: R, selectionAccumulationSteps: A } = config;
-  if (A < 1 || A > R - 2) {
-    throw new SpielError(
-      "usage",
-      `selection_accumulation_steps ${A} does not fit reselection_steps ${R}: ` +
-        `a window needs at least 1 and at most reselection_steps - 2 steps`,
-    );
-  }
+  if (A >= 1 && A <= R - 2) return;
+  const expected = R > 2 ? `1 to ${R - 2}` : "reselection_steps of at least 3";
+  throw new SpielError(
+    "usage",
+    `selection_accumulation_steps ${A} does not fit reselection_steps ${R}; expected ${expected}`,
+  );
 }
 
 /**

@@ -35,10 +35,11 @@ const windowFits: Rule = (values) => {
   const { selection_accumulation_steps: window, reselection_steps: period } = values;
   if (values.method === "full" || window === undefined || period === undefined) return [];
   if (window < period - 1) return [];
+  const largest = period > 2 ? `at most ${period - 2}, or ` : "";
   const message =
     `is ${window}, which does not fit reselection_steps ${period}: a window opens one ` +
     `step before each multiple of reselection_steps and must close before the next one opens; ` +
-    `expected reselection_steps of at least ${window + 2}`;
+    `expected ${largest}reselection_steps of at least ${window + 2}`;
   return [{ key: "selection_accumulation_steps", message }];
 };
 

@@ -113,7 +113,7 @@ const REFUSED: [title: string, entries: ConfigEntry[], words: RegExp][] = [
   [
     "a window as long as allowed and one more",
     [...BASE, flag("reselection_steps", "6")],
-    /selection_accumulation_steps is 5, which does not fit reselection_steps 6/,
+    /selection_accumulation_steps is 5, which does not fit reselection_steps 6.*at most 4, or reselection_steps of at least 7/,
   ],
   [
     "micro-batch below an example",
