@@ -33,6 +33,9 @@ export interface ModelSource extends Disposable {
   huggingFaceConfig(): Record<string, unknown>;
 }
 
+/** A name such as `HuggingFaceTB/SmolLM2-135M`, by which other programs download a model. */
+const HUB_NAME = /^[\w-][\w.-]*\/[\w.-]+$/;
+
 /**
  * Opens a Hugging Face folder or a .gguf file and checks that it holds a complete, supported model.
  *
@@ -41,9 +44,12 @@ export interface ModelSource extends Disposable {
 export function openModelSource(path: string): ModelSource {
   if (isFolder(path)) return openHuggingFaceFolder(path);
   if (!isFile(path)) {
+    const hint = HUB_NAME.test(path)
+      ? "; models are not downloaded by name, so get its files first and name where they lie"
+      : "";
     throw new SpielError(
       "data",
-      `Model "${path}" does not exist; expected a Hugging Face folder or a .gguf file`,
+      `Model "${path}" does not exist; expected a Hugging Face folder or a .gguf file${hint}`,
     );
   }
   if (path.endsWith(".gguf")) return openGgufModel(path);

@@ -314,6 +314,7 @@ Deno.test("the llama3 scaling of a GGUF file is found from its divisors, any oth
 Deno.test("what is no model is refused by path", () =>
   withTempDir((dir) => {
     assertRefuses(() => openModelSource(`${dir}/none`), "data", `${dir}/none`, "does not exist");
+    assertRefuses(() => openModelSource("org/name-1B"), "data", "does not exist", "not downloaded");
     Deno.writeTextFileSync(`${dir}/model.bin`, "");
     assertRefuses(
       () => openModelSource(`${dir}/model.bin`),
