@@ -21,6 +21,7 @@ async function runDemo(): Promise<void> {
     "already write capitals, initials, the last name first and more, but knows no such format.",
   );
   await showAnswers(ui, config, "before training");
+  ui.line();
   const view = new TrainView(ui, resolved);
   try {
     const summary = await trainRun(resolved, { onEvent: (event) => view.show(event) });
@@ -32,17 +33,24 @@ async function runDemo(): Promise<void> {
 }
 
 /** Removes what an earlier demo left. What is not its own or in use stays, and the run refuses it. */
-async function removeEarlierRun({ out, model }: RunConfig): Promise<void> {
-  let record: { model?: { value?: unknown } };
+export async function removeEarlierRun(
+  { out, model }: Pick<RunConfig, "out" | "model">,
+): Promise<void> {
+  if (await modelOfRun(out) !== model) return;
+  using lock = await Deno.open(join(out, "run.lock"), { write: true, create: true });
+  if (await lock.tryLock(true)) await Deno.remove(out, { recursive: true });
+}
+
+/** The model that a run folder's record names; `undefined` where there is no record. */
+async function modelOfRun(out: string): Promise<unknown> {
+  const { NotFound, NotADirectory } = Deno.errors;
   try {
-    record = JSON.parse(await Deno.readTextFile(join(out, "config.json")));
+    return JSON.parse(await Deno.readTextFile(join(out, "config.json")))?.model?.value;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof SyntaxError) return;
+    const isNoRecord = [NotFound, NotADirectory, SyntaxError].some((kind) => error instanceof kind);
+    if (isNoRecord) return undefined;
     throw error;
   }
-  if (record.model?.value !== model) return;
-  using lock = await Deno.open(join(out, "run.lock"), { write: true });
-  if (await lock.tryLock(true)) await Deno.remove(out, { recursive: true });
 }
 
 /** Shows how the model answers the first held-out questions. */
@@ -69,7 +77,6 @@ async function showAnswers(
   });
   ui.line();
   ui.table(["question", "right answer", `answer ${when}`], rows);
-  ui.line();
 }
 
 if (import.meta.main) await runToExit(runDemo);

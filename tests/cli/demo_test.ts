@@ -4,7 +4,9 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { type EvalMetrics, evaluateModel, openModelSource } from "../../mod.ts";
 import { loadSftAdapter } from "../../src/adapter/sft.ts";
+import { removeEarlierRun } from "../../examples/demo/run.ts";
 import { demoData, demoModelFiles } from "../../tools/make_demo.ts";
+import { withTempDir } from "../support/temp_dir.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const DEMO = join(ROOT, "examples/demo");
@@ -57,6 +59,44 @@ Deno.test("no held-out name is in the training examples", () => {
   assert.ok(heldOut.length >= 100 && trained.size > heldOut.length);
   assert.deepEqual(heldOut.filter((name) => trained.has(name)), []);
 });
+
+Deno.test("the demo replaces its own earlier run", async () => {
+  await withTempDir(async (folder) => {
+    const out = join(folder, "demo");
+    await removeEarlierRun({ out, model: "base" });
+    makeRun(out, "base");
+    await removeEarlierRun({ out, model: "base" });
+    assert.deepEqual([...Deno.readDirSync(folder)], []);
+  });
+});
+
+Deno.test("the demo leaves other folders and runs in use alone", async () => {
+  await withTempDir(async (folder) => {
+    const other = join(folder, "other");
+    makeRun(other, "another model");
+    await removeEarlierRun({ out: other, model: "base" });
+    assert.ok(Deno.statSync(join(other, "checkpoints")).isDirectory);
+
+    const notes = join(folder, "notes");
+    Deno.mkdirSync(notes);
+    Deno.writeTextFileSync(join(notes, "config.json"), "not JSON");
+    await removeEarlierRun({ out: notes, model: "base" });
+    assert.ok(Deno.statSync(join(notes, "config.json")).isFile);
+
+    const used = join(folder, "used");
+    makeRun(used, "base");
+    using lock = Deno.openSync(join(used, "run.lock"), { write: true, create: true });
+    lock.lockSync(true);
+    await removeEarlierRun({ out: used, model: "base" });
+    assert.ok(Deno.statSync(join(used, "checkpoints")).isDirectory);
+  });
+});
+
+/** Makes the folder of a run of a model. */
+function makeRun(out: string, model: string): void {
+  Deno.mkdirSync(join(out, "checkpoints"), { recursive: true });
+  Deno.writeTextFileSync(join(out, "config.json"), JSON.stringify({ model: { value: model } }));
+}
 
 async function runDemo(): Promise<{ code: number; output: string }> {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
