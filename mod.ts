@@ -46,10 +46,11 @@ export * from "./src/train/options.ts";
 export * from "./src/train/position.ts";
 export * from "./src/train/step.ts";
 export * from "./src/train/lr_schedule.ts";
+export type { JournalHooks, Scores } from "./src/train/journal.ts";
+export type { ReportSample } from "./src/train/report.ts";
 export * from "./src/train/evaluate.ts";
 export * from "./src/train/evaluate_model.ts";
 export * from "./src/train/inspect.ts";
-export { encodeMetrics, metricsOf } from "./src/train/metrics.ts";
 export type {
   CheckpointMetrics,
   DoneMetrics,

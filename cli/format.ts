@@ -17,6 +17,11 @@ export function formatCount(value: number): string {
   return Math.round(value).toLocaleString("en-US");
 }
 
+/** A number of things: `1 step`, `1,200 steps`. */
+export function formatAmount(count: number, noun: string): string {
+  return `${formatCount(count)} ${noun}${count === 1 ? "" : "s"}`;
+}
+
 /** A time span: `4.2 s`, `42 s`, `3 m 20 s`, `2 h 05 m`. */
 export function formatDuration(seconds: number): string {
   if (!Number.isFinite(seconds)) return "?";

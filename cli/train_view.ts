@@ -3,6 +3,7 @@
 import type { DataCounts, ResolvedConfig, TrainEvent, TrainSummary } from "../mod.ts";
 import { drawCurve } from "./chart.ts";
 import {
+  formatAmount,
   formatBytes,
   formatCount,
   formatDuration,
@@ -10,11 +11,15 @@ import {
   formatRate,
   formatShare,
 } from "./format.ts";
+import { showEvaluating } from "./evaluating.ts";
 import type { Ui } from "./ui.ts";
 
 /** Seconds between two plain progress lines where there is no status line. */
 const PLAIN_INTERVAL_S = 5;
 const CURVE = { width: 60, height: 8 };
+const SHOWN_SAMPLES = 3;
+/** Width of what stands before a sample's text. */
+const SAMPLE_MARGIN = 13;
 
 /** The event of one type. */
 export type EventOf<Type extends TrainEvent["type"]> = Extract<TrainEvent, { type: Type }>;
@@ -45,6 +50,8 @@ export class TrainView {
         return this.#ui.line(`resumed after step ${event.step} from ${event.path}`);
       case "step":
         return this.#step(event);
+      case "evaluating":
+        return showEvaluating(this.#ui, event);
       case "eval":
         return this.#eval(event);
       case "reselect":
@@ -60,7 +67,7 @@ export class TrainView {
 
   #opened({ info }: EventOf<"opened">): void {
     const { config, origins } = this.#resolved;
-    const threads = info.threads === 1 ? "1 thread" : `${info.threads} threads`;
+    const threads = formatAmount(info.threads, "thread");
     this.#ui.line(this.#ui.paint("bold", `spiel ${info.version}`));
     this.#ui.facts([
       ["host   ", `${info.host} (${info.reason})`],
@@ -93,7 +100,7 @@ export class TrainView {
       ...heldOut,
     ]);
     this.#ui.line();
-    this.#ui.line(`${formatCount(event.totalSteps)} steps`);
+    this.#ui.line(formatAmount(event.totalSteps, "step"));
   }
 
   #step(event: EventOf<"step">): void {
@@ -108,6 +115,7 @@ export class TrainView {
   }
 
   #eval(event: EventOf<"eval">): void {
+    this.#ui.clearStatus();
     const match = event.exactMatch === undefined
       ? ""
       : `, exact match ${formatShare(event.exactMatch)}`;
@@ -118,7 +126,7 @@ export class TrainView {
   }
 
   /** Shows how the run ended. */
-  finish({ step, stoppedEarly, output, before, after }: TrainSummary): void {
+  finish({ step, stoppedEarly, output, before, after, samples }: TrainSummary): void {
     this.#ui.clearStatus();
     if (output === undefined) return this.#ui.line("dry run: nothing was trained");
     this.#ui.line();
@@ -130,13 +138,36 @@ export class TrainView {
     }
     const early = stoppedEarly ? ", early: the held-out loss no longer falls" : "";
     const elapsed = formatDuration((performance.now() - this.#begun) / 1000);
-    this.#ui.line(this.#ui.paint("bold", `done after ${step} steps in ${elapsed}${early}`));
+    showSamples(this.#ui, samples.slice(0, SHOWN_SAMPLES));
+    const steps = formatAmount(step, "step");
+    this.#ui.line(this.#ui.paint("bold", `done after ${steps} in ${elapsed}${early}`));
     this.#ui.facts([
       ...changes(before, after),
       ["saved", output],
       ["report", `${this.#resolved.config.out}/report.html`],
     ]);
   }
+}
+
+/** The answers to some held-out questions. */
+function showSamples(ui: Ui, samples: TrainSummary["samples"]): void {
+  if (samples.length === 0) return;
+  ui.line("answers to the first held-out questions");
+  for (const { prompt, expected, before, after } of samples) {
+    const rows = { question: prompt, before, after, right: expected };
+    ui.facts(
+      Object.entries(rows).flatMap(([name, text]) =>
+        text === undefined ? [] : [[name, endOf(text, ui.columns - SAMPLE_MARGIN)] as const]
+      ),
+    );
+    ui.line();
+  }
+}
+
+/** The end of a text in one line: of a prompt, what comes last is what differs. */
+function endOf(text: string, width: number): string {
+  const line = text.replaceAll(/<\|[^|]*\|>/g, " ").replaceAll(/\s+/g, " ").trim();
+  return line.length <= width ? line : `...${line.slice(3 - width)}`;
 }
 
 /** Scores before and after, where there is held-out data. */

@@ -3,7 +3,6 @@
 import {
   CONFIG_KEYS,
   type ConfigEntry,
-  metricsOf,
   type ResolvedConfig,
   resolveRunConfig,
   trainRun,
@@ -62,10 +61,9 @@ export async function runTrain(args: readonly string[]): Promise<void> {
   try {
     const summary = await trainRun(resolved, {
       signal: interrupts.signal,
-      onEvent: (event) => {
-        view.show(event);
-        const metrics = ui.json ? metricsOf(event) : null;
-        if (metrics !== null) ui.data(metrics);
+      onEvent: (event) => view.show(event),
+      onMetrics: (line) => {
+        if (ui.json) ui.data(line);
       },
     });
     view.finish(summary);

@@ -41,6 +41,24 @@ export interface Exam {
   readonly onAnswer?: ((question: Question, answer: string) => void) | undefined;
 }
 
+/** How far an evaluation has come. */
+export interface EvaluationProgress {
+  /** `loss` counts examples; `answers`, which follows where there is an exam, counts questions. */
+  readonly stage: "loss" | "answers";
+  /** Done so far; 0 when the stage begins. */
+  readonly done: number;
+  /** To do in this stage. */
+  readonly total: number;
+}
+
+/** What an evaluation can be stopped by, and whom it tells. */
+export interface EvaluationHooks {
+  /** Cuts it short. */
+  readonly signal?: AbortSignal | undefined;
+  /** Told when a stage begins and after each piece of it, and awaited. */
+  readonly onProgress?: ((progress: EvaluationProgress) => void | Promise<void>) | undefined;
+}
+
 /**
  * Evaluates held-out micro-batches, then the exam if there is one.
  *
@@ -49,12 +67,16 @@ export interface Exam {
  */
 export async function evaluate(
   engine: Engine,
-  batches: Iterable<TrainingBatch>,
+  batches: readonly TrainingBatch[],
   exam: Exam | null = null,
-  signal?: AbortSignal,
+  hooks: EvaluationHooks = {},
 ): Promise<Evaluation | null> {
+  const { signal, onProgress } = hooks;
+  const examples = batches.reduce((sum, batch) => sum + sequencesIn(batch), 0);
+  let done = 0;
   let total = 0;
   let targetTokens = 0;
+  await onProgress?.({ stage: "loss", done, total: examples });
   for (const batch of batches) {
     if (signal?.aborted) return null;
     const { loss } = await engine.forward(batch);
@@ -65,17 +87,29 @@ export async function evaluate(
     }
     total += loss.sum;
     targetTokens += loss.targetTokens;
+    done += sequencesIn(batch);
+    await onProgress?.({ stage: "loss", done, total: examples });
   }
-  const score = exam === null ? {} : { exactMatch: await sitExam(engine, exam, signal) };
+  const score = exam === null ? {} : { exactMatch: await sitExam(engine, exam, hooks) };
   if (signal?.aborted) return null;
   const loss = total / targetTokens;
   return { loss, perplexity: Math.exp(loss), targetTokens, ...score };
 }
 
-async function sitExam(engine: Engine, exam: Exam, signal?: AbortSignal): Promise<number> {
+function sequencesIn({ cuSeqlens }: TrainingBatch): number {
+  return cuSeqlens.length - 1;
+}
+
+async function sitExam(
+  engine: Engine,
+  exam: Exam,
+  { signal, onProgress }: EvaluationHooks,
+): Promise<number> {
   const { questions, maxNewTokens, stopTokens } = exam;
+  const total = questions.length;
   let right = 0;
-  for (const question of questions) {
+  await onProgress?.({ stage: "answers", done: 0, total });
+  for (const [index, question] of questions.entries()) {
     const ids: number[] = [];
     const options = { maxNewTokens, stopTokens, temperature: 0, topP: 1, seed: 0 };
     for await (const id of generateTokens(engine, question.prompt, options, signal)) ids.push(id);
@@ -83,6 +117,7 @@ async function sitExam(engine: Engine, exam: Exam, signal?: AbortSignal): Promis
     const answer = exam.decode(ids);
     exam.onAnswer?.(question, answer);
     if (answer.trim() === question.answer.trim()) right++;
+    await onProgress?.({ stage: "answers", done: index + 1, total });
   }
-  return right / questions.length;
+  return right / total;
 }

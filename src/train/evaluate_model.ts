@@ -6,7 +6,7 @@ import { sequentialMicroBatches } from "../data/sampler.ts";
 import type { FieldMap, FormatChoice } from "../data/formats/mod.ts";
 import { SpielError } from "../errors.ts";
 import { tokenizerOf } from "../model/tokenizer.ts";
-import { evaluate, type Evaluation, type Exam } from "./evaluate.ts";
+import { evaluate, type Evaluation, type EvaluationHooks, type Exam } from "./evaluate.ts";
 import { examOf } from "./run_data.ts";
 
 /** What to measure, and on what. */
@@ -29,6 +29,8 @@ export interface EvaluateModelOptions extends OpenModelOptions {
   readonly evalMaxNewTokens?: number | undefined;
   /** Told of each generated answer. */
   readonly onAnswer?: Exam["onAnswer"];
+  /** Told how far the evaluation has come, and awaited. */
+  readonly onProgress?: EvaluationHooks["onProgress"];
 }
 
 /** What a model scores. */
@@ -50,7 +52,7 @@ export interface ModelEvaluation extends Evaluation {
  * ```
  */
 export async function evaluateModel(options: EvaluateModelOptions): Promise<ModelEvaluation> {
-  const { maxLength, signal, onAnswer } = options;
+  const { maxLength, signal, onAnswer, onProgress } = options;
   const microBatchTokens = Math.max(options.microBatchTokens ?? maxLength, maxLength);
   await using model = await openModel(options, microBatchTokens);
   const { tokenizer, stopTokens } = tokenizerOf(model.source);
@@ -64,7 +66,7 @@ export async function evaluateModel(options: EvaluateModelOptions): Promise<Mode
     onAnswer,
   });
   const batches = sequentialMicroBatches(dataset, { microBatchTokens }, examples);
-  const evaluation = await evaluate(model.engine, batches, exam, signal);
+  const evaluation = await evaluate(model.engine, batches, exam, { signal, onProgress });
   if (evaluation !== null) return { examples, ...evaluation };
   throw new SpielError("interrupted", "Stopped before the evaluation was complete");
 }

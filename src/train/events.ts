@@ -2,7 +2,7 @@
 
 import type { OpenInfo } from "../engine/engine.ts";
 import type { MemoryTable } from "../engine/protocol.gen.ts";
-import type { Evaluation } from "./evaluate.ts";
+import type { Evaluation, EvaluationProgress } from "./evaluate.ts";
 
 /** What all events have. */
 export interface TaggedEvent<Type extends string> {
@@ -84,6 +84,9 @@ export interface StepEvent extends SteppedEvent<"step"> {
   readonly etaSeconds: number;
 }
 
+/** An evaluation of the held-out data is under way. */
+export interface EvaluatingEvent extends TaggedEvent<"evaluating">, EvaluationProgress {}
+
 /** The held-out data was evaluated. */
 export interface EvalEvent extends SteppedEvent<"eval">, Evaluation {
   /** Whether no trained state before had a lower loss. */
@@ -131,6 +134,7 @@ export type TrainEvent =
   | DataEvent
   | ResumedEvent
   | StepEvent
+  | EvaluatingEvent
   | EvalEvent
   | ReselectEvent
   | CheckpointEvent

@@ -186,6 +186,8 @@ export class MetricsWriter implements Disposable {
   readonly elapsedBefore: number;
   /** Step of the last checkpoint that the lines kept from before tell of, or null. */
   readonly checkpointBefore: number | null;
+  /** The evaluations that the lines kept from before tell of. */
+  readonly evaluationsBefore: readonly EvalMetrics[];
   readonly #file: OutputFile;
 
   private constructor(path: string, kept: readonly MetricsEvent[], file: OutputFile) {
@@ -195,6 +197,7 @@ export class MetricsWriter implements Disposable {
       0,
     );
     this.checkpointBefore = kept.findLast(({ event }) => event === "checkpoint")?.step ?? null;
+    this.evaluationsBefore = kept.filter((event) => event.event === "eval");
     this.#file = file;
   }
 

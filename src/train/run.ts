@@ -9,9 +9,10 @@ import { createModel, planModel } from "../model/load.ts";
 import { tokenizerOf } from "../model/tokenizer.ts";
 import { openModelSource, openWithoutWeights } from "../model/source.ts";
 import { saveRun } from "./checkpointing.ts";
-import type { Evaluation } from "./evaluate.ts";
+import type { EvaluationProgress } from "./evaluate.ts";
 import type { TrainEvent } from "./events.ts";
-import { metricsOf, MetricsWriter } from "./metrics.ts";
+import { Journal, type JournalHooks, type Scores } from "./journal.ts";
+import { MetricsWriter } from "./metrics.ts";
 import { trainerOptions } from "./options.ts";
 import type { ReportSample } from "./report.ts";
 import { configRecord, type ResolvedConfig } from "./run_config.ts";
@@ -24,27 +25,23 @@ import { type OutputParts, returnToCheckpoint, saveOutput, writeReport } from ".
 import { Trainer, type TrainingResult } from "./trainer.ts";
 
 /** What a caller can hook into a run. */
-export interface RunHooks {
+export interface RunHooks extends JournalHooks {
   /** Stops the run after the step under way, with a checkpoint to resume from. */
   readonly signal?: AbortSignal;
-  /** Told of everything that happens, and awaited. */
-  readonly onEvent?: (event: TrainEvent) => void | Promise<void>;
   /** The disk, unless a test says otherwise. */
   readonly files?: Files;
 }
 
 /** How a run ended. */
-export interface TrainSummary {
+export interface TrainSummary extends Scores {
   /** Optimiser steps done, over all resumptions. */
   readonly step: number;
   /** Whether it ended because evaluations no longer improved. */
   readonly stoppedEarly: boolean;
   /** The folder of the adapter, or of the model with method full; absent after a dry run. */
   readonly output?: string;
-  /** The evaluation before the first step, where this process made it. */
-  readonly before?: Evaluation;
-  /** The last evaluation that this process made. */
-  readonly after?: Evaluation;
+  /** The first held-out questions with the answers to them, where `evalGenerate` asks for answers. */
+  readonly samples: readonly ReportSample[];
 }
 
 /**
@@ -91,7 +88,7 @@ export async function trainRun(
   const { totalSteps } = data;
   await tell({ type: "data", ...dataCounts(data.train), ...heldOut, totalSteps });
   const options = trainerOptions(config, totalSteps);
-  if (config.dryRun) return { step: 0, stoppedEarly: false };
+  if (config.dryRun) return { step: 0, stoppedEarly: false, samples: [] };
 
   using folder = await RunFolder.open(files, config.out, { resume: config.resume });
   const identity = await runIdentity(resolved, source, data.stream.fingerprint);
@@ -114,25 +111,18 @@ export async function trainRun(
   }
 
   using metrics = await MetricsWriter.open(files, folder.metricsPath, checkpoint && position);
+  const journal = new Journal(metrics, { logEvery: config.logEvery, totalSteps }, hooks);
   if (checkpoint !== null && metrics.checkpointBefore !== position.step) {
     // A crash came between the checkpoint and its line.
-    await metrics.write({ event: "checkpoint", step: position.step, path: checkpoint.path });
+    await journal.write({ event: "checkpoint", step: position.step, path: checkpoint.path });
   }
-  const samples = new Samples();
-  const evaluations: Evaluation[] = [];
-  const record = async (event: TrainEvent) => {
-    if (event.type === "eval") evaluations.push(event);
-    const skipped = event.type === "step" && event.step % config.logEvery !== 0 &&
-      event.step < totalSteps;
-    const line = skipped ? null : metricsOf(event, metrics.elapsedBefore);
-    if (line !== null) await metrics.write(line);
-    await tell(event);
-  };
+  const samples = new Samples(position.evaluatedStep === null);
+  const onProgress = (progress: EvaluationProgress) => tell({ type: "evaluating", ...progress });
   const trainer = new Trainer(
     {
       engine,
       batches: data.stream,
-      evaluate: evaluationOf(engine, config, data, { tokenizer, stopTokens }, samples),
+      evaluate: evaluationOf(engine, config, data, { tokenizer, stopTokens }, samples, onProgress),
       save: async (position) => {
         // A checkpoint never outlives the lines that lead up to it.
         await metrics.sync();
@@ -142,38 +132,29 @@ export async function trainRun(
           position,
         );
       },
-      onEvent: record,
+      onEvent: (event) => journal.record(event),
       signal,
     },
     options,
     position,
   );
   const result = await trainer.run();
-  return await finish(output, resolved, result, record, samples.list, evaluations);
+  return await finish(output, resolved, result, journal, samples.list);
 }
 
 async function finish(
   output: OutputParts,
   resolved: ResolvedConfig,
   { position, stoppedEarly, elapsedS }: TrainingResult,
-  record: (event: TrainEvent) => Promise<void>,
+  journal: Journal,
   samples: readonly ReportSample[],
-  evaluations: readonly Evaluation[],
 ): Promise<TrainSummary> {
   const { step, best } = position;
   // Whoever asks for an early stop wants the best state, not the one that had stopped improving.
   const chosen = resolved.config.earlyStopPatience > 0 && best !== null ? best.step : step;
   if (chosen !== step) await returnToCheckpoint(output, chosen);
   const path = await saveOutput(output, chosen);
-  await record({ type: "done", step, stoppedEarly, output: path, elapsedS });
+  await journal.record({ type: "done", step, stoppedEarly, output: path, elapsedS });
   await writeReport(output, resolved, samples);
-  const [before] = evaluations;
-  const after = evaluations.at(-1);
-  return {
-    step,
-    stoppedEarly,
-    output: path,
-    ...(before === undefined ? {} : { before }),
-    ...(after === undefined ? {} : { after }),
-  };
+  return { step, stoppedEarly, output: path, ...journal.scores, samples };
 }

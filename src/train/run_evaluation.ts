@@ -3,7 +3,7 @@
 import { sequentialMicroBatches } from "../data/sampler.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { tokenizerOf } from "../model/tokenizer.ts";
-import { evaluate, type Evaluation } from "./evaluate.ts";
+import { evaluate, type Evaluation, type EvaluationHooks } from "./evaluate.ts";
 import type { ReportSample } from "./report.ts";
 import type { RunConfig } from "./run_config.ts";
 import { examOf, type RunData } from "./run_data.ts";
@@ -11,15 +11,19 @@ import { examOf, type RunData } from "./run_data.ts";
 /** Answers that the report shows. */
 const REPORT_SAMPLES = 6;
 
-/** The first answers of the first and of the last evaluation. */
+/** The first answers of the untrained model and of the last evaluation. */
 export class Samples {
   readonly #answers = new Map<string, ReportSample>();
+
+  /** @param fromStart Whether the untrained model is yet to be evaluated; a resumed run has its answers behind it. */
+  constructor(private readonly fromStart: boolean) {}
 
   readonly add = (question: { text: string; answer: string }, answer: string): void => {
     const { text: prompt, answer: expected } = question;
     const known = this.#answers.get(prompt);
     if (known === undefined && this.#answers.size >= REPORT_SAMPLES) return;
-    this.#answers.set(prompt, { prompt, expected, before: known?.before ?? answer, after: answer });
+    const before = this.fromStart ? { before: known?.before ?? answer } : {};
+    this.#answers.set(prompt, { prompt, expected, ...before, after: answer });
   };
 
   get list(): ReportSample[] {
@@ -34,6 +38,7 @@ export function evaluationOf(
   { heldOut }: RunData,
   { tokenizer, stopTokens }: ReturnType<typeof tokenizerOf>,
   samples: Samples,
+  onProgress: EvaluationHooks["onProgress"],
 ): ((signal?: AbortSignal) => Promise<Evaluation | null>) | null {
   if (heldOut === null) return null;
   const batches = sequentialMicroBatches(heldOut, config, config.evalExamples);
@@ -43,5 +48,5 @@ export function evaluationOf(
     stopTokens,
     onAnswer: samples.add,
   });
-  return (signal) => evaluate(engine, batches, exam, signal);
+  return (signal) => evaluate(engine, batches, exam, { signal, onProgress });
 }

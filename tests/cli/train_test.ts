@@ -37,7 +37,7 @@ Deno.test("a run leaves its folder, with every value and where it came from", as
 
 Deno.test("--json prints the lines of metrics.jsonl and nothing else", async () => {
   using folder = new TinyFolder();
-  const args = folder.trainArgs("run", "--eval-data", folder.data, "--json");
+  const args = folder.trainArgs("run", "--eval-data", folder.data, "--json", "--log-every", "4");
   const { stdout, stderr } = good(await runCli(args));
   const events = stdout.trimEnd().split("\n").map((line) => JSON.parse(line).event);
   assert.deepEqual([events[0], events.at(-1)], ["eval", "done"]);
@@ -82,15 +82,20 @@ async function interrupt(args: readonly string[], signal: Deno.Signal): Promise<
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   Deno.test(`${signal} stops at a step with a checkpoint, and --resume ends as if nothing was`, async () => {
     using folder = new TinyFolder();
-    const argsOf = (out: string) => folder.trainArgs(out, "--max-steps", "120");
+    const more = ["--max-steps", "120", "--eval-data", folder.data, "--log-every", "5"];
+    const argsOf = (out: string) => folder.trainArgs(out, ...more);
     const stopped = await interrupt(argsOf("stopped"), signal);
     assert.equal(stopped.code, 75, stopped.stderr);
     assert.match(stopped.stderr, /warning: stopping after this step and saving/);
     assert.match(stopped.stderr, /^stopped: /m);
     assert.ok(!stopped.stdout.includes('"event":"done"'));
 
-    const resumed = good(await runCli([...argsOf("stopped"), "--resume"]));
-    assert.match(resumed.stdout, /resumed after step \d+ from /);
+    const resumed = good(await runCli([...argsOf("stopped"), "--resume", "--json"]));
+    assert.match(resumed.stderr, /resumed after step \d+ from /);
+    const lines = Deno.readTextFileSync(folder.at("stopped/metrics.jsonl"));
+    assert.equal(stopped.stdout + resumed.stdout, lines);
+    const first = JSON.parse(lines.split("\n")[0] ?? "");
+    assert.ok(resumed.stderr.includes(`held-out loss  ${first.loss.toFixed(4)} -> `));
     good(await runCli(argsOf("whole")));
     for (const { name } of Deno.readDirSync(folder.at("whole/adapter"))) {
       const [one, other] = ["whole", "stopped"].map((out) =>

@@ -68,6 +68,9 @@ const EVENTS: TrainEvent[] = [
     eval: { examples: 10, tokens: 200, targetTokens: 90, truncated: 0 },
     totalSteps: 4,
   },
+  { type: "evaluating", stage: "loss", done: 0, total: 10 },
+  { type: "evaluating", stage: "loss", done: 7, total: 10 },
+  { type: "evaluating", stage: "answers", done: 0, total: 1 },
   evaluation(0, 2, 0.1),
   step(1),
   step(2),
@@ -86,6 +89,15 @@ const SUMMARY: TrainSummary = {
   output: "runs/x/adapter",
   before: scores(2, 0.1),
   after: scores(1, 0.9),
+  samples: [
+    {
+      prompt: `<|user|>\n${"long ago ".repeat(20)}?<|end|>`,
+      expected: "4",
+      before: "5",
+      after: "4",
+    },
+    { prompt: "2+1", after: "3" },
+  ],
 };
 
 interface Shown {
@@ -118,12 +130,16 @@ Deno.test("a run tells what it runs on, what it takes, and what came of it", () 
       "total    3.0 KiB",
       "train        1,000  20,000       9,000    3",
       "held-out        10     200          90    0",
+      "evaluating 10 held-out examples\nanswering 1 held-out question\n",
       "step 0: held-out loss 2.0000, perplexity 7.39, exact match 10.00 %",
       "step 2: moved 190 deltas",
       "step 3: saved runs/x/checkpoints/step-00000003",
       "training loss by step",
       "done after 4 steps in 0.0 s",
       "held-out loss  2.0000 -> 1.0000",
+      "question  ...",
+      "long ago ?\n  before    5\n  after     4\n  right     4\n",
+      "question  2+1\n  after     3\n",
       "exact match    10.00 % -> 90.00 %",
       "saved          runs/x/adapter",
       "report         runs/x/report.html",
@@ -149,6 +165,8 @@ Deno.test("on a terminal, progress is one line that is written over", () => {
     assert.ok(terminal.out.includes(`\r\x1b[2K${progressLine(step(at)).slice(0, 79)}`));
   }
   assert.ok(!terminal.out.includes(`${progressLine(step(1))}\n`));
+  assert.ok(terminal.out.includes("\r\x1b[2Kevaluating 7/10\r"));
+  assert.ok(!terminal.out.includes("evaluating 10 held-out examples"));
 });
 
 Deno.test("standard output stays free for programs", () => {
@@ -171,6 +189,9 @@ Deno.test("one step in one line, with the reselection as long as one is to come"
 
 Deno.test("a dry run says that nothing was trained", () => {
   const terminal = rememberingTerminal();
-  show(terminal, { events: EVENTS.slice(0, 3), summary: { step: 0, stoppedEarly: false } });
+  show(terminal, {
+    events: EVENTS.slice(0, 3),
+    summary: { step: 0, stoppedEarly: false, samples: [] },
+  });
   assert.match(terminal.out, /dry run: nothing was trained\n$/);
 });

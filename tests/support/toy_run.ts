@@ -65,7 +65,7 @@ export const TOY_BATCHES: BatchSource = {
 
 /** Two held-out micro-batches. */
 export const toyEvaluation = (engine: Engine): NonNullable<TrainerParts["evaluate"]> => (signal) =>
-  evaluate(engine, [toyBatch(7), toyBatch(11)], null, signal);
+  evaluate(engine, [toyBatch(7), toyBatch(11)], null, { signal });
 
 /** Fourteen steps with three reselections, an evaluation every four steps and a checkpoint every three. */
 export function toyOptions(method: string): TrainerOptions {

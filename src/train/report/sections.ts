@@ -8,10 +8,13 @@ import { formatDuration, formatNumber, median, type Point, smooth, thin } from "
 
 /** A prompt with what the model answered. */
 export interface ReportSample {
+  /** The question in words. */
   prompt: string;
   /** The right answer, where there is one. */
   expected?: string;
-  before: string;
+  /** The untrained model's answer; absent in a resumed run, which does not ask it again. */
+  before?: string;
+  /** The answer at the last evaluation. */
   after: string;
 }
 
@@ -107,7 +110,8 @@ export function samples(list: readonly ReportSample[]): Markup | null {
   const answer = (label: string, text: string) =>
     markup`<div><h3>${label}</h3><pre>${text}</pre></div>`;
   const panels = list.map(({ prompt, expected, before, after }) => {
-    const answers = [answer("Before", before), answer("After", after)];
+    const answers = before === undefined ? [] : [answer("Before", before)];
+    answers.push(answer("After", after));
     if (expected !== undefined) answers.push(answer("Expected", expected));
     return markup`<div class="panel sample">
 <pre class="prompt">${prompt}</pre>

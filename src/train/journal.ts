@@ -1,0 +1,77 @@
+/** What a run writes down as it goes: the lines of `metrics.jsonl`, and the evaluations that its summary compares. */
+
+import type { Evaluation } from "./evaluate.ts";
+import type { TrainEvent } from "./events.ts";
+import { type EvalMetrics, type MetricsEvent, metricsOf, type MetricsWriter } from "./metrics.ts";
+
+/** Who hears of what is written. */
+export interface JournalHooks {
+  /** Told of every event, after its line is written, and awaited. */
+  readonly onEvent?: ((event: TrainEvent) => void | Promise<void>) | undefined;
+  /** Told of every line that `metrics.jsonl` gets, and awaited. */
+  readonly onMetrics?: ((line: MetricsEvent) => void | Promise<void>) | undefined;
+}
+
+/** The evaluations that a run is judged by, over all resumptions. */
+export interface Scores {
+  /** Before the first step. */
+  readonly before?: Evaluation;
+  /** The last one. */
+  readonly after?: Evaluation;
+}
+
+/** Writes a run down. */
+export class Journal {
+  readonly #metrics: MetricsWriter;
+  readonly #pace: { readonly logEvery: number; readonly totalSteps: number };
+  readonly #hooks: JournalHooks;
+  readonly #evaluations: EvalMetrics[];
+
+  /** @param pace Steps between two lines of steps, and steps of the whole run, whose last one is always written. */
+  constructor(
+    metrics: MetricsWriter,
+    pace: { readonly logEvery: number; readonly totalSteps: number },
+    hooks: JournalHooks,
+  ) {
+    this.#metrics = metrics;
+    this.#pace = pace;
+    this.#hooks = hooks;
+    this.#evaluations = [...metrics.evaluationsBefore];
+  }
+
+  /** Writes an event's line, where it has one, and passes the event on. */
+  async record(event: TrainEvent): Promise<void> {
+    const line = this.#isSkipped(event) ? null : metricsOf(event, this.#metrics.elapsedBefore);
+    if (line !== null) await this.write(line);
+    await this.#hooks.onEvent?.(event);
+  }
+
+  /** Writes one line. */
+  async write(line: MetricsEvent): Promise<void> {
+    if (line.event === "eval") this.#evaluations.push(line);
+    await this.#metrics.write(line);
+    await this.#hooks.onMetrics?.(line);
+  }
+
+  /** The run's first and last evaluation, as far as there are any. */
+  get scores(): Scores {
+    const first = this.#evaluations.find(({ step }) => step === 0);
+    const last = this.#evaluations.at(-1);
+    return {
+      ...(first === undefined ? {} : { before: evaluationIn(first) }),
+      ...(last === undefined ? {} : { after: evaluationIn(last) }),
+    };
+  }
+
+  #isSkipped(event: TrainEvent): boolean {
+    const { logEvery, totalSteps } = this.#pace;
+    return event.type === "step" && event.step % logEvery !== 0 && event.step < totalSteps;
+  }
+}
+
+function evaluationIn(
+  { loss, perplexity, target_tokens: targetTokens, exact_match: exactMatch }: EvalMetrics,
+): Evaluation {
+  const score = exactMatch === undefined ? {} : { exactMatch };
+  return { loss, perplexity, targetTokens, ...score };
+}
