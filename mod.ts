@@ -19,6 +19,7 @@ export { IGNORE } from "./src/engine/protocol.gen.ts";
 
 export * from "./src/model/source.ts";
 export * from "./src/model/load.ts";
+export { formatBytes } from "./src/model/memory.ts";
 export * from "./src/model/save.ts";
 export * from "./src/model/tokenizer.ts";
 export type { SpecialTokenIds } from "./src/data/special_tokens.ts";

@@ -1,17 +1,5 @@
 /** Numbers as people read them. */
 
-/** Bytes with a binary unit: `1.2 GiB`. */
-export function formatBytes(bytes: number): string {
-  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024;
-    unit++;
-  }
-  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
-}
-
 /** A whole number with thousands set apart: `134,515,008`. */
 export function formatCount(value: number): string {
   return Math.round(value).toLocaleString("en-US");

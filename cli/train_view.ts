@@ -1,10 +1,15 @@
 /** What people see of a training run: banner, progress, events and summary. */
 
-import type { DataCounts, ResolvedConfig, TrainEvent, TrainSummary } from "../mod.ts";
+import {
+  type DataCounts,
+  formatBytes,
+  type ResolvedConfig,
+  type TrainEvent,
+  type TrainSummary,
+} from "../mod.ts";
 import { drawCurve } from "./chart.ts";
 import {
   formatAmount,
-  formatBytes,
   formatCount,
   formatDuration,
   formatLoss,

@@ -1,8 +1,7 @@
 /** `merge`: a model plus an adapter, saved as a Hugging Face folder that other programs load. */
 
-import { type ConfigKey, mergeAdapter, resolveKeys, SpielError } from "../../mod.ts";
+import { type ConfigKey, formatBytes, mergeAdapter, resolveKeys, SpielError } from "../../mod.ts";
 import { addKeyFlags, type AnyCommand, flagEntries, makeCommand, parseFlags } from "../flags.ts";
-import { formatBytes } from "../format.ts";
 import { Interrupts } from "../signals.ts";
 import { openUi } from "../ui.ts";
 

@@ -10,6 +10,7 @@ import type {
   WeightFormat,
 } from "../engine/protocol.gen.ts";
 import { SpielError } from "../errors.ts";
+import { refuseOverBudget } from "./memory.ts";
 import type { ModelSource } from "./source.ts";
 
 /** Bytes in flight between a file and the engine. */
@@ -54,9 +55,12 @@ export async function planModel(
 ): Promise<PlannedModel> {
   const { deltas, ...rest } = use;
   const options: ModelOptions = { ...rest, formats: formatsOf(engine, source, use), deltas: [] };
-  const bare = await engine.planModel(source.config, { ...options, memoryBudget: null });
-  const whole = { ...options, deltas: deltas(bare) };
-  return { plan: await engine.planModel(source.config, whole), options: whole };
+  const withoutBudget = { ...options, memoryBudget: null };
+  const bare = await engine.planModel(source.config, withoutBudget);
+  const whole = { ...withoutBudget, deltas: deltas(bare) };
+  const plan = await engine.planModel(source.config, whole);
+  refuseOverBudget(plan.memory, use);
+  return { plan, options: { ...whole, memoryBudget: use.memoryBudget } };
 }
 
 /** Random weights instead of the source's own. */

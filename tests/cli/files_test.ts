@@ -169,7 +169,12 @@ const MISTAKES: Mistake[] = [
     65,
     /e1\.jsonl:1/,
   ],
-  ["too little memory", (f) => train(f, {}, "--memory-budget", "10KiB"), 69, /10240|budget/],
+  [
+    "too little memory",
+    (f) => train(f, {}, "--memory-budget", "10KiB"),
+    69,
+    /MiB of memory, over the --memory-budget of 10\.0 KiB; try .*density.*\n {2}- weights: /,
+  ],
   [
     "a module that is not there",
     (f) => train(f, {}, "--target-modules", "w_proj"),

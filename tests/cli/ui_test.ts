@@ -2,8 +2,9 @@
 
 import assert from "node:assert/strict";
 import { drawCurve } from "../../cli/chart.ts";
-import { formatBytes, formatDuration, formatRate, formatShare } from "../../cli/format.ts";
+import { formatDuration, formatRate, formatShare } from "../../cli/format.ts";
 import { Ui } from "../../cli/ui.ts";
+import { formatBytes } from "../../mod.ts";
 import { rememberingTerminal } from "./terminal_fixture.ts";
 
 Deno.test("people read standard output, or standard error where programs read the other", () => {

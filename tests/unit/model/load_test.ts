@@ -46,21 +46,22 @@ Deno.test("load: tensors are written whole, in chunks of at most 16 MiB", async 
 
 Deno.test("load: planning allocates nothing, and a plan over its budget stops there", async () => {
   const { engine, fake } = await openFakeEngine();
-  const budgets: unknown[] = [];
   fake.intercept = (request) => {
     if (request.op !== "modelCreate") return undefined;
     assert.equal(request.dryRun, true);
-    budgets.push(request.options.memoryBudget);
-    return request.options.memoryBudget === null
-      ? undefined
-      : { kind: "error", code: "outOfMemory", message: "Over the budget" };
+    const rows = [{ purpose: "weights", bytes: 1536 }, { purpose: "activations", bytes: 2048 }];
+    const memory = { rows, totalBytes: 3584 };
+    return { kind: "modelPlan", memory, tensors: [], parameters: 1 };
   };
-  const use = { ...inferenceUse(8), memoryBudget: 100 };
+  const use = { ...inferenceUse(8), trainable: "deltas", memoryBudget: 3000 } as const;
   await assert.rejects(() => planModel(engine, toySource("f32"), use), {
     kind: "device",
-    message: "Over the budget",
+    message: "This takes 3.5 KiB of memory, over the --memory-budget of 2.9 KiB; try a smaller " +
+      "--micro-batch-tokens, --activation-checkpointing block or a lower --density. It is made of\n" +
+      "  - weights: 1.5 KiB\n  - activations: 2.0 KiB",
   });
-  assert.deepEqual(budgets, [null, 100]);
+  const { options } = await planModel(engine, toySource("f32"), { ...use, memoryBudget: 3584 });
+  assert.equal(options.memoryBudget, 3584);
   await engine.close();
 });
 

@@ -1,0 +1,47 @@
+/** What a model's memory plan comes to: sizes as people read them, and the refusal of a plan over its budget. */
+
+import type { MemoryTable, ModelOptions } from "../engine/protocol.gen.ts";
+import { SpielError } from "../errors.ts";
+
+/** Bytes with a binary unit: `1.2 GiB`. */
+export function formatBytes(bytes: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}
+
+/** What a plan depends on, as far as one can choose it. */
+type Choices = Pick<ModelOptions, "memoryBudget" | "trainable" | "activationCheckpointing">;
+
+/**
+ * Refuses a plan that exceeds its budget, with the bytes of every purpose and with what would lower them.
+ *
+ * @throws {SpielError} `device`
+ */
+export function refuseOverBudget({ rows, totalBytes }: MemoryTable, choices: Choices): void {
+  const { memoryBudget } = choices;
+  if (memoryBudget === null || totalBytes <= memoryBudget) return;
+  const sizes = rows.map(({ purpose, bytes }) => `\n  - ${purpose}: ${formatBytes(bytes)}`).join(
+    "",
+  );
+  throw new SpielError(
+    "device",
+    `This takes ${formatBytes(totalBytes)} of memory, over the --memory-budget of ` +
+      `${formatBytes(memoryBudget)}; try ${remediesFor(choices)}. It is made of${sizes}`,
+  );
+}
+
+function remediesFor({ trainable, activationCheckpointing }: Choices): string {
+  const remedies = ["a smaller --micro-batch-tokens"];
+  if (trainable !== "nothing" && activationCheckpointing === "none") {
+    remedies.push("--activation-checkpointing block");
+  }
+  if (trainable === "deltas") remedies.push("a lower --density");
+  if (trainable === "weights") remedies.push("a --method with deltas");
+  return remedies.join(", ").replace(/, (?=[^,]*$)/, " or ");
+}
