@@ -7,7 +7,7 @@ import type { FieldMap, FormatChoice } from "../data/formats/mod.ts";
 import { SpielError } from "../errors.ts";
 import { tokenizerOf } from "../model/tokenizer.ts";
 import { evaluate, type Evaluation, type EvaluationHooks, type Exam } from "./evaluate.ts";
-import { examOf } from "./run_data.ts";
+import { checkReadable, examOf, lengthWarning } from "./run_data.ts";
 
 /** What to measure, and on what. */
 export interface EvaluateModelOptions extends OpenModelOptions {
@@ -53,11 +53,14 @@ export interface ModelEvaluation extends Evaluation {
  */
 export async function evaluateModel(options: EvaluateModelOptions): Promise<ModelEvaluation> {
   const { maxLength, signal, onAnswer, onProgress } = options;
+  checkReadable(options.data);
   const microBatchTokens = Math.max(options.microBatchTokens ?? maxLength, maxLength);
   await using model = await openModel(options, microBatchTokens);
   const { tokenizer, stopTokens } = tokenizerOf(model.source);
   const { format, map, data: paths } = options;
   const dataset = await loadDataset({ paths, tokenizer, maxLength, format, map, signal });
+  const warning = lengthWarning([dataset], maxLength, model.source);
+  if (warning !== null) await options.onWarning?.(warning);
   const examples = Math.min(options.evalExamples ?? dataset.length, dataset.length);
   const exam = examOf(dataset, tokenizer, {
     count: options.evalGenerate ?? 0,

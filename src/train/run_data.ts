@@ -4,6 +4,8 @@ import { type Dataset, loadDataset } from "../data/dataset.ts";
 import { MicroBatchStream } from "../data/sampler.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import { SpielError } from "../errors.ts";
+import { RandomAccessFile } from "../io/random_access.ts";
+import type { ModelSource } from "../model/source.ts";
 import type { DataCounts } from "./events.ts";
 import type { Exam } from "./evaluate.ts";
 import type { RunConfig } from "./run_config.ts";
@@ -16,6 +18,29 @@ export interface RunData {
   readonly heldOut: Dataset | null;
   /** Optimiser steps of the whole run. */
   readonly totalSteps: number;
+}
+
+/**
+ * Opens every data file once, so that a wrong path is told before anything that takes time.
+ *
+ * @throws {SpielError} `data` or `environment`, naming the first file that cannot be read.
+ */
+export function checkReadable(paths: Iterable<string>): void {
+  for (const path of paths) {
+    using _file = RandomAccessFile.open(path);
+  }
+}
+
+/** The warning for examples that are longer than the model was made for; null where none is. */
+export function lengthWarning(
+  datasets: readonly Dataset[],
+  maxLength: number,
+  { config: { max_position_embeddings: limit } }: ModelSource,
+): string | null {
+  const longest = Math.max(...datasets.map((dataset) => dataset.longest));
+  if (longest <= limit) return null;
+  return `max_length ${maxLength} lets examples of up to ${longest} tokens through, but this model's ` +
+    `max_position_embeddings is ${limit}: what it learns and predicts past that position is of no use`;
 }
 
 /** Loads the data of a run and counts its steps. */
