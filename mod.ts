@@ -67,3 +67,4 @@ export * from "./src/generate/generate.ts";
 export * from "./src/generate/generate_text.ts";
 export * from "./src/generate/sampling.ts";
 export type * from "./src/io/files.ts";
+export { missingPermission } from "./src/io/permission.ts";

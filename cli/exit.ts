@@ -1,6 +1,6 @@
 /** The end of a command: its exit code, and every error as a sentence. */
 
-import { EXIT_CODES, isSpielError } from "../mod.ts";
+import { EXIT_CODES, isSpielError, missingPermission } from "../mod.ts";
 import { environment } from "./ui.ts";
 
 /** How a command ends: the process's code and what is said on standard error. */
@@ -17,18 +17,6 @@ function* causes(error: unknown): Generator<unknown> {
     yield at;
     at = at instanceof Error ? at.cause : undefined;
   }
-}
-
-/**
- * The flag that grants what a refused operation needed.
- *
- * @param message Deno's words, such as `Requires read access to "a.txt", run again with the --allow-read flag`.
- */
-export function missingPermission(message: string): string {
-  const [, name, target] = /Requires (\w+) access(?: to "?([^"]*?)"?)?(?:,|$)/.exec(message) ?? [];
-  if (name === undefined) return /--allow-[\w-]+/.exec(message)?.[0] ?? "--allow-all";
-  const scoped = target !== undefined && target !== "" && !target.startsWith("<");
-  return `--allow-${name}` + (scoped ? `=${target}` : "");
 }
 
 function permissionHint(error: unknown): string | undefined {

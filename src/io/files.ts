@@ -5,6 +5,7 @@
  */
 
 import { SpielError } from "../errors.ts";
+import { missingPermission } from "./permission.ts";
 
 /** A file open for writing. */
 export interface OutputFile {
@@ -173,10 +174,17 @@ const REASONS: Readonly<Record<string, string>> = {
  * The error to show for a failed file operation.
  *
  * @param doing what failed, as in `Cannot save checkpoint "runs/a"`.
- * @returns a "storage" error with the reason in words, or `error` itself when it already is for people.
+ * @returns a "storage" error with the reason in words, "environment" where Deno lacks a permission, or `error` itself
+ * when it already is for people.
  */
 export function storageError(doing: string, error: unknown): SpielError {
   if (error instanceof SpielError) return error;
+  if (error instanceof Deno.errors.NotCapable) {
+    const flag = missingPermission(error.message);
+    return new SpielError("environment", `${doing}: add ${flag} to the deno command`, {
+      cause: error,
+    });
+  }
   const code = systemCode(error);
   const reason = (code && REASONS[code]) ??
     (error instanceof Error ? error.message : String(error));

@@ -1,8 +1,8 @@
 /** What errors mean for the process. */
 
 import assert from "node:assert/strict";
-import { endingOf, missingPermission } from "../../cli/exit.ts";
-import { SpielError, type SpielErrorKind } from "../../mod.ts";
+import { endingOf } from "../../cli/exit.ts";
+import { missingPermission, SpielError, type SpielErrorKind } from "../../mod.ts";
 
 const CODES: [kind: SpielErrorKind, code: number][] = [
   ["numeric", 4],

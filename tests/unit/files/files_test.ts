@@ -36,6 +36,13 @@ Deno.test("a full device is reported with its code and in words", async () => {
   assert.equal(shown.cause, error);
 });
 
+Deno.test("a refused permission is of the environment, and its flag is named", () => {
+  const cause = new Deno.errors.NotCapable('Requires write access to "/a/b", run again');
+  const { kind, message } = storageError('Cannot save "x"', cause);
+  assert.equal(kind, "environment");
+  assert.equal(message, 'Cannot save "x": add --allow-write=/a/b to the deno command');
+});
+
 Deno.test("an error that is already for people keeps its kind", () => {
   const error = new SpielError("numeric", "element 3 is not finite");
   assert.equal(storageError("Cannot save", error), error);
