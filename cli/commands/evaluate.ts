@@ -1,6 +1,7 @@
 /** `evaluate`: loss, perplexity and exact match of a model, with or without an adapter, on examples. */
 
 import { type ConfigKey, evaluateModel, resolveKeys } from "../../mod.ts";
+import { showEvaluating } from "../evaluating.ts";
 import { addKeyFlags, type AnyCommand, flagEntries, makeCommand, parseFlags } from "../flags.ts";
 import { formatCount, formatLoss, formatShare } from "../format.ts";
 import { Interrupts } from "../signals.ts";
@@ -39,7 +40,12 @@ export async function runEvaluate(args: readonly string[]): Promise<void> {
   const ui = openUi(options["json"] === true);
   using interrupts = new Interrupts(() => ui.warn("stopping; interrupt again to stop at once"));
   const { signal } = interrupts;
-  const result = await evaluateModel({ ...resolveKeys(KEYS, flagEntries(options, KEYS)), signal });
+  const result = await evaluateModel({
+    ...resolveKeys(KEYS, flagEntries(options, KEYS)),
+    signal,
+    onWarning: (message) => ui.warn(message),
+    onProgress: (progress) => showEvaluating(ui, progress),
+  }).finally(() => ui.clearStatus());
   const { examples, loss, perplexity, exactMatch, targetTokens } = result;
   if (ui.json) {
     const score = exactMatch === undefined ? {} : { exact_match: exactMatch };

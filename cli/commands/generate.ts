@@ -126,7 +126,11 @@ export async function runGenerate(args: readonly string[]): Promise<void> {
   const ui = openUi(false);
   using interrupts = new Interrupts(() => {});
   const { signal } = interrupts;
-  await using responder = await openResponder({ ...keys, signal });
+  await using responder = await openResponder({
+    ...keys,
+    signal,
+    onWarning: (text) => ui.warn(text),
+  });
   const answer: Answer = async (prompt) => {
     let whole = "";
     for await (const text of responder.answer({ ...sampling, ...prompt, signal })) {

@@ -4,7 +4,8 @@ import type { Engine } from "../engine/engine.ts";
 import { open, type OpenOptions } from "../engine/open.ts";
 import type { ModelPlan } from "../engine/protocol.gen.ts";
 import { attachDeltas, countDeltas, inferenceUse, loadModel } from "../model/load.ts";
-import { type ModelSource, openModelSource } from "../model/source.ts";
+import { modelIdentity, type ModelSource, openModelSource } from "../model/source.ts";
+import { otherBaseWarning } from "./base_model.ts";
 import { loadSftAdapter } from "./sft.ts";
 
 /** Which model to open, and where. */
@@ -17,6 +18,8 @@ export interface OpenModelOptions extends OpenOptions {
   readonly memoryBudget?: number | undefined;
   /** Stops the loading. */
   readonly signal?: AbortSignal | undefined;
+  /** Told in one sentence of what is odd but no error, and awaited. */
+  readonly onWarning?: ((message: string) => void | Promise<void>) | undefined;
 }
 
 /** An open model. Closing it closes the engine. */
@@ -52,6 +55,11 @@ export async function openModel(
         adapter === null ? [] : countDeltas(plan, adapter.modules, `Adapter "${folder}"`),
     };
     const plan = await loadModel(engine, source, use, { signal });
+    if (folder !== undefined && adapter?.config.spiel !== undefined) {
+      const hash = await modelIdentity(source);
+      const warning = otherBaseWarning(adapter.config, folder, hash, model);
+      if (warning !== null) await options.onWarning?.(warning);
+    }
     if (adapter !== null) await attachDeltas(engine, adapter.modules);
     return disposable({ engine, source, plan });
   } catch (error) {

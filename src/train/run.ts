@@ -1,5 +1,6 @@
 /** A whole run from a configuration: open, load, train or go on, save. Prints nothing; tells all by events. */
 
+import { otherBaseWarning } from "../adapter/base_model.ts";
 import { loadSftAdapter } from "../adapter/sft.ts";
 import { type LoadedCheckpoint, loadNewestCheckpoint } from "../checkpoint/checkpoint.ts";
 import { refuseOtherRun } from "../checkpoint/state.ts";
@@ -16,7 +17,7 @@ import { MetricsWriter } from "./metrics.ts";
 import { trainerOptions } from "./options.ts";
 import type { ReportSample } from "./report.ts";
 import { configRecord, type ResolvedConfig } from "./run_config.ts";
-import { dataCounts, loadRunData } from "./run_data.ts";
+import { checkReadable, dataCounts, lengthWarning, loadRunData } from "./run_data.ts";
 import { evaluationOf, Samples } from "./run_evaluation.ts";
 import { RunFolder } from "./run_folder.ts";
 import { refuseConflicts, runIdentity } from "./run_identity.ts";
@@ -70,6 +71,13 @@ export async function trainRun(
   const { config } = resolved;
   const { signal, files = denoFiles } = hooks;
   const tell = async (event: TrainEvent) => await hooks.onEvent?.(event);
+  const onWarning = (message: string) => tell({ type: "warning", message });
+  // What is quickly seen to be wrong is told before anything that takes time.
+  checkReadable([...config.data, ...config.evalData]);
+  using folder = config.dryRun
+    ? null
+    : await RunFolder.open(files, config.out, { resume: config.resume });
+  if (folder !== null && config.resume) await refuseConflicts(files, folder, resolved);
   await using engine = await open(config);
   await tell({ type: "opened", info: engine.info });
   using source = config.init === "random"
@@ -77,29 +85,35 @@ export async function trainRun(
     : openModelSource(config.model);
   const { tokenizer, stopTokens } = tokenizerOf(source);
 
-  const start = config.adapter === undefined ? null : loadSftAdapter(config.adapter).modules;
+  const adapter = config.adapter === undefined ? null : loadSftAdapter(config.adapter);
+  const start = adapter?.modules ?? null;
   const planned = await planModel(engine, source, useOf(config, start));
   const trained = trainedOf(config, planned);
   const { memory, parameters } = planned.plan;
   await tell({ type: "planned", memory, parameters, trainable: trainable(trained, parameters) });
 
   const data = await loadRunData(config, tokenizer, signal);
+  const datasets = data.heldOut === null ? [data.train] : [data.train, data.heldOut];
+  const tooLong = lengthWarning(datasets, config.maxLength, source);
+  if (tooLong !== null) await onWarning(tooLong);
   const heldOut = data.heldOut === null ? {} : { eval: dataCounts(data.heldOut) };
   const { totalSteps } = data;
   await tell({ type: "data", ...dataCounts(data.train), ...heldOut, totalSteps });
   const options = trainerOptions(config, totalSteps);
-  if (config.dryRun) return { step: 0, stoppedEarly: false, samples: [] };
+  if (folder === null) return { step: 0, stoppedEarly: false, samples: [] };
 
-  using folder = await RunFolder.open(files, config.out, { resume: config.resume });
   const identity = await runIdentity(resolved, source, data.stream.fingerprint);
   const parts = { engine, files, source, trained, folder, config };
   const output: OutputParts = { ...parts, baseModelHash: identity.base_model_hash };
-  const onWarning = (message: string) => tell({ type: "warning", message });
   let checkpoint: LoadedCheckpoint | null = null;
   if (config.resume) {
-    await refuseConflicts(files, folder, resolved);
     checkpoint = await loadNewestCheckpoint(files, folder.path, { onWarning });
     if (checkpoint !== null) refuseOtherRun(checkpoint.state, identity, checkpoint.path);
+  }
+  if (adapter !== null && config.adapter !== undefined) {
+    const hash = identity.base_model_hash;
+    const warning = otherBaseWarning(adapter.config, config.adapter, hash, config.model);
+    if (warning !== null) await onWarning(warning);
   }
   await folder.writeConfig(configRecord(resolved));
 

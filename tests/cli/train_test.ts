@@ -1,7 +1,7 @@
 /** Whole runs by the command line on a tiny model: what they print, leave behind, and how they go on. */
 
 import assert from "node:assert/strict";
-import { cliCommand, type Finished, runCli } from "./run_cli.ts";
+import { cliCommand, type Finished, refusalProblem, runCli } from "./run_cli.ts";
 import { TinyFolder } from "./tiny_folder.ts";
 
 function good(finished: Finished): Finished {
@@ -51,6 +51,30 @@ Deno.test("a dry run shows the memory plan and leaves nothing", async () => {
   assert.match(stdout, /total +\d+\.\d MiB/);
   assert.match(stdout, /dry run: nothing was trained/);
   assert.ok(!exists(folder.at("run")));
+});
+
+Deno.test("examples longer than the model was made for are a warning with the numbers", async () => {
+  using folder = new TinyFolder();
+  const long = folder.write("long.jsonl", `{"text":"${"word ".repeat(40)}"}\n`);
+  const lengths = ["--max-length", "180", "--micro-batch-tokens", "180"];
+  const args = (data: string) => folder.trainArgs("run", ...lengths, "--data", data, "--dry-run");
+  const { stderr } = good(await runCli(args(long)));
+  assert.match(stderr, /^warning: max_length 180 lets .* of up to 180 tokens .*_embeddings is 128/);
+  assert.equal(good(await runCli(args(folder.data))).stderr, "");
+});
+
+Deno.test("a run starts from an adapter, with a warning where it is another model's", async () => {
+  using folder = new TinyFolder();
+  good(await runCli(folder.trainArgs("first")));
+  const adapter = folder.at("first/adapter");
+  const config = `${adapter}/adapter_config.json`;
+  const args = (out: string) =>
+    folder.trainArgs(out, "--adapter", adapter).filter((arg) => !/^(--density|0\.05)$/.test(arg));
+  assert.equal(good(await runCli(args("second"))).stderr, "");
+  const text = Deno.readTextFileSync(config);
+  Deno.writeTextFileSync(config, text.replace(/"base_model_hash": "./, '"base_model_hash": "x'));
+  const { stderr } = good(await runCli(args("third")));
+  assert.match(stderr, /^warning: Adapter ".*first\/adapter" was trained on another base model/);
 });
 
 Deno.test("--resume begins a run that is not there, and a run that is there needs it", async () => {
@@ -141,6 +165,23 @@ Deno.test("a trained adapter is evaluated, answers, is merged and inspected", as
       await lossOf("--model", merged),
     ];
     assert.ok(Math.abs(apart - whole) < 1e-5, `${apart} and ${whole}`);
+  });
+
+  await test.step("merge needs the folder that --out lies in, and says so", async () => {
+    const files = ["--model", folder.model, "--adapter", adapter, "--out", folder.at("other/deep")];
+    const permissions = ["--no-prompt", "--allow-read", `--allow-write=${folder.at("other/deep")}`];
+    const refused = await runCli(["merge", ...files, ...host], { permissions });
+    const words = new RegExp(`add --allow-write=${folder.at("other")} to the deno command`);
+    assert.equal(refusalProblem(refused, 78, words), undefined);
+  });
+
+  await test.step("a base model other than the adapter's is a warning, which names both", async () => {
+    const files = ["--model", merged, "--adapter", adapter];
+    const warned = await runCli(["generate", ...files, "--prompt", "say 3", ...host]);
+    assert.match(good(warned).stderr, /^warning: Adapter ".*" was trained on another base model/);
+    const fitting = ["--model", folder.model, "--adapter", adapter];
+    const quiet = await runCli(["generate", ...fitting, "--prompt", "say 3", ...host]);
+    assert.equal(good(quiet).stderr, "");
   });
 
   await test.step("generate answers the same with the adapter and merged in", async () => {

@@ -137,7 +137,7 @@ Deno.test("bad input: a GGUF file on the command line", async (t) => {
   const CASES: [title: string, bytes: Uint8Array, more: string[], code: number, words: RegExp][] = [
     ["cut in its header", bytes.slice(0, 3000), [], 65, /model\.gguf.*ends/],
     ["cut in its data", bytes.slice(0, -9000), [], 65, /model\.gguf.*truncated/],
-    ["over its memory budget", bytes, ["--memory-budget", "100KiB"], 69, /budget of 102400/],
+    ["over its memory budget", bytes, ["--memory-budget", "100KiB"], 69, /budget of 100\.0 KiB/],
     ["of an unknown architecture", renamed("llama", "bloom"), [], 65, /bloom.*llama/],
     ["with more tokens than embeddings", wholeGguf(3), [], 65, /do not belong together/],
   ];
