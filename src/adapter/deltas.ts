@@ -100,14 +100,20 @@ export function sortDeltas({ indices, values }: SparseDeltas, where: string): Sp
   return sorted;
 }
 
-/** The narrowest index dtype of the layout, and the indices in it. */
-export function encodeIndices(
-  indices: Uint32Array,
-): { dtype: "I32" | "I64"; data: ArrayBufferView } {
-  if ((indices.at(-1) ?? 0) <= BITS_OF_I32) return { dtype: "I32", data: indices };
-  const halves = new Uint32Array(2 * indices.length);
-  indices.forEach((index, slot) => halves[2 * slot] = index);
-  return { dtype: "I64", data: halves };
+/** The narrowest index dtype of the layout for indices up to `last`. */
+export function indexDtype(last: number): "I32" | "I64" {
+  return last <= BITS_OF_I32 ? "I32" : "I64";
+}
+
+/** Indices as I64, in the same parts. */
+export async function* widenIndices(
+  parts: AsyncIterable<Uint32Array>,
+): AsyncGenerator<Uint32Array<ArrayBuffer>> {
+  for await (const part of parts) {
+    const halves = new Uint32Array(2 * part.length);
+    part.forEach((index, slot) => halves[2 * slot] = index);
+    yield halves;
+  }
 }
 
 function isAscending(indices: Uint32Array): boolean {

@@ -10,13 +10,14 @@ import { indexOfNonFinite } from "../io/finite.ts";
 import { publishFolder } from "../io/publish.ts";
 import { isFile, isFolder, readJsonObject } from "../io/random_access.ts";
 import { SafetensorsFile } from "../io/safetensors.ts";
-import { encodeSafetensors, type SafetensorsTensor } from "../io/safetensors_writer.ts";
+import { safetensorsContent, type SafetensorsTensor } from "../io/safetensors_writer.ts";
 import {
   decodeIndices,
   decodeValues,
-  encodeIndices,
+  indexDtype,
   sortDeltas,
   type SparseDeltas,
+  widenIndices,
 } from "./deltas.ts";
 import {
   encodeSftConfig,
@@ -81,15 +82,23 @@ export function loadSftAdapter(dir: string): SftAdapter {
   return { config, modules };
 }
 
+/** Deltas of one module to save, read when their turn comes. */
+export interface SftModuleInput {
+  count: number;
+  /** Ascending, no two equal, in parts. Asked for twice. */
+  indices(): AsyncIterable<Uint32Array<ArrayBuffer>>;
+  values(): AsyncIterable<Float32Array<ArrayBuffer>>;
+}
+
 /** What is saved: the deltas and the part of the configuration that does not follow from them. */
 export interface SftAdapterInput {
   config: SftConfigInput;
-  modules: ReadonlyMap<string, SparseDeltas>;
+  modules: ReadonlyMap<string, SftModuleInput>;
 }
 
 /**
- * Saves an adapter folder, whole or not at all; one already there is replaced. Values are F32, and
- * indices ascending. Equal adapters give equal bytes.
+ * Saves an adapter folder, whole or not at all; one already there is replaced. Values are F32. Equal
+ * adapters give equal bytes.
  *
  * @throws SpielError "numeric" when a value is not finite, "storage" when the disk fails.
  */
@@ -98,18 +107,27 @@ export async function saveSftAdapter(
   dir: string,
   { config, modules }: SftAdapterInput,
 ): Promise<void> {
-  const sorted = [...modules].sort(([a], [b]) => a < b ? -1 : 1)
-    .map(([name, deltas]) => [name, sortDeltas(deltas, name)] as const);
-  for (const [name, { values }] of sorted) refuseNonFinite("numeric", name, values);
-  const numDeltas = Object.fromEntries(sorted.map(([name, { values }]) => [name, values.length]));
+  const sorted = [...modules].sort(([a], [b]) => a < b ? -1 : 1);
+  const numDeltas = Object.fromEntries(sorted.map(([name, { count }]) => [name, count]));
   const configText = encodeSftConfig(sftConfig(config, numDeltas));
+  const tensors = new Map<string, SafetensorsTensor>();
+  for (const [name, deltas] of sorted) {
+    for (const [tensor, content] of await tensorsOf(name, deltas)) tensors.set(tensor, content);
+  }
   const path = resolve(dir);
   try {
     await publishFolder(files, dirname(path), basename(path), [
       { name: CONFIG_NAME, content: () => new TextEncoder().encode(configText) },
       {
         name: WEIGHTS_NAME,
-        content: () => encodeSafetensors(new Map(sorted.flatMap(tensorsOf)), { format: "pt" }),
+        content: () =>
+          safetensorsContent(tensors, {
+            metadata: { format: "pt" },
+            inspect: (name, elements, first) => {
+              const { dtype } = tensors.get(name)!;
+              refuseNonFinite("numeric", `"${name}"`, dtype, elements, first);
+            },
+          }),
       },
     ]);
   } catch (error) {
@@ -188,23 +206,34 @@ function readModule(file: SafetensorsFile, name: string, config: SftConfig): Sft
     indices: decodeIndices(indices.dtype, file.read(indicesName), `${file.path}: "${indicesName}"`),
     values: decodeValues(values.dtype, file.read(valuesName), `${file.path}: "${valuesName}"`),
   };
-  refuseNonFinite("data", where, deltas.values);
+  refuseNonFinite("data", where, "F32", deltas.values);
   return { ...sortDeltas(deltas, where), dtype: values.dtype as SftModule["dtype"] };
 }
 
-function refuseNonFinite(kind: "data" | "numeric", where: string, values: Float32Array): void {
-  const slot = indexOfNonFinite("F32", values);
-  if (slot < 0) return;
-  throw new SpielError(kind, `${where}: the value in slot ${slot} is not finite`);
+function refuseNonFinite(
+  kind: "data" | "numeric",
+  where: string,
+  dtype: string,
+  values: ArrayBufferView,
+  first = 0,
+): void {
+  const index = indexOfNonFinite(dtype, values);
+  if (index < 0) return;
+  throw new SpielError(kind, `${where}: the value in slot ${first + index} is not finite`);
 }
 
-function tensorsOf(
-  [name, { indices, values }]: readonly [string, SparseDeltas],
-): [string, SafetensorsTensor][] {
-  const shape = [values.length];
+async function tensorsOf(
+  name: string,
+  { count, indices, values }: SftModuleInput,
+): Promise<[string, SafetensorsTensor][]> {
+  let last = 0;
+  for await (const part of indices()) last = part.at(-1) ?? last;
+  const dtype = indexDtype(last);
+  const parts = dtype === "I32" ? indices : () => widenIndices(indices());
+  const shape = [count];
   return [
-    [tensorName(name, "values"), { dtype: "F32", shape, data: values }],
-    [tensorName(name, "indices"), { shape, ...encodeIndices(indices) }],
+    [tensorName(name, "values"), { dtype: "F32", shape, parts: values }],
+    [tensorName(name, "indices"), { dtype, shape, parts }],
   ];
 }
 

@@ -11,7 +11,7 @@ import { indexOfNonFinite } from "../io/finite.ts";
 import { firstIssue } from "../io/issue.ts";
 import { type FileToPublish, publishFolder } from "../io/publish.ts";
 import { SafetensorsFile } from "../io/safetensors.ts";
-import { encodeSafetensors, type SafetensorsTensor } from "../io/safetensors_writer.ts";
+import { safetensorsContent, type SafetensorsTensor } from "../io/safetensors_writer.ts";
 import {
   checkpointName,
   checkpointsFolder,
@@ -24,9 +24,9 @@ import {
   DamagedCheckpoint,
   decodeManifest,
   encodeManifest,
+  FileMeasure,
   MANIFEST_NAME,
   type ManifestFiles,
-  sha256,
   verifyFile,
 } from "./manifest.ts";
 import { type CheckpointState, checkpointStateSchema } from "./state.ts";
@@ -146,31 +146,33 @@ export async function loadNewestCheckpoint(
 
 function* contentsOf({ state, groups }: Checkpoint): Iterable<FileToPublish> {
   const listed: ManifestFiles = {};
-  const list = (name: string, content: Uint8Array) => {
-    listed[name] = { size: content.length, sha256: sha256(content) };
-    return content;
-  };
-  for (const name of Object.keys(groups).sort()) {
-    yield { name, content: () => list(name, encodeGroup(name, groups[name]!)) };
+  async function* list(name: string, parts: AsyncIterable<Uint8Array> | Iterable<Uint8Array>) {
+    const measure = new FileMeasure();
+    for await (const part of parts) {
+      measure.add(part);
+      yield part;
+    }
+    listed[name] = measure.entry();
   }
-  yield { name: STATE_NAME, content: () => list(STATE_NAME, encodeState(state)) };
+  for (const name of Object.keys(groups).sort()) {
+    yield { name, content: () => list(name, groupContent(name, groups[name]!)) };
+  }
+  yield { name: STATE_NAME, content: () => list(STATE_NAME, [encodeState(state)]) };
   yield { name: MANIFEST_NAME, content: () => encodeManifest(state.step, listed) };
 }
 
-function encodeGroup(
-  group: string,
-  tensors: ReadonlyMap<string, SafetensorsTensor>,
-): Uint8Array {
-  for (const [name, { dtype, data }] of tensors) {
-    const index = indexOfNonFinite(dtype, data);
-    if (index < 0) continue;
-    throw new SpielError(
-      "numeric",
-      `Cannot save tensor "${name}" in ${group}: element ${index} is not finite; ` +
-        "training has diverged, try a lower learning rate",
-    );
-  }
-  return encodeSafetensors(tensors);
+function groupContent(group: string, tensors: ReadonlyMap<string, SafetensorsTensor>) {
+  return safetensorsContent(tensors, {
+    inspect(name, elements, first) {
+      const index = indexOfNonFinite(tensors.get(name)!.dtype, elements);
+      if (index < 0) return;
+      throw new SpielError(
+        "numeric",
+        `Cannot save tensor "${name}" in ${group}: element ${first + index} is not finite; ` +
+          "training has diverged, try a lower learning rate",
+      );
+    },
+  });
 }
 
 function encodeState(state: CheckpointState): Uint8Array {
@@ -187,16 +189,17 @@ async function verifiedCheckpoint(
   step: number,
 ): Promise<LoadedCheckpoint> {
   const listed = decodeManifest(await files.read(join(path, MANIFEST_NAME)), step);
-  let state: CheckpointState | undefined;
-  for (const name of Object.keys(listed)) {
-    const content = await files.read(join(path, name));
-    verifyFile(listed, name, content);
-    if (name === STATE_NAME) state = decodeState(content, step);
+  if (!Object.hasOwn(listed, STATE_NAME)) {
+    throw new DamagedCheckpoint(`${MANIFEST_NAME} lists no ${STATE_NAME}`);
   }
-  if (!state) throw new DamagedCheckpoint(`${MANIFEST_NAME} lists no ${STATE_NAME}`);
+  for (const [name, entry] of Object.entries(listed)) {
+    const measure = new FileMeasure();
+    for await (const part of files.readParts(join(path, name))) measure.add(part);
+    verifyFile(name, entry, measure.entry());
+  }
   return {
     path,
-    state,
+    state: decodeState(await files.read(join(path, STATE_NAME)), step),
     groupNames: Object.keys(listed).filter((name) => name !== STATE_NAME),
     openGroup: (name) => SafetensorsFile.open(join(path, name)),
   };

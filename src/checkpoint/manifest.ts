@@ -66,25 +66,38 @@ export function decodeManifest(bytes: Uint8Array, step: number): ManifestFiles {
   return manifest.data.files;
 }
 
-/** @throws DamagedCheckpoint when `content` is not the listed file. */
-export function verifyFile(files: ManifestFiles, name: string, content: Uint8Array): void {
-  const listed = files[name];
-  if (!listed) throw new DamagedCheckpoint(`${name} is not listed in ${MANIFEST_NAME}`);
-  if (content.length !== listed.size) {
-    throw new DamagedCheckpoint(`${name} has ${content.length} bytes, expected ${listed.size}`);
+/** Measures a file whose bytes come in parts. */
+export class FileMeasure {
+  readonly #hash = createHash("sha256");
+  #size = 0;
+
+  add(part: Uint8Array): void {
+    this.#hash.update(part);
+    this.#size += part.length;
   }
-  if (sha256(content) !== listed.sha256) {
+
+  /** Size and SHA-256 of all parts. To be asked once. */
+  entry(): ManifestFiles[string] {
+    return { size: this.#size, sha256: this.#hash.digest("hex") };
+  }
+}
+
+/** @throws DamagedCheckpoint when what was read is not the listed file. */
+export function verifyFile(
+  name: string,
+  listed: ManifestFiles[string],
+  found: ManifestFiles[string],
+): void {
+  if (found.size !== listed.size) {
+    throw new DamagedCheckpoint(`${name} has ${found.size} bytes, expected ${listed.size}`);
+  }
+  if (found.sha256 !== listed.sha256) {
     throw new DamagedCheckpoint(`${name} does not match its SHA-256`);
   }
 }
 
-/** SHA-256 in lower-case hexadecimal. */
-export function sha256(content: Uint8Array): string {
-  return createHash("sha256").update(content).digest("hex");
-}
-
 function seal(body: Record<string, unknown>): Uint8Array {
-  const digest = sha256(new TextEncoder().encode(JSON.stringify(body)));
+  const digest = createHash("sha256").update(JSON.stringify(body)).digest("hex");
   return new TextEncoder().encode(JSON.stringify({ ...body, digest }, null, 2) + "\n");
 }
 

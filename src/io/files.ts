@@ -47,6 +47,8 @@ export interface Files {
   append(path: string): Promise<OutputFile>;
   /** Reads a whole file. */
   read(path: string): Promise<Uint8Array>;
+  /** Reads a file in parts, each valid until the next is asked for. */
+  readParts(path: string): AsyncIterable<Uint8Array>;
   /** The folder's entries by name, in code unit order; fails when there is no such folder. */
   list(path: string): Promise<FolderEntry[]>;
   /** Status of the path, or null when nothing is there. */
@@ -63,11 +65,21 @@ export interface Files {
   lock(path: string): Promise<FileLock | null>;
 }
 
+// Large enough to keep the call count low, small enough to leave the event loop responsive.
+const PART_BYTES = 8 << 20;
+
 /** The disk, through Deno. */
 export const denoFiles: Files = {
   create: (path) => Deno.open(path, { write: true, create: true, truncate: true }),
   append: (path) => Deno.open(path, { append: true, create: true }),
   read: (path) => Deno.readFile(path),
+
+  async *readParts(path) {
+    using file = await Deno.open(path);
+    const { size } = await file.stat();
+    const part = new Uint8Array(Math.min(PART_BYTES, Math.max(1, size)));
+    for (let length; (length = await file.read(part)) !== null;) yield part.subarray(0, length);
+  },
 
   async list(path) {
     const entries: FolderEntry[] = [];
@@ -113,9 +125,6 @@ export const denoFiles: Files = {
   },
 };
 
-// Large enough to keep the call count low, small enough to leave the event loop responsive.
-const CHUNK_BYTES = 8 << 20;
-
 /**
  * Writes a whole new file and returns when its content is durable. Its name becomes durable with
  * the next `syncFolder` of its folder.
@@ -142,7 +151,7 @@ export async function writeDurably(
 export async function writeAll(file: OutputFile, content: Uint8Array): Promise<void> {
   let written = 0;
   while (written < content.length) {
-    const taken = await file.write(content.subarray(written, written + CHUNK_BYTES));
+    const taken = await file.write(content.subarray(written, written + PART_BYTES));
     if (taken <= 0) throw new Error(`The system took none of ${content.length - written} bytes`);
     written += taken;
   }

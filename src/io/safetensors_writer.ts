@@ -1,4 +1,4 @@
-/** Lays out and encodes safetensors files: the same input always gives the same bytes. */
+/** Lays out safetensors files and makes them part by part: the same input always gives the same bytes. */
 import { SpielError } from "../errors.ts";
 import { DTYPE_BYTES, type SafetensorsDtype } from "./safetensors.ts";
 
@@ -8,9 +8,10 @@ export interface SafetensorsSpec {
   shape: readonly number[];
 }
 
-/** A tensor to write and its elements, little-endian in row-major order. */
+/** A tensor to write, whose elements are made when its turn comes. */
 export interface SafetensorsTensor extends SafetensorsSpec {
-  data: ArrayBufferView;
+  /** The elements, little-endian in row-major order, in parts of whole ones. */
+  parts(): Iterable<ArrayBufferView<ArrayBuffer>> | AsyncIterable<ArrayBufferView<ArrayBuffer>>;
 }
 
 /** The start of a file and the order in which payloads follow it, without gaps. */
@@ -62,29 +63,45 @@ export function safetensorsHeader(
   return { header, payloads, size: header.length + offset };
 }
 
+/** What goes with a file's tensors. */
+export interface SafetensorsContentOptions {
+  /** Texts by name. */
+  metadata?: Readonly<Record<string, string>>;
+  /** Looks at elements before they are written, whole ones from `first` on; may throw. */
+  inspect?: (name: string, elements: Uint8Array<ArrayBuffer>, first: number) => void;
+}
+
+/** Enough for few calls, little enough that nothing else waits long for one. */
+const PART_BYTES = 8 << 20;
+
 /**
- * Encodes a whole file in memory.
+ * A whole file in parts, for `publishFolder`. A tensor's elements are asked for when its turn comes, so that no more
+ * than one part of theirs is in memory.
  *
- * @throws {SpielError} kind "internal" when a tensor's data does not have the size of its shape.
+ * @throws {SpielError} kind "internal" when a tensor's parts do not have the size of its shape.
  */
-export function encodeSafetensors(
+export async function* safetensorsContent(
   tensors: ReadonlyMap<string, SafetensorsTensor>,
-  metadata: Readonly<Record<string, string>> = {},
-): Uint8Array<ArrayBuffer> {
+  { metadata, inspect }: SafetensorsContentOptions = {},
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   const plan = safetensorsHeader(tensors, metadata);
-  const bytes = new Uint8Array(plan.size);
-  bytes.set(plan.header);
-  let offset = plan.header.length;
+  yield plan.header;
   for (const { name, byteLength } of plan.payloads) {
-    const data = tensors.get(name)?.data;
-    if (data?.byteLength !== byteLength) {
-      throw new SpielError(
-        "internal",
-        `Cannot encode tensor "${name}": ${data?.byteLength} bytes given, ${byteLength} expected`,
-      );
+    const { dtype, parts } = tensors.get(name)!;
+    let given = 0;
+    for await (const part of parts()) {
+      for (let at = 0; at < part.byteLength; at += PART_BYTES) {
+        const length = Math.min(PART_BYTES, part.byteLength - at);
+        const bytes = new Uint8Array(part.buffer, part.byteOffset + at, length);
+        inspect?.(name, bytes, (given + at) / DTYPE_BYTES[dtype]);
+        yield bytes;
+      }
+      given += part.byteLength;
     }
-    bytes.set(new Uint8Array(data.buffer, data.byteOffset, byteLength), offset);
-    offset += byteLength;
+    if (given === byteLength) continue;
+    throw new SpielError(
+      "internal",
+      `Cannot encode tensor "${name}": ${given} bytes given, ${byteLength} expected`,
+    );
   }
-  return bytes;
 }

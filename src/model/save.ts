@@ -8,8 +8,14 @@ import { SpielError } from "../errors.ts";
 import { type Files, storageError } from "../io/files.ts";
 import { type FileToPublish, publishFolder } from "../io/publish.ts";
 import { isFile, isFolder } from "../io/random_access.ts";
-import { safetensorsHeader, type SafetensorsPlan } from "../io/safetensors_writer.ts";
+import {
+  safetensorsContent,
+  safetensorsHeader,
+  type SafetensorsPlan,
+  type SafetensorsTensor,
+} from "../io/safetensors_writer.ts";
 import type { ModelSource } from "./source.ts";
+import { tensorParts } from "./tensor_parts.ts";
 
 /** A number format of saved weights. */
 export type SavedDtype = "f32" | "f16" | "bf16";
@@ -23,8 +29,7 @@ const DTYPES = {
 
 /** The largest file that `save_pretrained` of transformers 4 writes before it makes shards. */
 const MAX_SHARD_BYTES = 5e9;
-/** Bytes read from the engine at once. */
-const CHUNK_BYTES = 16 << 20;
+const METADATA = { format: "pt" };
 
 /** Files of a model folder that go along as they are. */
 const COMPANIONS = [
@@ -66,11 +71,11 @@ export async function saveModel(
   folder: string,
   options: SaveModelOptions,
 ): Promise<{ bytes: number }> {
-  const shards = shardsOf(tensors, options);
+  const shards = shardsOf(engine, tensors, options);
   const contents: FileToPublish[] = [
-    ...shards.map(({ name, plan, tensors }) => ({
+    ...shards.map(({ name, tensors }) => ({
       name,
-      content: () => shardContent(engine, plan, tensors, options),
+      content: () => safetensorsContent(tensors, { metadata: METADATA }),
     })),
     ...companions(source),
     { name: "config.json", content: () => encodeJson(configJson(source, options.dtype)) },
@@ -90,15 +95,19 @@ export async function saveModel(
 
 interface Shard {
   name: string;
-  tensors: Map<string, TensorInfo>;
+  tensors: ReadonlyMap<string, SafetensorsTensor>;
   plan: SafetensorsPlan;
 }
 
 /** Fills one file after another, in the order of the layers. */
-function shardsOf(tensors: readonly TensorInfo[], options: SaveModelOptions): Shard[] {
+function shardsOf(
+  engine: Engine,
+  tensors: readonly TensorInfo[],
+  options: SaveModelOptions,
+): Shard[] {
   const { dtype, maxShardBytes = MAX_SHARD_BYTES } = options;
   const { safetensors, bytes } = DTYPES[dtype];
-  const groups: Map<string, TensorInfo>[] = [];
+  const groups: Map<string, SafetensorsTensor>[] = [];
   let room = 0;
   for (const tensor of tensors) {
     const size = elementsOf(tensor) * bytes;
@@ -106,14 +115,12 @@ function shardsOf(tensors: readonly TensorInfo[], options: SaveModelOptions): Sh
       groups.push(new Map());
       room = maxShardBytes;
     }
-    groups.at(-1)?.set(tensor.name, tensor);
+    const parts = () => savedParts(engine, tensor, options);
+    groups.at(-1)?.set(tensor.name, { dtype: safetensors, shape: tensor.shape, parts });
     room -= size;
   }
   return groups.map((group, index) => {
-    const specs = [...group].map(([name, { shape }]) =>
-      [name, { dtype: safetensors, shape }] as const
-    );
-    const plan = safetensorsHeader(new Map(specs), { format: "pt" });
+    const plan = safetensorsHeader(group, METADATA);
     return { name: shardName(index, groups.length), tensors: group, plan };
   });
 }
@@ -134,24 +141,9 @@ function indexOf(shards: readonly Shard[]): Record<string, unknown> {
   };
 }
 
-async function* shardContent(
-  engine: Engine,
-  { header, payloads }: SafetensorsPlan,
-  tensors: ReadonlyMap<string, TensorInfo>,
-  { dtype, signal }: SaveModelOptions,
-): AsyncGenerator<Uint8Array> {
-  yield header;
-  for (const { name } of payloads) {
-    if (signal?.aborted) throw new SpielError("interrupted", "Stopped while saving the model");
-    const shape = tensors.get(name)?.shape ?? [];
-    const [rows, columns] = shape.length === 2
-      ? [shape[0] ?? 0, shape[1] ?? 0]
-      : [1, shape[0] ?? 0];
-    const step = Math.max(1, Math.floor(CHUNK_BYTES / (columns * DTYPES[dtype].bytes)));
-    for (let row = 0; row < rows; row += step) {
-      yield await engine.readTensor(name, row, Math.min(step, rows - row), dtype, true);
-    }
-  }
+function savedParts(engine: Engine, tensor: TensorInfo, { dtype, signal }: SaveModelOptions) {
+  if (signal?.aborted) throw new SpielError("interrupted", "Stopped while saving the model");
+  return tensorParts(engine, tensor, dtype, true);
 }
 
 function configJson(source: ModelSource, dtype: SavedDtype): Record<string, unknown> {

@@ -13,7 +13,7 @@ import { windowIsOpen } from "../spiel/schedule.ts";
 import { VERSION } from "../version.ts";
 import type { TrainerOptions } from "./options.ts";
 import type { TrainingPosition } from "./position.ts";
-import { readSnapshot, type Trained, writeSnapshot } from "./snapshot.ts";
+import { snapshotOf, type Trained, writeSnapshot } from "./snapshot.ts";
 
 /** What a run's checkpoints have in common. */
 export interface CheckpointingParts {
@@ -33,7 +33,7 @@ export async function saveRun(
   position: Readonly<TrainingPosition>,
 ): Promise<string> {
   const { engine, trained, files, folder, identity, keep, onWarning } = parts;
-  const groups = await readSnapshot(engine, trained, position.windowSamples);
+  const groups = snapshotOf(engine, trained, position.windowSamples);
   const state = checkpointState(position, identity);
   const options: SaveOptions = { keep, onWarning };
   if (position.best !== null) options.protect = [position.best.step];

@@ -2,7 +2,7 @@
 
 import type { LoadedCheckpoint } from "../checkpoint/checkpoint.ts";
 import type { Engine } from "../engine/engine.ts";
-import type { ModelPlan } from "../engine/protocol.gen.ts";
+import type { DeltaCount, ModelPlan } from "../engine/protocol.gen.ts";
 import {
   attachDeltas,
   countDeltas,
@@ -16,7 +16,7 @@ import { restoreRun } from "./checkpointing.ts";
 import type { TrainerOptions } from "./options.ts";
 import { startPosition, type TrainingPosition } from "./position.ts";
 import type { RunConfig } from "./run_config.ts";
-import type { Trained } from "./snapshot.ts";
+import type { Trained, TrainedModule } from "./snapshot.ts";
 
 /** Attaches the deltas: those of the checkpoint, of the adapter to start from, or new ones. Returns where the run stands. */
 export async function beginOrGoOn(
@@ -65,9 +65,23 @@ function budgetOf({ density, numDeltas, rankEquivalent }: RunConfig): Budget {
 /** What a planned model trains. */
 export function trainedOf(config: RunConfig, { plan, options }: PlannedModel): Trained {
   const growth = growthOf(config.method);
-  return growth === undefined
-    ? { kind: "weights", tensors: plan.tensors }
-    : { kind: "deltas", modules: options.deltas, optimizer: growth.optimizer };
+  return growth === undefined ? { kind: "weights", tensors: plan.tensors } : {
+    kind: "deltas",
+    modules: trainedModules(plan, options.deltas),
+    optimizer: growth.optimizer,
+  };
+}
+
+/** The modules of a plan that get deltas. */
+export function trainedModules(
+  { tensors }: Pick<ModelPlan, "tensors">,
+  counts: readonly DeltaCount[],
+): TrainedModule[] {
+  const shapes = new Map(tensors.map(({ deltaModule, shape }) => [deltaModule, shape]));
+  return counts.map(({ module, count }) => {
+    const [rows = 0, columns = 0] = shapes.get(module) ?? [];
+    return { module, count, shape: [rows, columns] };
+  });
 }
 
 /** How many numbers are trained. */

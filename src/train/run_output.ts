@@ -15,7 +15,7 @@ import { parseMetrics } from "./metrics.ts";
 import { renderReport, type ReportSample } from "./report.ts";
 import { configRecord, type ResolvedConfig, type RunConfig } from "./run_config.ts";
 import type { RunFolder } from "./run_folder.ts";
-import { type Trained, writeSnapshot } from "./snapshot.ts";
+import { stateParts, type Trained, writeSnapshot } from "./snapshot.ts";
 
 /** What the output is made from. */
 export interface OutputParts {
@@ -44,12 +44,11 @@ export async function saveOutput(parts: OutputParts, step: number): Promise<stri
     await saveModel(files, engine, source, trained.tensors, path, { dtype: "f32" });
     return path;
   }
-  const modules = new Map<string, { indices: Uint32Array; values: Float32Array }>();
-  for (const { module } of trained.modules) {
-    const indices = await engine.readState(module, "indices") as Uint32Array;
-    const values = await engine.readState(module, "values") as Float32Array;
-    modules.set(module, { indices, values });
-  }
+  const modules = new Map(trained.modules.map(({ module, count }) => {
+    const indices = () => stateParts<Uint32Array<ArrayBuffer>>(engine, module, "indices");
+    const values = () => stateParts<Float32Array<ArrayBuffer>>(engine, module, "values");
+    return [module, { count, indices, values }] as const;
+  }));
   await saveSftAdapter(files, folder.adapterPath, { config: adapterConfig(parts, step), modules });
   return folder.adapterPath;
 }

@@ -5,19 +5,29 @@ import type { DeltaCount, Optimizer, StateField, TensorInfo } from "../engine/pr
 import { SpielError } from "../errors.ts";
 import type { SafetensorsFile } from "../io/safetensors.ts";
 import type { SafetensorsTensor } from "../io/safetensors_writer.ts";
+import { tensorParts } from "../model/tensor_parts.ts";
+
+/** A linear layer with deltas. */
+export interface TrainedModule extends DeltaCount {
+  /** [out, in] of its weight. */
+  readonly shape: readonly [number, number];
+}
 
 /** What is trained, and thus what a snapshot holds. */
 export type Trained =
   | {
     readonly kind: "deltas";
-    readonly modules: readonly DeltaCount[];
+    readonly modules: readonly TrainedModule[];
     readonly optimizer: Optimizer;
   }
   /** Every weight, with AdamW. */
   | { readonly kind: "weights"; readonly tensors: readonly TensorInfo[] };
 
-/** Tensors by name, by the file that they go to. */
+/** Tensors by name, by the file that they go to. Their elements are read from the engine when they are asked for. */
 export type Snapshot = Readonly<Record<string, ReadonlyMap<string, SafetensorsTensor>>>;
+
+/** Bytes in flight between a file and the engine. */
+const PART_BYTES = 16 << 20;
 
 const WEIGHTS_FILE = "weights.safetensors";
 const DELTAS_FILE = "deltas.safetensors";
@@ -44,29 +54,33 @@ const FILE_NAMES: Readonly<Partial<Record<StateField, string>>> = {
 };
 
 /**
- * Reads the whole trained state, between steps, when there are no gradients.
+ * The whole trained state, to be read between steps, when there are no gradients, and before the next one.
  *
  * @param windowSamples Micro-batches that the open selection window has seen; 0 when there are no candidates.
  */
-export async function readSnapshot(
-  engine: Engine,
-  trained: Trained,
-  windowSamples: number,
-): Promise<Snapshot> {
+export function snapshotOf(engine: Engine, trained: Trained, windowSamples: number): Snapshot {
   if (trained.kind === "weights") {
-    const names = trained.tensors.map(({ name }) => name);
+    const { tensors } = trained;
+    const weights = tensors.map((tensor) => {
+      const parts = () => tensorParts(engine, tensor, "f32", false);
+      return [tensor.name, { dtype: "F32", shape: tensor.shape, parts }] as const;
+    });
+    const sizes = tensors.map(({ name, shape }) => [name, () => product(shape)] as const);
     return {
-      [WEIGHTS_FILE]: await readWeights(engine, trained.tensors),
-      [OPTIMIZER_FILE]: await readFields(engine, names, ["expAvg", "expAvgSq"]),
+      [WEIGHTS_FILE]: new Map(weights),
+      [OPTIMIZER_FILE]: fieldsOf(engine, sizes, ["expAvg", "expAvgSq"]),
     };
   }
-  const names = trained.modules.map(({ module }) => module);
+  const { modules, optimizer } = trained;
+  const sizes = modules.map((module) =>
+    [module.module, (field: StateField) => elementsOf(module, field)] as const
+  );
   const snapshot = {
-    [DELTAS_FILE]: await readFields(engine, names, DELTA_FIELDS),
-    [OPTIMIZER_FILE]: await readFields(engine, names, OPTIMIZER_FIELDS[trained.optimizer]),
+    [DELTAS_FILE]: fieldsOf(engine, sizes, DELTA_FIELDS),
+    [OPTIMIZER_FILE]: fieldsOf(engine, sizes, OPTIMIZER_FIELDS[optimizer]),
   };
   if (windowSamples === 0) return snapshot;
-  return { ...snapshot, [WINDOW_FILE]: await readFields(engine, names, WINDOW_FIELDS) };
+  return { ...snapshot, [WINDOW_FILE]: fieldsOf(engine, sizes, WINDOW_FIELDS) };
 }
 
 /** Where a snapshot is read from. */
@@ -96,7 +110,7 @@ export async function writeSnapshot(
 ): Promise<void> {
   if (trained.kind === "weights") {
     using weights = files.openGroup(WEIGHTS_FILE);
-    for (const { name } of trained.tensors) await engine.writeTensor(name, 0, weights.read(name));
+    for (const { name } of trained.tensors) await writeWeights(engine, weights, name);
     const names = trained.tensors.map(({ name }) => name);
     using moments = files.openGroup(OPTIMIZER_FILE);
     await writeFields(engine, moments, names, ["expAvg", "expAvgSq"]);
@@ -125,33 +139,40 @@ export async function writeSnapshot(
   await engine.resumeCandidates(window.samples);
 }
 
-async function readWeights(
-  engine: Engine,
-  tensors: readonly TensorInfo[],
-): Promise<Map<string, SafetensorsTensor>> {
-  const weights = new Map<string, SafetensorsTensor>();
-  for (const { name, shape } of tensors) {
-    const rows = shape.length === 1 ? 1 : shape[0] ?? 0;
-    const data = await engine.readTensor(name, 0, rows, "f32", false);
-    weights.set(name, { dtype: "F32", shape, data });
-  }
-  return weights;
-}
+/** A name in the engine, and how many elements its arrays have. */
+type Sized = readonly [name: string, elements: (field: StateField) => number];
 
-async function readFields(
+function fieldsOf(
   engine: Engine,
-  names: readonly string[],
+  sizes: readonly Sized[],
   fields: readonly StateField[],
-): Promise<Map<string, SafetensorsTensor>> {
+): Map<string, SafetensorsTensor> {
   const tensors = new Map<string, SafetensorsTensor>();
-  for (const name of names) {
+  for (const [name, elements] of sizes) {
     for (const field of fields) {
-      const data = await engine.readState(name, field);
-      const dtype = data instanceof Uint32Array ? "U32" : "F32";
-      tensors.set(nameInFile(name, field), { dtype, shape: [data.length], data });
+      const dtype = field === "indices" || field === "candidateIndices" ? "U32" : "F32";
+      const parts = () => stateParts(engine, name, field);
+      tensors.set(nameInFile(name, field), { dtype, shape: [elements(field)], parts });
     }
   }
   return tensors;
+}
+
+function elementsOf({ count, shape: [rows, columns] }: TrainedModule, field: StateField): number {
+  if (field === "rowAccumulator") return rows;
+  return field === "columnAccumulator" ? columns : count;
+}
+
+function product(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
+async function writeWeights(engine: Engine, file: SafetensorsFile, name: string): Promise<void> {
+  const { byteLength } = file.entry(name);
+  for (let at = 0; at < byteLength; at += PART_BYTES) {
+    const bytes = file.readRange(name, at, Math.min(PART_BYTES, byteLength - at));
+    await engine.writeTensor(name, at, bytes);
+  }
 }
 
 async function writeFields(
@@ -175,4 +196,13 @@ function readArray(file: SafetensorsFile, name: string, field: StateField): Stat
 
 function nameInFile(name: string, field: StateField): string {
   return `${name}.${FILE_NAMES[field] ?? field}`;
+}
+
+/** An array of the engine in parts. */
+export async function* stateParts<Part extends StateArray>(
+  engine: Engine,
+  name: string,
+  field: StateField,
+): AsyncGenerator<Part> {
+  yield await engine.readState(name, field) as Part;
 }

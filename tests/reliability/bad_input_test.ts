@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { basename } from "node:path";
 import { GgufFile } from "../../src/io/gguf.ts";
-import { encodeSafetensors } from "../../src/io/safetensors_writer.ts";
+import { encodeSafetensors } from "../support/encode_safetensors.ts";
 import { refusalProblem, runCli } from "../cli/run_cli.ts";
 import { TinyFolder } from "../cli/tiny_folder.ts";
 import { byteTokenizer } from "../support/byte_tokenizer.ts";

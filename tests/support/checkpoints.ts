@@ -36,12 +36,12 @@ export function checkpointOf(step: number): Checkpoint {
         ["q_proj.indices", {
           dtype: "U32",
           shape: [count],
-          data: Uint32Array.from({ length: count }, (_, i) => i * 3 + step),
+          parts: () => [Uint32Array.from({ length: count }, (_, i) => i * 3 + step)],
         }],
-        ["q_proj.values", { dtype: "F32", shape: [count], data: floats(0.25) }],
+        ["q_proj.values", { dtype: "F32", shape: [count], parts: () => [floats(0.25)] }],
       ]),
       "optimizer.safetensors": new Map([
-        ["q_proj.moment1", { dtype: "F32", shape: [count], data: floats(0.5) }],
+        ["q_proj.moment1", { dtype: "F32", shape: [count], parts: () => [floats(0.5)] }],
       ]),
     },
   };

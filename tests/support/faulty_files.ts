@@ -75,6 +75,15 @@ export class FaultyFiles implements Files {
     return this.#call("read", () => this.base.read(path));
   }
 
+  async *readParts(path: string): AsyncGenerator<Uint8Array> {
+    const parts = this.base.readParts(path)[Symbol.asyncIterator]();
+    for (;;) {
+      const { done, value } = await this.#call("read", () => parts.next());
+      if (done) return;
+      yield value;
+    }
+  }
+
   list(path: string): ReturnType<Files["list"]> {
     return this.#call("list", () => this.base.list(path));
   }

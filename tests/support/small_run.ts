@@ -8,7 +8,8 @@ import type {
 } from "../../src/engine/protocol.gen.ts";
 import { allotDeltas } from "../../src/spiel/budget.ts";
 import { growthOf } from "../../src/spiel/growth/mod.ts";
-import { readSnapshot, type Trained } from "../../src/train/snapshot.ts";
+import { trainedModules } from "../../src/train/run_model.ts";
+import { type Snapshot, snapshotOf, type Trained } from "../../src/train/snapshot.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { PROJECTIONS, randomBatch, WEIGHTS_OPTIONS } from "./small_model.ts";
 
@@ -94,20 +95,21 @@ export async function trainSmall(engine: Engine, run: SmallRun): Promise<SmallRu
   const { position } = await trainer.run();
   const trained: Trained = growth === undefined
     ? { kind: "weights", tensors }
-    : { kind: "deltas", modules: deltas, optimizer: growth.optimizer };
-  const snapshot = await readSnapshot(engine, trained, position.windowSamples);
-  return { losses, reselections, state: flatten(snapshot) };
+    : { kind: "deltas", modules: trainedModules({ tensors }, deltas), optimizer: growth.optimizer };
+  const state = await flatten(snapshotOf(engine, trained, position.windowSamples));
+  return { losses, reselections, state };
 }
 
-function flatten(snapshot: Awaited<ReturnType<typeof readSnapshot>>) {
-  return new Map(
-    Object.entries(snapshot).flatMap(([file, arrays]) =>
-      [...arrays].map(([name, { data }]) => {
-        const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength).slice();
-        const isIndices = /indices$/.test(name);
-        const array = isIndices ? new Uint32Array(bytes.buffer) : new Float32Array(bytes.buffer);
-        return [`${file}: ${name}`, array] as const;
-      })
-    ),
-  );
+async function flatten(snapshot: Snapshot) {
+  const state = new Map<string, Float32Array | Uint32Array>();
+  for (const [file, arrays] of Object.entries(snapshot)) {
+    for (const [name, { dtype, parts }] of arrays) {
+      const bytes = await new Blob(await Array.fromAsync(parts())).arrayBuffer();
+      state.set(
+        `${file}: ${name}`,
+        dtype === "U32" ? new Uint32Array(bytes) : new Float32Array(bytes),
+      );
+    }
+  }
+  return state;
 }

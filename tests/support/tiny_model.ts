@@ -1,6 +1,6 @@
 /** Small models with random weights, as Hugging Face folders and as GGUF files. */
 import type { ModelConfig } from "../../src/engine/protocol.gen.ts";
-import { encodeSafetensors, type SafetensorsTensor } from "../../src/io/safetensors_writer.ts";
+import { encodeSafetensors, type TensorData } from "./encode_safetensors.ts";
 import { ARCHITECTURES, toHuggingFaceConfig } from "../../src/model/architectures/mod.ts";
 import { huggingFaceName } from "../../src/model/gguf_names.ts";
 import { expectedShapes } from "../../src/model/tensors.ts";
@@ -28,9 +28,9 @@ export function tinyConfig(modelType: string): ModelConfig {
 }
 
 /** F32 values for every tensor of a configuration. */
-export function tinyWeights(config: ModelConfig): Map<string, SafetensorsTensor> {
+export function tinyWeights(config: ModelConfig): Map<string, TensorData> {
   let seed = 1;
-  const tensors = new Map<string, SafetensorsTensor>();
+  const tensors = new Map<string, TensorData>();
   for (const [name, shape] of expectedShapes(config)) {
     const length = shape.reduce((product, size) => product * size, 1);
     const data = Float32Array.from({ length }, () => {

@@ -25,6 +25,7 @@ export function toyTrained(method: string): Trained {
   const modules = ["self_attn.q_proj", "mlp.up_proj"].map((name) => ({
     module: `model.layers.0.${name}`,
     count: DELTAS,
+    shape: [8, TOY_CONFIG.hidden_size] as const,
   }));
   return { kind: "deltas", modules, optimizer: growth(method).optimizer };
 }

@@ -7,12 +7,15 @@ import {
   checkAdapterFits,
   loadSftAdapter,
   saveSftAdapter,
+  type SftAdapter,
   type SftAdapterInput,
+  type SftModuleInput,
 } from "../../../src/adapter/sft.ts";
+import type { SparseDeltas } from "../../../src/adapter/deltas.ts";
 import { encodeSftConfig, PROVENANCE_VERSION } from "../../../src/adapter/sft_config.ts";
 import { denoFiles } from "../../../src/io/files.ts";
 import { SafetensorsFile } from "../../../src/io/safetensors.ts";
-import { encodeSafetensors, type SafetensorsTensor } from "../../../src/io/safetensors_writer.ts";
+import { encodeSafetensors, type TensorData } from "../../support/encode_safetensors.ts";
 import { FaultyFiles } from "../../support/faulty_files.ts";
 import { withTempDir } from "../../support/temp_dir.ts";
 
@@ -22,6 +25,23 @@ const golden = (name: string) =>
 const Q = "model.layers.0.self_attn.q_proj";
 const V = "model.layers.0.self_attn.v_proj";
 const key = (module: string, field: string) => `base_model.model.${module}.sft_delta.${field}`;
+
+/** Deltas in memory as what is saved, in parts of two. */
+function toSave({ indices, values }: SparseDeltas): SftModuleInput {
+  async function* parts<A extends Uint32Array | Float32Array>(array: A) {
+    for (let at = 0; at < array.length; at += 2) yield array.slice(at, at + 2) as A;
+  }
+  return {
+    count: values.length,
+    indices: () => parts(indices as Uint32Array<ArrayBuffer>),
+    values: () => parts(values as Float32Array<ArrayBuffer>),
+  };
+}
+
+/** A loaded adapter as one to save. */
+function again({ config, modules }: SftAdapter): SftAdapterInput {
+  return { config, modules: new Map([...modules].map(([name, one]) => [name, toSave(one)])) };
+}
 
 const INPUT: SftAdapterInput = {
   config: {
@@ -37,8 +57,8 @@ const INPUT: SftAdapterInput = {
     },
   },
   modules: new Map([
-    [V, { indices: Uint32Array.of(4, 1, 9), values: Float32Array.of(0.5, -0.25, 3) }],
-    [Q, { indices: Uint32Array.of(0, 7), values: Float32Array.of(-0, 1e-30) }],
+    [V, toSave({ indices: Uint32Array.of(1, 4, 9), values: Float32Array.of(-0.25, 0.5, 3) })],
+    [Q, toSave({ indices: Uint32Array.of(0, 7), values: Float32Array.of(-0, 1e-30) })],
   ]),
 };
 
@@ -48,7 +68,7 @@ const read = (dir: string, name: string) => Deno.readFileSync(join(dir, name));
 function writeAdapter(
   dir: string,
   changes: Record<string, unknown>,
-  tensors: Record<string, SafetensorsTensor>,
+  tensors: Record<string, TensorData>,
 ): void {
   const config = JSON.parse(
     Deno.readTextFileSync(join(golden("sft_fork_f32"), "adapter_config.json")),
@@ -67,7 +87,7 @@ function oneModule(indices: ArrayBufferView, values: ArrayBufferView, count: num
   return {
     [key(Q, "indices")]: { dtype, shape: [count], data: indices },
     [key(Q, "values")]: { dtype: "F32", shape: [count], data: values },
-  } as Record<string, SafetensorsTensor>;
+  } as Record<string, TensorData>;
 }
 
 Deno.test("the reference's adapters load with every delta at its place", () => {
@@ -134,7 +154,7 @@ Deno.test("a saved adapter has the layout, and saving what was loaded gives the 
     assert.deepEqual(Object.keys(json).sort(), [...Object.keys(reference), "spiel"].sort());
     assert.deepEqual(Object.keys(json), Object.keys(json).sort());
 
-    await saveSftAdapter(denoFiles, second, adapter);
+    await saveSftAdapter(denoFiles, second, again(adapter));
     for (const name of ["adapter_config.json", "adapter_model.safetensors"]) {
       assert.deepEqual(read(second, name), read(first, name));
     }
@@ -145,11 +165,13 @@ Deno.test("I64 indices load, and indices beyond 31 bits are written as I64", () 
     const indices = BigInt64Array.of(5n, 4_000_000_000n, 2n);
     const values = Float32Array.of(1, 2, 3);
     writeAdapter(dir, { num_deltas: { [Q]: 3 } }, oneModule(indices, values, 3));
-    const { modules, config } = loadSftAdapter(dir);
-    assert.deepEqual(modules.get(Q)?.indices, Uint32Array.of(2, 5, 4_000_000_000));
-    assert.deepEqual(modules.get(Q)?.values, Float32Array.of(3, 1, 2));
-    await saveSftAdapter(denoFiles, join(dir, "out"), { config, modules });
-    assert.deepEqual(loadSftAdapter(join(dir, "out")).modules, modules);
+    const adapter = loadSftAdapter(dir);
+    assert.deepEqual(adapter.modules.get(Q)?.indices, Uint32Array.of(2, 5, 4_000_000_000));
+    assert.deepEqual(adapter.modules.get(Q)?.values, Float32Array.of(3, 1, 2));
+    await saveSftAdapter(denoFiles, join(dir, "out"), again(adapter));
+    assert.deepEqual(loadSftAdapter(join(dir, "out")).modules, adapter.modules);
+    using file = SafetensorsFile.open(join(dir, "out", "adapter_model.safetensors"));
+    assert.equal(file.entry(key(Q, "indices")).dtype, "I64");
   }));
 
 Deno.test("f16 values load exactly", () =>
@@ -166,7 +188,7 @@ const F = Float32Array.of(1, 2);
 const I = Int32Array.of(3, 8);
 
 /** What is wrong, how it is written, and what the message must say. */
-const REFUSALS: [string, Record<string, unknown>, Record<string, SafetensorsTensor>, RegExp][] = [
+const REFUSALS: [string, Record<string, unknown>, Record<string, TensorData>, RegExp][] = [
   [
     "another layout",
     { peft_type: "LORA" },
@@ -284,13 +306,11 @@ Deno.test("an adapter fits the model it was made for, and no other", () => {
 
 Deno.test("a value that is not finite is never saved", () =>
   withTempDir(async (dir) => {
-    const modules = new Map([[Q, {
-      indices: Uint32Array.of(1),
-      values: Float32Array.of(Infinity),
-    }]]);
+    const deltas = { indices: Uint32Array.of(1, 2), values: Float32Array.of(0, Infinity) };
+    const modules = new Map([[Q, toSave(deltas)]]);
     await assert.rejects(saveSftAdapter(denoFiles, join(dir, "out"), { ...INPUT, modules }), {
       kind: "numeric",
-      message: /q_proj: the value in slot 0 is not finite/,
+      message: /q_proj.sft_delta.values": the value in slot 1 is not finite/,
     });
     assert.deepEqual([...Deno.readDirSync(dir)], []);
   }));

@@ -1,12 +1,12 @@
 /** Checkpoints: round trip, equal bytes, pruning, damage of every kind, refusals. */
 
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { loadNewestCheckpoint, saveCheckpoint } from "../../../src/checkpoint/checkpoint.ts";
 import { encodeManifest } from "../../../src/checkpoint/manifest.ts";
 import { refuseOtherRun } from "../../../src/checkpoint/state.ts";
 import { SpielError } from "../../../src/errors.ts";
-import { denoFiles } from "../../../src/io/files.ts";
+import { denoFiles, type Files, type OutputFile } from "../../../src/io/files.ts";
 import { checkpointOf, contentOf, stateOf } from "../../support/checkpoints.ts";
 import { withTempDir } from "../../support/temp_dir.ts";
 
@@ -223,14 +223,43 @@ Deno.test("an intact checkpoint of a newer format stops the program and is left 
 Deno.test("non-finite values are refused by tensor and nothing is left", () =>
   withTempDir(async (dir) => {
     await save(dir, 1);
+    const diverged = new Float32Array(60);
+    diverged[3] = Infinity;
     const checkpoint = checkpointOf(2);
     const moment = checkpoint.groups["optimizer.safetensors"]!.get("q_proj.moment1")!;
-    (moment.data as Float32Array)[7] = Infinity;
+    moment.parts = () => [new Float32Array(4), diverged];
     await assert.rejects(saveCheckpoint(denoFiles, dir, checkpoint, { keep: 1 }), {
       kind: "numeric",
       message: /"q_proj.moment1" in optimizer.safetensors: element 7 is not finite/,
     });
     assert.deepEqual(names(join(dir, "checkpoints")), ["step-00000001"]);
+  }));
+
+Deno.test("a checkpoint is written tensor by tensor: none is read before the last is on its way", () =>
+  withTempDir(async (dir) => {
+    const log: string[] = [];
+    const logged = (path: string, file: OutputFile): OutputFile => ({
+      write: (bytes) => {
+        log.push(`write ${bytes.length} to ${basename(path)}`);
+        return file.write(bytes);
+      },
+      sync: () => file.sync(),
+      close: () => file.close(),
+    });
+    const files: Files = {
+      ...denoFiles,
+      create: async (path) => logged(path, await denoFiles.create(path)),
+    };
+    const group = ["a", "b"].map((name) => {
+      const parts = () => (log.push(`read ${name}`), [new Float32Array(3 << 20)]);
+      return [name, { dtype: "F32", shape: [3 << 20], parts }] as const;
+    });
+    const groups = { "deltas.safetensors": new Map(group) };
+    await saveCheckpoint(files, dir, { state: stateOf(1), groups }, { keep: 1 });
+    const part = (length: number) => `write ${length} to deltas.safetensors`;
+    const tensor = [part(8 << 20), part(4 << 20)];
+    assert.deepEqual(log.slice(1, 7), ["read a", ...tensor, "read b", ...tensor]);
+    assert.equal((await loadWithWarnings(dir)).loaded?.state.step, 1);
   }));
 
 Deno.test("a checkpoint of another run is refused with what differs", () => {

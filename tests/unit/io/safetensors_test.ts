@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { SafetensorsFile } from "../../../src/io/safetensors.ts";
 import { SafetensorsFolder } from "../../../src/io/safetensors_shards.ts";
-import { encodeSafetensors, safetensorsHeader } from "../../../src/io/safetensors_writer.ts";
+import { safetensorsContent, safetensorsHeader } from "../../../src/io/safetensors_writer.ts";
+import { encodeSafetensors, inParts, type TensorData } from "../../support/encode_safetensors.ts";
 import { assertRefuses } from "../../support/refuses.ts";
 import { withTempDir } from "../../support/temp_dir.ts";
 
@@ -136,6 +137,55 @@ Deno.test("a planned header is the start of the encoded file", () => {
   assert.equal(plan.header.length % 8, 0);
   assert.deepEqual(bytes.subarray(0, plan.header.length), plan.header);
   assert.deepEqual(plan.payloads, [{ name: "x", byteLength: 3 }]);
+});
+
+async function collect(parts: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const all: Uint8Array<ArrayBuffer>[] = [];
+  for await (const part of parts) all.push(part.slice());
+  return new Uint8Array(await new Blob(all).arrayBuffer());
+}
+
+const THREE: ReadonlyMap<string, TensorData> = new Map([
+  ["b", { dtype: "F32", shape: [6], data: Float32Array.of(1, 2, 3, 4, 5, 6) }],
+  ["a", { dtype: "F32", shape: [2, 2], data: Float32Array.of(7, 8, 9, 10) }],
+  ["c", { dtype: "U8", shape: [3], data: Uint8Array.of(1, 2, 3) }],
+]);
+
+Deno.test("a file made in parts has the bytes of the whole, whatever the parts", async () => {
+  for (const partBytes of [4, 12, Infinity]) {
+    const tensors = [...THREE].map(([name, tensor]) => [name, inParts(tensor, partBytes)] as const);
+    const content = safetensorsContent(new Map(tensors), { metadata: { format: "pt" } });
+    assert.deepEqual(await collect(content), encodeSafetensors(THREE, { format: "pt" }));
+  }
+});
+
+Deno.test("a tensor's elements are asked for when its turn comes, and inspected before they are given", async () => {
+  const log: string[] = [];
+  const tensors = [...THREE].map(([name, tensor]) => {
+    const { parts, ...spec } = inParts(tensor, 8);
+    return [name, { ...spec, parts: () => (log.push(`read ${name}`), parts()) }] as const;
+  });
+  const content = safetensorsContent(new Map(tensors), {
+    inspect: (name, elements, first) => log.push(`${name} ${first}+${elements.length}`),
+  });
+  for await (const part of content) log.push(`write ${part.length}`);
+  assert.match(log.shift()!, /^write \d+$/);
+  assert.deepEqual(log, [
+    ...["read a", "a 0+8", "write 8", "a 2+8", "write 8"],
+    ...["read b", "b 0+8", "write 8", "b 2+8", "write 8", "b 4+8", "write 8"],
+    ...["read c", "c 0+3", "write 3"],
+  ]);
+});
+
+Deno.test("a tensor with too few or too many elements is a fault of the program", async () => {
+  for (const length of [2, 4]) {
+    const parts = () => [new Float32Array(length)];
+    const content = safetensorsContent(new Map([["x", { dtype: "F32", shape: [3], parts }]]));
+    await assert.rejects(collect(content), {
+      kind: "internal",
+      message: `Cannot encode tensor "x": ${4 * length} bytes given, 12 expected`,
+    });
+  }
 });
 
 Deno.test("shards and their index must agree", () =>

@@ -1,6 +1,6 @@
 /** Model sources: the same model from every kind of file, and refusals of those that are not what they say. */
 import assert from "node:assert/strict";
-import { encodeSafetensors, type SafetensorsTensor } from "../../../src/io/safetensors_writer.ts";
+import { encodeSafetensors, type TensorData } from "../../support/encode_safetensors.ts";
 import { ARCHITECTURES } from "../../../src/model/architectures/mod.ts";
 import { readHuggingFaceConfig } from "../../../src/model/hf_config.ts";
 import { modelIdentity, openModelSource, openWithoutWeights } from "../../../src/model/source.ts";
@@ -18,7 +18,7 @@ import {
 } from "../../support/tiny_model.ts";
 
 const GOLDEN = new URL("../../golden/", import.meta.url).pathname;
-const bytesOf = ({ data }: SafetensorsTensor) =>
+const bytesOf = ({ data }: TensorData) =>
   new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 
 Deno.test("every architecture is read back from its folder and from its GGUF file", () =>
@@ -138,7 +138,7 @@ Deno.test("tensors that do not fit the configuration are refused by name", () =>
   withTempDir((dir) => {
     const config = tinyConfig("llama");
     const openWith = (
-      change: (weights: Map<string, SafetensorsTensor>) => void,
+      change: (weights: Map<string, TensorData>) => void,
       changed = config,
     ) => {
       const weights = tinyWeights(config);
@@ -147,7 +147,7 @@ Deno.test("tensors that do not fit the configuration are refused by name", () =>
       openModelSource(dir)[Symbol.dispose]();
     };
     const q = "model.layers.0.self_attn.q_proj.weight";
-    const bytes = (dtype: "U8" | "I32", shape: number[], length: number): SafetensorsTensor => ({
+    const bytes = (dtype: "U8" | "I32", shape: number[], length: number): TensorData => ({
       dtype,
       shape,
       data: new Uint8Array(length),
