@@ -115,8 +115,6 @@ export async function trainRun(
     const warning = otherBaseWarning(adapter.config, config.adapter, hash, config.model);
     if (warning !== null) await onWarning(warning);
   }
-  await folder.writeConfig(configRecord(resolved));
-
   const init = config.init === "random" ? { seed: config.seed, std: config.initStd } : null;
   await createModel(engine, source, planned, { init, signal });
   const position = await beginOrGoOn(engine, trained, checkpoint, start, config, options);
@@ -124,6 +122,8 @@ export async function trainRun(
     await tell({ type: "resumed", step: position.step, path: checkpoint.path });
   }
 
+  // The first trace of the run: one that ends before leaves the folder free for the same command.
+  await folder.writeConfig(configRecord(resolved));
   using metrics = await MetricsWriter.open(files, folder.metricsPath, checkpoint && position);
   const journal = new Journal(metrics, { logEvery: config.logEvery, totalSteps }, hooks);
   if (checkpoint !== null && metrics.checkpointBefore !== position.step) {

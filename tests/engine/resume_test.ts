@@ -142,6 +142,16 @@ for (const place of HOSTED_DEVICES) {
     });
   });
 
+  Deno.test(`resume: a run that ended before it began leaves its folder free (${place.name})`, {
+    ignore: place.ignore,
+  }, async () => {
+    using tiny = new TinyRun();
+    assert.equal(await train(tiny, place, "run", {}, ({ type }) => type === "data"), true);
+    const left = [...Deno.readDirSync(tiny.out("run"))].map(({ name }) => name);
+    assert.deepEqual(left, ["run.lock"]);
+    assert.equal(await train(tiny, place, "run", { maxSteps: 1 }), false);
+  });
+
   Deno.test(`resume: with nothing to resume a run begins (${place.name})`, {
     ignore: place.ignore,
   }, async () => {
