@@ -7,6 +7,9 @@ import {
   type ConfigKey,
   type ConfigKeyHelp,
   configKeyHelp,
+  isSpielError,
+  problemsError,
+  problemsIn,
   SpielError,
   suggest,
   unknownKey,
@@ -29,9 +32,8 @@ export function textList(option: unknown): string[] {
 function describe(help: ConfigKeyHelp): string {
   const notes: string[] = [];
   if (help.choices.length > 0) notes.push(help.choices.join(", "));
-  if (help.defaultText !== undefined && help.kind !== "boolean") {
-    notes.push(`default: ${help.defaultText}`);
-  }
+  if (help.defaultText === undefined) notes.push("required");
+  else if (help.kind !== "boolean") notes.push(`default: ${help.defaultText}`);
   return notes.length === 0 ? help.description : `${help.description} [${notes.join("; ")}]`;
 }
 
@@ -61,11 +63,20 @@ export function makeCommand(name: string, summary: string, columns = 100): AnyCo
   return command;
 }
 
+/** What a command says of a key in words of its own; a default of undefined means that it must be given. */
+export type KeyWords = Partial<
+  Record<ConfigKey, Pick<ConfigKeyHelp, "description" | "defaultText">>
+>;
+
 /** Gives a command the flags of configuration keys. */
-export function addKeyFlags(command: AnyCommand, keys: Iterable<ConfigKey>): void {
+export function addKeyFlags(
+  command: AnyCommand,
+  keys: Iterable<ConfigKey>,
+  words: KeyWords = {},
+): void {
   for (const key of keys) {
     const help = configKeyHelp().get(key);
-    if (help !== undefined) command.addOption(optionOf(help));
+    if (help !== undefined) command.addOption(optionOf({ ...help, ...words[key] }));
   }
 }
 
@@ -182,20 +193,60 @@ export function usageError(error: CommanderError, command: AnyCommand): SpielErr
   }
 }
 
-/** Parses arguments; undefined where help was asked for and shown. */
+/** Why arguments cannot be parsed; undefined where they can. */
+function parseFailure(command: AnyCommand, args: readonly string[]): CommanderError | undefined {
+  try {
+    command.parse([...args], { from: "user" });
+    return undefined;
+  } catch (error) {
+    if (error instanceof CommanderError) return error;
+    throw error;
+  }
+}
+
+/** Parses arguments; undefined where help was asked for and shown. Names every unknown option at once. */
 export function parseFlags(
   command: AnyCommand,
   args: readonly string[],
 ): Readonly<Record<string, unknown>> | undefined {
-  try {
-    command.parse([...args], { from: "user" });
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    const usage = usageError(error, command);
+  const problems: string[] = [];
+  let left = args;
+  let failure = parseFailure(command, left);
+  while (failure !== undefined) {
+    const usage = usageError(failure, command);
     if (usage === undefined) return undefined;
-    throw usage;
+    problems.push(usage.message);
+    if (failure.code !== "commander.unknownOption") break;
+    left = withoutOption(left, quoted(failure.message));
+    failure = parseFailure(command, left);
   }
+  if (problems.length > 0) throw problemsError(problems);
   return command.opts();
+}
+
+/** Arguments without an option and the value that seems to be its own, to find further mistakes. */
+function withoutOption(args: readonly string[], option: string): string[] {
+  const at = args.indexOf(option);
+  const hasValue = !option.includes("=") && args[at + 1]?.startsWith("-") === false;
+  return args.toSpliced(at, hasValue ? 2 : 1);
+}
+
+/** Makes every check and returns what they found, or throws all that they complain of at once. */
+export function checkAll<Found extends Record<string, unknown>>(
+  checks: { readonly [Name in keyof Found]: () => Found[Name] },
+): Found {
+  const found: Record<string, unknown> = {};
+  const problems: string[] = [];
+  for (const [name, check] of Object.entries(checks)) {
+    try {
+      found[name] = check();
+    } catch (error) {
+      if (!isSpielError(error) || error.kind !== "usage") throw error;
+      problems.push(...problemsIn(error));
+    }
+  }
+  if (problems.length > 0) throw problemsError(problems);
+  return found as Found;
 }
 
 /** Suggests a command for a mistyped one. */

@@ -2,7 +2,14 @@
 
 import { type ConfigKey, evaluateModel, resolveKeys } from "../../mod.ts";
 import { showEvaluating } from "../evaluating.ts";
-import { addKeyFlags, type AnyCommand, flagEntries, makeCommand, parseFlags } from "../flags.ts";
+import {
+  addKeyFlags,
+  type AnyCommand,
+  flagEntries,
+  type KeyWords,
+  makeCommand,
+  parseFlags,
+} from "../flags.ts";
 import { formatCount, formatLoss, formatShare } from "../format.ts";
 import { Interrupts } from "../signals.ts";
 import { openUi } from "../ui.ts";
@@ -25,10 +32,18 @@ const KEYS = [
   "memory_budget",
 ] as const satisfies readonly ConfigKey[];
 
+const WORDS: KeyWords = {
+  adapter: { description: "adapter to add to the model, a folder", defaultText: "none" },
+  data: {
+    description: "examples to measure on, a JSONL file; repeat the flag for several files",
+    defaultText: undefined,
+  },
+};
+
 /** The command with all its flags. */
 export function evaluateCommand(): AnyCommand {
   const command = makeCommand("evaluate", "Measures loss, perplexity and exact match on examples.");
-  addKeyFlags(command, KEYS);
+  addKeyFlags(command, KEYS, WORDS);
   command.optionsGroup("Command line:").option("--json", "print one JSON object");
   return command;
 }

@@ -12,7 +12,9 @@ import {
   addKeyFlags,
   addNumberFlag,
   type AnyCommand,
+  checkAll,
   flagEntries,
+  type KeyWords,
   makeCommand,
   type NumberFlag,
   parseFlags,
@@ -30,6 +32,10 @@ const KEYS = [
   "threads",
   "memory_budget",
 ] as const satisfies readonly ConfigKey[];
+
+const WORDS: KeyWords = {
+  adapter: { description: "adapter to add to the model, a folder", defaultText: "none" },
+};
 
 const MAX_NEW_TOKENS: NumberFlag = {
   flag: "--max-new-tokens",
@@ -74,7 +80,7 @@ export function generateCommand(): AnyCommand {
     "generate",
     "Answers a prompt, or a conversation typed line by line.",
   );
-  addKeyFlags(command, KEYS);
+  addKeyFlags(command, KEYS, WORDS);
   command.optionsGroup("Text:")
     .option("--prompt <TEXT>", "what to answer; without it standard input is read")
     .option("--raw", "continue the prompt as it is, without the model's chat template");
@@ -115,14 +121,14 @@ async function chat(ui: Ui, answer: Answer, signal: AbortSignal): Promise<void> 
 export async function runGenerate(args: readonly string[]): Promise<void> {
   const options = parseFlags(generateCommand(), args);
   if (options === undefined) return;
-  const sampling = {
-    raw: options["raw"] === true,
-    maxNewTokens: readNumberFlag(options, MAX_NEW_TOKENS),
-    temperature: readNumberFlag(options, TEMPERATURE),
-    topP: readNumberFlag(options, TOP_P),
-    seed: readNumberFlag(options, SEED),
-  };
-  const keys = resolveKeys(KEYS, flagEntries(options, KEYS));
+  const { keys, ...numbers } = checkAll({
+    keys: () => resolveKeys(KEYS, flagEntries(options, KEYS)),
+    maxNewTokens: () => readNumberFlag(options, MAX_NEW_TOKENS),
+    temperature: () => readNumberFlag(options, TEMPERATURE),
+    topP: () => readNumberFlag(options, TOP_P),
+    seed: () => readNumberFlag(options, SEED),
+  });
+  const sampling = { raw: options["raw"] === true, ...numbers };
   const ui = openUi(false);
   using interrupts = new Interrupts(() => {});
   const { signal } = interrupts;

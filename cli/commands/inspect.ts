@@ -15,6 +15,7 @@ import {
   addKeyFlags,
   addNumberFlag,
   type AnyCommand,
+  checkAll,
   flagEntries,
   makeCommand,
   type NumberFlag,
@@ -97,8 +98,10 @@ export async function runInspect(args: readonly string[]): Promise<void> {
   const options = parseFlags(command, args);
   if (options === undefined) return;
   const path = String(command.args[0]);
-  const reading = resolveKeys(DATA_KEYS, flagEntries(options, DATA_KEYS));
-  const count = readNumberFlag(options, ROWS);
+  const { reading, count } = checkAll({
+    reading: () => resolveKeys(DATA_KEYS, flagEntries(options, DATA_KEYS)),
+    count: () => readNumberFlag(options, ROWS),
+  });
   const ui = openUi(options["json"] === true);
 
   const { kind, facts } = await inspectPath(path);

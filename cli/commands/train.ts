@@ -7,7 +7,6 @@ import {
   resolveRunConfig,
   trainRun,
 } from "../../mod.ts";
-import { readConfigFile } from "../config_file.ts";
 import {
   addKeyFlags,
   type AnyCommand,
@@ -27,32 +26,34 @@ export function trainCommand(): AnyCommand {
   const command = makeCommand("train", "Trains a model on examples and saves an adapter.");
   addKeyFlags(command, CONFIG_KEYS);
   command.optionsGroup("Command line:")
-    .option(
-      "--config <FILE>",
-      "YAML or JSON file of keys such as max_steps; flags win",
-      collect,
-      [],
-    )
+    .option("--config <FILE>", "YAML or JSON file of keys such as max_steps; flags win", collect)
     .option("--set <KEY=VALUE>", "set any key; wins over a file", collect)
     .option("--json", "metrics as JSON lines on standard output, the rest on standard error");
   return command;
 }
 
 /** The configuration that files, `--set` and flags amount to. */
-export function configOf(options: Readonly<Record<string, unknown>>): ResolvedConfig {
+async function configOf(options: Readonly<Record<string, unknown>>): Promise<ResolvedConfig> {
   const entries: ConfigEntry[] = [
-    ...textList(options["config"]).flatMap(readConfigFile),
+    ...await fileEntries(textList(options["config"])),
     ...setEntries(textList(options["set"])),
     ...flagEntries(options, CONFIG_KEYS),
   ];
   return resolveRunConfig(entries);
 }
 
+/** Loads the YAML reader, which is most of the start-up, for those who have files. */
+async function fileEntries(paths: readonly string[]): Promise<ConfigEntry[]> {
+  if (paths.length === 0) return [];
+  const { readConfigFile } = await import("../config_file.ts");
+  return paths.flatMap(readConfigFile);
+}
+
 /** Runs `train`. */
 export async function runTrain(args: readonly string[]): Promise<void> {
   const options = parseFlags(trainCommand(), args);
   if (options === undefined) return;
-  const resolved = configOf(options);
+  const resolved = await configOf(options);
   const ui = openUi(options["json"] === true);
   const view = new TrainView(ui, resolved);
   using interrupts = new Interrupts(() =>

@@ -20,6 +20,7 @@ export {
   type ConfigEntry,
   type ConfigSource,
   problemsError,
+  problemsIn,
   unknownKey,
 } from "./run_config/entries.ts";
 export {

@@ -2,7 +2,10 @@
 
 import assert from "node:assert/strict";
 import { COMMANDS } from "../../cli/commands/mod.ts";
+import { evaluateCommand } from "../../cli/commands/evaluate.ts";
+import { mergeCommand } from "../../cli/commands/merge.ts";
 import { trainCommand } from "../../cli/commands/train.ts";
+import type { AnyCommand } from "../../cli/flags.ts";
 import { configKeyHelp } from "../../mod.ts";
 import { runCli } from "./run_cli.ts";
 
@@ -14,7 +17,9 @@ Deno.test("help of train names every key once, under its group, with default and
     assert.equal(lines.length, 1, key.flag);
     assert.ok(words.includes(key.description), key.description);
     assert.ok(words.includes(`${key.group}:`), key.group);
-    if (key.kind !== "boolean" && key.defaultText !== undefined) {
+    if (key.defaultText === undefined) {
+      assert.ok(words.includes(`${key.description} [required]`), key.key);
+    } else if (key.kind !== "boolean") {
       assert.ok(words.includes(`default: ${key.defaultText}`), key.key);
     }
     for (const choice of key.choices) assert.ok(words.includes(choice), `${key.key}: ${choice}`);
@@ -27,6 +32,12 @@ Deno.test("help of train names every key once, under its group, with default and
 Deno.test("help of train does not change unnoticed", async () => {
   const snapshot = new URL("train_help.txt", import.meta.url);
   assert.equal(trainCommand().helpInformation(), await Deno.readTextFile(snapshot));
+});
+
+Deno.test("help of evaluate and merge speaks of what they do", () => {
+  const words = (command: AnyCommand) => command.helpInformation().replace(/\s+/g, " ");
+  assert.match(words(evaluateCommand()), /--data <FILE> examples to measure on, [^[]*\[required\]/);
+  assert.match(words(mergeCommand()), /--adapter <DIR> adapter to add [^[]*\[required\]/);
 });
 
 Deno.test("every command shows its help without any permission", async (test) => {

@@ -64,6 +64,21 @@ const MISTAKES: [title: string, args: string[], words: RegExp][] = [
     [...BASE, "--lr", "0", "--seed", "x"],
     /2 things are wrong.*\n.*--seed.*\n.*--lr|--lr.*\n.*--seed/,
   ],
+  [
+    "several unknown options",
+    [...BASE, "--lrr", "3", "--sede=1", "--keep", "2"],
+    /2 things are wrong:\n.*--lrr.*\n.*--sede is not known; did you mean --seed\?/,
+  ],
+  [
+    "several numbers of generate",
+    ["generate", "--prompt", "p", "--top-p", "3", "--seed", "x"],
+    /3 things are wrong:\n.*model is missing.*\n.*--top-p.*\n.*--seed/,
+  ],
+  [
+    "merge without anything",
+    ["merge", "--dtype", "x"],
+    /4 things are wrong:\n.*model is.*\n.*--adapter is.*\n.*--out is.*\n.*--dtype is/,
+  ],
   ["merge without adapter", ["merge", "--model", "m"], /--adapter is missing; expected a folder/],
   ["merge without out", ["merge", "--model", "m", "--adapter", "a"], /--out is missing/],
   ["merge to unknown numbers", [

@@ -114,13 +114,18 @@ export function layEntries(
   return given;
 }
 
+const LIST_ITEM = "\n  - ";
+
 /** One error for all problems: one sentence, or a list. */
 export function problemsError(problems: readonly string[]): SpielError {
   const [first = "", ...others] = problems;
   if (others.length === 0) return new SpielError("usage", first);
-  const list = problems.map((problem) => `  - ${problem}`).join("\n");
-  return new SpielError(
-    "usage",
-    `${problems.length} things are wrong with the configuration:\n${list}`,
-  );
+  const list = problems.map((problem) => LIST_ITEM + problem).join("");
+  return new SpielError("usage", `${problems.length} things are wrong:${list}`);
+}
+
+/** The problems that `problemsError` put together. */
+export function problemsIn({ message }: SpielError): string[] {
+  const [whole, ...list] = message.split(LIST_ITEM);
+  return list.length > 0 ? list : [whole ?? ""];
 }

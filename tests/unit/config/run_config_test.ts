@@ -200,7 +200,7 @@ Deno.test("every problem is told at once", () => {
   const entries = [flag("lr", "-1"), set("zebra", "1"), file("reselection_steps", 6, 3)];
   assert.throws(() => resolveRunConfig(entries), (error) => {
     assert.ok(error instanceof Error);
-    assert.match(error.message, /^5 things are wrong with the configuration:\n/);
+    assert.match(error.message, /^5 things are wrong:\n/);
     for (const word of ["--lr", "zebra", "model is missing", "data is missing", "does not fit"]) {
       assert.ok(error.message.includes(word), word);
     }
