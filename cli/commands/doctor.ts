@@ -2,6 +2,7 @@
 
 import { type Engine, open } from "../../mod.ts";
 import { makeCommand, parseFlags } from "../flags.ts";
+import { formatAmount } from "../format.ts";
 import { environment, openUi, type Ui } from "../ui.ts";
 
 /** What opening a host led to. */
@@ -40,37 +41,68 @@ async function tryHost(host: "native" | "wasm"): Promise<HostReport> {
   return { host, usable: true, device, adapter, threads, version, reason };
 }
 
-async function permissions(): Promise<Record<string, string>> {
-  const names = ["read", "write", "ffi", "net", "env"] as const;
-  const states = names.map(async (name) => {
-    const { state, partial } = await Deno.permissions.query({ name });
-    return [name, state === "prompt" ? (partial ? "partly" : "not granted") : state] as const;
-  });
-  return Object.fromEntries(await Promise.all(states));
+/** The environment variables that anything here looks at. */
+const VARIABLES = ["SPIEL_NATIVE_LIB", "SPIEL_DEBUG", "NO_COLOR", "LOG_TOKENS", "LOG_STREAM"];
+
+function stateOf(name: "read" | "write" | "ffi" | "net"): string {
+  const { state, partial } = Deno.permissions.querySync({ name });
+  if (state === "prompt") return "not granted";
+  return partial ? "partly denied" : state;
 }
 
-function adviceFor(
-  hosts: readonly HostReport[],
+function environmentState(): string {
+  const states = VARIABLES.map((variable) =>
+    Deno.permissions.querySync({ name: "env", variable }).state
+  );
+  const granted = states.filter((state) => state === "granted").length;
+  if (granted === VARIABLES.length) return "granted";
+  return granted === 0 ? "not granted" : "partly";
+}
+
+function permissions(): Record<string, string> {
+  const names = ["read", "write", "ffi", "net"] as const;
+  const states = names.map((name) => [name, stateOf(name)]);
+  return { ...Object.fromEntries(states), env: environmentState() };
+}
+
+/**
+ * What to do next.
+ *
+ * @param isClone Whether the program runs from files, where things can be built, and not from a URL.
+ */
+export function adviceFor(
+  hosts: readonly Pick<HostReport, "host" | "usable">[],
   granted: Readonly<Record<string, string>>,
+  isClone: boolean,
 ): string[] {
-  const [native, wasm] = hosts;
+  const usable = (name: HostReport["host"]) => hosts.find(({ host }) => host === name)?.usable;
   const advice: string[] = [];
-  if (native && !native.usable) {
+  if (!usable("native")) {
+    const build = isClone
+      ? "build the native engine, several times faster than WASM: npx -y deno@2.9.6 task build"
+      : "build the native engine, several times faster than WASM, in a clone of the repository, and " +
+        "name its file by --native-library";
     advice.push(
       granted["ffi"] === "not granted"
         ? "add --allow-ffi to let the native engine run, several times faster than WASM"
-        : "build the native engine, several times faster than WASM: npx -y deno@2.9.6 task build",
+        : build,
     );
   }
-  if (wasm && !wasm.usable) {
-    advice.push("restore lib/ from the repository, or build it: npx -y deno@2.9.6 task build:wasm");
+  if (!usable("wasm")) {
+    advice.push(
+      isClone
+        ? "restore lib/ from the repository, or build it: npx -y deno@2.9.6 task build:wasm"
+        : "see that lib/ is served beside mod.ts",
+    );
   }
   if (granted["read"] === "not granted") advice.push("add --allow-read for the model and the data");
   if (granted["write"] === "not granted") advice.push("add --allow-write for the run folder");
-  if (advice.length === 0) {
-    advice.push("all is ready: npx -y deno@2.9.6 task demo shows a short run");
-  }
-  return advice;
+  if (advice.length > 0) return advice;
+  return [
+    isClone
+      ? "all is ready: npx -y deno@2.9.6 task demo shows a short run"
+      : "all is ready: train --help tells what a run takes",
+  ];
 }
 
 function show(ui: Ui, report: Report): void {
@@ -87,7 +119,7 @@ function show(ui: Ui, report: Report): void {
   for (const host of report.hosts) {
     const state = host.usable
       ? `${ui.paint("green", "ready")}: ${host.version}, ${host.device}, ${host.adapter}, ${
-        host.threads === 1 ? "1 thread" : `${host.threads} threads`
+        formatAmount(host.threads, "thread")
       }`
       : `${ui.paint("yellow", "not usable")}: ${host.reason}`;
     ui.line(`  ${host.host.padEnd(6)}  ${state}`);
@@ -104,7 +136,7 @@ export async function runDoctor(args: readonly string[]): Promise<void> {
   const options = parseFlags(command, args);
   if (options === undefined) return;
   const hosts = [await tryHost("native"), await tryHost("wasm")];
-  const granted = await permissions();
+  const granted = permissions();
   const report: Report = {
     deno: Deno.version.deno,
     platform: `${Deno.build.os} ${Deno.build.arch}`,
@@ -112,7 +144,7 @@ export async function runDoctor(args: readonly string[]): Promise<void> {
     native_library: environment("SPIEL_NATIVE_LIB") ?? null,
     hosts,
     permissions: granted,
-    advice: adviceFor(hosts, granted),
+    advice: adviceFor(hosts, granted, import.meta.url.startsWith("file:")),
   };
   const ui = openUi(options["json"] === true);
   if (ui.json) ui.data(report);

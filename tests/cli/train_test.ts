@@ -227,12 +227,3 @@ Deno.test("a trained adapter is evaluated, answers, is merged and inspected", as
     assert.ok(stdout.includes("say 0<|end|>\n<|turn|>assistant\n{+it is 0<|end|>+}"), stdout);
   });
 });
-
-Deno.test("doctor finds the WASM engine and says what is missing", async () => {
-  const { stdout } = good(await runCli(["doctor", "--json"], { permissions: ["--no-prompt"] }));
-  const { hosts, permissions, advice } = JSON.parse(stdout);
-  assert.deepEqual(hosts.map(({ host }: { host: string }) => host), ["native", "wasm"]);
-  assert.equal(hosts[1].usable, true);
-  assert.equal(permissions.write, "not granted");
-  assert.ok(advice.includes("add --allow-write for the run folder"));
-});
