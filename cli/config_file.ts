@@ -19,10 +19,29 @@ function readText(path: string): string {
  * Reads a configuration file.
  *
  * @returns One entry per key, in the order of the file.
- * @throws {SpielError} `usage`, with line and column, when it is not a mapping of keys to values.
+ * @throws {SpielError} `usage`, with line and column, when it is not a mapping of keys to values; `environment` when
+ * Deno may not look at the variables that the YAML reader wants.
  */
 export function readConfigFile(path: string): ConfigEntry[] {
-  return parseConfig(readText(path), path);
+  const text = readText(path);
+  requireVariables(path);
+  return parseConfig(text, path);
+}
+
+/** What the YAML reader looks at, whatever is asked of it. */
+const YAML_VARIABLES = ["LOG_TOKENS", "LOG_STREAM"];
+
+/** Names all that the YAML reader needs at once; without, it fails at the first variable. */
+function requireVariables(path: string): void {
+  const isGranted = (variable: string) =>
+    Deno.permissions.querySync({ name: "env", variable }).state === "granted";
+  if (YAML_VARIABLES.every(isGranted)) return;
+  throw new SpielError(
+    "environment",
+    `Reading "${path}" takes --allow-env=${
+      YAML_VARIABLES.join(",")
+    }, which its YAML reader looks at`,
+  );
 }
 
 /** Parses a configuration file's text; `path` is for messages only. */
