@@ -2,7 +2,7 @@
 
 import { otherBaseWarning } from "../adapter/base_model.ts";
 import { loadSftAdapter } from "../adapter/sft.ts";
-import { type LoadedCheckpoint, loadNewestCheckpoint } from "../checkpoint/checkpoint.ts";
+import { loadNewestCheckpoint } from "../checkpoint/checkpoint.ts";
 import { refuseOtherRun } from "../checkpoint/state.ts";
 import { open } from "../engine/open.ts";
 import { denoFiles, type Files } from "../io/files.ts";
@@ -80,14 +80,18 @@ export async function trainRun(
   if (folder !== null && config.resume) await refuseConflicts(files, folder, resolved);
   await using engine = await open(config);
   await tell({ type: "opened", info: engine.info });
+  const checkpoint = folder !== null && config.resume
+    ? await loadNewestCheckpoint(files, folder.path, { onWarning })
+    : null;
   using source = config.init === "random"
     ? openWithoutWeights(config.model)
     : openModelSource(config.model);
   const { tokenizer, stopTokens } = tokenizerOf(source);
 
-  const adapter = config.adapter === undefined ? null : loadSftAdapter(config.adapter);
-  const start = adapter?.modules ?? null;
-  const planned = await planModel(engine, source, useOf(config, start));
+  let adapter = config.adapter === undefined || checkpoint !== null
+    ? null
+    : loadSftAdapter(config.adapter);
+  const planned = await planModel(engine, source, useOf(config, { checkpoint, adapter }));
   const trained = trainedOf(config, planned);
   const { memory, parameters } = planned.plan;
   await tell({ type: "planned", memory, parameters, trainable: trainable(trained, parameters) });
@@ -105,11 +109,7 @@ export async function trainRun(
   const identity = await runIdentity(resolved, source, data.stream.fingerprint);
   const parts = { engine, files, source, trained, folder, config };
   const output: OutputParts = { ...parts, baseModelHash: identity.base_model_hash };
-  let checkpoint: LoadedCheckpoint | null = null;
-  if (config.resume) {
-    checkpoint = await loadNewestCheckpoint(files, folder.path, { onWarning });
-    if (checkpoint !== null) refuseOtherRun(checkpoint.state, identity, checkpoint.path);
-  }
+  if (checkpoint !== null) refuseOtherRun(checkpoint.state, identity, checkpoint.path);
   if (adapter !== null && config.adapter !== undefined) {
     const hash = identity.base_model_hash;
     const warning = otherBaseWarning(adapter.config, config.adapter, hash, config.model);
@@ -117,7 +117,9 @@ export async function trainRun(
   }
   const init = config.init === "random" ? { seed: config.seed, std: config.initStd } : null;
   await createModel(engine, source, planned, { init, signal });
-  const position = await beginOrGoOn(engine, trained, checkpoint, start, config, options);
+  const position = await beginOrGoOn(engine, trained, { checkpoint, adapter }, config, options);
+  // Large, and not needed again: the engine has its own copy.
+  adapter = null;
   if (checkpoint !== null) {
     await tell({ type: "resumed", step: position.step, path: checkpoint.path });
   }

@@ -1,34 +1,34 @@
 /** The model of a run: what it trains, the deltas it gets, and where these begin or go on. */
 
+import type { SftAdapter } from "../adapter/sft.ts";
 import type { LoadedCheckpoint } from "../checkpoint/checkpoint.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { DeltaCount, ModelPlan } from "../engine/protocol.gen.ts";
-import {
-  attachDeltas,
-  countDeltas,
-  type DeltaArrays,
-  type ModelUse,
-  type PlannedModel,
-} from "../model/load.ts";
+import { attachDeltas, countDeltas, type ModelUse, type PlannedModel } from "../model/load.ts";
 import { allotDeltas, type Budget } from "../spiel/budget.ts";
 import { growthOf } from "../spiel/growth/mod.ts";
 import { restoreRun } from "./checkpointing.ts";
 import type { TrainerOptions } from "./options.ts";
 import { startPosition, type TrainingPosition } from "./position.ts";
 import type { RunConfig } from "./run_config.ts";
-import type { Trained, TrainedModule } from "./snapshot.ts";
+import { deltasIn, type Trained, type TrainedModule } from "./snapshot.ts";
+
+/** Where a run goes on, or else what it begins with; new deltas where there is neither. */
+export interface Beginning {
+  readonly checkpoint: LoadedCheckpoint | null;
+  readonly adapter: SftAdapter | null;
+}
 
 /** Attaches the deltas: those of the checkpoint, of the adapter to start from, or new ones. Returns where the run stands. */
 export async function beginOrGoOn(
   engine: Engine,
   trained: Trained,
-  checkpoint: LoadedCheckpoint | null,
-  start: DeltaArrays | null,
+  { checkpoint, adapter }: Beginning,
   config: RunConfig,
   options: TrainerOptions,
 ): Promise<TrainingPosition> {
   if (checkpoint !== null) return await restoreRun(engine, trained, checkpoint, options);
-  if (start !== null) await attachDeltas(engine, start);
+  if (adapter !== null) await attachDeltas(engine, adapter.modules);
   else if (trained.kind === "deltas") {
     for (const { module, count } of trained.modules) {
       await engine.attachDeltas(module, count, config.seed);
@@ -38,11 +38,11 @@ export async function beginOrGoOn(
 }
 
 /** What the engine must make room for. */
-export function useOf(config: RunConfig, start: DeltaArrays | null): ModelUse {
+export function useOf(config: RunConfig, beginning: Beginning): ModelUse {
   const growth = growthOf(config.method);
   return {
     trainable: growth === undefined ? "weights" : "deltas",
-    deltas: (plan) => growth === undefined ? [] : deltasOf(config, plan, start),
+    deltas: (plan) => growth === undefined ? [] : deltasOf(config, plan, beginning),
     candidates: growth?.needsWindow ?? false,
     optimizer: growth?.optimizer ?? "adamw",
     microBatchTokens: config.microBatchTokens,
@@ -51,8 +51,10 @@ export function useOf(config: RunConfig, start: DeltaArrays | null): ModelUse {
   };
 }
 
-function deltasOf(config: RunConfig, plan: ModelPlan, start: DeltaArrays | null) {
-  if (start !== null) return countDeltas(plan, start, `Adapter "${config.adapter}"`);
+function deltasOf(config: RunConfig, plan: ModelPlan, { checkpoint, adapter }: Beginning) {
+  if (adapter !== null) return countDeltas(plan, adapter.modules, `Adapter "${config.adapter}"`);
+  // The adapter that such a run began with may be gone by now.
+  if (checkpoint !== null && config.adapter !== undefined) return deltasIn(checkpoint, plan);
   return allotDeltas(plan, budgetOf(config), config.targetModules);
 }
 

@@ -1,7 +1,13 @@
 /** Reads all that training changes out of the engine for a checkpoint, and writes it back. */
 
 import type { Engine, StateArray } from "../engine/engine.ts";
-import type { DeltaCount, Optimizer, StateField, TensorInfo } from "../engine/protocol.gen.ts";
+import type {
+  DeltaCount,
+  ModelPlan,
+  Optimizer,
+  StateField,
+  TensorInfo,
+} from "../engine/protocol.gen.ts";
 import { SpielError } from "../errors.ts";
 import type { SafetensorsFile } from "../io/safetensors.ts";
 import type { SafetensorsTensor } from "../io/safetensors_writer.ts";
@@ -87,6 +93,18 @@ export function snapshotOf(engine: Engine, trained: Trained, windowSamples: numb
 export interface SnapshotFiles {
   /** Opens one file; the caller disposes of it. */
   openGroup(name: string): SafetensorsFile;
+}
+
+/** The deltas that a snapshot holds, in the order of a plan's layers. */
+export function deltasIn(
+  files: SnapshotFiles,
+  { tensors }: Pick<ModelPlan, "tensors">,
+): DeltaCount[] {
+  using deltas = files.openGroup(DELTAS_FILE);
+  return tensors.flatMap(({ deltaModule: module }) => {
+    const entry = module === null ? undefined : deltas.tensors.get(nameInFile(module, "indices"));
+    return module === null || entry === undefined ? [] : [{ module, count: entry.shape[0] ?? 0 }];
+  });
 }
 
 /** The selection window to open again. */

@@ -1,0 +1,40 @@
+/** Runs that start from an adapter: resumed ones need only their checkpoint. */
+
+import assert from "node:assert/strict";
+import type { RunHooks } from "../../src/train/run.ts";
+import { HOSTED_DEVICES } from "../support/hosts.ts";
+import { filesUnder, TinyRun } from "../support/tiny_run.ts";
+
+/** Hooks that stop a run after a step. */
+function stopAfter(step: number): RunHooks {
+  const controller = new AbortController();
+  return {
+    signal: controller.signal,
+    onEvent: (event) => {
+      if (event.type === "step" && event.step === step) controller.abort();
+    },
+  };
+}
+
+for (const place of HOSTED_DEVICES) {
+  Deno.test(`adapter start: a resumed run does without the adapter (${place.name})`, {
+    ignore: place.ignore,
+  }, async () => {
+    using tiny = new TinyRun();
+    await tiny.train(place, "first", { maxSteps: 4 });
+    const adapter = `${tiny.path}/start`;
+    Deno.renameSync(tiny.out("first/adapter"), adapter);
+    await tiny.train(place, "whole", { adapter, numDeltas: undefined });
+
+    const stopped = tiny.train(place, "cut", { adapter, numDeltas: undefined }, stopAfter(5));
+    await assert.rejects(stopped, { kind: "interrupted" });
+    Deno.removeSync(adapter, { recursive: true });
+    await assert.rejects(tiny.train(place, "fresh", { adapter }), {
+      kind: "data",
+      message: /Cannot load adapter ".*start": no such folder/,
+    });
+    await tiny.train(place, "cut", { adapter, numDeltas: undefined, resume: true });
+    const last = (out: string) => filesUnder(tiny.out(`${out}/checkpoints/step-00000012`));
+    assert.deepEqual(last("cut"), last("whole"));
+  });
+}
