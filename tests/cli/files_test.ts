@@ -219,6 +219,18 @@ const MISTAKES: Mistake[] = [
     64,
     /exists already/,
   ],
+  [
+    "a run folder in use, before the model is looked at",
+    (f) => train(f, { model: f.at("none") }, "--out", f.path),
+    64,
+    /is not empty/,
+  ],
+  [
+    "held-out data that is missing, before the model is looked at",
+    (f) => train(f, { model: f.at("none") }, "--eval-data", f.at("no.jsonl")),
+    65,
+    /no\.jsonl" does not exist/,
+  ],
   ["to inspect nothing", (f) => ["inspect", f.at("none")], 65, /none" does not exist/],
   ["to inspect a text", (f) => ["inspect", f.write("x.txt", "x")], 65, /x\.txt" is nothing known/],
   [

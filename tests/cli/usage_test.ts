@@ -140,6 +140,15 @@ Deno.test("a refused permission is answered with the flag to add", async () => {
   );
 });
 
+Deno.test("a configuration file names all that its reader needs at once", async () => {
+  const path = await Deno.makeTempFile({ suffix: ".yaml" });
+  const finished = await runCli(["train", "--config", path], {
+    permissions: ["--no-prompt", "--allow-read"],
+  });
+  await Deno.remove(path);
+  assert.equal(refusalProblem(finished, 78, /takes --allow-env=LOG_TOKENS,LOG_STREAM/), undefined);
+});
+
 Deno.test("SPIEL_DEBUG shows where an error comes from", async () => {
   const finished = await runCli(["trian"], { env: { SPIEL_DEBUG: "1" } });
   assert.equal(finished.code, 64);

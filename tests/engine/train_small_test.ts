@@ -63,11 +63,15 @@ for (const place of HOSTED_DEVICES) {
     assert.ok(Math.abs(merged.loss - expected) < 1e-6, `${merged.loss} not ${expected}`);
 
     const half = tiny.out("half");
-    await mergeAdapter({ ...where, model: tiny.model, adapter, out: half, dtype: "bf16" });
+    await mergeAdapter({ ...where, model: tiny.model, adapter, out: half });
     using weights = SafetensorsFolder.open(half);
     for (const tensor of weights.names()) assert.equal(weights.entry(tensor)?.dtype, "BF16");
     const rounded = await evaluateModel({ ...on, model: half });
     assert.ok(Math.abs(rounded.loss - expected) < 0.05, `${rounded.loss} not near ${expected}`);
+    const f16 = tiny.out("f16");
+    await mergeAdapter({ ...where, model: tiny.model, adapter, out: f16, dtype: "f16" });
+    const again = await mergeAdapter({ ...where, model: f16, adapter, out: tiny.out("again") });
+    assert.equal(again.dtype, "f16");
     await assert.rejects(
       () => mergeAdapter({ ...where, model: tiny.model, adapter, out }),
       { kind: "usage", message: /exists already/ },
@@ -127,7 +131,7 @@ for (const place of HOSTED_DEVICES) {
   });
 
   test("exact match counts generated answers, and text follows the prompt", async (tiny) => {
-    const { events } = await tiny.train(place, "run", {
+    const { events, summary } = await tiny.train(place, "run", {
       method: "full",
       numDeltas: undefined,
       lr: 0.003,
@@ -139,6 +143,15 @@ for (const place of HOSTED_DEVICES) {
     });
     const scores = evaluations(events).map(({ exactMatch }) => exactMatch);
     assert.deepEqual(scores, [0, 1]);
+    assert.deepEqual([summary.before?.exactMatch, summary.after?.exactMatch], scores);
+    assert.equal(summary.samples.length, 5);
+    for (const { before, after, expected } of summary.samples) {
+      assert.ok(before !== expected && after === expected, `${before}, ${after}, ${expected}`);
+    }
+    const stages = events.filter((event) => event.type === "evaluating");
+    const answered = stages.filter(({ stage }) => stage === "answers").map(({ done }) => done);
+    assert.deepEqual(answered, [0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5]);
+    assert.ok(stages.every(({ done, total }) => done <= total && total === 5));
     const model = tiny.out("run/model");
     let text = "";
     for await (const piece of generateText({ ...where, model, prompt: "1 b?" })) text += piece;
