@@ -49,6 +49,11 @@ export interface SftAdapter {
   modules: Map<string, SftModule>;
 }
 
+/** The file of an adapter folder that holds its deltas. */
+export function adapterWeightsPath(dir: string): string {
+  return join(dir, WEIGHTS_NAME);
+}
+
 /**
  * Loads an adapter folder. Slots may be in any order and indices I32 or I64; values F32, F16 or BF16.
  *
@@ -62,7 +67,7 @@ export function loadSftAdapter(dir: string): SftAdapter {
   const configPath = join(dir, CONFIG_NAME);
   if (!isFile(configPath)) throw fail(`it has no ${CONFIG_NAME}`);
   const config = parseSftConfig(readJsonObject(configPath, MAX_CONFIG_BYTES), configPath);
-  const weightsPath = join(dir, WEIGHTS_NAME);
+  const weightsPath = adapterWeightsPath(dir);
   if (!isFile(weightsPath)) {
     throw fail(
       isFile(join(dir, PICKLE_NAME))

@@ -6,7 +6,7 @@ import {
   saveCheckpoint,
   type SaveOptions,
 } from "../checkpoint/checkpoint.ts";
-import type { CheckpointState, RunIdentity } from "../checkpoint/state.ts";
+import type { CheckpointState, Place, RunIdentity } from "../checkpoint/state.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Files } from "../io/files.ts";
 import { windowIsOpen } from "../spiel/schedule.ts";
@@ -34,7 +34,8 @@ export async function saveRun(
 ): Promise<string> {
   const { engine, trained, files, folder, identity, keep, onWarning } = parts;
   const groups = snapshotOf(engine, trained, position.windowSamples);
-  const state = checkpointState(position, identity);
+  const { host, device } = engine.info;
+  const state = checkpointState(position, identity, { host, device });
   const options: SaveOptions = { keep, onWarning };
   if (position.best !== null) options.protect = [position.best.step];
   return await saveCheckpoint(files, folder, { state, groups }, options);
@@ -57,10 +58,15 @@ export async function restoreRun(
   return position;
 }
 
-function checkpointState(position: TrainingPosition, run: RunIdentity): CheckpointState {
+function checkpointState(
+  position: TrainingPosition,
+  run: RunIdentity,
+  place: Place,
+): CheckpointState {
   return {
     program_version: VERSION,
     run,
+    place,
     step: position.step,
     micro_batch: position.microBatch,
     tokens: position.tokens,

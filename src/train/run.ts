@@ -3,7 +3,7 @@
 import { otherBaseWarning } from "../adapter/base_model.ts";
 import { loadSftAdapter } from "../adapter/sft.ts";
 import { loadNewestCheckpoint } from "../checkpoint/checkpoint.ts";
-import { refuseOtherRun } from "../checkpoint/state.ts";
+import { movedWarning, refuseOtherRun } from "../checkpoint/state.ts";
 import { open } from "../engine/open.ts";
 import { denoFiles, type Files } from "../io/files.ts";
 import { createModel, planModel } from "../model/load.ts";
@@ -20,7 +20,7 @@ import { configRecord, type ResolvedConfig } from "./run_config.ts";
 import { checkReadable, dataCounts, lengthWarning, loadRunData } from "./run_data.ts";
 import { evaluationOf, Samples } from "./run_evaluation.ts";
 import { RunFolder } from "./run_folder.ts";
-import { refuseConflicts, runIdentity } from "./run_identity.ts";
+import { adapterDigest, refuseConflicts, runIdentity } from "./run_identity.ts";
 import { beginOrGoOn, trainable, trainedOf, useOf } from "./run_model.ts";
 import { type OutputParts, returnToCheckpoint, saveOutput, writeReport } from "./run_output.ts";
 import { Trainer, type TrainingResult } from "./trainer.ts";
@@ -106,10 +106,16 @@ export async function trainRun(
   const options = trainerOptions(config, totalSteps);
   if (folder === null) return { step: 0, stoppedEarly: false, samples: [] };
 
-  const identity = await runIdentity(resolved, source, data.stream.fingerprint);
+  const recorded = checkpoint?.state.run.adapter_digest ?? null;
+  const digest = await adapterDigest(files, config.adapter, recorded);
+  const identity = await runIdentity(resolved, { source, data, adapterDigest: digest });
   const parts = { engine, files, source, trained, folder, config };
   const output: OutputParts = { ...parts, baseModelHash: identity.base_model_hash };
-  if (checkpoint !== null) refuseOtherRun(checkpoint.state, identity, checkpoint.path);
+  if (checkpoint !== null) {
+    refuseOtherRun(checkpoint.state, identity, checkpoint.path);
+    const moved = movedWarning(checkpoint.state, engine.info);
+    if (moved !== null) await onWarning(moved);
+  }
   if (adapter !== null && config.adapter !== undefined) {
     const hash = identity.base_model_hash;
     const warning = otherBaseWarning(adapter.config, config.adapter, hash, config.model);

@@ -1,21 +1,30 @@
-/** What a run is a run of, so that a checkpoint is never resumed with other options, model or data. */
+/** What a run is a run of, so that a checkpoint is never resumed with other options, model, adapter or data. */
 
 import { createHash } from "node:crypto";
+import { adapterWeightsPath } from "../adapter/sft.ts";
 import type { RunIdentity } from "../checkpoint/state.ts";
 import { SpielError } from "../errors.ts";
-import { type Files, isNotFound } from "../io/files.ts";
+import { type Files, isNotFound, storageError } from "../io/files.ts";
+import { isObject, parseJsonObject } from "../io/random_access.ts";
 import { modelIdentity, type ModelSource } from "../model/source.ts";
 import { configKeyHelp, configRecord, type ResolvedConfig, resumeConflicts } from "./run_config.ts";
+import type { RunData } from "./run_data.ts";
 import type { RunFolder } from "./run_folder.ts";
 
 /** Keys that name what is identified by its content: moving files does not make another run. */
 const BY_CONTENT: ReadonlySet<string> = new Set(["model", "adapter", "data", "eval_data"]);
 
-/** Identifies a run by its options, the base model and the training data. */
+/** What a run is made from, besides its options. */
+export interface RunParts {
+  readonly source: ModelSource;
+  readonly data: Pick<RunData, "stream" | "heldOut">;
+  readonly adapterDigest: string | null;
+}
+
+/** Identifies a run by its options, the base model, the adapter that it begins with, and the data. */
 export async function runIdentity(
   resolved: ResolvedConfig,
-  source: ModelSource,
-  datasetFingerprint: string,
+  { source, data, adapterDigest }: RunParts,
 ): Promise<RunIdentity> {
   const options = Object.entries(configRecord(resolved)).filter(([key]) =>
     configKeyHelp().get(key as never)?.changeable === false && !BY_CONTENT.has(key)
@@ -25,8 +34,31 @@ export async function runIdentity(
     base_model_hash: resolved.config.init === "random"
       ? sha256(JSON.stringify([source.modelType, source.config]))
       : await modelIdentity(source),
-    dataset_fingerprint: datasetFingerprint,
+    dataset_fingerprint: data.stream.fingerprint,
+    held_out_fingerprint: data.heldOut?.fingerprint ?? null,
+    adapter_digest: adapterDigest,
   };
+}
+
+/**
+ * SHA-256 of the adapter that a run begins with; `null` without one.
+ *
+ * @param recorded What the checkpoint to go on from says, which stands where the adapter is gone by now.
+ */
+export async function adapterDigest(
+  files: Files,
+  folder: string | undefined,
+  recorded: string | null,
+): Promise<string | null> {
+  if (folder === undefined) return null;
+  const hash = createHash("sha256");
+  try {
+    for await (const part of files.readParts(adapterWeightsPath(folder))) hash.update(part);
+  } catch (error) {
+    if (isNotFound(error)) return recorded;
+    throw storageError(`Cannot read adapter "${folder}"`, error);
+  }
+  return hash.digest("hex");
 }
 
 /**
@@ -44,17 +76,28 @@ export async function refuseConflicts(
     text = new TextDecoder().decode(await files.read(folder.configPath));
   } catch (error) {
     if (isNotFound(error)) return;
-    throw error;
+    throw storageError(`Cannot read "${folder.configPath}"`, error);
   }
-  const conflicts = resumeConflicts(JSON.parse(text), resolved).filter((key) =>
-    !BY_CONTENT.has(key)
-  );
+  const before = parseConfigRecord(text, folder.configPath);
+  const conflicts = resumeConflicts(before, resolved).filter((key) => !BY_CONTENT.has(key));
   if (conflicts.length === 0) return;
   throw new SpielError(
     "usage",
     `Cannot resume "${folder.path}" with another ${conflicts.join(", ")}; ` +
       "give the same values, or start anew with another --out",
   );
+}
+
+function parseConfigRecord(text: string, path: string): Record<string, { value: unknown }> {
+  const record = parseJsonObject(text, path);
+  for (const [key, entry] of Object.entries(record)) {
+    if (isObject(entry) && "value" in entry) continue;
+    throw new SpielError(
+      "data",
+      `${path}: ${key} is ${JSON.stringify(entry)}; expected an object with value and origin`,
+    );
+  }
+  return record as Record<string, { value: unknown }>;
 }
 
 function sha256(text: string): string {

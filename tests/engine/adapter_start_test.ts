@@ -26,14 +26,21 @@ for (const place of HOSTED_DEVICES) {
     Deno.renameSync(tiny.out("first/adapter"), adapter);
     await tiny.train(place, "whole", { adapter, numDeltas: undefined });
 
+    const resumed = { adapter, numDeltas: undefined, resume: true };
     const stopped = tiny.train(place, "cut", { adapter, numDeltas: undefined }, stopAfter(5));
     await assert.rejects(stopped, { kind: "interrupted" });
+    Deno.renameSync(adapter, `${tiny.path}/moved`);
+    Deno.renameSync(tiny.out("whole/adapter"), adapter);
+    await assert.rejects(tiny.train(place, "cut", resumed), {
+      kind: "usage",
+      message: /made with another adapter to begin with/,
+    });
     Deno.removeSync(adapter, { recursive: true });
     await assert.rejects(tiny.train(place, "fresh", { adapter }), {
       kind: "data",
       message: /Cannot load adapter ".*start": no such folder/,
     });
-    await tiny.train(place, "cut", { adapter, numDeltas: undefined, resume: true });
+    await tiny.train(place, "cut", resumed);
     const last = (out: string) => filesUnder(tiny.out(`${out}/checkpoints/step-00000012`));
     assert.deepEqual(last("cut"), last("whole"));
   });

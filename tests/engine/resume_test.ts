@@ -142,6 +142,28 @@ for (const place of HOSTED_DEVICES) {
     });
   });
 
+  Deno.test(`resume: refuses other held-out data, and what is no config.json (${place.name})`, {
+    ignore: place.ignore,
+  }, async () => {
+    using tiny = new TinyRun();
+    await train(tiny, place, "run", {}, afterStep(3));
+    const heldOut = Deno.readTextFileSync(tiny.heldOut);
+    Deno.writeTextFileSync(tiny.heldOut, heldOut.replace("?", "!"));
+    await assert.rejects(() => tiny.train(place, "run", { resume: true }), {
+      kind: "usage",
+      message: /made with other held-out data/,
+    });
+    const path = tiny.out("run/config.json");
+    for (const damaged of ["", "{", "null", "[]", '{"lr": null}', '{"lr": 3}']) {
+      Deno.writeTextFileSync(path, damaged);
+      await assert.rejects(() => tiny.train(place, "run", { resume: true }), (error) => {
+        assert.ok(error instanceof SpielError && error.kind === "data", damaged);
+        assert.ok(error.message.includes(path), error.message);
+        return true;
+      });
+    }
+  });
+
   Deno.test(`resume: a run that ended before it began leaves its folder free (${place.name})`, {
     ignore: place.ignore,
   }, async () => {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { basename, join } from "node:path";
 import { loadNewestCheckpoint, saveCheckpoint } from "../../../src/checkpoint/checkpoint.ts";
 import { encodeManifest } from "../../../src/checkpoint/manifest.ts";
-import { refuseOtherRun } from "../../../src/checkpoint/state.ts";
+import { movedWarning, refuseOtherRun } from "../../../src/checkpoint/state.ts";
 import { SpielError } from "../../../src/errors.ts";
 import { denoFiles, type Files, type OutputFile } from "../../../src/io/files.ts";
 import { checkpointOf, contentOf, stateOf } from "../../support/checkpoints.ts";
@@ -271,4 +271,15 @@ Deno.test("a checkpoint of another run is refused with what differs", () => {
       error instanceof SpielError && error.kind === "usage" &&
       error.message.includes('Cannot resume from "runs/a": it was made with another base model'),
   );
+  const other = { ...state.run, held_out_fingerprint: null, adapter_digest: "e".repeat(64) };
+  assert.throws(() => refuseOtherRun(state, other, "runs/a"), {
+    message: /made with other held-out data and another adapter to begin with/,
+  });
+});
+
+Deno.test("a run that goes on elsewhere is warned of other bits", () => {
+  const state = stateOf(4);
+  assert.equal(movedWarning(state, { host: "native", device: "cpu" }), null);
+  const warning = movedWarning(state, { host: "wasm", device: "cpu" }) ?? "";
+  assert.match(warning, /^Up to step 4 .* host native, device cpu; on host wasm, .* differ/);
 });

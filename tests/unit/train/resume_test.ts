@@ -21,6 +21,8 @@ const IDENTITY = {
   config_hash: "a".repeat(64),
   base_model_hash: "b".repeat(64),
   dataset_fingerprint: "c".repeat(64),
+  held_out_fingerprint: "d".repeat(64),
+  adapter_digest: null,
 };
 
 /**
