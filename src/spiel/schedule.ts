@@ -19,6 +19,8 @@ export interface ScheduleConfig {
   readonly initialReselectionRate: number;
   /** How the share falls over the run. */
   readonly reselectionRatePolicy: "linear" | "cosine";
+  /** Whether under `linear` the very first reselection asks for everything, which no trained deltas should suffer. */
+  readonly firstReplacesAll: boolean;
 }
 
 /** What to do after a step, in this order. */
@@ -67,12 +69,11 @@ export function nextReselection(step: number, config: ScheduleConfig): number | 
   return next < N ? next : null;
 }
 
-/** Under `linear` the very first reselection asks for everything; `cosine` has no such start. */
 function reselectionRate(c: number, config: ScheduleConfig): number {
   const progress = c / config.totalSteps;
   if (config.reselectionRatePolicy === "cosine") {
     return config.initialReselectionRate * (1 + Math.cos(Math.PI * progress)) / 2;
   }
   const isFirst = c === config.selectionAccumulationSteps;
-  return isFirst ? 1 : config.initialReselectionRate * (1 - progress);
+  return isFirst && config.firstReplacesAll ? 1 : config.initialReselectionRate * (1 - progress);
 }

@@ -65,6 +65,8 @@ function scheduleOf(config: RunConfig, totalSteps: number): ScheduleConfig {
     selectionAccumulationSteps: config.selectionAccumulationSteps,
     initialReselectionRate: config.initialReselectionRate,
     reselectionRatePolicy: config.reselectionRatePolicy,
+    // New deltas are at random positions, those of an adapter where they belong.
+    firstReplacesAll: config.adapter === undefined,
   };
   validateSchedule(schedule);
   return schedule;

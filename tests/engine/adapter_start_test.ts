@@ -1,4 +1,4 @@
-/** Runs that start from an adapter: resumed ones need only their checkpoint. */
+/** Runs that start from an adapter: its deltas survive the first reselection, and a resumed run does without it. */
 
 import assert from "node:assert/strict";
 import type { RunHooks } from "../../src/train/run.ts";
@@ -17,31 +17,37 @@ function stopAfter(step: number): RunHooks {
 }
 
 for (const place of HOSTED_DEVICES) {
-  Deno.test(`adapter start: a resumed run does without the adapter (${place.name})`, {
-    ignore: place.ignore,
-  }, async () => {
-    using tiny = new TinyRun();
-    await tiny.train(place, "first", { maxSteps: 4 });
-    const adapter = `${tiny.path}/start`;
-    Deno.renameSync(tiny.out("first/adapter"), adapter);
-    await tiny.train(place, "whole", { adapter, numDeltas: undefined });
+  Deno.test(
+    `adapter start: deltas survive, and a resumed run does without the adapter (${place.name})`,
+    {
+      ignore: place.ignore,
+    },
+    async () => {
+      using tiny = new TinyRun();
+      await tiny.train(place, "first", { maxSteps: 4 });
+      const adapter = `${tiny.path}/start`;
+      Deno.renameSync(tiny.out("first/adapter"), adapter);
+      const { events } = await tiny.train(place, "whole", { adapter, numDeltas: undefined });
+      const first = events.find((event) => event.type === "reselect");
+      assert.equal(first?.type === "reselect" && first.rate, 0.2 * (1 - 2 / 12));
 
-    const resumed = { adapter, numDeltas: undefined, resume: true };
-    const stopped = tiny.train(place, "cut", { adapter, numDeltas: undefined }, stopAfter(5));
-    await assert.rejects(stopped, { kind: "interrupted" });
-    Deno.renameSync(adapter, `${tiny.path}/moved`);
-    Deno.renameSync(tiny.out("whole/adapter"), adapter);
-    await assert.rejects(tiny.train(place, "cut", resumed), {
-      kind: "usage",
-      message: /made with another adapter to begin with/,
-    });
-    Deno.removeSync(adapter, { recursive: true });
-    await assert.rejects(tiny.train(place, "fresh", { adapter }), {
-      kind: "data",
-      message: /Cannot load adapter ".*start": no such folder/,
-    });
-    await tiny.train(place, "cut", resumed);
-    const last = (out: string) => filesUnder(tiny.out(`${out}/checkpoints/step-00000012`));
-    assert.deepEqual(last("cut"), last("whole"));
-  });
+      const resumed = { adapter, numDeltas: undefined, resume: true };
+      const stopped = tiny.train(place, "cut", { adapter, numDeltas: undefined }, stopAfter(5));
+      await assert.rejects(stopped, { kind: "interrupted" });
+      Deno.renameSync(adapter, `${tiny.path}/moved`);
+      Deno.renameSync(tiny.out("whole/adapter"), adapter);
+      await assert.rejects(tiny.train(place, "cut", resumed), {
+        kind: "usage",
+        message: /made with another adapter to begin with/,
+      });
+      Deno.removeSync(adapter, { recursive: true });
+      await assert.rejects(tiny.train(place, "fresh", { adapter }), {
+        kind: "data",
+        message: /Cannot load adapter ".*start": no such folder/,
+      });
+      await tiny.train(place, "cut", resumed);
+      const last = (out: string) => filesUnder(tiny.out(`${out}/checkpoints/step-00000012`));
+      assert.deepEqual(last("cut"), last("whole"));
+    },
+  );
 }

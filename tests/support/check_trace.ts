@@ -121,6 +121,7 @@ class Replay {
       selectionAccumulationSteps: config.selection_accumulation_steps,
       initialReselectionRate: config.initial_reselection_rate,
       reselectionRatePolicy: config.reselection_rate_policy,
+      firstReplacesAll: true,
     };
   }
 

@@ -85,6 +85,7 @@ export async function trainSmall(engine: Engine, run: SmallRun): Promise<SmallRu
           selectionAccumulationSteps: 2,
           initialReselectionRate: 0.3,
           reselectionRatePolicy: "linear",
+          firstReplacesAll: true,
         },
       },
       evalEvery: 0,

@@ -90,6 +90,7 @@ export function toyOptions(method: string): TrainerOptions {
         selectionAccumulationSteps: 2,
         initialReselectionRate: 0.5,
         reselectionRatePolicy: "linear",
+        firstReplacesAll: true,
       },
     },
     evalEvery: 4,

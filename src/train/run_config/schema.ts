@@ -152,7 +152,9 @@ export const runConfigSchema = z.strictObject({
   }),
   reselection_rate_policy: z.enum(["linear", "cosine"]).default("linear").register(keyWords, {
     group: "Method",
-    description: "how the share falls; with linear the very first reselection replaces all it can",
+    description:
+      "how the share falls; with linear the very first reselection replaces all it can, " +
+      "unless the run starts from an adapter",
   }),
   target_modules: z.array(z.string().min(1)).min(1).default(LINEAR_LAYERS).register(keyWords, {
     group: "Method",

@@ -46,6 +46,7 @@ function scheduleOf({ sft_config: sft, hyperparameters }: Trace): ScheduleConfig
     selectionAccumulationSteps: sft.selection_accumulation_steps,
     initialReselectionRate: sft.initial_reselection_rate,
     reselectionRatePolicy: sft.reselection_rate_policy,
+    firstReplacesAll: true,
   };
 }
 
@@ -117,6 +118,7 @@ Deno.test("schedule: begin and end of windows alternate and agree with windowIsO
       selectionAccumulationSteps,
       initialReselectionRate: 0.2,
       reselectionRatePolicy: "linear",
+      firstReplacesAll: true,
     };
     let open = false;
     for (let c = 0; c < 100; c++) {
@@ -141,6 +143,7 @@ Deno.test("schedule: nextReselection finds exactly the steps that reselect", () 
     selectionAccumulationSteps: 3,
     initialReselectionRate: 0.2,
     reselectionRatePolicy: "cosine",
+    firstReplacesAll: true,
   };
   for (let step = 0; step <= 41; step++) {
     let expected: number | null = null;
@@ -158,9 +161,33 @@ Deno.test("schedule: cosine starts near the initial rate, without a first full r
     selectionAccumulationSteps: 2,
     initialReselectionRate: 0.2,
     reselectionRatePolicy: "cosine",
+    firstReplacesAll: true,
   };
   assert.equal(actionsAfter(2, config).reselect?.rate, 0.2 * (1 + Math.cos(Math.PI * 2 / 24)) / 2);
   assert.equal(actionsAfter(8, config).reselect?.rate, 0.2 * (1 + Math.cos(Math.PI * 8 / 24)) / 2);
+});
+
+Deno.test("schedule: the first reselection replaces all new deltas, and no trained ones", () => {
+  const rates = [
+    ["linear", true, 1, 0.2 * (1 - 8 / 24)],
+    ["linear", false, 0.2 * (1 - 2 / 24), 0.2 * (1 - 8 / 24)],
+    ["cosine", true, 0.1 * (1 + Math.cos(Math.PI / 12)), 0.1 * (1 + Math.cos(Math.PI / 3))],
+    ["cosine", false, 0.1 * (1 + Math.cos(Math.PI / 12)), 0.1 * (1 + Math.cos(Math.PI / 3))],
+  ] as const;
+  for (const [reselectionRatePolicy, firstReplacesAll, first, second] of rates) {
+    const config: ScheduleConfig = {
+      totalSteps: 24,
+      reselectionSteps: 6,
+      selectionAccumulationSteps: 2,
+      initialReselectionRate: 0.2,
+      reselectionRatePolicy,
+      firstReplacesAll,
+    };
+    for (const [step, expected] of [[2, first], [8, second]] as const) {
+      const rate = actionsAfter(step, config).reselect?.rate ?? NaN;
+      assert.ok(Math.abs(rate - expected) < 1e-12, `${reselectionRatePolicy} ${step}: ${rate}`);
+    }
+  }
 });
 
 Deno.test("schedule: nothing is reselected after the last step", () => {
@@ -170,6 +197,7 @@ Deno.test("schedule: nothing is reselected after the last step", () => {
     selectionAccumulationSteps: 2,
     initialReselectionRate: 0.2,
     reselectionRatePolicy: "linear",
+    firstReplacesAll: true,
   };
   assert.equal(actionsAfter(2, config).reselect, null);
   assert.equal(nextReselection(0, config), null);
@@ -180,6 +208,7 @@ Deno.test("schedule: a window that cannot fit is refused by name", () => {
     totalSteps: 10,
     initialReselectionRate: 0.2,
     reselectionRatePolicy: "linear",
+    firstReplacesAll: true,
   } as const;
   for (
     const [reselectionSteps, selectionAccumulationSteps] of [[6, 5], [6, 6], [6, 0], [
