@@ -51,15 +51,18 @@ export function actionsAfter(c: number, config: ScheduleConfig): StepActions {
   const { reselectionSteps: R, selectionAccumulationSteps: A, totalSteps: N } = config;
   const reselects = c > 0 && c < N && c % R === A;
   return {
-    candidatesBegin: c === 0 || (c + 1) % R === 0,
+    candidatesBegin: (c === 0 || (c + 1) % R === 0) && windowIsOpen(c, config),
     reselect: reselects ? { rate: reselectionRate(c, config) } : null,
   };
 }
 
-/** Whether a selection window is open once `c` steps are complete and their actions are taken. */
+/**
+ * Whether a selection window is open once `c` steps are complete and their actions are taken. One without a
+ * reselection before the run's end is never opened: it would take time and leave no trace.
+ */
 export function windowIsOpen(c: number, config: ScheduleConfig): boolean {
-  const phase = c % config.reselectionSteps;
-  return phase === config.reselectionSteps - 1 || phase < config.selectionAccumulationSteps;
+  const next = nextReselection(c, config);
+  return next !== null && next - c <= config.selectionAccumulationSteps + 1;
 }
 
 /** The first step after `step` that ends with a reselection, or `null` when there is none left. */

@@ -50,10 +50,9 @@ export async function restoreRun(
 ): Promise<TrainingPosition> {
   const position = positionOf(checkpoint.state);
   const { step, windowSamples } = position;
-  // Before the first step the trainer opens the window itself, as in a fresh run. A window that the last step
-  // would have closed has samples still.
-  const isOpen = windowSamples > 0 ||
-    (step > 0 && spiel !== null && spiel.growth.needsWindow && windowIsOpen(step, spiel.schedule));
+  // Before the first step the trainer opens the window itself, as in a fresh run.
+  const isOpen = step > 0 && spiel !== null && spiel.growth.needsWindow &&
+    windowIsOpen(step, spiel.schedule);
   await writeSnapshot(engine, trained, checkpoint, { isOpen, samples: windowSamples });
   return position;
 }

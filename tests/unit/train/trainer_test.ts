@@ -84,7 +84,7 @@ Deno.test("trainer: AG opens windows, reselects, evaluates and saves at their st
     [
       ...["begin", evaluation, step, step, reselect, step, step, "begin", evaluation],
       ...[step, step, step, reselect, step, evaluation, step, "begin", step, step, step],
-      ...[reselect, evaluation, step, step, "begin", evaluation],
+      ...[reselect, evaluation, step, step, evaluation],
     ].join(" "),
   );
   assert.deepEqual(stepsOf(events, "reselect"), [2, 7, 12]);
