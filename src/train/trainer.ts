@@ -149,7 +149,6 @@ export class Trainer {
       beta1: update.beta1,
       beta2: update.beta2,
     });
-    if (growth.needsWindow) await engine.endCandidates();
     this.position.windowSamples = 0;
     const replaced = modules.reduce((sum, module) => sum + module.replaced, 0);
     const { rate } = reselect;

@@ -251,9 +251,10 @@ export class FakeEngine implements Transport {
     return DONE;
   }
 
-  /** Replaces the smallest deltas by the first free candidates (or free positions), keeping indices sorted. */
+  /** Replaces the smallest deltas by the first free candidates (or free positions), keeping indices sorted, and closes the window. */
   #reselect({ criterion, rate }: Of<"deltaReselect">): Answer {
     const modules = [...this.#modules].filter(([, { fields }]) => fields.has("indices"));
+    this.#samples = undefined;
     return {
       header: {
         kind: "reselection",

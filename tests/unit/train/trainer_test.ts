@@ -69,7 +69,6 @@ Deno.test("trainer: AG opens windows, reselects, evaluates and saves at their st
   assert.equal(error, undefined);
   const marks: Partial<Record<Request["op"], string>> = {
     candidatesBegin: "begin",
-    candidatesEnd: "end",
     deltaReselect: "reselect",
     forwardBackward: "b",
     optimizerStep: "step",
@@ -78,7 +77,7 @@ Deno.test("trainer: AG opens windows, reselects, evaluates and saves at their st
   const order = requests.flatMap(({ op }) => marks[op] ?? []).join(" ");
   const step = "b b step";
   const evaluation = "eval eval";
-  const reselect = "reselect end";
+  const reselect = "reselect";
   assert.equal(
     order,
     [
