@@ -5,8 +5,6 @@
  * steps nR to nR + A, which is one step more, as in the reference. Deltas are reselected after step nR + A.
  */
 
-import { SpielError } from "../errors.ts";
-
 /** The configuration that the calendar depends on. */
 export interface ScheduleConfig {
   /** N, the steps of the whole run. */
@@ -31,15 +29,26 @@ export interface StepActions {
   readonly reselect: { readonly rate: number } | null;
 }
 
-/** Refuses a calendar whose windows cannot fit between reselections. */
-export function validateSchedule(config: ScheduleConfig): void {
-  const { reselectionSteps: R, selectionAccumulationSteps: A } = config;
-  if (A >= 1 && A <= R - 2) return;
-  const expected = R > 2 ? `1 to ${R - 2}` : "reselection_steps of at least 3";
-  throw new SpielError(
-    "usage",
-    `selection_accumulation_steps ${A} does not fit reselection_steps ${R}; expected ${expected}`,
-  );
+/**
+ * What is wrong with a calendar: words that follow `selection_accumulation_steps`, or `null`.
+ *
+ * @param needsWindow Whether the growth criterion measures in windows, between which there must be a step without one.
+ */
+export function scheduleProblem(
+  { reselectionSteps: R, selectionAccumulationSteps: A }: Pick<
+    ScheduleConfig,
+    "reselectionSteps" | "selectionAccumulationSteps"
+  >,
+  needsWindow: boolean,
+): string | null {
+  const spare = needsWindow ? 2 : 1;
+  if (A >= 1 && A <= R - spare) return null;
+  const reason = needsWindow
+    ? "a window opens one step before each multiple of reselection_steps and must close before the next one opens"
+    : "deltas are reselected that many steps after each multiple of reselection_steps, and before the next";
+  const largest = R > spare ? `at most ${R - spare}, or ` : "";
+  return `is ${A}, which does not fit reselection_steps ${R}: ${reason}; ` +
+    `expected ${largest}reselection_steps of at least ${Math.max(1, A) + spare}`;
 }
 
 /**

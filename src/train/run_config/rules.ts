@@ -1,6 +1,8 @@
 /** Rules between keys: each names the keys it needs, what it refuses and why. */
 
 import type { z } from "npm:zod@4.6.7";
+import { growthOf } from "../../spiel/growth/mod.ts";
+import { scheduleProblem } from "../../spiel/schedule.ts";
 import type { ConfigKey, runConfigSchema } from "./schema.ts";
 
 /** Valid values of single keys; absent where a key has none or an invalid one. */
@@ -30,17 +32,13 @@ const oneOfEachGroup: Rule = (_, given) =>
     return [{ key: second, message }];
   });
 
-/** Steps between the end of one window and the beginning of the next must be at least one. */
-const windowFits: Rule = (values) => {
-  const { selection_accumulation_steps: window, reselection_steps: period } = values;
-  if (values.method === "full" || window === undefined || period === undefined) return [];
-  if (window < period - 1) return [];
-  const largest = period > 2 ? `at most ${period - 2}, or ` : "";
-  const message =
-    `is ${window}, which does not fit reselection_steps ${period}: a window opens one ` +
-    `step before each multiple of reselection_steps and must close before the next one opens; ` +
-    `expected ${largest}reselection_steps of at least ${window + 2}`;
-  return [{ key: "selection_accumulation_steps", message }];
+const calendarFits: Rule = (values) => {
+  const { method, reselection_steps: period, selection_accumulation_steps: window } = values;
+  const growth = method === undefined ? undefined : growthOf(method);
+  if (growth === undefined || period === undefined || window === undefined) return [];
+  const steps = { reselectionSteps: period, selectionAccumulationSteps: window };
+  const message = scheduleProblem(steps, growth.needsWindow);
+  return message === null ? [] : [{ key: "selection_accumulation_steps", message }];
 };
 
 const microBatchHoldsExample: Rule = (values) => {
@@ -96,7 +94,7 @@ const noWeights: Rule = (values) => {
 /** All rules between keys. */
 export const RULES: readonly Rule[] = [
   oneOfEachGroup,
-  windowFits,
+  calendarFits,
   microBatchHoldsExample,
   warmupEnds,
   budgetNeedsDeltas,

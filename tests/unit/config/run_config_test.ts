@@ -259,6 +259,14 @@ Deno.test("the longest window that fits is accepted", () => {
   assert.equal(runConfig({ ...config, reselectionSteps: 7 }).config.reselectionSteps, 7);
 });
 
+Deno.test("spiel-ma, which has no window, needs only the step of the reselection", () => {
+  const config = { model: "m", data: ["d"], method: "spiel-ma", reselectionSteps: 6 } as const;
+  assert.equal(runConfig(config).config.selectionAccumulationSteps, 5);
+  assert.throws(() => runConfig({ ...config, selectionAccumulationSteps: 6 }), {
+    message: /is 6, which does not fit reselection_steps 6: deltas are .* expected at most 5, or/,
+  });
+});
+
 Deno.test("the window does not matter to full training", () => {
   const { config } = runConfig({ model: "m", data: ["d"], method: "full", reselectionSteps: 2 });
   assert.equal(config.reselectionSteps, 2);

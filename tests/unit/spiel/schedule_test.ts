@@ -5,7 +5,7 @@ import {
   actionsAfter,
   nextReselection,
   type ScheduleConfig,
-  validateSchedule,
+  scheduleProblem,
   windowIsOpen,
 } from "../../../src/spiel/schedule.ts";
 import { allotDeltas } from "../../../src/spiel/budget.ts";
@@ -233,27 +233,20 @@ Deno.test("schedule: nothing is reselected after the last step", () => {
   assert.equal(nextReselection(0, config), null);
 });
 
-Deno.test("schedule: a window that cannot fit is refused by name", () => {
-  const base = {
-    totalSteps: 10,
-    initialReselectionRate: 0.2,
-    reselectionRatePolicy: "linear",
-    firstReplacesAll: true,
-  } as const;
-  for (
-    const [reselectionSteps, selectionAccumulationSteps] of [[6, 5], [6, 6], [6, 0], [
-      2,
-      1,
-    ]] as const
-  ) {
-    assert.throws(
-      () => validateSchedule({ ...base, reselectionSteps, selectionAccumulationSteps }),
-      {
-        name: "SpielError",
-        kind: "usage",
-        message: /selection_accumulation_steps .* reselection_steps/,
-      },
-    );
+Deno.test("schedule: a calendar that cannot be kept is refused with ones that can", () => {
+  const problem = (R: number, A: number, needsWindow: boolean) =>
+    scheduleProblem({ reselectionSteps: R, selectionAccumulationSteps: A }, needsWindow);
+  for (const [needsWindow, spare] of [[true, 2], [false, 1]] as const) {
+    for (let R = 1; R < 9; R++) {
+      for (let A = 1; A < 9; A++) {
+        const words = problem(R, A, needsWindow);
+        assert.equal(words === null, A <= R - spare, `${R} ${A}: ${words}`);
+        if (words === null) continue;
+        const [, largest] = /at most (\d+), or/.exec(words) ?? [];
+        assert.equal(largest, R > spare ? String(R - spare) : undefined);
+        const [, period] = /reselection_steps of at least (\d+)$/.exec(words) ?? [];
+        assert.equal(problem(Number(period), A, needsWindow), null, words);
+      }
+    }
   }
-  validateSchedule({ ...base, reselectionSteps: 6, selectionAccumulationSteps: 4 });
 });
