@@ -2,8 +2,8 @@
 import { SpielError } from "../errors.ts";
 import { isObject } from "../io/random_access.ts";
 
-/** Sizes beyond this are no language model; products of two of them stay exact in a number. */
-const MAX_SIZE = 2 ** 26;
+/** The engine's own limit; products of two sizes stay exact in a number. */
+const MAX_SIZE = 2 ** 24;
 
 /** A JSON object or GGUF metadata seen as configuration. A null counts as absent. */
 export class ConfigFields {
