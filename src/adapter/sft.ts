@@ -140,37 +140,6 @@ export async function saveSftAdapter(
   }
 }
 
-/**
- * Checks that every delta lies inside a weight of the model.
- *
- * @param moduleShapes module name → shape [out, in] of its weight.
- * @throws SpielError "data" that names the first module that does not fit.
- */
-export function checkAdapterFits(
-  { modules }: SftAdapter,
-  moduleShapes: ReadonlyMap<string, readonly [number, number]>,
-): void {
-  for (const [name, { indices }] of modules) {
-    const shape = moduleShapes.get(name);
-    if (!shape) {
-      throw new SpielError(
-        "data",
-        `The adapter has deltas of "${name}", which the model does not have; ` +
-          "it was made for another model",
-      );
-    }
-    const [rows, columns] = shape;
-    const last = indices.at(-1) ?? 0;
-    if (last >= rows * columns) {
-      throw new SpielError(
-        "data",
-        `The adapter has a delta at index ${last} of "${name}", which has ` +
-          `${rows} x ${columns} = ${rows * columns} weights; it was made for another model`,
-      );
-    }
-  }
-}
-
 function moduleNames(file: SafetensorsFile): string[] {
   const names = new Set<string>();
   for (const tensor of file.tensors.keys()) {
