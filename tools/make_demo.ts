@@ -14,7 +14,7 @@ import { BASE_SKILLS, NEW_SKILL } from "./make_demo/skills.ts";
 
 const WEIGHTS = "model.safetensors";
 const SEED = 1;
-const BASE_EXAMPLES = 50_000;
+const BASE_EXAMPLES = 60_000;
 const TRAIN_EXAMPLES = 4_000;
 const HELD_OUT_EXAMPLES = 200;
 
