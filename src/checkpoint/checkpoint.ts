@@ -144,6 +144,24 @@ export async function loadNewestCheckpoint(
   );
 }
 
+/**
+ * Opens the checkpoint of one step.
+ *
+ * @throws SpielError "storage" when it is missing, damaged or cannot be read.
+ */
+export async function loadCheckpoint(
+  files: Files,
+  runDir: string,
+  step: number,
+): Promise<LoadedCheckpoint> {
+  const path = join(checkpointsFolder(runDir), checkpointName(step));
+  try {
+    return await verifiedCheckpoint(files, path, step);
+  } catch (error) {
+    throw storageError(`Cannot load checkpoint "${path}"`, error);
+  }
+}
+
 function* contentsOf({ state, groups }: Checkpoint): Iterable<FileToPublish> {
   const listed: ManifestFiles = {};
   async function* list(name: string, parts: AsyncIterable<Uint8Array> | Iterable<Uint8Array>) {

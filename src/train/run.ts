@@ -173,8 +173,10 @@ async function finish(
 ): Promise<TrainSummary> {
   const { step, best } = position;
   // Whoever asks for an early stop wants the best state, not the one that had stopped improving.
-  const chosen = resolved.config.earlyStopPatience > 0 && best !== null ? best.step : step;
-  if (chosen !== step) await returnToCheckpoint(output, chosen);
+  const wanted = resolved.config.earlyStopPatience > 0 && best !== null ? best.step : step;
+  const onWarning = (message: string) => journal.record({ type: "warning", message });
+  const returned = wanted !== step && await returnToCheckpoint(output, wanted, onWarning);
+  const chosen = returned ? wanted : step;
   const path = await saveOutput(output, chosen);
   await journal.record({ type: "done", step, stoppedEarly, output: path, elapsedS });
   await writeReport(output, resolved, samples);

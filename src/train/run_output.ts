@@ -3,10 +3,10 @@
 import { join } from "node:path";
 import { PROVENANCE_VERSION } from "../adapter/sft_config.ts";
 import { saveSftAdapter } from "../adapter/sft.ts";
-import { checkpointName, checkpointsFolder } from "../checkpoint/folder.ts";
+import { loadCheckpoint, type LoadedCheckpoint, type OnWarning } from "../checkpoint/checkpoint.ts";
 import type { Engine } from "../engine/engine.ts";
+import { isSpielError } from "../errors.ts";
 import type { Files } from "../io/files.ts";
-import { SafetensorsFile } from "../io/safetensors.ts";
 import { saveModel } from "../model/save.ts";
 import type { ModelSource } from "../model/source.ts";
 import { growthOf } from "../spiel/growth/mod.ts";
@@ -29,11 +29,26 @@ export interface OutputParts {
   readonly baseModelHash: string;
 }
 
-/** Puts the state of an earlier checkpoint of this run back into the engine. */
-export async function returnToCheckpoint(parts: OutputParts, step: number): Promise<void> {
-  const folder = join(checkpointsFolder(parts.folder.path), checkpointName(step));
-  const files = { openGroup: (name: string) => SafetensorsFile.open(join(folder, name)) };
-  await writeSnapshot(parts.engine, parts.trained, files, { isOpen: false, samples: 0 });
+/**
+ * Puts the state of an earlier checkpoint of this run back into the engine, if it is intact.
+ *
+ * @returns Whether it was; else a warning says so, and the state stays as it is.
+ */
+export async function returnToCheckpoint(
+  { engine, trained, files, folder }: OutputParts,
+  step: number,
+  onWarning: OnWarning,
+): Promise<boolean> {
+  let checkpoint: LoadedCheckpoint;
+  try {
+    checkpoint = await loadCheckpoint(files, folder.path, step);
+  } catch (error) {
+    if (!isSpielError(error)) throw error;
+    await onWarning(`${error.message}; the last state is saved instead of this better one`);
+    return false;
+  }
+  await writeSnapshot(engine, trained, checkpoint, { isOpen: false, samples: 0 });
+  return true;
 }
 
 /** Saves the adapter, or the model in f32 with method full. Returns its folder. */

@@ -13,7 +13,7 @@ import type { TrainEvent } from "./events.ts";
 import { learningRate } from "./lr_schedule.ts";
 import type { TrainerOptions } from "./options.ts";
 import { Pace } from "./pace.ts";
-import { startPosition, type TrainingPosition } from "./position.ts";
+import { type BestEvaluation, startPosition, type TrainingPosition } from "./position.ts";
 import { makeStep, type TrainingBatch } from "./step.ts";
 
 /** Saves that may fail in a row before the run stops. */
@@ -59,6 +59,8 @@ export class Trainer {
   /** Whether the last checkpoint holds the position as it is. */
   #isSaved = false;
   #failedSaves = 0;
+  /** The best evaluation whose state has a checkpoint. */
+  #savedBest: BestEvaluation | null;
 
   /**
    * Prepares a run; `run` makes it.
@@ -69,7 +71,9 @@ export class Trainer {
     private readonly parts: TrainerParts,
     private readonly options: TrainerOptions,
     private readonly position: TrainingPosition = startPosition(),
-  ) {}
+  ) {
+    this.#savedBest = position.best;
+  }
 
   /**
    * Trains to the end.
@@ -194,6 +198,8 @@ export class Trainer {
     } catch (error) {
       const isStorage = isSpielError(error) && error.kind === "storage";
       if (!isStorage || ++this.#failedSaves >= MAX_FAILED_SAVES) throw error;
+      // What is not saved cannot be returned to; the next better evaluation is saved again.
+      this.position.best = this.#savedBest;
       await this.#tell({ type: "warning", message: `${error.message}; training goes on` });
     }
   }
@@ -202,6 +208,7 @@ export class Trainer {
     if (this.parts.save === null || this.#isSaved) return;
     const path = await this.parts.save(this.position);
     this.#isSaved = true;
+    this.#savedBest = this.position.best;
     await this.#tell({ type: "checkpoint", step: this.position.step, path });
   }
 

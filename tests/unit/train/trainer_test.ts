@@ -5,7 +5,7 @@ import type { Request } from "../../../src/engine/protocol.gen.ts";
 import { SpielError } from "../../../src/errors.ts";
 import type { TrainEvent } from "../../../src/train/events.ts";
 import type { TrainerOptions } from "../../../src/train/options.ts";
-import { startPosition } from "../../../src/train/position.ts";
+import { startPosition, type TrainingPosition } from "../../../src/train/position.ts";
 import { Trainer, type TrainerParts } from "../../../src/train/trainer.ts";
 import { type FakeEngine, openFakeEngine } from "../../support/fake_engine.ts";
 import {
@@ -189,6 +189,27 @@ Deno.test("trainer: a save that fails in passing is a warning, three in a row en
   const thrice = await run(options, { save: failing(3) });
   assert.ok(thrice.error instanceof SpielError && thrice.error.kind === "storage");
   assert.equal(stepsOf(thrice.events, "step").at(-1), 6);
+});
+
+Deno.test("trainer: a state whose checkpoint failed is not the best, and patience begins anew", async () => {
+  const losses = [5, 3, 2, 2.5, 2.7, 2.8];
+  const evaluate = () => {
+    const loss = losses.shift()!;
+    return Promise.resolve({ loss, perplexity: Math.exp(loss), targetTokens: 1 });
+  };
+  const bests: (number | undefined)[] = [];
+  const save = ({ step, best }: Readonly<TrainingPosition>) => {
+    bests.push(best?.step);
+    return step === 4
+      ? Promise.reject(new SpielError("storage", "Disk full"))
+      : Promise.resolve("saved");
+  };
+  const options = { ...toyOptions("spiel-ag"), evalEvery: 2, earlyStopPatience: 2, saveEvery: 0 };
+  const { events, error } = await run(options, { evaluate, save });
+  assert.equal(error, undefined);
+  // Step 4 was better than step 6, but only the latter can be returned to.
+  assert.deepEqual(bests, [2, 4, 6, 6]);
+  assert.deepEqual(stepsOf(events, "eval"), [0, 2, 4, 6, 8, 10]);
 });
 
 Deno.test("trainer: a step tells what is left", async () => {
