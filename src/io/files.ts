@@ -147,13 +147,22 @@ export async function writeDurably(
   }
 }
 
-/** Writes all of `content`, however few bytes each call takes. */
-export async function writeAll(file: OutputFile, content: Uint8Array): Promise<void> {
+/**
+ * Writes all of `content`, however few bytes each call takes.
+ *
+ * @param onTaken Told after each call how many more bytes were taken.
+ */
+export async function writeAll(
+  file: OutputFile,
+  content: Uint8Array,
+  onTaken?: (bytes: number) => void,
+): Promise<void> {
   let written = 0;
   while (written < content.length) {
     const taken = await file.write(content.subarray(written, written + PART_BYTES));
     if (taken <= 0) throw new Error(`The system took none of ${content.length - written} bytes`);
     written += taken;
+    onTaken?.(taken);
   }
 }
 

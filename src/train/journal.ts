@@ -1,5 +1,6 @@
 /** What a run writes down as it goes: the lines of `metrics.jsonl`, and the evaluations that its summary compares. */
 
+import { isSpielError } from "../errors.ts";
 import type { Evaluation } from "./evaluate.ts";
 import type { TrainEvent } from "./events.ts";
 import { type EvalMetrics, type MetricsEvent, metricsOf, type MetricsWriter } from "./metrics.ts";
@@ -26,6 +27,8 @@ export class Journal {
   readonly #pace: { readonly logEvery: number; readonly totalSteps: number };
   readonly #hooks: JournalHooks;
   readonly #evaluations: EvalMetrics[];
+  /** Whether the last line was written. */
+  #writes = true;
 
   /** @param pace Steps between two lines of steps, and steps of the whole run, whose last one is always written. */
   constructor(
@@ -46,10 +49,21 @@ export class Journal {
     await this.#hooks.onEvent?.(event);
   }
 
-  /** Writes one line. */
+  /**
+   * Writes one line. Lines that a full disk does not take wait for the next one, with a warning at the first: training
+   * goes on until a checkpoint cannot be saved either. The last line of a run must be written.
+   */
   async write(line: MetricsEvent): Promise<void> {
     if (line.event === "eval") this.#evaluations.push(line);
-    await this.#metrics.write(line);
+    try {
+      await this.#metrics.write(line);
+      this.#writes = true;
+    } catch (error) {
+      if (!isSpielError(error) || error.kind !== "storage" || line.event === "done") throw error;
+      const message = `${error.message}; training goes on`;
+      if (this.#writes) await this.#hooks.onEvent?.({ type: "warning", message });
+      this.#writes = false;
+    }
     await this.#hooks.onMetrics?.(line);
   }
 

@@ -189,6 +189,8 @@ export class MetricsWriter implements Disposable {
   /** The evaluations that the lines kept from before tell of. */
   readonly evaluationsBefore: readonly EvalMetrics[];
   readonly #file: OutputFile;
+  /** What a full disk has not taken yet. */
+  #waiting: Uint8Array = new Uint8Array(0);
 
   private constructor(path: string, kept: readonly MetricsEvent[], file: OutputFile) {
     this.path = path;
@@ -221,13 +223,28 @@ export class MetricsWriter implements Disposable {
     }
   }
 
-  /** Appends one line. @throws SpielError "storage". */
+  /**
+   * Appends one line.
+   *
+   * @throws SpielError "storage"; the line, or the rest of it, then waits for the next write or sync.
+   */
   async write(event: MetricsEvent): Promise<void> {
+    const line = new TextEncoder().encode(encodeMetrics(event));
+    const all = new Uint8Array(this.#waiting.length + line.length);
+    all.set(this.#waiting);
+    all.set(line, this.#waiting.length);
+    this.#waiting = all;
     try {
-      await writeAll(this.#file, new TextEncoder().encode(encodeMetrics(event)));
+      await this.#flush();
     } catch (error) {
       throw storageError(`Cannot write to "${this.path}"`, error);
     }
+  }
+
+  async #flush(): Promise<void> {
+    await writeAll(this.#file, this.#waiting, (taken) => {
+      this.#waiting = this.#waiting.subarray(taken);
+    });
   }
 
   /**
@@ -238,6 +255,7 @@ export class MetricsWriter implements Disposable {
    */
   async sync(): Promise<void> {
     try {
+      await this.#flush();
       await this.#file.sync();
     } catch (error) {
       throw storageError(`Cannot write to "${this.path}"`, error);

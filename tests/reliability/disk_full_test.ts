@@ -46,6 +46,45 @@ for (const place of HOSTED_DEVICES) {
   );
 
   Deno.test(
+    `disk full: lines of metrics wait for room (${place.name})`,
+    options,
+    async () => {
+      using tiny = new TinyRun();
+      await tiny.train(place, "whole", { saveEvery: 0 });
+      let step = 0;
+      const files: Files = {
+        ...denoFiles,
+        async append(path) {
+          const file = await denoFiles.append(path);
+          const isFull = () => step >= 5 && step <= 9;
+          return {
+            write: (bytes) => {
+              if (isFull()) throw systemFailure("ENOSPC");
+              return file.write(bytes);
+            },
+            sync: () => file.sync(),
+            close: () => file.close(),
+          };
+        },
+      };
+      const { events } = await tiny.train(place, "cramped", { saveEvery: 0 }, {
+        files,
+        onEvent: (event) => {
+          if (event.type === "step") step = event.step + 1;
+        },
+      });
+      const warnings = events.flatMap((event) => event.type === "warning" ? [event.message] : []);
+      assert.equal(warnings.length, 1);
+      assert.match(warnings[0]!, /metrics.jsonl": no space left .*; training goes on$/);
+      assertSameRemains(
+        remainsOf(tiny.out("cramped"), STEPS),
+        remainsOf(tiny.out("whole"), STEPS),
+        "crash",
+      );
+    },
+  );
+
+  Deno.test(
     `disk full: a run without any room stops, and resumes when there is (${place.name})`,
     options,
     async () => {
@@ -126,7 +165,10 @@ Deno.test("disk full: a small file system fills up with checkpoints", async (t) 
       const finished = await runCli(args);
       assert.equal(finished.code, 74, finished.stderr);
       const lines = finished.stderr.trimEnd().split("\n");
-      assert.match(lines.at(-1)!, /^error: Cannot save checkpoint .*no space left on the device/);
+      assert.match(
+        lines.at(-1)!,
+        /^error: Cannot (save checkpoint|write to) .*no space left on the device/,
+      );
       assert.ok(lines.slice(0, -1).every((line) => /^warning: .*training goes on$/.test(line)));
 
       await disk!.grow("4m");

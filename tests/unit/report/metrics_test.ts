@@ -191,6 +191,29 @@ Deno.test("a full disk is a storage error that names the file", () =>
     });
   }));
 
+Deno.test("lines that a full disk did not take follow once it does, and none is torn", () =>
+  withTempDir(async (dir) => {
+    const path = join(dir, "metrics.jsonl");
+    using files = new FaultyFiles(denoFiles);
+    using writer = await MetricsWriter.open(files, path, null);
+    await writer.write(stepAt(1));
+    // Takes a part of the line, then nothing.
+    files.maxWriteBytes = 10;
+    files.fault = { at: files.calls.length + 1, kind: "error", code: "ENOSPC" };
+    await assert.rejects(writer.write(stepAt(2)), { kind: "storage" });
+    files.fault = { at: files.calls.length, kind: "error", code: "ENOSPC" };
+    await assert.rejects(writer.write(stepAt(3)), { kind: "storage" });
+    assert.deepEqual(parseMetrics(Deno.readTextFileSync(path), path), [stepAt(1)]);
+    await writer.write(stepAt(4));
+    const lines = [1, 2, 3, 4].map(stepAt);
+    assert.deepEqual(parseMetrics(Deno.readTextFileSync(path), path), lines);
+
+    files.fault = { at: files.calls.length, kind: "error", code: "ENOSPC" };
+    await assert.rejects(writer.write(stepAt(5)), { kind: "storage" });
+    await writer.sync();
+    assert.deepEqual(parseMetrics(Deno.readTextFileSync(path), path), [...lines, stepAt(5)]);
+  }));
+
 Deno.test("reading names the line that is not an event and leaves out a torn last one", () => {
   const good = encodeMetrics(stepAt(1));
   assert.deepEqual(parseMetrics(good + '{"event":"st', "m"), [stepAt(1)]);
