@@ -51,8 +51,6 @@ export function endingOf(error: unknown): Ending {
 
 /** Says what happened and leaves the process. */
 export function exitWith(error: unknown): never {
-  // Whoever read our output has left: there is nobody to tell.
-  if (error instanceof Deno.errors.BrokenPipe) Deno.exit(0);
   const { code, message } = endingOf(error);
   console.error(message);
   if (environment("SPIEL_DEBUG")) {

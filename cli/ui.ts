@@ -14,9 +14,19 @@ export interface Terminal {
 
 const encoder = new TextEncoder();
 
-function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
-  let bytes = encoder.encode(text);
-  while (bytes.length > 0) bytes = bytes.subarray(stream.writeSync(bytes));
+/** Writes to a stream for as long as somebody reads it: what a command does is worth more than its words. */
+function writerTo(stream: { writeSync(bytes: Uint8Array): number }): (text: string) => void {
+  let hasReader = true;
+  return (text) => {
+    if (!hasReader) return;
+    try {
+      let bytes = encoder.encode(text);
+      while (bytes.length > 0) bytes = bytes.subarray(stream.writeSync(bytes));
+    } catch (error) {
+      if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+      hasReader = false;
+    }
+  };
 }
 
 /** An environment variable, or undefined where it is not set or may not be read. */
@@ -46,8 +56,8 @@ export function processTerminal(json: boolean): Terminal {
     }
   }
   return {
-    stdout: (text) => writeAll(Deno.stdout, text),
-    stderr: (text) => writeAll(Deno.stderr, text),
+    stdout: writerTo(Deno.stdout),
+    stderr: writerTo(Deno.stderr),
     interactive,
     colour: interactive && !environment("NO_COLOR"),
     columns,
