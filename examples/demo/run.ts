@@ -8,7 +8,7 @@ import { openUi, type Ui } from "../../cli/ui.ts";
 import { evaluateModel, resolveRunConfig, type RunConfig, trainRun } from "../../mod.ts";
 
 const CONFIG = "examples/demo/config.yaml";
-const SAMPLES = 4;
+const SAMPLES = 3;
 
 async function runDemo(): Promise<void> {
   const resolved = resolveRunConfig(readConfigFile(CONFIG));
@@ -20,12 +20,10 @@ async function runDemo(): Promise<void> {
   ui.line(
     "already write capitals, initials, the last name first and more, but knows no such format.",
   );
-  await showAnswers(ui, config, "before training");
-  ui.line();
+  await showFirstAnswers(ui, config);
   const view = new TrainView(ui, resolved);
   try {
     const summary = await trainRun(resolved, { onEvent: (event) => view.show(event) });
-    await showAnswers(ui, config, "after training", summary.output);
     view.finish(summary);
   } finally {
     ui.clearStatus();
@@ -53,17 +51,14 @@ async function modelOfRun(out: string): Promise<unknown> {
   }
 }
 
-/** Shows how the model answers the first held-out questions. */
-async function showAnswers(
+/** Shows how the untrained model answers the first held-out questions. */
+async function showFirstAnswers(
   ui: Ui,
   { model, evalData, maxLength, host, device, evalMaxNewTokens }: RunConfig,
-  when: string,
-  adapter?: string,
 ): Promise<void> {
   const rows: string[][] = [];
   await evaluateModel({
     model,
-    adapter,
     data: evalData,
     maxLength,
     host,
@@ -76,7 +71,8 @@ async function showAnswers(
     },
   });
   ui.line();
-  ui.table(["question", "right answer", `answer ${when}`], rows);
+  ui.table(["question", "right answer", "answer before training"], rows);
+  ui.line();
 }
 
 if (import.meta.main) await runToExit(runDemo);
