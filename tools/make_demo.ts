@@ -1,6 +1,6 @@
 /**
  * Makes `examples/demo/`: pre-trains the demo's model from random weights on its base skills, and writes the examples of
- * the skill that the demo teaches. Needs the native engine (`deno task build`) and about five minutes on two cores:
+ * the skill that the demo teaches. Needs the native engine (`deno task build`) and under ten minutes on two cores:
  *
  * `deno run -A tools/make_demo.ts [FOLDER]`
  */
