@@ -5,6 +5,8 @@
 //! they say bytes.
 
 mod block_ops;
+#[cfg(all(test, feature = "gpu", feature = "native"))]
+mod conformance;
 mod cpu;
 #[cfg(feature = "gpu")]
 mod gpu;

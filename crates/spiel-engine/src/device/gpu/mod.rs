@@ -17,14 +17,21 @@ use spiel_kernels::program::Program;
 /// A storage buffer.
 pub(crate) struct GpuBuffer {
     buffer: wgpu::Buffer,
+    /// 32-bit elements; the buffer may be longer.
+    elements: usize,
     /// Bytes written after the last whole word, until the rest of their word comes.
     tail: Vec<u8>,
 }
 
 impl GpuBuffer {
-    /// 32-bit elements in the buffer.
     fn len(&self) -> usize {
-        (self.buffer.size() / 4) as usize
+        self.elements
+    }
+
+    /// The same buffer, said to have fewer elements.
+    #[cfg(test)]
+    pub(super) fn cut_to(self, elements: usize) -> Self {
+        Self { elements, ..self }
     }
 }
 
@@ -41,7 +48,7 @@ impl Memory for GpuDevice {
     }
 
     fn allocate(&self, bytes: usize) -> Result<GpuBuffer> {
-        Ok(self.buffer(bytes))
+        Ok(self.buffer(bytes.div_ceil(4)))
     }
 
     fn write(&self, buffer: &mut GpuBuffer, offset_bytes: usize, bytes: &[u8]) {
@@ -76,32 +83,32 @@ impl Memory for GpuDevice {
     }
 
     fn clear(&self, buffer: &mut GpuBuffer) {
-        self.record_clear(&buffer.buffer);
+        self.record_clear(&buffer.buffer, buffer.elements);
     }
 }
 
 impl GpuDevice {
     /// A buffer of zeros for the operations of one call.
     fn temporary(&self, elements: usize) -> GpuBuffer {
-        self.buffer(elements * 4)
+        self.buffer(elements)
     }
 
     /// A buffer with these words, for the operations of one call.
     fn uploaded(&self, words: &[u32]) -> GpuBuffer {
         // A new buffer is not in what is recorded, so nothing need be submitted first.
-        let uploaded = self.buffer(words.len() * 4);
+        let uploaded = self.buffer(words.len());
         self.queue.write_buffer(&uploaded.buffer, 0, bytemuck::cast_slice(words));
         uploaded
     }
 
-    fn buffer(&self, bytes: usize) -> GpuBuffer {
-        let size = (bytes.next_multiple_of(4) as u64).max(4);
+    fn buffer(&self, elements: usize) -> GpuBuffer {
+        let size = 4 * elements.max(1) as u64;
         let usage = wgpu::BufferUsages::STORAGE
             | wgpu::BufferUsages::COPY_SRC
             | wgpu::BufferUsages::COPY_DST;
         let descriptor =
             wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false };
-        GpuBuffer { buffer: self.device.create_buffer(&descriptor), tail: Vec::new() }
+        GpuBuffer { buffer: self.device.create_buffer(&descriptor), elements, tail: Vec::new() }
     }
 
     /// Records a program on whole buffers.

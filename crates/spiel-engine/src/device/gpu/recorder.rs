@@ -100,9 +100,10 @@ impl GpuDevice {
         encoder.copy_buffer_to_buffer(from, offset, staging, 0, size);
     }
 
-    /// Records zeros over a whole buffer.
-    pub(super) fn record_clear(&self, buffer: &wgpu::Buffer) {
-        self.recorder.borrow_mut().encoder(&self.device).clear_buffer(buffer, 0, None);
+    /// Records zeros over the first `count` words.
+    pub(super) fn record_clear(&self, buffer: &wgpu::Buffer, count: usize) {
+        let mut recorder = self.recorder.borrow_mut();
+        recorder.encoder(&self.device).clear_buffer(buffer, 0, Some(count as u64 * 4));
     }
 
     /// Submits what is recorded.

@@ -1,0 +1,93 @@
+//! Attention over packed sequences, forward and backward.
+
+use super::{Bound, Subject, conform, gpus, normal};
+use crate::device::{AttentionPass, BlockOps, Qkv};
+use spiel_kernels::ops::attention::{Heads, Span};
+
+fn packed(lengths: &[usize]) -> Vec<Span> {
+    let starts = lengths.iter().scan(0, |end, length| {
+        *end += length;
+        Some(*end - length)
+    });
+    let span = |(start, length): (usize, &usize)| Span {
+        query_start: start,
+        query_length: *length,
+        key_start: start,
+        key_length: *length,
+    };
+    starts.zip(lengths).map(span).collect()
+}
+
+const fn heads(heads: usize, kv_heads: usize, head_dim: usize, window: Option<usize>) -> Heads {
+    Heads { heads, kv_heads, head_dim, window }
+}
+
+#[test]
+fn attention_and_its_backward() {
+    let cases = [
+        (heads(1, 1, 1, None), vec![1]),
+        (heads(2, 1, 6, None), vec![3, 1, 8]),
+        (heads(4, 2, 64, None), vec![17, 5]),
+        (heads(3, 3, 160, None), vec![9, 2]),
+        (heads(2, 2, 16, Some(1)), vec![7, 4]),
+        (heads(2, 1, 16, Some(5)), vec![150, 1, 11]),
+        (heads(2, 1, 8, None), vec![129, 300]),
+    ];
+    for gpu in &gpus() {
+        for (shape, lengths) in &cases {
+            let spans = packed(lengths);
+            let tokens: usize = lengths.iter().sum();
+            let queries = tokens * shape.heads * shape.head_dim;
+            let keys = tokens * shape.kv_heads * shape.head_dim;
+            let case = format!("attention {shape:?} {lengths:?}");
+            // Backward sums over up to 600 terms, with weights from two exponentials.
+            let bounds = [1e-5, 1e-5, 1e-4, 1e-4, 1e-4].map(Bound::Within);
+            conform!(gpu, case, bounds, |on| {
+                let inputs = [(1, queries), (2, keys), (3, keys)];
+                let [q, k, v] = inputs.map(|(seed, count)| on.holding(&normal(seed, count)));
+                let (mut out, mut log_sums) = (on.output(queries), on.output(tokens * shape.heads));
+                let inputs = || Qkv { q: &q, k: &k, v: &v };
+                on.attention(inputs(), *shape, &spans, &mut out, &mut log_sums);
+                let grad_out = on.holding(&normal(4, queries));
+                let [mut grad_q, mut grad_k, mut grad_v] =
+                    [queries, keys, keys].map(|count| on.output(count));
+                let pass = AttentionPass {
+                    inputs: inputs(),
+                    out: &out,
+                    log_sums: &log_sums,
+                    grad_out: &grad_out,
+                };
+                let grads = Qkv { q: &mut grad_q, k: &mut grad_k, v: &mut grad_v };
+                on.attention_backward(pass, *shape, &spans, grads);
+                vec![
+                    on.taken(&out, queries),
+                    on.taken(&log_sums, tokens * shape.heads),
+                    on.taken(&grad_q, queries),
+                    on.taken(&grad_k, keys),
+                    on.taken(&grad_v, keys),
+                ]
+            });
+        }
+    }
+}
+
+#[test]
+fn attention_to_earlier_keys() {
+    for gpu in &gpus() {
+        for (queries, keys, window) in
+            [(1, 1, None), (1, 200, None), (3, 140, None), (2, 50, Some(9))]
+        {
+            let shape = heads(4, 2, 32, window);
+            let span =
+                Span { query_start: 0, query_length: queries, key_start: 0, key_length: keys };
+            let case = format!("attention of {queries} to {keys} {window:?}");
+            conform!(gpu, case, [Bound::Within(1e-5); 2], |on| {
+                let q = on.holding(&normal(1, queries * 128));
+                let [k, v] = [2, 3].map(|seed| on.holding(&normal(seed, keys * 64)));
+                let (mut out, mut log_sums) = (on.output(queries * 128), on.output(queries * 4));
+                on.attention(Qkv { q: &q, k: &k, v: &v }, shape, &[span], &mut out, &mut log_sums);
+                vec![on.taken(&out, queries * 128), on.taken(&log_sums, queries * 4)]
+            });
+        }
+    }
+}

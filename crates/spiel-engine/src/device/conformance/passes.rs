@@ -1,0 +1,142 @@
+//! Element-wise operations, norms and the loss.
+
+use super::{Bound, Subject, conform, gpus, normal};
+use crate::device::{BlockOps, NormBackward, TrainingOps};
+use spiel_kernels::ops::rope::{Direction, frequencies, rotations};
+
+#[test]
+fn rms_norm() {
+    for gpu in &gpus() {
+        for (rows, width) in [(0, 8), (1, 1), (3, 7), (5, 64), (2, 257), (67, 1000)] {
+            conform!(gpu, format!("rms_norm {rows}x{width}"), [Bound::Within(1e-5)], |on| {
+                let (x, weight) =
+                    (on.holding(&normal(1, rows * width)), on.holding(&normal(2, width)));
+                let mut y = on.output(rows * width);
+                on.rms_norm(&x, &weight, rows, width, 1e-5, &mut y);
+                vec![on.taken(&y, rows * width)]
+            });
+        }
+    }
+}
+
+#[test]
+fn rms_norm_backward() {
+    for gpu in &gpus() {
+        for (rows, width) in [(1, 1), (3, 7), (5, 64), (2, 257), (67, 1000)] {
+            for accumulate in [false, true] {
+                let case = format!("rms_norm_backward {rows}x{width} {accumulate}");
+                conform!(gpu, case, [Bound::Within(2e-5); 2], |on| {
+                    let [x, grad_y] = [1, 3].map(|seed| on.holding(&normal(seed, rows * width)));
+                    let weight = on.holding(&normal(2, width));
+                    let mut grad_x = on.holding(&normal(4, rows * width));
+                    let mut grad_weight = on.holding(&normal(5, width));
+                    let norm = NormBackward { x: &x, weight: &weight, grad_y: &grad_y };
+                    let weights = Some(&mut grad_weight);
+                    on.rms_norm_backward(norm, rows, width, 1e-5, accumulate, &mut grad_x, weights);
+                    vec![on.taken(&grad_x, rows * width), on.taken(&grad_weight, width)]
+                });
+            }
+        }
+    }
+}
+
+#[test]
+fn rope() {
+    for gpu in &gpus() {
+        for (tokens, heads, head_dim) in [(1, 1, 2), (7, 3, 6), (33, 5, 64)] {
+            for direction in [Direction::Forward, Direction::Backward] {
+                let case = format!("rope {tokens}x{heads}x{head_dim} {direction:?}");
+                let count = tokens * heads * head_dim;
+                conform!(gpu, case, [Bound::Within(1e-6)], |on| {
+                    let positions: Vec<u32> = (0..tokens as u32).collect();
+                    let table = rotations(&positions, &frequencies(head_dim, 10_000.0, None));
+                    let table = on.holding(bytemuck::cast_slice(&table));
+                    let mut x = on.holding(&normal(1, count));
+                    on.rope(&mut x, &table, tokens, heads, head_dim, direction);
+                    vec![on.taken(&x, count)]
+                });
+            }
+        }
+    }
+}
+
+#[test]
+fn swiglu_and_its_backward() {
+    for gpu in &gpus() {
+        for count in [1, 63, 256, 1009] {
+            conform!(gpu, format!("swiglu {count}"), [Bound::Within(1e-5); 3], |on| {
+                let [gate, up, grad] = [1, 2, 3].map(|seed| on.holding(&normal(seed, count)));
+                let [mut activation, mut grad_gate, mut grad_up] =
+                    [(); 3].map(|()| on.output(count));
+                on.swiglu(&gate, &up, count, &mut activation);
+                on.swiglu_backward(&gate, &up, &grad, count, &mut grad_gate, &mut grad_up);
+                [activation, grad_gate, grad_up].iter().map(|x| on.taken(x, count)).collect()
+            });
+        }
+    }
+}
+
+#[test]
+fn add_and_bias() {
+    for gpu in &gpus() {
+        for (tokens, width) in [(1, 1), (7, 3), (31, 257), (5, 1024)] {
+            let count = tokens * width;
+            let bounds = [Bound::Exact, Bound::Exact, Bound::Within(1e-5)];
+            conform!(gpu, format!("add and bias {tokens}x{width}"), bounds, |on| {
+                let x = on.holding(&normal(1, count));
+                let [mut y, mut z] = [2, 3].map(|seed| on.holding(&normal(seed, count)));
+                on.add(&x, count, &mut y);
+                let mut bias = on.holding(&normal(4, width));
+                on.add_bias(&bias, tokens, width, &mut z);
+                let biased = on.taken(&z, count);
+                on.add_bias_backward(&x, tokens, width, &mut bias);
+                vec![on.taken(&y, count), biased, on.taken(&bias, width)]
+            });
+        }
+    }
+}
+
+#[test]
+fn transpose() {
+    for gpu in &gpus() {
+        for (rows, columns) in [(1, 1), (1, 37), (16, 16), (17, 31), (131, 67)] {
+            conform!(gpu, format!("transpose {rows}x{columns}"), [Bound::Exact], |on| {
+                let x = on.holding(&normal(1, rows * columns));
+                let mut out = on.output(rows * columns);
+                on.transpose(&x, rows, columns, &mut out);
+                vec![on.taken(&out, rows * columns)]
+            });
+        }
+    }
+}
+
+#[test]
+fn cross_entropy() {
+    for gpu in &gpus() {
+        for (first, count, vocab) in [(0, 1, 1), (0, 3, 7), (2, 5, 300), (1, 9, 1021)] {
+            for backward in [None, Some(0.25)] {
+                let case = format!("cross_entropy {first}+{count}x{vocab} {backward:?}");
+                conform!(gpu, case, [Bound::Within(1e-5), Bound::Within(1e-5)], |on| {
+                    let total = first + count + 1;
+                    let targets: Vec<u32> = (0..total).map(|i| (i * 5 % vocab) as u32).collect();
+                    let targets = on.holding(&targets);
+                    let mut logits = on.holding(&normal(1, count * vocab));
+                    let mut losses = on.holding(&normal(2, total));
+                    on.cross_entropy(
+                        &mut logits,
+                        &targets,
+                        first,
+                        count,
+                        vocab,
+                        backward,
+                        &mut losses,
+                    );
+                    let losses = on.taken(&losses, total);
+                    // Without a backward pass the logits are used up in whatever way.
+                    let kept = backward.map(|_| on.taken(&logits, count * vocab));
+                    vec![losses, kept.unwrap_or_default()]
+                });
+            }
+        }
+    }
+}

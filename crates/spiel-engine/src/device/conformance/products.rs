@@ -1,0 +1,57 @@
+//! Dense products in their three orientations.
+
+use super::{Bound, Subject, conform, gpus, normal};
+use crate::device::{BlockOps, LinearShape};
+
+/// T, in_features, out_features: one, primes, multiples of a tile, and one off them.
+const SHAPES: [[usize; 3]; 9] = [
+    [1, 1, 1],
+    [1, 5, 300],
+    [2, 3, 7],
+    [13, 17, 19],
+    [64, 64, 64],
+    [63, 65, 66],
+    [128, 32, 192],
+    [129, 131, 127],
+    [5, 257, 64],
+];
+/// Sums in another order than the CPU's, up to 257 terms of size one.
+const SUMS: Bound = Bound::Within(1e-5);
+
+#[test]
+fn linear() {
+    for gpu in &gpus() {
+        for [tokens, inputs, outputs] in SHAPES {
+            conform!(gpu, format!("linear {tokens}x{inputs}x{outputs}"), [SUMS], |on| {
+                let x = on.holding(&normal(1, tokens * inputs));
+                let weight = on.holding(&normal(2, outputs * inputs));
+                let mut y = on.output(tokens * outputs);
+                on.linear(&x, &weight, LinearShape { tokens, inputs, outputs }, &mut y);
+                vec![on.taken(&y, tokens * outputs)]
+            });
+        }
+    }
+}
+
+#[test]
+fn linear_backward() {
+    for gpu in &gpus() {
+        for [tokens, inputs, outputs] in SHAPES {
+            for accumulate in [false, true] {
+                let case = format!("linear_backward {tokens}x{inputs}x{outputs} {accumulate}");
+                let shape = LinearShape { tokens, inputs, outputs };
+                conform!(gpu, case, [SUMS; 2], |on| {
+                    let x = on.holding(&normal(1, tokens * inputs));
+                    let weight = on.holding(&normal(2, outputs * inputs));
+                    let grad_y = on.holding(&normal(3, tokens * outputs));
+                    let mut grad_x = on.holding(&normal(4, tokens * inputs));
+                    let mut grad_weight = on.holding(&normal(5, outputs * inputs));
+                    on.linear_backward_input(&grad_y, &weight, shape, accumulate, &mut grad_x);
+                    on.linear_backward_weight(&grad_y, &x, shape, accumulate, &mut grad_weight);
+                    let weights = on.taken(&grad_weight, outputs * inputs);
+                    vec![on.taken(&grad_x, tokens * inputs), weights]
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Sampled gradients and candidates.
+
+use super::{Bound, Subject, conform, gpus, normal, words_of};
+use crate::device::{CandidateState, LinearShape, TrainingOps};
+use spiel_kernels::random::positions;
+
+/// Sums over tokens in another order than the CPU's.
+const SUMS: Bound = Bound::Within(2e-5);
+
+#[test]
+fn sampled_gradient() {
+    for gpu in &gpus() {
+        for (tokens, inputs, outputs, count) in
+            [(1, 1, 1, 1), (1, 3, 2, 0), (3, 7, 5, 30), (33, 64, 65, 999), (130, 70, 90, 2000)]
+        {
+            let shape = LinearShape { tokens, inputs, outputs };
+            let case = format!("sampled_gradient {shape:?} at {count}");
+            conform!(gpu, case, [SUMS; 3], |on| {
+                let indices = positions(1, 0, count, (inputs * outputs) as u32);
+                let indices = on.holding(&indices);
+                let x_t = on.holding(&normal(2, inputs * tokens));
+                let grad_y_t = on.holding(&normal(3, outputs * tokens));
+                let mut grads = on.holding(&normal(4, count));
+                on.sampled_gradient(&indices, &x_t, &grad_y_t, shape, &mut grads);
+                let mut candidates = CandidateState {
+                    indices,
+                    grads: on.holding(&normal(5, count)),
+                    grads_sq: on.holding(&normal(6, count)),
+                };
+                let mut scratch = on.output(count);
+                on.accumulate_candidates(&x_t, &grad_y_t, shape, &mut candidates, &mut scratch);
+                let CandidateState { grads: sums, grads_sq: squares, .. } = candidates;
+                [grads, sums, squares].iter().map(|x| on.taken(x, count)).collect()
+            });
+        }
+    }
+}
+
+/// The gradients that candidates are chosen from: random, with many ties, and all the same.
+fn gradients(elements: usize) -> [Vec<u32>; 3] {
+    let random: Vec<f32> = bytemuck::cast_slice(&normal(1, elements)).to_vec();
+    let tied: Vec<f32> = random.iter().map(|x| (x * 4.0).round() / 4.0).collect();
+    [words_of(&random), words_of(&tied), words_of(&vec![-1.5; elements])]
+}
+
+#[test]
+fn chosen_candidates_are_exactly_the_largest() {
+    let sizes =
+        [(1, 1), (7, 0), (7, 3), (7, 7), (256, 31), (4097, 4096), (10_007, 1), (70_001, 5003)];
+    for gpu in &gpus() {
+        for (elements, count) in sizes {
+            for (kind, gradient) in gradients(elements).iter().enumerate() {
+                let case = format!("{count} largest of {elements}, kind {kind}");
+                conform!(gpu, case, [Bound::Exact, Bound::Exact, Bound::Within(1e-6)], |on| {
+                    let gradient = on.holding(gradient);
+                    let [indices, grads, grads_sq] = [(); 3].map(|()| on.output(count));
+                    let mut candidates = CandidateState { indices, grads, grads_sq };
+                    on.choose_candidates(&gradient, elements, &mut candidates);
+                    let CandidateState { indices, grads, grads_sq } = candidates;
+                    [indices, grads, grads_sq].iter().map(|x| on.taken(x, count)).collect()
+                });
+            }
+        }
+    }
+}
