@@ -13,7 +13,7 @@ use crate::ops::delta::{
     materialise_program, restore_program, sampled_gradient_program,
 };
 use crate::ops::embedding::{embedding_backward_program, embedding_program};
-use crate::ops::linear::{Strides, add_bias_backward_program, add_bias_program, product_program};
+use crate::ops::linear::{Layout, add_bias_backward_program, add_bias_program, product_program};
 use crate::ops::reselect::{
     GrownEntry, candidate_keys_program, exclude_program, mark_program, momentum_keys_program,
     place_kept_program, rearrange_program, settle_program, slot_keys_program, want_program,
@@ -51,9 +51,10 @@ fn programs() -> Vec<Program> {
         grad_scale: 1.0,
     };
     let sm3 = Sm3 { learning_rate: 0.1, weight_decay: 0.1, epsilon: 1e-8, grad_scale: 1.0 };
-    let strides = Strides { row: 64, column: 1 };
+    let layout = Layout { first: 0, row: 64, column: 1 };
+    let window = 0..9;
     let mut programs = vec![
-        embedding_backward_program(3, 64),
+        embedding_backward_program(3, 64, &window),
         rms_norm_program(3, 64, 1e-5),
         rms_norm_backward_program(3, 64, 1e-5, true),
         rms_norm_backward_program(3, 64, 1e-5, false),
@@ -65,27 +66,27 @@ fn programs() -> Vec<Program> {
         attention_backward_kv_program(3, heads),
         swiglu_program(100),
         swiglu_backward_program(100),
-        product_program([3, 5, 64], strides, strides, true),
-        product_program([3, 5, 64], strides, strides, false),
+        product_program([3, 5, 64], layout, layout, layout, true),
+        product_program([3, 5, 64], layout, layout, layout, false),
         add_bias_program(3, 64),
         add_bias_backward_program(3, 64),
-        transpose_program(3, 64),
-        gather_rows_program(0, 3, 64),
-        scatter_rows_program(0, 3, 64),
+        transpose_program([9, 64], &window, &(0..64)),
+        gather_rows_program(&window, 64, &window),
+        scatter_rows_program(&window, 64, &window),
         cross_entropy_program(0, 3, 100, None),
         cross_entropy_program(0, 3, 100, Some(1.0)),
-        add_deltas_program(9),
-        apply_in_place_program(9),
-        restore_program(9),
-        gather_program(9),
-        sampled_gradient_program(9, 3, 64, true),
-        sampled_gradient_program(9, 3, 64, false),
+        add_deltas_program(9, &window),
+        apply_in_place_program(9, &window),
+        restore_program(9, &window),
+        gather_program(9, &window),
+        sampled_gradient_program(9, 3, 64, &window, &window, true),
+        sampled_gradient_program(9, 3, 64, &window, &window, false),
         accumulate_candidates_program(9),
         adamw_program(&adamw, 1, 9),
         adamw_deltas_program(&adamw, 9),
         sm3_estimate_program(&sm3, 9, 64),
         sm3_accumulate_program(9, 64),
-        sum_of_squares_program(9),
+        sum_of_squares_program(9, 0),
         choose_digit_program(10),
         place_runs_program(9),
         slot_keys_program(9, true),
@@ -94,17 +95,17 @@ fn programs() -> Vec<Program> {
         want_program(9, 0),
         settle_program(9),
         momentum_keys_program(3, 64),
-        exclude_program(9),
+        exclude_program(9, &window),
         place_kept_program(9),
     ];
     for format in Format::ALL {
-        programs.push(embedding_program(format, 3, 64));
+        programs.push(embedding_program(format, 3, 64, &window));
         programs.push(materialise_program(format, 64));
     }
     for keys in [Keys::Words, Keys::Magnitudes] {
         programs.push(count_digits_program(keys, 9, 0));
         programs.push(count_chosen_program(keys, 9));
-        programs.push(write_chosen_program(keys, 9));
+        programs.push(write_chosen_program(keys, 9, 0));
     }
     for grown in [GrownEntry::Constant(1), GrownEntry::Copied, GrownEntry::Scaled(2.0)] {
         programs.push(rearrange_program(9, grown));

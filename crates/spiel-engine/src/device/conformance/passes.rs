@@ -43,7 +43,7 @@ fn rms_norm_backward() {
 #[test]
 fn rope() {
     for gpu in &gpus() {
-        for (tokens, heads, head_dim) in [(1, 1, 2), (7, 3, 6), (33, 5, 64)] {
+        for (tokens, heads, head_dim) in [(1, 1, 2), (7, 3, 6), (33, 5, 64), (130, 3, 64)] {
             for direction in [Direction::Forward, Direction::Backward] {
                 let case = format!("rope {tokens}x{heads}x{head_dim} {direction:?}");
                 let count = tokens * heads * head_dim;
@@ -63,7 +63,7 @@ fn rope() {
 #[test]
 fn swiglu_and_its_backward() {
     for gpu in &gpus() {
-        for count in [1, 63, 256, 1009] {
+        for count in [1, 63, 256, 40_009] {
             conform!(gpu, format!("swiglu {count}"), [Bound::Within(1e-5); 3], |on| {
                 let [gate, up, grad] = [1, 2, 3].map(|seed| on.holding(&normal(seed, count)));
                 let [mut activation, mut grad_gate, mut grad_up] =
@@ -79,7 +79,7 @@ fn swiglu_and_its_backward() {
 #[test]
 fn add_and_bias() {
     for gpu in &gpus() {
-        for (tokens, width) in [(1, 1), (7, 3), (31, 257), (5, 1024)] {
+        for (tokens, width) in [(1, 1), (7, 3), (31, 257), (37, 1024)] {
             let count = tokens * width;
             let bounds = [Bound::Exact, Bound::Exact, Bound::Within(1e-5)];
             conform!(gpu, format!("add and bias {tokens}x{width}"), bounds, |on| {
@@ -99,7 +99,7 @@ fn add_and_bias() {
 #[test]
 fn transpose() {
     for gpu in &gpus() {
-        for (rows, columns) in [(1, 1), (1, 37), (16, 16), (17, 31), (131, 67)] {
+        for (rows, columns) in [(1, 1), (1, 37), (16, 16), (17, 31), (131, 67), (300, 140)] {
             conform!(gpu, format!("transpose {rows}x{columns}"), [Bound::Exact], |on| {
                 let x = on.holding(&normal(1, rows * columns));
                 let mut out = on.output(rows * columns);
@@ -113,7 +113,9 @@ fn transpose() {
 #[test]
 fn cross_entropy() {
     for gpu in &gpus() {
-        for (first, count, vocab) in [(0, 1, 1), (0, 3, 7), (2, 5, 300), (1, 9, 1021)] {
+        for (first, count, vocab) in
+            [(0, 1, 1), (0, 3, 7), (2, 5, 300), (1, 9, 1021), (3, 20, 1024)]
+        {
             for backward in [None, Some(0.25)] {
                 let case = format!("cross_entropy {first}+{count}x{vocab} {backward:?}");
                 conform!(gpu, case, [Bound::Within(1e-5), Bound::Within(1e-5)], |on| {

@@ -18,7 +18,14 @@ struct Size {
 /// Sizes at the edges, and some drawn at random: crowded matrices run short of candidates.
 fn sizes() -> Vec<Size> {
     let size = |(rows, columns, slots, count)| Size { rows, columns, slots, count };
-    let edges = [(1, 1, 1, 0), (1, 2, 1, 1), (3, 5, 7, 7), (2, 8, 15, 1), (40, 50, 999, 999)];
+    let edges = [
+        (1, 1, 1, 0),
+        (1, 2, 1, 1),
+        (3, 5, 7, 7),
+        (2, 8, 15, 1),
+        (40, 50, 999, 999),
+        (200, 150, 2000, 700),
+    ];
     let drawn = (0..12).map(|number| {
         let [a, b, c, d] = philox([number, 5], [0; 4]).map(|word| word as usize);
         let (rows, columns) = (1 + a % 60, 1 + b % 60);

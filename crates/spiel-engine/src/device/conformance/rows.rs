@@ -7,7 +7,9 @@ use spiel_kernels::random::positions;
 #[test]
 fn gather_and_scatter_rows() {
     for gpu in &gpus() {
-        for (total, first, count, width) in [(1, 0, 1, 1), (9, 2, 5, 7), (40, 1, 31, 257)] {
+        for (total, first, count, width) in
+            [(1, 0, 1, 1), (9, 2, 5, 7), (40, 1, 31, 257), (150, 3, 140, 200)]
+        {
             let case = format!("rows {first}+{count} of {total}x{width}");
             conform!(gpu, case, [Bound::Exact; 2], |on| {
                 let list: Vec<u32> = (0..total as u32).rev().collect();

@@ -55,10 +55,13 @@ fn words_read<D: Device>(device: &D, buffer: &D::Buffer, words: usize) -> Vec<u3
     bytemuck::pod_collect_to_vec(&bytes)
 }
 
-/// The GPUs to test: the one there is. Without one the test fails if `SPIEL_REQUIRE` names `native:gpu`.
+/// The GPUs to test: the one there is with all that it offers, and as small as WebGPU's defaults, with bindings so short
+/// that most buffers are cut. Without one the test fails if `SPIEL_REQUIRE` names `native:gpu`.
 pub(super) fn gpus() -> Vec<GpuDevice> {
+    let small =
+        |_| wgpu::Limits { max_storage_buffer_binding_size: 64 << 10, ..wgpu::Limits::default() };
     match block_on(GpuDevice::open(true)) {
-        Ok(gpu) => vec![gpu],
+        Ok(gpu) => vec![gpu, block_on(GpuDevice::open_within(true, small)).expect("a small GPU")],
         Err(error) => {
             let required = std::env::var("SPIEL_REQUIRE").unwrap_or_default();
             let required = required.split(',').any(|name| name == "native:gpu");

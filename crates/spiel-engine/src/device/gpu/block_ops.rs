@@ -1,10 +1,10 @@
 //! Forward and backward operations, by the kernels' programs.
 
+use super::product::Operand;
 use super::{GpuBuffer, GpuDevice};
 use crate::device::{AttentionPass, BlockOps, LinearShape, NormBackward, Qkv};
 use spiel_kernels::formats::Format;
 use spiel_kernels::ops::attention::{self, Heads, Span};
-use spiel_kernels::ops::linear::Strides;
 use spiel_kernels::ops::rope::{self, Direction};
 use spiel_kernels::ops::{cross_entropy, delta, embedding, linear, rms_norm, rows, swiglu};
 
@@ -18,7 +18,14 @@ impl BlockOps for GpuDevice {
         width: usize,
         x: &mut GpuBuffer,
     ) {
-        self.run(&embedding::embedding_program(format, count, width), &[table, tokens, x]);
+        let (row, vocab) = rows_of(table, format.bytes(width));
+        for part in self.cuts(count, &[4, width * 4]) {
+            for window in self.cuts(vocab, &[row]) {
+                let program = embedding::embedding_program(format, part.len(), width, &window);
+                let (tokens, x) = (self.part(tokens, &part, 4), self.part(x, &part, width * 4));
+                self.run(&program, &[self.part(table, &window, row), tokens, x]);
+            }
+        }
     }
 
     fn embedding_backward(
@@ -29,8 +36,14 @@ impl BlockOps for GpuDevice {
         width: usize,
         grad_table: &mut GpuBuffer,
     ) {
-        let program = embedding::embedding_backward_program(count, width);
-        self.run(&program, &[tokens, grad_x, grad_table]);
+        let (row, vocab) = rows_of(grad_table, width * 4);
+        for part in self.cuts(count, &[4, row]) {
+            for window in self.cuts(vocab, &[row]) {
+                let program = embedding::embedding_backward_program(part.len(), width, &window);
+                let (tokens, grad_x) = (self.part(tokens, &part, 4), self.part(grad_x, &part, row));
+                self.run(&program, &[tokens, grad_x, self.part(grad_table, &window, row)]);
+            }
+        }
     }
 
     fn rms_norm(
@@ -42,7 +55,11 @@ impl BlockOps for GpuDevice {
         epsilon: f32,
         y: &mut GpuBuffer,
     ) {
-        self.run(&rms_norm::rms_norm_program(rows, width, epsilon), &[x, weight, y]);
+        for part in self.cuts(rows, &[width * 4]) {
+            let [x, y] = [x, y].map(|buffer| self.part(buffer, &part, width * 4));
+            let program = rms_norm::rms_norm_program(part.len(), width, epsilon);
+            self.run(&program, &[x, weight.whole(), y]);
+        }
     }
 
     fn rms_norm_backward(
@@ -56,12 +73,17 @@ impl BlockOps for GpuDevice {
         grad_weight: Option<&mut GpuBuffer>,
     ) {
         let NormBackward { x, weight, grad_y } = norm;
-        let inverses = self.temporary(rows);
-        let program = rms_norm::rms_norm_backward_program(rows, width, epsilon, accumulate);
-        self.run(&program, &[x, weight, grad_y, grad_x, &inverses]);
-        if let Some(grad_weight) = grad_weight {
-            let program = rms_norm::rms_norm_weight_backward_program(rows, width);
-            self.run(&program, &[x, grad_y, &inverses, grad_weight]);
+        for part in self.cuts(rows, &[width * 4]) {
+            let [x, grad_y, grad_x] =
+                [x, grad_y, grad_x].map(|buffer| self.part(buffer, &part, width * 4));
+            let inverses = self.temporary(part.len());
+            let program =
+                rms_norm::rms_norm_backward_program(part.len(), width, epsilon, accumulate);
+            self.run(&program, &[x, weight.whole(), grad_y, grad_x, inverses.whole()]);
+            if let Some(grad_weight) = &grad_weight {
+                let program = rms_norm::rms_norm_weight_backward_program(part.len(), width);
+                self.run(&program, &[x, grad_y, inverses.whole(), grad_weight.whole()]);
+            }
         }
     }
 
@@ -74,7 +96,11 @@ impl BlockOps for GpuDevice {
         head_dim: usize,
         direction: Direction,
     ) {
-        self.run(&rope::rope_program(tokens, heads, head_dim, direction), &[rotations, x]);
+        let (turns, row) = (head_dim * 4, heads * head_dim * 4);
+        for part in self.cuts(tokens, &[turns, row]) {
+            let program = rope::rope_program(part.len(), heads, head_dim, direction);
+            self.run(&program, &[self.part(rotations, &part, turns), self.part(x, &part, row)]);
+        }
     }
 
     fn attention(
@@ -113,7 +139,10 @@ impl BlockOps for GpuDevice {
     }
 
     fn swiglu(&self, gate: &GpuBuffer, up: &GpuBuffer, count: usize, activation: &mut GpuBuffer) {
-        self.run(&swiglu::swiglu_program(count), &[gate, up, activation]);
+        for part in self.cuts(count, &[4]) {
+            let buffers = [gate, up, activation].map(|buffer| self.part(buffer, &part, 4));
+            self.run(&swiglu::swiglu_program(part.len()), &buffers);
+        }
     }
 
     fn swiglu_backward(
@@ -125,20 +154,26 @@ impl BlockOps for GpuDevice {
         grad_gate: &mut GpuBuffer,
         grad_up: &mut GpuBuffer,
     ) {
-        let program = swiglu::swiglu_backward_program(count);
-        self.run(&program, &[gate, up, grad, grad_gate, grad_up]);
+        for part in self.cuts(count, &[4]) {
+            let buffers = [gate, up, grad, grad_gate, grad_up];
+            let buffers = buffers.map(|buffer| self.part(buffer, &part, 4));
+            self.run(&swiglu::swiglu_backward_program(part.len()), &buffers);
+        }
     }
 
     fn add(&self, x: &GpuBuffer, count: usize, y: &mut GpuBuffer) {
-        // One row of bias as long as y.
-        self.run(&linear::add_bias_program(1, count), &[x, y]);
+        for part in self.cuts(count, &[4]) {
+            // One row of bias as long as y.
+            let program = linear::add_bias_program(1, part.len());
+            self.run(&program, &[x, y].map(|buffer| self.part(buffer, &part, 4)));
+        }
     }
 
     fn linear(&self, x: &GpuBuffer, weight: &GpuBuffer, shape: LinearShape, y: &mut GpuBuffer) {
         let LinearShape { tokens, inputs, outputs } = shape;
-        let (a, b) = (Strides { row: inputs, column: 1 }, Strides { row: 1, column: inputs });
-        let program = linear::product_program([tokens, outputs, inputs], a, b, false);
-        self.run(&program, &[x, weight, y]);
+        let (x, weight) = (Operand::new(x, inputs), Operand::new(weight, inputs));
+        let y = Operand::new(y, outputs);
+        self.product([tokens, outputs, inputs], x, weight.transposed(), y, false);
     }
 
     fn linear_backward_input(
@@ -150,9 +185,9 @@ impl BlockOps for GpuDevice {
         grad_x: &mut GpuBuffer,
     ) {
         let LinearShape { tokens, inputs, outputs } = shape;
-        let (a, b) = (Strides { row: outputs, column: 1 }, Strides { row: inputs, column: 1 });
-        let program = linear::product_program([tokens, inputs, outputs], a, b, accumulate);
-        self.run(&program, &[grad_y, weight, grad_x]);
+        let (grad_y, weight) = (Operand::new(grad_y, outputs), Operand::new(weight, inputs));
+        let grad_x = Operand::new(grad_x, inputs);
+        self.product([tokens, inputs, outputs], grad_y, weight, grad_x, accumulate);
     }
 
     fn linear_backward_weight(
@@ -164,13 +199,16 @@ impl BlockOps for GpuDevice {
         grad_weight: &mut GpuBuffer,
     ) {
         let LinearShape { tokens, inputs, outputs } = shape;
-        let (a, b) = (Strides { row: 1, column: outputs }, Strides { row: inputs, column: 1 });
-        let program = linear::product_program([outputs, inputs, tokens], a, b, accumulate);
-        self.run(&program, &[grad_y, x, grad_weight]);
+        let (grad_y, x) = (Operand::new(grad_y, outputs), Operand::new(x, inputs));
+        let grad_weight = Operand::new(grad_weight, inputs);
+        self.product([outputs, inputs, tokens], grad_y.transposed(), x, grad_weight, accumulate);
     }
 
     fn add_bias(&self, bias: &GpuBuffer, tokens: usize, width: usize, y: &mut GpuBuffer) {
-        self.run(&linear::add_bias_program(tokens, width), &[bias, y]);
+        for part in self.cuts(tokens, &[width * 4]) {
+            let program = linear::add_bias_program(part.len(), width);
+            self.run(&program, &[bias.whole(), self.part(y, &part, width * 4)]);
+        }
     }
 
     fn add_bias_backward(
@@ -180,7 +218,10 @@ impl BlockOps for GpuDevice {
         width: usize,
         grad_bias: &mut GpuBuffer,
     ) {
-        self.run(&linear::add_bias_backward_program(tokens, width), &[grad_y, grad_bias]);
+        for part in self.cuts(tokens, &[width * 4]) {
+            let program = linear::add_bias_backward_program(part.len(), width);
+            self.run(&program, &[self.part(grad_y, &part, width * 4), grad_bias.whole()]);
+        }
     }
 
     fn gather_rows(
@@ -192,7 +233,15 @@ impl BlockOps for GpuDevice {
         width: usize,
         out: &mut GpuBuffer,
     ) {
-        self.run(&rows::gather_rows_program(first, count, width), &[x, rows, out]);
+        let (row, total) = rows_of(x, width * 4);
+        for part in self.cuts(count, &[row]) {
+            let list = first + part.start..first + part.end;
+            for window in self.cuts(total, &[row]) {
+                let program = rows::gather_rows_program(&list, width, &window);
+                let (x, out) = (self.part(x, &window, row), self.part(out, &part, row));
+                self.run(&program, &[x, rows.whole(), out]);
+            }
+        }
     }
 
     fn scatter_rows(
@@ -204,7 +253,15 @@ impl BlockOps for GpuDevice {
         width: usize,
         out: &mut GpuBuffer,
     ) {
-        self.run(&rows::scatter_rows_program(first, count, width), &[x, rows, out]);
+        let (row, total) = rows_of(out, width * 4);
+        for part in self.cuts(count, &[row]) {
+            let list = first + part.start..first + part.end;
+            for window in self.cuts(total, &[row]) {
+                let program = rows::scatter_rows_program(&list, width, &window);
+                let (x, out) = (self.part(x, &part, row), self.part(out, &window, row));
+                self.run(&program, &[x, rows.whole(), out]);
+            }
+        }
     }
 
     fn cross_entropy(
@@ -217,8 +274,12 @@ impl BlockOps for GpuDevice {
         backward: Option<f32>,
         losses: &mut GpuBuffer,
     ) {
-        let program = cross_entropy::cross_entropy_program(first, count, vocab, backward);
-        self.run(&program, &[targets, logits, losses]);
+        for part in self.cuts(count, &[vocab * 4]) {
+            let (first, count) = (first + part.start, part.len());
+            let program = cross_entropy::cross_entropy_program(first, count, vocab, backward);
+            let logits = self.part(logits, &part, vocab * 4);
+            self.run(&program, &[targets.whole(), logits, losses.whole()]);
+        }
     }
 
     fn materialise(
@@ -229,10 +290,22 @@ impl BlockOps for GpuDevice {
         deltas: Option<(&GpuBuffer, &GpuBuffer, usize)>,
         weights: &mut GpuBuffer,
     ) {
-        self.run(&delta::materialise_program(format, elements), &[stored, weights]);
-        if let Some((indices, values, _)) = deltas {
-            let program = delta::add_deltas_program(indices.len());
-            self.run(&program, &[indices, values, weights]);
+        let (block, bytes) = (format.block_elements(), format.block_bytes());
+        for part in self.cuts(elements / block, &[bytes, block * 4]) {
+            let program = delta::materialise_program(format, part.len() * block);
+            let stored = self.part(stored, &part, bytes);
+            self.run(&program, &[stored, self.part(weights, &part, block * 4)]);
+        }
+        let Some((indices, values, _)) = deltas else { return };
+        for window in self.cuts(elements, &[4]) {
+            let program = delta::add_deltas_program(indices.len(), &window);
+            let weights = self.part(weights, &window, 4);
+            self.run(&program, &[indices.whole(), values.whole(), weights]);
         }
     }
+}
+
+/// Bytes of a row, and how many rows a buffer holds.
+fn rows_of(buffer: &GpuBuffer, bytes: usize) -> (usize, usize) {
+    (bytes, buffer.len() * 4 / bytes.max(1))
 }

@@ -3,15 +3,18 @@
 mod block_ops;
 mod context;
 mod pipelines;
+mod product;
 mod readback;
 mod recorder;
 mod reselect;
+mod slices;
 mod training_ops;
 
 pub(crate) use context::GpuDevice;
 
 use super::Memory;
 use crate::error::Result;
+use slices::Slice;
 use spiel_kernels::program::Program;
 
 /// A storage buffer.
@@ -111,9 +114,9 @@ impl GpuDevice {
         GpuBuffer { buffer: self.device.create_buffer(&descriptor), elements, tail: Vec::new() }
     }
 
-    /// Records a program on whole buffers.
-    fn run(&self, program: &Program, buffers: &[&GpuBuffer]) {
-        let buffers: Vec<&wgpu::Buffer> = buffers.iter().map(|buffer| &buffer.buffer).collect();
-        self.record(program, &buffers);
+    /// Records a program on whole buffers or parts of them.
+    fn run<'a, B: Into<Slice<'a>> + Copy>(&self, program: &Program, buffers: &[B]) {
+        let slices: Vec<Slice> = buffers.iter().map(|buffer| (*buffer).into()).collect();
+        self.record(program, &slices);
     }
 }

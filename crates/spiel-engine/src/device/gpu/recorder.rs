@@ -1,6 +1,7 @@
 //! The recording that waits to be submitted: one encoder, one open pass, one ring of uniforms.
 
 use super::GpuDevice;
+use super::slices::Slice;
 use spiel_kernels::program::Program;
 
 /// Uniforms of one submission. Offsets are multiples of what every device allows.
@@ -36,7 +37,7 @@ impl Recorder {
 
 impl GpuDevice {
     /// Records a dispatch.
-    pub(super) fn record(&self, program: &Program, buffers: &[&wgpu::Buffer]) {
+    pub(super) fn record(&self, program: &Program, buffers: &[Slice]) {
         debug_assert_eq!(program.buffers.len(), buffers.len(), "{}", program.label);
         if self.recorder.borrow().params.len() + UNIFORM_STRIDE > UNIFORM_BYTES {
             self.submit();
@@ -52,9 +53,9 @@ impl GpuDevice {
             binding: 0,
             resource: wgpu::BindingResource::Buffer(params),
         }];
-        entries.extend(buffers.iter().enumerate().map(|(index, buffer)| wgpu::BindGroupEntry {
+        entries.extend(buffers.iter().enumerate().map(|(index, slice)| wgpu::BindGroupEntry {
             binding: index as u32 + 1,
-            resource: buffer.as_entire_binding(),
+            resource: slice.binding(),
         }));
         let group = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some(program.label),

@@ -3,9 +3,9 @@
 use super::{GpuBuffer, GpuDevice};
 use crate::device::{AdamWState, CandidateState, Growth, Memory};
 use crate::error::Result;
-use spiel_kernels::ops::delta;
 use spiel_kernels::ops::reselect::{self, GrownEntry};
 use spiel_kernels::ops::top_k::{self, Keys};
+use std::ops::Range;
 
 /// What is to be replaced: as many slots as positions.
 struct Replacement {
@@ -33,15 +33,34 @@ impl GpuDevice {
         chosen: &GpuBuffer,
     ) {
         let digits = self.temporary(top_k::DIGITS);
+        let total = count.div_ceil(top_k::RUN);
+        let cuts = self.cuts(total, &[top_k::RUN * 4, 8]);
+        // The keys of a part, and the index of its first.
+        let part = |runs: &Range<usize>| {
+            let first = runs.start * top_k::RUN;
+            (self.part(keys, runs, top_k::RUN * 4), count.min(runs.end * top_k::RUN) - first, first)
+        };
         for shift in top_k::SHIFTS {
-            let program = top_k::count_digits_program(kind, count, shift);
-            self.run(&program, &[keys, selection, &digits]);
+            for cut in &cuts {
+                let (keys, count, _) = part(cut);
+                let program = top_k::count_digits_program(kind, count, shift);
+                self.run(&program, &[keys, selection.whole(), digits.whole()]);
+            }
             self.run(&top_k::choose_digit_program(shift), &[&digits, selection]);
         }
-        let runs = self.temporary(2 * count.div_ceil(top_k::RUN));
-        self.run(&top_k::count_chosen_program(kind, count), &[keys, selection, &runs]);
+        let runs = self.temporary(2 * total);
+        for cut in &cuts {
+            let (keys, count, _) = part(cut);
+            let program = top_k::count_chosen_program(kind, count);
+            self.run(&program, &[keys, selection.whole(), self.part(&runs, cut, 8)]);
+        }
         self.run(&top_k::place_runs_program(count), &[selection, &runs]);
-        self.run(&top_k::write_chosen_program(kind, count), &[keys, selection, &runs, chosen]);
+        for cut in &cuts {
+            let (keys, count, first) = part(cut);
+            let program = top_k::write_chosen_program(kind, count, first);
+            let runs = self.part(&runs, cut, 8);
+            self.run(&program, &[keys, selection.whole(), runs, chosen.whole()]);
+        }
     }
 
     /// Replaces `count` deltas and returns how many could be.
@@ -62,7 +81,7 @@ impl GpuDevice {
                 let origins = self.origins(indices, &replacement);
                 let seeds = |sums: &GpuBuffer| {
                     let seeds = self.temporary(slots);
-                    self.run(&delta::gather_program(slots), &[sums, &sources, &seeds]);
+                    self.gather_words(sums, slots, &sources, &seeds);
                     seeds
                 };
                 let (first, second) = seed.factors();
@@ -77,9 +96,16 @@ impl GpuDevice {
             }
             Growth::MomentumApproximation { state, shape, scratch } => {
                 let positions = shape.inputs * shape.outputs;
-                let program = reselect::momentum_keys_program(shape.outputs, shape.inputs);
-                self.run(&program, &[&state.rows, &state.columns, scratch]);
-                self.run(&reselect::exclude_program(slots), &[indices, scratch]);
+                for rows in self.cuts(shape.outputs, &[4, shape.inputs * 4]) {
+                    let program = reselect::momentum_keys_program(rows.len(), shape.inputs);
+                    let keys = self.part(scratch, &rows, shape.inputs * 4);
+                    let rows = self.part(&state.rows, &rows, 4);
+                    self.run(&program, &[rows, state.columns.whole(), keys]);
+                }
+                for window in self.cuts(positions, &[4]) {
+                    let program = reselect::exclude_program(slots, &window);
+                    self.run(&program, &[indices.whole(), self.part(scratch, &window, 4)]);
+                }
                 let grown = self.temporary(slots);
                 self.select(Keys::Words, scratch, positions, &self.selection_of(count), &grown);
                 let flags = self.temporary(slots);
@@ -124,7 +150,7 @@ impl GpuDevice {
         self.run(&reselect::want_program(count, 1), &[&counts, &selection]);
         self.select(Keys::Words, &is_grown, slots, &selection, &sources);
         let grown = self.temporary(slots);
-        self.run(&delta::gather_program(slots), &[found, &sources, &grown]);
+        self.gather_words(found, slots, &sources, &grown);
         let selection = self.selection_of(0);
         self.run(&reselect::want_program(count, 1), &[&counts, &selection]);
         let dropped = self.smallest(values, &flags, true, &selection);

@@ -9,10 +9,17 @@ use spiel_kernels::ops::adamw::{self, AdamW};
 use spiel_kernels::ops::sm3::{self, Sm3};
 use spiel_kernels::ops::top_k::Keys;
 use spiel_kernels::ops::{delta, sum_of_squares, transpose};
+use std::ops::Range;
 
 impl TrainingOps for GpuDevice {
     fn transpose(&self, x: &GpuBuffer, rows: usize, columns: usize, out: &mut GpuBuffer) {
-        self.run(&transpose::transpose_program(rows, columns), &[x, out]);
+        for top in self.cuts(rows, &[columns * 4]) {
+            for left in self.cuts(columns, &[rows * 4]) {
+                let program = transpose::transpose_program([rows, columns], &top, &left);
+                let x = self.part(x, &top, columns * 4);
+                self.run(&program, &[x, self.part(out, &left, rows * 4)]);
+            }
+        }
     }
 
     fn sampled_gradient(
@@ -23,9 +30,7 @@ impl TrainingOps for GpuDevice {
         shape: LinearShape,
         grads: &mut GpuBuffer,
     ) {
-        let LinearShape { tokens, inputs, .. } = shape;
-        let program = delta::sampled_gradient_program(indices.len(), tokens, inputs, true);
-        self.run(&program, &[indices, x_t, grad_y_t, grads]);
+        self.sample([indices, x_t, grad_y_t], shape, true, grads);
     }
 
     fn choose_candidates(
@@ -39,7 +44,7 @@ impl TrainingOps for GpuDevice {
         let selection = self.selection_of(count);
         self.select(Keys::Magnitudes, gradient, elements, &selection, indices);
         let sample = self.temporary(count);
-        self.run(&delta::gather_program(count), &[gradient, indices, &sample]);
+        self.gather_words(gradient, elements, indices, &sample);
         self.clear(grads);
         self.clear(grads_sq);
         let program = delta::accumulate_candidates_program(count);
@@ -55,16 +60,13 @@ impl TrainingOps for GpuDevice {
         scratch: &mut GpuBuffer,
     ) {
         let CandidateState { indices, grads, grads_sq } = candidates;
-        let LinearShape { tokens, inputs, .. } = shape;
-        let count = indices.len();
-        let program = delta::sampled_gradient_program(count, tokens, inputs, false);
-        self.run(&program, &[indices, x_t, grad_y_t, scratch]);
-        let program = delta::accumulate_candidates_program(count);
-        self.run(&program, &[scratch, grads, grads_sq]);
+        self.sample([indices, x_t, grad_y_t], shape, false, scratch);
+        let program = delta::accumulate_candidates_program(indices.len());
+        self.run(&program, &[&*scratch, grads, grads_sq]);
     }
 
     fn gather(&self, x: &GpuBuffer, indices: &GpuBuffer, out: &mut GpuBuffer) {
-        self.run(&delta::gather_program(indices.len()), &[x, indices, out]);
+        self.gather_words(x, x.len(), indices, out);
     }
 
     fn apply_in_place(
@@ -74,12 +76,19 @@ impl TrainingOps for GpuDevice {
         values: &GpuBuffer,
         weights: &mut GpuBuffer,
     ) {
-        let program = delta::apply_in_place_program(indices.len());
-        self.run(&program, &[indices, base, values, weights]);
+        for window in self.cuts(weights.len(), &[4]) {
+            let program = delta::apply_in_place_program(indices.len(), &window);
+            let weights = self.part(weights, &window, 4);
+            self.run(&program, &[indices.whole(), base.whole(), values.whole(), weights]);
+        }
     }
 
     fn restore(&self, indices: &GpuBuffer, base: &GpuBuffer, weights: &mut GpuBuffer) {
-        self.run(&delta::restore_program(indices.len()), &[indices, base, weights]);
+        for window in self.cuts(weights.len(), &[4]) {
+            let program = delta::restore_program(indices.len(), &window);
+            let weights = self.part(weights, &window, 4);
+            self.run(&program, &[indices.whole(), base.whole(), weights]);
+        }
     }
 
     async fn reselect(
@@ -101,8 +110,11 @@ impl TrainingOps for GpuDevice {
         exp_avg: &mut GpuBuffer,
         exp_avg_sq: &mut GpuBuffer,
     ) {
-        let program = adamw::adamw_program(update, step, values.len());
-        self.run(&program, &[grads, values, exp_avg, exp_avg_sq]);
+        for part in self.cuts(values.len(), &[4]) {
+            let program = adamw::adamw_program(update, step, part.len());
+            let buffers = [grads, values, exp_avg, exp_avg_sq];
+            self.run(&program, &buffers.map(|buffer| self.part(buffer, &part, 4)));
+        }
     }
 
     fn adamw_deltas(
@@ -135,19 +147,60 @@ impl TrainingOps for GpuDevice {
     }
 
     async fn sum_of_squares(&self, buffers: &[&GpuBuffer]) -> Result<f64> {
-        let runs = |buffer: &GpuBuffer| buffer.len().div_ceil(sum_of_squares::RUN);
-        let total: usize = buffers.iter().map(|buffer| runs(buffer)).sum();
-        let mut all = self.temporary(total);
-        let mut at = 0;
-        for buffer in buffers {
-            let sums = self.temporary(runs(buffer));
-            let program = sum_of_squares::sum_of_squares_program(buffer.len());
-            self.run(&program, &[buffer, &sums]);
-            self.copy(&sums, runs(buffer), &mut all, at);
-            at += runs(buffer);
+        let parts = buffers.iter().flat_map(|buffer| {
+            self.cuts(buffer.len(), &[4]).into_iter().map(|part| (*buffer, part))
+        });
+        let parts: Vec<_> = parts.collect();
+        let runs = |part: &Range<usize>| part.len().div_ceil(sum_of_squares::RUN);
+        let total: usize = parts.iter().map(|(_, part)| runs(part)).sum();
+        let all = self.temporary(total);
+        let mut place = 0;
+        for (buffer, part) in &parts {
+            let program = sum_of_squares::sum_of_squares_program(part.len(), place);
+            self.run(&program, &[self.part(buffer, part, 4), all.whole()]);
+            place += runs(part);
         }
         let bytes = self.read(&all, 0, total * 4).await?;
         let sums: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
         Ok(sums.into_iter().map(f64::from).sum())
+    }
+}
+
+impl GpuDevice {
+    /// out[i] = x[indices[i]], of `count` words.
+    pub(super) fn gather_words(
+        &self,
+        x: &GpuBuffer,
+        count: usize,
+        indices: &GpuBuffer,
+        out: &GpuBuffer,
+    ) {
+        for window in self.cuts(count, &[4]) {
+            let program = delta::gather_program(indices.len(), &window);
+            self.run(&program, &[self.part(x, &window, 4), indices.whole(), out.whole()]);
+        }
+    }
+
+    /// The sampled gradient of `[indices, x_t, grad_y_t]`, replacing `grads` or added to it.
+    fn sample(
+        &self,
+        [indices, x_t, grad_y_t]: [&GpuBuffer; 3],
+        shape: LinearShape,
+        accumulate: bool,
+        grads: &GpuBuffer,
+    ) {
+        let LinearShape { tokens, inputs, outputs } = shape;
+        // Every slot is in one pair of rows and columns alone.
+        for rows in self.cuts(outputs, &[tokens * 4]) {
+            for columns in self.cuts(inputs, &[tokens * 4]) {
+                let count = indices.len();
+                let program = delta::sampled_gradient_program(
+                    count, tokens, inputs, &rows, &columns, accumulate,
+                );
+                let x_t = self.part(x_t, &columns, tokens * 4);
+                let grad_y_t = self.part(grad_y_t, &rows, tokens * 4);
+                self.run(&program, &[indices.whole(), x_t, grad_y_t, grads.whole()]);
+            }
+        }
     }
 }

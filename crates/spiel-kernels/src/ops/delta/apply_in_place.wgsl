@@ -1,6 +1,6 @@
 // uses: grid
-// weights[indices] = base + values.
-struct Params { count: u32 }
+// weights[indices] = base + values. Only a window of the weights is bound, `length` entries from `first` on.
+struct Params { count: u32, first: u32, length: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> indices: array<u32>; // [k]
 @group(0) @binding(2) var<storage, read> base: array<f32>; // [k]
@@ -14,7 +14,11 @@ fn main(
   @builtin(local_invocation_index) local: u32,
 ) {
   let i = grid_index(group, groups) * 256u + local;
-  if (i < params.count) {
-    weights[indices[i]] = base[i] + values[i];
+  if (i >= params.count) {
+    return;
+  }
+  let at = indices[i] - params.first; // wraps when it is before the window
+  if (at < params.length) {
+    weights[at] = base[i] + values[i];
   }
 }

@@ -1,6 +1,6 @@
 // uses: grid
-// out[i] = x[indices[i]].
-struct Params { count: u32 }
+// out[i] = x[indices[i]]. Only a window of x is bound, `length` entries from `first` on.
+struct Params { count: u32, first: u32, length: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> indices: array<u32>; // [k]
@@ -13,7 +13,11 @@ fn main(
   @builtin(local_invocation_index) local: u32,
 ) {
   let i = grid_index(group, groups) * 256u + local;
-  if (i < params.count) {
-    out[i] = x[indices[i]];
+  if (i >= params.count) {
+    return;
+  }
+  let at = indices[i] - params.first; // wraps when it is before the window
+  if (at < params.length) {
+    out[i] = x[at];
   }
 }

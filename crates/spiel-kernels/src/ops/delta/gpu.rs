@@ -1,7 +1,8 @@
 use crate::assemble::Constant;
 use crate::formats::Format;
 use crate::program::Access::{Read, ReadWrite};
-use crate::program::Program;
+use crate::program::{Access, Program};
+use std::ops::Range;
 
 /// Decodes `count` weights. Buffers: stored, weights.
 #[must_use]
@@ -12,50 +13,61 @@ pub fn materialise_program(format: Format, count: usize) -> Program {
     Program::new("materialise", text, &constants, &[Read, ReadWrite], vec![count as u32], groups)
 }
 
-/// Buffers: indices, values, weights.
+/// Changes the weights `window`, of which alone it is given. Buffers: indices, values, weights.
 #[must_use]
-pub fn add_deltas_program(count: usize) -> Program {
-    let buffers = &[Read, Read, ReadWrite];
+pub fn add_deltas_program(count: usize, window: &Range<usize>) -> Program {
     let text = include_str!("add_deltas.wgsl");
-    Program::new("add_deltas", text, &[], buffers, vec![count as u32], count.div_ceil(256))
+    scattered("add_deltas", text, &[Read, Read, ReadWrite], count, window)
 }
 
-/// Buffers: indices, base, values, weights.
+/// Changes the weights `window`, of which alone it is given. Buffers: indices, base, values, weights.
 #[must_use]
-pub fn apply_in_place_program(count: usize) -> Program {
-    let buffers = &[Read, Read, Read, ReadWrite];
+pub fn apply_in_place_program(count: usize, window: &Range<usize>) -> Program {
     let text = include_str!("apply_in_place.wgsl");
-    Program::new("apply_in_place", text, &[], buffers, vec![count as u32], count.div_ceil(256))
+    scattered("apply_in_place", text, &[Read, Read, Read, ReadWrite], count, window)
 }
 
-/// Buffers: indices, base, weights.
+/// Changes the weights `window`, of which alone it is given. Buffers: indices, base, weights.
 #[must_use]
-pub fn restore_program(count: usize) -> Program {
-    let buffers = &[Read, Read, ReadWrite];
+pub fn restore_program(count: usize, window: &Range<usize>) -> Program {
     let text = include_str!("restore.wgsl");
-    Program::new("restore", text, &[], buffers, vec![count as u32], count.div_ceil(256))
+    scattered("restore", text, &[Read, Read, ReadWrite], count, window)
 }
 
-/// Buffers: x, indices, out.
+/// Reads the entries `window` of x, of which alone it is given. Buffers: x, indices, out.
 #[must_use]
-pub fn gather_program(count: usize) -> Program {
-    let buffers = &[Read, Read, ReadWrite];
+pub fn gather_program(count: usize, window: &Range<usize>) -> Program {
     let text = include_str!("gather.wgsl");
-    Program::new("gather", text, &[], buffers, vec![count as u32], count.div_ceil(256))
+    scattered("gather", text, &[Read, Read, ReadWrite], count, window)
 }
 
+fn scattered(
+    label: &'static str,
+    text: &str,
+    buffers: &'static [Access],
+    count: usize,
+    window: &Range<usize>,
+) -> Program {
+    let params = vec![count as u32, window.start as u32, window.len() as u32];
+    Program::new(label, text, &[], buffers, params, count.div_ceil(256))
+}
+
+/// Positions in the given rows and columns of a matrix `inputs` wide; it is given those rows of the transposes alone.
 /// Buffers: indices, `x_t`, `grad_y_t`, grads.
 #[must_use]
 pub fn sampled_gradient_program(
     count: usize,
     tokens: usize,
     inputs: usize,
+    rows: &Range<usize>,
+    columns: &Range<usize>,
     accumulate: bool,
 ) -> Program {
     let constants = [Constant::Bool("ACCUMULATE", accumulate)];
     let text = include_str!("sampled_gradient.wgsl");
     let buffers = &[Read, Read, Read, ReadWrite];
-    let params = vec![count as u32, tokens as u32, inputs as u32];
+    let params = [count, tokens, inputs, rows.start, rows.len(), columns.start, columns.len()];
+    let params = params.map(|param| param as u32).to_vec();
     Program::new("sampled_gradient", text, &constants, buffers, params, count.div_ceil(8))
 }
 

@@ -1,7 +1,11 @@
 // uses: grid
 // grads[i] (+)= grad_y_t[row] · x_t[column] for the position of every slot: 32 invocations share a slot's tokens, and
-// their sums are added in a fixed tree.
-struct Params { count: u32, tokens: u32, width: u32 }
+// their sums are added in a fixed tree. Slots outside of the bound rows and columns are left alone.
+struct Params {
+  count: u32, tokens: u32, width: u32,
+  first_row: u32, rows: u32,
+  first_column: u32, columns: u32,
+}
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> indices: array<u32>; // [k]
 @group(0) @binding(2) var<storage, read> x_t: array<f32>; // [in, T]
@@ -18,11 +22,16 @@ fn main(
 ) {
   let slot = grid_index(group, groups) * 8u + local / 32u;
   var sum = 0.0;
+  var is_bound = false;
   if (slot < params.count) {
     let index = indices[slot];
-    let x = index % params.width * params.tokens;
-    let y = index / params.width * params.tokens;
-    for (var token = local % 32u; token < params.tokens; token += 32u) {
+    // These wrap when they are before what is bound.
+    let row = index / params.width - params.first_row;
+    let column = index % params.width - params.first_column;
+    is_bound = row < params.rows && column < params.columns;
+    let x = column * params.tokens;
+    let y = row * params.tokens;
+    for (var token = local % 32u; is_bound && token < params.tokens; token += 32u) {
       sum += x_t[x + token] * grad_y_t[y + token];
     }
   }
@@ -34,7 +43,7 @@ fn main(
     }
     workgroupBarrier();
   }
-  if (slot < params.count && local % 32u == 0u) {
+  if (is_bound && local % 32u == 0u) {
     if (ACCUMULATE) {
       grads[slot] += lanes[local];
     } else {

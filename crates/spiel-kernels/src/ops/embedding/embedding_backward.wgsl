@@ -1,6 +1,7 @@
 // uses: grid
-// grad_table[token[t]] += grad_x[t], in the order of the tokens: an invocation owns a column.
-struct Params { count: u32, width: u32 }
+// grad_table[token[t]] += grad_x[t], in the order of the tokens: an invocation owns a column. Only a window of the table
+// is bound, `length` rows from `first` on.
+struct Params { count: u32, width: u32, first: u32, length: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> tokens: array<u32>; // [T]
 @group(0) @binding(2) var<storage, read> grad_x: array<f32>; // [T, D]
@@ -17,6 +18,9 @@ fn main(
     return;
   }
   for (var row = 0u; row < params.count; row++) {
-    grad_table[tokens[row] * params.width + column] += grad_x[row * params.width + column];
+    let token = tokens[row] - params.first; // wraps when it is before the window
+    if (token < params.length) {
+      grad_table[token * params.width + column] += grad_x[row * params.width + column];
+    }
   }
 }

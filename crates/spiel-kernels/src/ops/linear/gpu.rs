@@ -5,23 +5,32 @@ use crate::program::Program;
 /// Rows and columns of C that a workgroup computes.
 const TILE: usize = 64;
 
-/// A matrix as an operand: its strides in elements.
+/// Where a matrix lies in its buffer, in elements.
 #[derive(Debug, Clone, Copy)]
-pub struct Strides {
+pub struct Layout {
+    /// The first element.
+    pub first: usize,
     /// From a row to the next.
     pub row: usize,
     /// From a column to the next.
     pub column: usize,
 }
 
-/// C `[m, n]` (+)= A `[m, k]` · B `[k, n]`. Buffers: A, B, C.
+/// C `[m, n]` (+)= A `[m, k]` · B `[k, n]`; the rows of C are contiguous. Buffers: A, B, C.
 #[must_use]
-pub fn product_program([m, n, k]: [usize; 3], a: Strides, b: Strides, accumulate: bool) -> Program {
+pub fn product_program(
+    [m, n, k]: [usize; 3],
+    a: Layout,
+    b: Layout,
+    c: Layout,
+    accumulate: bool,
+) -> Program {
     let row_tiles = m.div_ceil(TILE);
-    let params = [m, n, k, a.row, a.column, b.row, b.column, row_tiles];
+    let [a, b] = [a, b].map(|operand| [operand.first, operand.row, operand.column]);
+    let params = [&[m, n, k][..], &a, &b, &[c.first, c.row, row_tiles]].concat();
     let constants = [Constant::Bool("ACCUMULATE", accumulate)];
     let groups = row_tiles * n.div_ceil(TILE);
-    let params = params.map(|param| param as u32).to_vec();
+    let params = params.into_iter().map(|param| param as u32).collect();
     let text = include_str!("product.wgsl");
     Program::new("product", text, &constants, &[Read, Read, ReadWrite], params, groups)
 }

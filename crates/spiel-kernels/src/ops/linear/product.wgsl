@@ -3,28 +3,29 @@
 // workgroup memory, 16 along the inner dimension at a time, stored so that four neighbours load as one vector.
 struct Params {
   m: u32, n: u32, k: u32,
-  a_row: u32, a_column: u32, // strides of A [m, k]
-  b_row: u32, b_column: u32, // strides of B [k, n]
+  a_first: u32, a_row: u32, a_column: u32, // where A [m, k] begins, and its strides
+  b_first: u32, b_row: u32, b_column: u32, // B [k, n]
+  c_first: u32, c_row: u32, // C [m, n], whose rows are contiguous
   row_tiles: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> a: array<f32>;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
-@group(0) @binding(3) var<storage, read_write> c: array<f32>; // [m, n]
+@group(0) @binding(3) var<storage, read_write> c: array<f32>;
 
 var<workgroup> a_tile: array<vec4<f32>, 256>; // [16 of k, 64 of m]
 var<workgroup> b_tile: array<vec4<f32>, 256>; // [16 of k, 64 of n]
 
 fn load_a(row: u32, inner: u32) -> f32 {
   if (row < params.m && inner < params.k) {
-    return a[row * params.a_row + inner * params.a_column];
+    return a[params.a_first + row * params.a_row + inner * params.a_column];
   }
   return 0.0;
 }
 
 fn load_b(inner: u32, column: u32) -> f32 {
   if (inner < params.k && column < params.n) {
-    return b[inner * params.b_row + column * params.b_column];
+    return b[params.b_first + inner * params.b_row + column * params.b_column];
   }
   return 0.0;
 }
@@ -68,7 +69,7 @@ fn main(
     for (var j = 0u; j < 4u; j++) {
       let column = first_column + lane * 4u + j;
       if (row < params.m && column < params.n) {
-        let at = row * params.n + column;
+        let at = params.c_first + row * params.c_row + column;
         if (ACCUMULATE) {
           c[at] += sums[i][j];
         } else {

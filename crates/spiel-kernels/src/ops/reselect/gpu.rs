@@ -1,6 +1,7 @@
 use crate::assemble::Constant;
 use crate::program::Access::{Read, ReadWrite};
 use crate::program::{Access, Program, word};
+use std::ops::Range;
 
 /// What a grown delta's entry of an array begins with.
 #[derive(Debug, Clone, Copy)]
@@ -68,10 +69,12 @@ pub fn momentum_keys_program(rows: usize, columns: usize) -> Program {
     Program::new("momentum_keys", text, &[], buffers, params, count.div_ceil(256))
 }
 
-/// Buffers: indices, keys.
+/// Changes the keys `window`, of which alone it is given. Buffers: indices, keys.
 #[must_use]
-pub fn exclude_program(count: usize) -> Program {
-    per_element("exclude", include_str!("exclude.wgsl"), &[], &[Read, ReadWrite], count)
+pub fn exclude_program(count: usize, window: &Range<usize>) -> Program {
+    let params = vec![count as u32, window.start as u32, window.len() as u32];
+    let text = include_str!("exclude.wgsl");
+    Program::new("exclude", text, &[], &[Read, ReadWrite], params, count.div_ceil(256))
 }
 
 /// Buffers: indices, dropped slots, grown positions, counts, origins.

@@ -1,20 +1,28 @@
 use crate::program::Access::{Read, ReadWrite};
 use crate::program::Program;
+use std::ops::Range;
 
-/// Buffers: x, rows, out.
+/// Entries `list` of the rows, from the rows `window` of x, of which alone it is given. Buffers: x, rows, out.
 #[must_use]
-pub fn gather_rows_program(first: usize, count: usize, width: usize) -> Program {
-    program("gather_rows", include_str!("gather_rows.wgsl"), first, count, width)
+pub fn gather_rows_program(list: &Range<usize>, width: usize, window: &Range<usize>) -> Program {
+    program("gather_rows", include_str!("gather_rows.wgsl"), list, width, window)
 }
 
-/// Buffers: x, rows, out.
+/// Entries `list` of the rows, to the rows `window` of the output, of which alone it is given. Buffers: x, rows, out.
 #[must_use]
-pub fn scatter_rows_program(first: usize, count: usize, width: usize) -> Program {
-    program("scatter_rows", include_str!("scatter_rows.wgsl"), first, count, width)
+pub fn scatter_rows_program(list: &Range<usize>, width: usize, window: &Range<usize>) -> Program {
+    program("scatter_rows", include_str!("scatter_rows.wgsl"), list, width, window)
 }
 
-fn program(label: &'static str, text: &str, first: usize, count: usize, width: usize) -> Program {
-    let params = vec![(count * width) as u32, width as u32, first as u32];
-    let groups = (count * width).div_ceil(256);
-    Program::new(label, text, &[], &[Read, Read, ReadWrite], params, groups)
+fn program(
+    label: &'static str,
+    text: &str,
+    list: &Range<usize>,
+    width: usize,
+    window: &Range<usize>,
+) -> Program {
+    let count = list.len() * width;
+    let params = [count, width, list.start, window.start, window.len()];
+    let params = params.map(|param| param as u32).to_vec();
+    Program::new(label, text, &[], &[Read, Read, ReadWrite], params, count.div_ceil(256))
 }

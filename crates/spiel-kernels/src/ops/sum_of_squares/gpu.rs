@@ -5,11 +5,11 @@ use crate::program::Program;
 /// Elements of one partial sum.
 pub const RUN: usize = 4096;
 
-/// Buffers: x, sums `[count / RUN]`.
+/// Writes a sum per run, from `place` on. Buffers: x, sums.
 #[must_use]
-pub fn sum_of_squares_program(count: usize) -> Program {
+pub fn sum_of_squares_program(count: usize, place: usize) -> Program {
     let constants = [Constant::U32("REDUCE_WIDTH", 256)];
     let text = include_str!("sum_of_squares.wgsl");
-    let (buffers, params) = (&[Read, ReadWrite], vec![count as u32]);
+    let (buffers, params) = (&[Read, ReadWrite], vec![count as u32, place as u32]);
     Program::new("sum_of_squares", text, &constants, buffers, params, count.div_ceil(RUN))
 }

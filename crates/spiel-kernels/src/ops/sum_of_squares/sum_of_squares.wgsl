@@ -1,6 +1,6 @@
 // uses: grid reduce
-// Σ x² over runs of 4096 elements, one sum per workgroup.
-struct Params { count: u32 }
+// Σ x² over runs of 4096 elements, one sum per workgroup, from `place` on.
+struct Params { count: u32, place: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> sums: array<f32>;
@@ -21,6 +21,6 @@ fn main(
   }
   let total = reduce_sum(local, sum);
   if (local == 0u && run * 4096u < params.count) {
-    sums[run] = total;
+    sums[params.place + run] = total;
   }
 }

@@ -60,11 +60,11 @@ pub fn place_runs_program(count: usize) -> Program {
     Program::new("place_runs", text, &[], &[Read, ReadWrite], params, 1)
 }
 
-/// Buffers: keys, selection, runs, chosen.
+/// Of the keys from index `first` on. Buffers: keys, selection, runs, chosen.
 #[must_use]
-pub fn write_chosen_program(keys: Keys, count: usize) -> Program {
+pub fn write_chosen_program(keys: Keys, count: usize, first: usize) -> Program {
     let text = include_str!("write_chosen.wgsl");
-    let (buffers, params) = (&[Read, Read, Read, ReadWrite], vec![count as u32]);
+    let (buffers, params) = (&[Read, Read, Read, ReadWrite], vec![count as u32, first as u32]);
     let groups = count.div_ceil(RUN);
     Program::new("write_chosen", text, &[constant(keys)], buffers, params, groups)
 }

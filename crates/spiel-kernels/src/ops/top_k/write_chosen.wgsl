@@ -1,6 +1,6 @@
 // uses: grid select
 // Writes the indices of the chosen keys, ascending; of equal keys the lower indices are taken.
-struct Params { count: u32 }
+struct Params { count: u32, first: u32 } // keys, and the index of the first
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> keys: array<u32>;
 @group(0) @binding(2) var<storage, read> selection: Selection;
@@ -47,8 +47,8 @@ fn main(
   let equal_before = start.y + equal[local] - u32(is_equal);
   let taken_here = min(equal[local], selection.wanted - min(selection.wanted, start.y));
   if (is_above) {
-    chosen[start.x + above[local] - 1u + taken_here] = at;
+    chosen[start.x + above[local] - 1u + taken_here] = params.first + at;
   } else if (is_equal && equal_before < selection.wanted) {
-    chosen[start.x + above[local] + taken_here - 1u] = at;
+    chosen[start.x + above[local] + taken_here - 1u] = params.first + at;
   }
 }

@@ -1,12 +1,20 @@
 use crate::program::Access::{Read, ReadWrite};
 use crate::program::Program;
+use std::ops::Range;
 
-/// Buffers: x, out.
+/// The block of these rows and columns of a matrix `[total_rows, total_columns]`. It is given the block's rows of x and
+/// the block's columns, as rows of the output. Buffers: x, out.
 #[must_use]
-pub fn transpose_program(rows: usize, columns: usize) -> Program {
-    let column_tiles = columns.div_ceil(16);
-    let params = vec![rows as u32, columns as u32, column_tiles as u32];
-    let groups = rows.div_ceil(16) * column_tiles;
+pub fn transpose_program(
+    [total_rows, total_columns]: [usize; 2],
+    rows: &Range<usize>,
+    columns: &Range<usize>,
+) -> Program {
+    let column_tiles = columns.len().div_ceil(16);
+    let block = [rows.len(), columns.len(), column_tiles];
+    let places = [columns.start, total_columns, rows.start, total_rows];
+    let params = block.into_iter().chain(places).map(|param| param as u32).collect();
+    let groups = rows.len().div_ceil(16) * column_tiles;
     let text = include_str!("transpose.wgsl");
     Program::new("transpose", text, &[], &[Read, ReadWrite], params, groups)
 }

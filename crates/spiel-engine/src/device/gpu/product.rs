@@ -1,0 +1,91 @@
+//! Dense products of any size: halved until every operand fits a binding.
+
+use super::{GpuBuffer, GpuDevice};
+use spiel_kernels::ops::linear::{Layout, product_program};
+
+/// A matrix in a buffer.
+#[derive(Clone, Copy)]
+pub(super) struct Operand<'a> {
+    buffer: &'a GpuBuffer,
+    layout: Layout,
+}
+
+impl<'a> Operand<'a> {
+    /// Row-major, `width` elements a row.
+    pub(super) fn new(buffer: &'a GpuBuffer, width: usize) -> Self {
+        Self { buffer, layout: Layout { first: 0, row: width, column: 1 } }
+    }
+
+    /// The transpose, without moving anything.
+    pub(super) fn transposed(self) -> Self {
+        let Layout { first, row, column } = self.layout;
+        Self { layout: Layout { first, row: column, column: row }, ..self }
+    }
+
+    /// The matrix from this row and column on.
+    fn from(self, row: usize, column: usize) -> Self {
+        let first = self.layout.first + row * self.layout.row + column * self.layout.column;
+        Self { layout: Layout { first, ..self.layout }, ..self }
+    }
+
+    /// Bytes from the first element to the last.
+    fn bytes(self, rows: usize, columns: usize) -> usize {
+        let last = |count: usize, stride: usize| count.saturating_sub(1) * stride;
+        4 * (last(rows, self.layout.row) + last(columns, self.layout.column) + 1)
+    }
+
+    fn is_row_major(self) -> bool {
+        self.layout.row >= self.layout.column
+    }
+}
+
+impl GpuDevice {
+    /// C `[m, n]` (+)= A `[m, k]` · B `[k, n]`.
+    pub(super) fn product(
+        &self,
+        [m, n, k]: [usize; 3],
+        a: Operand,
+        b: Operand,
+        c: Operand,
+        accumulate: bool,
+    ) {
+        // A binding may begin up to an alignment before its matrix.
+        let fits = |operand: Operand, rows, columns| {
+            operand.bytes(rows, columns) + self.offset_alignment <= self.binding_bytes
+        };
+        let half = |count: usize| (count / 2).next_multiple_of(64).min(count - 1);
+        let (a_fits, b_fits) = (fits(a, m, k), fits(b, k, n));
+        if m > 1 && ((!a_fits && a.is_row_major()) || !fits(c, m, n)) {
+            let top = half(m);
+            self.product([top, n, k], a, b, c, accumulate);
+            self.product([m - top, n, k], a.from(top, 0), b, c.from(top, 0), accumulate);
+        } else if n > 1 && !b_fits && !b.is_row_major() {
+            let left = half(n);
+            self.product([m, left, k], a, b, c, accumulate);
+            self.product([m, n - left, k], a, b.from(0, left), c.from(0, left), accumulate);
+        } else if k > 1 && !(a_fits && b_fits) {
+            let near = half(k);
+            self.product([m, n, near], a, b, c, accumulate);
+            self.product([m, n, k - near], a.from(0, near), b.from(near, 0), c, true);
+        } else {
+            self.dispatch_product([m, n, k], a, b, c, accumulate);
+        }
+    }
+
+    fn dispatch_product(
+        &self,
+        shape: [usize; 3],
+        a: Operand,
+        b: Operand,
+        c: Operand,
+        accumulate: bool,
+    ) {
+        let bound = [a, b, c].map(|operand| {
+            let before = operand.layout.first * 4 / self.offset_alignment * self.offset_alignment;
+            let layout = Layout { first: operand.layout.first - before / 4, ..operand.layout };
+            (self.from_byte(operand.buffer, before), layout)
+        });
+        let program = product_program(shape, bound[0].1, bound[1].1, bound[2].1, accumulate);
+        self.run(&program, &bound.map(|(slice, _)| slice));
+    }
+}
