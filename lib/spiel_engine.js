@@ -422,7 +422,7 @@ function __wbg_get_imports() {
                     const a = state0.a;
                     state0.a = 0;
                     try {
-                        return __wasm_bindgen_func_elem_3024(a, state0.b, arg0, arg1);
+                        return __wasm_bindgen_func_elem_3054(a, state0.b, arg0, arg1);
                     } finally {
                         state0.a = a;
                     }
@@ -680,12 +680,12 @@ function __wbg_get_imports() {
         }, arguments); },
         __wbindgen_generic_0000000000000001: function(arg0, arg1) {
             // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [Externref], shim_idx: 127, ret: Unit, inner_ret: Some(Unit) }, mutable: true }) -> Externref`.
-            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_1247);
+            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_1277);
             return ret;
         },
         __wbindgen_generic_0000000000000002: function(arg0, arg1) {
             // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [Externref], shim_idx: 167, ret: Result(Unit), inner_ret: Some(Result(Unit)) }, mutable: true }) -> Externref`.
-            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_3012);
+            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_3042);
             return ret;
         },
         __wbindgen_generic_0000000000000003: function(arg0) {
@@ -718,18 +718,18 @@ function __wbg_get_imports() {
     };
 }
 
-function __wasm_bindgen_func_elem_1247(arg0, arg1, arg2) {
-    wasm.__wasm_bindgen_func_elem_1247(arg0, arg1, arg2);
+function __wasm_bindgen_func_elem_1277(arg0, arg1, arg2) {
+    wasm.__wasm_bindgen_func_elem_1277(arg0, arg1, arg2);
 }
 
-function __wasm_bindgen_func_elem_3024(arg0, arg1, arg2, arg3) {
-    wasm.__wasm_bindgen_func_elem_3024(arg0, arg1, arg2, arg3);
+function __wasm_bindgen_func_elem_3054(arg0, arg1, arg2, arg3) {
+    wasm.__wasm_bindgen_func_elem_3054(arg0, arg1, arg2, arg3);
 }
 
-function __wasm_bindgen_func_elem_3012(arg0, arg1, arg2) {
+function __wasm_bindgen_func_elem_3042(arg0, arg1, arg2) {
     try {
         const retptr = wasm.__wbindgen_add_to_stack_pointer(-16) >>> 0;
-        wasm.__wasm_bindgen_func_elem_3012(retptr, arg0, arg1, arg2);
+        wasm.__wasm_bindgen_func_elem_3042(retptr, arg0, arg1, arg2);
         var r0 = getDataViewMemory0().getInt32(retptr + 4 * 0, true);
         var r1 = getDataViewMemory0().getInt32(retptr + 4 * 1, true);
         if (r1) {
