@@ -3,7 +3,13 @@
 import type { Engine } from "../engine/engine.ts";
 import { open, type OpenOptions } from "../engine/open.ts";
 import type { ModelPlan } from "../engine/protocol.gen.ts";
-import { attachDeltas, countDeltas, inferenceUse, loadModel } from "../model/load.ts";
+import {
+  attachDeltas,
+  countDeltas,
+  inferenceUse,
+  loadModel,
+  memoryBudgetOf,
+} from "../model/load.ts";
 import { modelIdentity, type ModelSource, openModelSource } from "../model/source.ts";
 import { otherBaseWarning } from "./base_model.ts";
 import { loadSftAdapter } from "./sft.ts";
@@ -14,7 +20,7 @@ export interface OpenModelOptions extends OpenOptions {
   readonly model: string;
   /** An adapter folder in the SFT layout. */
   readonly adapter?: string | undefined;
-  /** Most bytes that the model may take. */
+  /** Most bytes that the model may take; what is free when absent, no limit when 0. */
   readonly memoryBudget?: number | undefined;
   /** Stops the loading. */
   readonly signal?: AbortSignal | undefined;
@@ -42,7 +48,7 @@ export async function openModel(
   options: OpenModelOptions,
   microBatchTokens: number,
 ): Promise<OpenModel> {
-  const { model, adapter: folder, memoryBudget = null, signal } = options;
+  const { model, adapter: folder, memoryBudget, signal } = options;
   const adapter = folder === undefined ? null : loadSftAdapter(folder);
   const source = openModelSource(model);
   let engine: Engine | undefined;
@@ -50,7 +56,7 @@ export async function openModel(
     engine = await open(options);
     const use = {
       ...inferenceUse(microBatchTokens),
-      memoryBudget,
+      memoryBudget: memoryBudgetOf(memoryBudget),
       deltas: (plan: ModelPlan) =>
         adapter === null ? [] : countDeltas(plan, adapter.modules, `Adapter "${folder}"`),
     };

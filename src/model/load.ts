@@ -1,5 +1,6 @@
 /** Puts a model into the engine: plans its memory, allocates it, and streams its weights in bounded chunks. */
 
+import { availableMemory } from "../engine/available_memory.ts";
 import type { Engine } from "../engine/engine.ts";
 import type {
   DeltaCount,
@@ -17,7 +18,9 @@ import type { ModelSource } from "./source.ts";
 const CHUNK_BYTES = 16 << 20;
 
 /** What a model will be used for. */
-export interface ModelUse extends Omit<ModelOptions, "formats" | "deltas"> {
+export interface ModelUse extends Omit<ModelOptions, "formats" | "deltas" | "memoryBudget"> {
+  /** Most bytes that the plan may take; `null` is no limit, `"free"` what this machine has free. */
+  readonly memoryBudget: number | null | "free";
   /** The deltas of each module, once the model's parts are known. */
   readonly deltas: (plan: ModelPlan) => DeltaCount[];
 }
@@ -35,6 +38,11 @@ export function inferenceUse(microBatchTokens: number, deltas: DeltaCount[] = []
   };
 }
 
+/** A budget as configurations have it: 0 is no limit, and an absent one what is free. */
+export function memoryBudgetOf(bytes: number | undefined): ModelUse["memoryBudget"] {
+  return bytes === 0 ? null : bytes ?? "free";
+}
+
 /** A model's plan and what it was made with. */
 export interface PlannedModel {
   /** Bytes by purpose, and the tensors. */
@@ -46,7 +54,7 @@ export interface PlannedModel {
 /**
  * Plans a model without allocating anything.
  *
- * @throws {SpielError} `device` when the plan exceeds `memoryBudget`; `usage` when the deltas do not fit.
+ * @throws {SpielError} `device` when the plan exceeds its memory budget; `usage` when the deltas do not fit.
  */
 export async function planModel(
   engine: Engine,
@@ -54,13 +62,16 @@ export async function planModel(
   use: ModelUse,
 ): Promise<PlannedModel> {
   const { deltas, ...rest } = use;
-  const options: ModelOptions = { ...rest, formats: formatsOf(engine, source, use), deltas: [] };
-  const withoutBudget = { ...options, memoryBudget: null };
+  const formats = formatsOf(engine, source, use);
+  const withoutBudget: ModelOptions = { ...rest, formats, deltas: [], memoryBudget: null };
   const bare = await engine.planModel(source.config, withoutBudget);
   const whole = { ...withoutBudget, deltas: deltas(bare) };
   const plan = await engine.planModel(source.config, whole);
-  refuseOverBudget(plan.memory, use);
-  return { plan, options: { ...whole, memoryBudget: use.memoryBudget } };
+  const isGiven = use.memoryBudget !== "free";
+  const memoryBudget = isGiven ? use.memoryBudget : availableMemory(engine.info);
+  const options = { ...whole, memoryBudget };
+  refuseOverBudget(plan.memory, options, isGiven);
+  return { plan, options };
 }
 
 /** Random weights instead of the source's own. */

@@ -21,18 +21,27 @@ type Choices = Pick<ModelOptions, "memoryBudget" | "trainable" | "activationChec
 /**
  * Refuses a plan that exceeds its budget, with the bytes of every purpose and with what would lower them.
  *
+ * @param isGiven Whether somebody chose the budget; else it is what is free.
  * @throws {SpielError} `device`
  */
-export function refuseOverBudget({ rows, totalBytes }: MemoryTable, choices: Choices): void {
+export function refuseOverBudget(
+  { rows, totalBytes }: MemoryTable,
+  choices: Choices,
+  isGiven: boolean,
+): void {
   const { memoryBudget } = choices;
   if (memoryBudget === null || totalBytes <= memoryBudget) return;
+  const budget = formatBytes(memoryBudget);
+  const over = isGiven ? `the --memory-budget of ${budget}` : `the ${budget} that are free`;
+  const remedies = remediesFor(choices) +
+    (isGiven ? "" : "; --memory-budget none starts it anyway");
   const sizes = rows.map(({ purpose, bytes }) => `\n  - ${purpose}: ${formatBytes(bytes)}`).join(
     "",
   );
   throw new SpielError(
     "device",
-    `This takes ${formatBytes(totalBytes)} of memory, over the --memory-budget of ` +
-      `${formatBytes(memoryBudget)}; try ${remediesFor(choices)}. It is made of${sizes}`,
+    `This takes ${formatBytes(totalBytes)} of memory, over ${over}; ` +
+      `try ${remedies}. It is made of${sizes}`,
   );
 }
 

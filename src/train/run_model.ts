@@ -4,7 +4,13 @@ import type { SftAdapter } from "../adapter/sft.ts";
 import type { LoadedCheckpoint } from "../checkpoint/checkpoint.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { DeltaCount, ModelPlan } from "../engine/protocol.gen.ts";
-import { attachDeltas, countDeltas, type ModelUse, type PlannedModel } from "../model/load.ts";
+import {
+  attachDeltas,
+  countDeltas,
+  memoryBudgetOf,
+  type ModelUse,
+  type PlannedModel,
+} from "../model/load.ts";
 import { allotDeltas, type Budget } from "../spiel/budget.ts";
 import { growthOf } from "../spiel/growth/mod.ts";
 import { restoreRun } from "./checkpointing.ts";
@@ -47,7 +53,7 @@ export function useOf(config: RunConfig, beginning: Beginning): ModelUse {
     optimizer: growth?.optimizer ?? "adamw",
     microBatchTokens: config.microBatchTokens,
     activationCheckpointing: config.activationCheckpointing,
-    memoryBudget: config.memoryBudget ?? null,
+    memoryBudget: memoryBudgetOf(config.memoryBudget),
   };
 }
 

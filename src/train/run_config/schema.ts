@@ -46,7 +46,7 @@ const LINEAR_LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_
 const count = (minimum: number) => z.int().min(minimum).max(2 ** 32 - 1);
 const path = () => z.string().min(1);
 
-const BYTES = /^(\d+(?:\.\d+)?)\s*(B|KB|MB|GB|KiB|MiB|GiB)?$/;
+const BYTES = /^(?:none|(\d+(?:\.\d+)?)\s*(B|KB|MB|GB|KiB|MiB|GiB)?)$/;
 const BYTE_UNITS: Readonly<Record<string, number>> = {
   B: 1,
   KB: 1e3,
@@ -58,7 +58,7 @@ const BYTE_UNITS: Readonly<Record<string, number>> = {
 };
 
 function parseBytes(value: number | string): number {
-  const [, amount, unit] = BYTES.exec(String(value)) ?? [];
+  const [, amount = "0", unit] = BYTES.exec(String(value)) ?? [];
   return Math.floor(Number(amount) * (BYTE_UNITS[unit ?? "B"] ?? NaN));
 }
 
@@ -340,14 +340,15 @@ export const runConfigSchema = z.strictObject({
       "the same bits with less memory and more time",
     changeable: true,
   }),
-  memory_budget: z.union([z.int().min(1), z.string().regex(BYTES)]).transform(parseBytes).optional()
+  memory_budget: z.union([z.int().min(0), z.string().regex(BYTES)]).transform(parseBytes).optional()
     .register(keyWords, {
       group: "Machine",
-      description: "most memory that the plan may take; a run that needs more does not start",
+      description: "most memory that the plan may take; what needs more does not start; " +
+        "0 or none is no limit",
       unit: "bytes",
       placeholder: "SIZE",
-      expected: "a number of bytes, or a size such as 8GiB",
-      defaultText: "no limit",
+      expected: "a number of bytes, a size such as 8GiB, or none",
+      defaultText: "what is free, at most 4GiB with wasm",
       changeable: true,
     }),
 });

@@ -42,6 +42,8 @@ const TEXTS: [key: string, text: unknown, name: keyof RunConfig, value: unknown]
   ["resume", true, "resume", true],
   ["memory_budget", "1.5GiB", "memoryBudget", 1610612736],
   ["memory_budget", "4096", "memoryBudget", 4096],
+  ["memory_budget", "0", "memoryBudget", 0],
+  ["memory_budget", "none", "memoryBudget", 0],
   ["method", "full", "method", "full"],
   ["num_deltas", "100", "numDeltas", 100],
   ["out", "1", "out", "1"],
@@ -177,7 +179,7 @@ const REFUSED: [title: string, entries: ConfigEntry[], words: RegExp][] = [
   [
     "a size without sense",
     [...BASE, flag("memory_budget", "lots")],
-    /--memory-budget is "lots"; expected a number of bytes, or a size such as 8GiB/,
+    /--memory-budget is "lots"; expected a number of bytes, a size such as 8GiB, or none/,
   ],
   [
     "a word for yes",

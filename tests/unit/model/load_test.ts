@@ -2,7 +2,13 @@
 
 import assert from "node:assert/strict";
 import type { Request } from "../../../src/engine/protocol.gen.ts";
-import { countDeltas, inferenceUse, loadModel, planModel } from "../../../src/model/load.ts";
+import {
+  countDeltas,
+  inferenceUse,
+  loadModel,
+  memoryBudgetOf,
+  planModel,
+} from "../../../src/model/load.ts";
 import type { ModelSource, ModelTensor } from "../../../src/model/source.ts";
 import { openFakeEngine } from "../../support/fake_engine.ts";
 import { TOY_CONFIG } from "../../support/toy_run.ts";
@@ -62,6 +68,29 @@ Deno.test("load: planning allocates nothing, and a plan over its budget stops th
   });
   const { options } = await planModel(engine, toySource("f32"), { ...use, memoryBudget: 3584 });
   assert.equal(options.memoryBudget, 3584);
+  await engine.close();
+});
+
+Deno.test("load: without a budget, what is free is the limit; none lifts it", async () => {
+  const { engine, fake } = await openFakeEngine();
+  assert.equal(engine.info.host, "wasm");
+  const totalBytes = 2 ** 32 + 1;
+  fake.intercept = (request) => {
+    if (request.op !== "modelCreate") return undefined;
+    const memory = { rows: [{ purpose: "weights", bytes: totalBytes }], totalBytes };
+    return { kind: "modelPlan", memory, tensors: [], parameters: 1 };
+  };
+  const plan = (bytes: number | undefined) =>
+    planModel(engine, toySource("f32"), {
+      ...inferenceUse(8),
+      memoryBudget: memoryBudgetOf(bytes),
+    });
+  await assert.rejects(() => plan(undefined), {
+    kind: "device",
+    message: /over the [\d.]+ GiB that are free; try .*; --memory-budget none starts it anyway/,
+  });
+  assert.equal((await plan(0)).options.memoryBudget, null);
+  assert.equal((await plan(2 ** 33)).options.memoryBudget, 2 ** 33);
   await engine.close();
 });
 
