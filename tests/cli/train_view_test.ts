@@ -59,6 +59,7 @@ const EVENTS: TrainEvent[] = [
     parameters: 100_000,
     trainable: 1_000,
   },
+  { type: "reading", data: "train", examples: 256 },
   {
     type: "data",
     examples: 1000,
@@ -66,6 +67,7 @@ const EVENTS: TrainEvent[] = [
     targetTokens: 9000,
     truncated: 3,
     eval: { examples: 10, tokens: 200, targetTokens: 90, truncated: 0 },
+    filled: 0.9765,
     totalSteps: 4,
   },
   { type: "evaluating", stage: "loss", done: 0, total: 10 },

@@ -44,6 +44,8 @@ export const keyWords = z.registry<KeyInfo>();
 const LINEAR_LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
 
 const count = (minimum: number) => z.int().min(minimum).max(2 ** 32 - 1);
+/** More threads than the largest machines have cores only cost: every thread has a stack. */
+const MAX_THREADS = 1024;
 const path = () => z.string().min(1);
 
 const BYTES = /^(?:none|(\d+(?:\.\d+)?)\s*(B|KB|MB|GB|KiB|MiB|GiB)?)$/;
@@ -324,7 +326,7 @@ export const runConfigSchema = z.strictObject({
     defaultText: "SPIEL_NATIVE_LIB, else the clone's build folder",
     changeable: true,
   }),
-  threads: count(1).optional().register(keyWords, {
+  threads: count(1).max(MAX_THREADS).optional().register(keyWords, {
     group: "Machine",
     description: "threads that compute; results do not depend on it",
     defaultText: "all cores",
