@@ -49,6 +49,8 @@ export class TrainView {
         return this.#opened(event);
       case "planned":
         return this.#planned(event);
+      case "reading":
+        return this.#ui.status(`reading the ${event.data} data: ${formatCount(event.examples)}`);
       case "data":
         return this.#data(event);
       case "resumed":
@@ -100,12 +102,14 @@ export class TrainView {
       ...[counts.examples, counts.tokens, counts.targetTokens, counts.truncated].map(formatCount),
     ];
     const heldOut = event.eval === undefined ? [] : [row("held-out", event.eval)];
+    this.#ui.clearStatus();
     this.#ui.table(["data", "examples", "tokens", "trained on", "cut"], [
       row("train", event),
       ...heldOut,
     ]);
     this.#ui.line();
-    this.#ui.line(formatAmount(event.totalSteps, "step"));
+    const steps = formatAmount(event.totalSteps, "step");
+    this.#ui.line(`${steps}; micro-batches are ${formatShare(event.filled)} full`);
   }
 
   #step(event: EventOf<"step">): void {

@@ -28,8 +28,8 @@ export interface DatasetOptions {
   map?: FieldMap | undefined;
   /** Stops the reading. */
   signal?: AbortSignal | undefined;
-  /** Told from time to time how many examples have been read. */
-  onProgress?: ((examples: number) => void) | undefined;
+  /** Told from time to time how many examples have been read, and awaited. */
+  onProgress?: ((examples: number) => void | Promise<void>) | undefined;
 }
 
 /** What was loaded. */
@@ -76,7 +76,7 @@ export async function loadDataset(options: DatasetOptions): Promise<Dataset> {
       store.push(encoder.encode(fileFormat.read(fields), where, maxLength));
       origins.push({ path, format: fileFormat, ...place });
       if (store.length % EXAMPLES_PER_TURN !== 0) continue;
-      options.onProgress?.(store.length);
+      await options.onProgress?.(store.length);
       await new Promise((resolve) => setTimeout(resolve, 0));
       if (signal?.aborted) throw new SpielError("interrupted", "Stopped while reading the data");
     }

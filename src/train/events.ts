@@ -32,10 +32,20 @@ export interface PlannedEvent extends TaggedEvent<"planned"> {
   readonly trainable: number;
 }
 
+/** Data is being read and tokenised. */
+export interface ReadingEvent extends TaggedEvent<"reading"> {
+  /** Which data. */
+  readonly data: "train" | "held-out";
+  /** Examples of it so far. */
+  readonly examples: number;
+}
+
 /** What the data holds. */
 export interface DataEvent extends TaggedEvent<"data">, DataCounts {
   /** The held-out data; absent without any. */
   readonly eval?: DataCounts;
+  /** Share of the micro-batches' room that the training data fills in the first epoch, 0 to 1. */
+  readonly filled: number;
   /** Optimiser steps of the whole run. */
   readonly totalSteps: number;
 }
@@ -131,6 +141,7 @@ export interface DoneEvent extends SteppedEvent<"done"> {
 export type TrainEvent =
   | OpenedEvent
   | PlannedEvent
+  | ReadingEvent
   | DataEvent
   | ResumedEvent
   | StepEvent

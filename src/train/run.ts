@@ -96,13 +96,14 @@ export async function trainRun(
   const { memory, parameters } = planned.plan;
   await tell({ type: "planned", memory, parameters, trainable: trainable(trained, parameters) });
 
-  const data = await loadRunData(config, tokenizer, signal);
+  const data = await loadRunData(config, tokenizer, { signal, onEvent: tell });
   const datasets = data.heldOut === null ? [data.train] : [data.train, data.heldOut];
   const tooLong = lengthWarning(datasets, config.maxLength, source);
   if (tooLong !== null) await onWarning(tooLong);
   const heldOut = data.heldOut === null ? {} : { eval: dataCounts(data.heldOut) };
   const { totalSteps } = data;
-  await tell({ type: "data", ...dataCounts(data.train), ...heldOut, totalSteps });
+  const filled = data.stream.fillRate(0);
+  await tell({ type: "data", ...dataCounts(data.train), ...heldOut, filled, totalSteps });
   const options = trainerOptions(config, totalSteps);
   if (folder === null) return { step: 0, stoppedEarly: false, samples: [] };
 

@@ -6,7 +6,7 @@ import type { Tokenizer } from "../data/tokenizer.ts";
 import { SpielError } from "../errors.ts";
 import { RandomAccessFile } from "../io/random_access.ts";
 import type { ModelSource } from "../model/source.ts";
-import type { DataCounts } from "./events.ts";
+import type { DataCounts, ReadingEvent } from "./events.ts";
 import type { Exam } from "./evaluate.ts";
 import type { RunConfig } from "./run_config.ts";
 
@@ -43,18 +43,27 @@ export function lengthWarning(
     `max_position_embeddings is ${limit}: what it learns and predicts past that position is of no use`;
 }
 
+/** What can be hooked into the loading of data. */
+export interface RunDataHooks {
+  /** Stops it. */
+  readonly signal?: AbortSignal | undefined;
+  /** Told from time to time how far it is, and awaited. */
+  readonly onEvent: (event: ReadingEvent) => void | Promise<void>;
+}
+
 /** Loads the data of a run and counts its steps. */
 export async function loadRunData(
   config: RunConfig,
   tokenizer: Tokenizer,
-  signal: AbortSignal | undefined,
+  { signal, onEvent }: RunDataHooks,
 ): Promise<RunData> {
   const { maxLength, format, map, microBatchTokens, microBatchExamples } = config;
-  const options = { tokenizer, maxLength, format, map, signal };
-  const train = await loadDataset({ ...options, paths: config.data });
-  const heldOut = config.evalData.length === 0
-    ? null
-    : await loadDataset({ ...options, paths: config.evalData });
+  const load = async (data: ReadingEvent["data"], paths: readonly string[]) => {
+    const onProgress = (examples: number) => onEvent({ type: "reading", data, examples });
+    return await loadDataset({ tokenizer, maxLength, format, map, signal, paths, onProgress });
+  };
+  const train = await load("train", config.data);
+  const heldOut = config.evalData.length === 0 ? null : await load("held-out", config.evalData);
   const stream = new MicroBatchStream(train, {
     seed: config.seed,
     policy: config.packing,

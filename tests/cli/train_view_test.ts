@@ -132,6 +132,7 @@ Deno.test("a run tells what it runs on, what it takes, and what came of it", () 
       "total    3.0 KiB",
       "train        1,000  20,000       9,000    3",
       "held-out        10     200          90    0",
+      "\n4 steps; micro-batches are 97.65 % full\n",
       "evaluating 10 held-out examples\nanswering 1 held-out question\n",
       "step 0: held-out loss 2.0000, perplexity 7.39, exact match 10.00 %",
       "step 2: moved 190 deltas",
@@ -167,6 +168,7 @@ Deno.test("on a terminal, progress is one line that is written over", () => {
     assert.ok(terminal.out.includes(`\r\x1b[2K${progressLine(step(at)).slice(0, 79)}`));
   }
   assert.ok(!terminal.out.includes(`${progressLine(step(1))}\n`));
+  assert.ok(terminal.out.includes("\r\x1b[2Kreading the train data: 256\r"));
   assert.ok(terminal.out.includes("\r\x1b[2Kevaluating 7/10\r"));
   assert.ok(!terminal.out.includes("evaluating 10 held-out examples"));
 });
