@@ -182,3 +182,18 @@ for (const place of HOSTED_DEVICES) {
     assert.equal(summary.step, 2);
   });
 }
+
+const NATIVE = HOSTED_DEVICES.find(({ name }) => name === "native:cpu");
+const WASM = HOSTED_DEVICES.find(({ name }) => name === "wasm:cpu");
+
+Deno.test("resume: a run that goes on on another host says that its bits will differ", {
+  ignore: NATIVE === undefined || WASM === undefined || NATIVE.ignore || WASM.ignore,
+}, async () => {
+  using tiny = new TinyRun();
+  await train(tiny, NATIVE!, "run", {}, afterStep(3));
+  const { events, summary } = await tiny.train(WASM!, "run", { resume: true });
+  const warnings = events.flatMap((event) => event.type === "warning" ? [event.message] : []);
+  assert.equal(warnings.length, 1);
+  assert.match(warnings[0]!, /^Up to step 3 this run was on host native, .* on host wasm/);
+  assert.equal(summary.step, 12);
+});
