@@ -8,6 +8,7 @@ use crate::protocol::{
 };
 use crate::session::Session;
 use spiel_kernels::ops::adamw::{AdamW, Seed};
+use spiel_kernels::ops::reselect::replaceable;
 use spiel_kernels::ops::sm3::Sm3;
 
 /// The numbers of a reselection.
@@ -80,6 +81,13 @@ impl<D: Device> Session<D> {
                 continue;
             };
             let requested = (delta.count as f64 * plan.rate) as usize;
+            let count = match plan.criterion {
+                // Ranks may run out of positions, candidates never do: the active ones among them are passed over.
+                GrowthCriterion::MomentumApproximation => {
+                    replaceable(requested, delta.count, linear.weight.elements())
+                }
+                GrowthCriterion::AccumulatedGradients => requested,
+            };
             let Delta { indices, values, base, training, .. } = delta;
             let Some(DeltaTraining { grads, state, candidates }) = training else { continue };
             if let Some(base) = base {
@@ -100,7 +108,7 @@ impl<D: Device> Session<D> {
                 }
                 _ => continue,
             };
-            let replaced = device.reselect(indices, values, growth, requested).await?;
+            let replaced = device.reselect(indices, values, growth, count).await?;
             device.clear(grads);
             delta.keep_base(device, &mut linear.weight);
             modules.push(ModuleReselection {

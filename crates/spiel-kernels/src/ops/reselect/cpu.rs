@@ -66,10 +66,18 @@ pub fn reselect_accumulated_gradients(
     }
 }
 
+/// How many of `count` deltas can be replaced in a matrix of `positions` weights: at most as many as are not active.
+#[must_use]
+pub fn replaceable(count: usize, deltas: usize, positions: usize) -> usize {
+    count.min(deltas).min(positions - deltas)
+}
+
 /// SpIEL-MA: drops the `count` smallest deltas and grows the largest products of the two accumulators among the
-/// positions that were not active (`SftSelector.select_sm3`). `keys` holds [`momentum_keys`].
+/// positions that were not active (`SftSelector.select_sm3`), or fewer when those run short. `keys` holds
+/// [`momentum_keys`].
 #[must_use]
 pub fn reselect_momentum_approximation(values: &[f32], keys: &[u32], count: usize) -> Replacement {
+    let count = replaceable(count, values.len(), keys.len());
     Replacement {
         dropped: largest(values.len(), count, |slot| smallest_key(values[slot])),
         grown: largest(keys.len(), count, |position| keys[position]),
@@ -179,5 +187,24 @@ mod tests {
         // Even when every product is used up, no active position is grown.
         let all = reselect_momentum_approximation(&[0.0, 1.0], &keys, 2);
         assert_eq!(all.grown, [1, 3]);
+    }
+
+    #[test]
+    fn no_more_is_replaced_than_there_are_inactive_positions() {
+        let (rows, columns) = ([1.0, 2.0], [3.0, 1.0, 2.0]);
+        let (indices, values) = ([0, 1, 3, 5], [0.4, 0.1, 0.3, 0.2]);
+        let mut keys = vec![0; 6];
+        momentum_keys(&indices, &rows, &columns, &mut keys);
+        let momentum = reselect_momentum_approximation(&values, &keys, 4);
+        assert_eq!((&momentum.dropped[..], &momentum.grown[..]), (&[1, 3][..], &[2, 4][..]));
+        let candidates = Candidates { indices: &[0, 2, 3, 4], grads: &[1.0, 2.0, 3.0, 4.0] };
+        let gradients = reselect_accumulated_gradients(&indices, &values, candidates, 4);
+        assert_eq!((&gradients.dropped[..], &gradients.grown[..]), (&[1, 3][..], &[2, 4][..]));
+        for replacement in [momentum, gradients] {
+            let mut grown = indices;
+            let order = merge_order(&indices, &replacement);
+            rearrange(&order, &mut grown, |number| replacement.grown[number]);
+            assert_eq!(grown, [0, 2, 3, 4]);
+        }
     }
 }

@@ -4,7 +4,7 @@ mod cpu;
 mod gpu;
 
 pub use cpu::{
-    Candidates, Origin, Replacement, merge_order, momentum_keys, rearrange,
+    Candidates, Origin, Replacement, merge_order, momentum_keys, rearrange, replaceable,
     reselect_accumulated_gradients, reselect_momentum_approximation,
 };
 pub use gpu::{
