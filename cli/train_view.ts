@@ -78,7 +78,7 @@ export class TrainView {
     this.#ui.line(this.#ui.paint("bold", `spiel ${info.version}`));
     this.#ui.facts([
       ["host   ", `${info.host} (${info.reason})`],
-      ["device ", `${info.device}: ${info.adapter}, ${threads}`],
+      ["device ", `${info.device}: ${info.adapter}, ${threads} (${info.deviceReason})`],
       ["model  ", config.model],
       ["run    ", `${config.out}, learning rate ${formatRate(config.lr)} (${origins.lr})`],
     ]);

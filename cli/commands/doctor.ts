@@ -1,8 +1,9 @@
 /** `doctor`: what this machine can do, what is missing, and what to do about it. */
 
-import { type Engine, open } from "../../mod.ts";
+import { type Engine, type GpuList, open } from "../../mod.ts";
 import { makeCommand, parseFlags } from "../flags.ts";
 import { formatAmount } from "../format.ts";
+import { gpuAdvice, showGpus } from "../gpus.ts";
 import { environment, openUi, type Ui } from "../ui.ts";
 
 /** What opening a host led to. */
@@ -15,7 +16,22 @@ interface HostReport {
   version: string;
   /** Why it was chosen, or why it cannot be used. */
   reason: string;
+  /** Why this device was chosen. */
+  device_reason: string;
+  /** The GPUs that this host sees. */
+  gpu: GpuList | null;
 }
+
+/** A host that does not open. */
+const UNUSABLE = {
+  usable: false,
+  device: "",
+  adapter: "",
+  threads: 0,
+  version: "",
+  device_reason: "",
+  gpu: null,
+};
 
 /** What `--json` prints. */
 interface Report {
@@ -34,11 +50,15 @@ async function tryHost(host: "native" | "wasm"): Promise<HostReport> {
     engine = await open({ host });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    return { host, usable: false, device: "", adapter: "", threads: 0, version: "", reason };
+    return { ...UNUSABLE, host, reason };
   }
   await using held = engine;
-  const { device, adapter, threads, version, reason } = held.info;
-  return { host, usable: true, device, adapter, threads, version, reason };
+  const { device, deviceReason, adapter, threads, version, reason } = held.info;
+  return {
+    ...{ host, usable: true, device, adapter, threads, version, reason },
+    device_reason: deviceReason,
+    gpu: await held.gpus(),
+  };
 }
 
 /** The environment variables that anything here looks at. */
@@ -123,6 +143,7 @@ function show(ui: Ui, report: Report): void {
       }`
       : `${ui.paint("yellow", "not usable")}: ${host.reason}`;
     ui.line(`  ${host.host.padEnd(6)}  ${state}`);
+    if (host.gpu !== null) showGpus(ui, host.gpu);
   }
   ui.line();
   ui.line("next:");
@@ -136,6 +157,7 @@ export async function runDoctor(args: readonly string[]): Promise<void> {
   const options = parseFlags(command, args);
   if (options === undefined) return;
   const hosts = [await tryHost("native"), await tryHost("wasm")];
+  const [native, wasm] = hosts.map(({ gpu }) => gpu);
   const granted = permissions();
   const report: Report = {
     deno: Deno.version.deno,
@@ -144,7 +166,10 @@ export async function runDoctor(args: readonly string[]): Promise<void> {
     native_library: environment("SPIEL_NATIVE_LIB") ?? null,
     hosts,
     permissions: granted,
-    advice: adviceFor(hosts, granted, import.meta.url.startsWith("file:")),
+    advice: [
+      ...adviceFor(hosts, granted, import.meta.url.startsWith("file:")),
+      ...gpuAdvice(native ?? null, wasm ?? null),
+    ],
   };
   const ui = openUi(options["json"] === true);
   if (ui.json) ui.data(report);

@@ -27,6 +27,8 @@ const KEYS = [
   "eval_max_new_tokens",
   "host",
   "device",
+  "gpu",
+  "allow_software",
   "native_library",
   "threads",
   "memory_budget",

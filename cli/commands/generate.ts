@@ -28,6 +28,8 @@ const KEYS = [
   "adapter",
   "host",
   "device",
+  "gpu",
+  "allow_software",
   "native_library",
   "threads",
   "memory_budget",

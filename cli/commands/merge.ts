@@ -25,6 +25,8 @@ const KEYS = [
   "adapter",
   "host",
   "device",
+  "gpu",
+  "allow_software",
   "native_library",
   "threads",
 ] as const satisfies readonly ConfigKey[];

@@ -7,6 +7,7 @@ import type {
   DeviceChoice,
   EngineInfo,
   ForwardOutput,
+  GpuList,
   GrowthCriterion,
   Loss,
   MemoryTable,
@@ -66,6 +67,18 @@ export interface HostedTransport {
   readonly reason: string;
 }
 
+/** What to open an engine on. */
+export interface DeviceOptions {
+  /** `auto` takes a hardware GPU where the build and the machine have one, else the CPU. */
+  device: DeviceChoice;
+  /** Worker threads of the CPU device; all cores when absent. */
+  threads?: number | undefined;
+  /** The GPU to open: its index in `gpus()`, its PCI id or a part of its name. */
+  gpu?: string | undefined;
+  /** Whether device `gpu` may be a software adapter; `auto` never takes one. */
+  allowSoftware?: boolean | undefined;
+}
+
 /** What was opened, and why. */
 export interface OpenInfo extends EngineInfo, Omit<HostedTransport, "transport"> {}
 
@@ -73,8 +86,8 @@ export interface OpenInfo extends EngineInfo, Omit<HostedTransport, "transport">
  * An open engine. It holds at most one model.
  *
  * Every operation rejects with a `SpielError`: `device` when this machine cannot do what is asked,
- * `data` when the arguments came from bad files, `internal` for our own faults, after which the engine
- * takes no more requests.
+ * `data` when the arguments came from bad files, `interrupted` when the GPU went away, `internal` for our
+ * own faults, after which the engine takes no more requests.
  */
 export class Engine implements Disposable, AsyncDisposable {
   #tail: Promise<unknown> = Promise.resolve();
@@ -89,14 +102,19 @@ export class Engine implements Disposable, AsyncDisposable {
    * Opens a device behind a transport, and owns the transport from then on.
    *
    * @param hosted The transport and what is known of its host.
-   * @param options.threads Worker threads of the CPU device; all cores when absent.
+   * @param options The device and what is asked of it.
    */
   static async open(
     { transport, host, version, reason }: HostedTransport,
-    options: { device: DeviceChoice; threads?: number | undefined },
+    { device, threads, gpu, allowSoftware }: DeviceOptions,
   ): Promise<Engine> {
     const engine = new Engine(transport);
-    const request = { device: options.device, threads: options.threads ?? null };
+    const request = {
+      device,
+      threads: threads ?? null,
+      gpu: gpu ?? null,
+      allowSoftware: allowSoftware ?? false,
+    };
     try {
       const { kind: _, ...info } = await engine.#ask("engineInfo", {
         op: "engineOpen",
@@ -114,6 +132,12 @@ export class Engine implements Disposable, AsyncDisposable {
   get info(): OpenInfo {
     if (this.#info === undefined) throw new SpielError("internal", "The engine is not open");
     return this.#info;
+  }
+
+  /** The GPUs of this machine as this engine sees them, whatever device it has opened. */
+  async gpus(): Promise<GpuList> {
+    const { kind: _, ...list } = await this.#ask("gpuList", { op: "gpuList" });
+    return list;
   }
 
   /** The bytes that the engine holds now, by purpose. */

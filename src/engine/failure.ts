@@ -8,15 +8,20 @@ const CARRIES_USER_DATA: ReadonlySet<Request["op"]> = new Set(
   ["modelCreate", "tensorWrite", "stateWrite", "deltaAttach", "generateForward"],
 );
 
+/** What remains to be done when the device went away. */
+const AFTER_LOSS = "saved checkpoints are intact: run again, a training run with --resume";
+
 /**
  * The error to throw for a request that the engine refused.
  *
  * `deviceUnavailable` and `outOfMemory` become `device`: this machine cannot do it. `invalidRequest`
  * becomes `data` where the arguments come from files, else `internal`: then this code asked for nonsense.
- * `invalidState` and `internal` are always `internal`.
+ * `invalidState` and `internal` are always `internal`. `deviceLost` becomes `interrupted`: what was saved
+ * is intact, and going on from it is all that there is to do.
  */
 export function engineFailure(op: Request["op"], info: ErrorInfo): SpielError {
-  return new SpielError(kindOf(op, info), info.message);
+  const advice = info.code === "deviceLost" ? `; ${AFTER_LOSS}` : "";
+  return new SpielError(kindOf(op, info), info.message + advice);
 }
 
 function kindOf(op: Request["op"], { code }: ErrorInfo): SpielErrorKind {
@@ -26,6 +31,8 @@ function kindOf(op: Request["op"], { code }: ErrorInfo): SpielErrorKind {
       return "device";
     case "invalidRequest":
       return CARRIES_USER_DATA.has(op) ? "data" : "internal";
+    case "deviceLost":
+      return "interrupted";
     case "invalidState":
     case "internal":
       return "internal";

@@ -1,28 +1,24 @@
 /** Chooses a host and opens an engine in it. The only file that knows the hosts. */
 
 import { SpielError } from "../errors.ts";
-import { Engine, type Host } from "./engine.ts";
+import { type DeviceOptions, Engine, type Host } from "./engine.ts";
 import { openNative } from "./native.ts";
 import { findNativeLibrary } from "./native_library.ts";
-import type { DeviceChoice } from "./protocol.gen.ts";
 import { openWasm } from "./wasm.ts";
 
 /** What to open. */
-export interface OpenOptions {
+export interface OpenOptions extends Partial<DeviceOptions> {
   /** `auto` takes the native library where it is built and FFI is permitted, else WASM. */
   host?: Host | "auto" | undefined;
-  /** `auto` takes the best device of the host. */
-  device?: DeviceChoice | undefined;
-  /** Worker threads of the CPU device; all cores when absent. WASM has one. */
-  threads?: number | undefined;
   /** The native library's file; else `SPIEL_NATIVE_LIB`, else the clone's build folder. */
   nativeLibrary?: string | undefined;
 }
 
 /**
- * Opens an engine. Never prompts for a permission, and an explicit host never falls back to the other.
+ * Opens an engine. Never prompts for a permission. An explicit host never falls back to the other, and an
+ * explicit device, or GPU, never to the CPU.
  *
- * @param options Host, device, threads and library; all may be left out.
+ * @param options Host, device, GPU, threads and library; all may be left out.
  * @returns The engine; its `info` tells what was opened and why.
  * @throws {SpielError} `environment` when the host is missing or stale, `device` when there is no such device.
  *
@@ -37,8 +33,11 @@ export interface OpenOptions {
 export async function open(options: OpenOptions = {}): Promise<Engine> {
   const { host, reason, path } = chooseHost(options);
   const { transport, version } = path === undefined ? await openWasm() : openNative(path);
-  const { device = "auto", threads } = options;
-  return await Engine.open({ transport, host, version, reason }, { device, threads });
+  const { device = "auto", threads, gpu, allowSoftware } = options;
+  return await Engine.open(
+    { transport, host, version, reason },
+    { device, threads, gpu, allowSoftware },
+  );
 }
 
 function chooseHost(

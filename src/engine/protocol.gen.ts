@@ -1,7 +1,7 @@
 // Generated from crates/spiel-engine/src/protocol by `deno task gen`. Do not edit.
 
 /** Identifies the protocol these types belong to. */
-export const PROTOCOL_HASH = "873170aa7e54e2c6";
+export const PROTOCOL_HASH = "5779c5fad9c9f29d";
 
 /** Marks a position of a micro-batch whose next token is not trained. */
 export const IGNORE = 0xFFFFFFFF;
@@ -20,7 +20,17 @@ export type Request =
      * Worker threads of the CPU device; all cores when absent.
      */
     threads: number | null;
+    /**
+     * The GPU to open: its index in `gpuList`, its PCI id or a part of its name.
+     * WebGPU shows one GPU, of the system's choice.
+     */
+    gpu: string | null;
+    /**
+     * Whether device `gpu` may be a software adapter. `auto` never is.
+     */
+    allowSoftware: boolean;
   }
+  | { "op": "gpuList" }
   | { "op": "engineStats" }
   | {
     "op": "modelCreate";
@@ -495,6 +505,7 @@ export type OptimizerUpdate = {
 export type Reply =
   | { "kind": "done" }
   | { "kind": "engineInfo" } & EngineInfo
+  | { "kind": "gpuList" } & GpuList
   | { "kind": "memoryTable" } & MemoryTable
   | { "kind": "modelPlan" } & ModelPlan
   | { "kind": "arrayInfo" } & ArrayInfo
@@ -512,6 +523,10 @@ export type EngineInfo = {
    */
   device: DeviceChoice;
   /**
+   * Why this device was taken.
+   */
+  deviceReason: string;
+  /**
    * The processor or adapter, in words.
    */
   adapter: string;
@@ -523,6 +538,96 @@ export type EngineInfo = {
    * The stored formats this engine reads.
    */
   formats: Array<FormatInfo>;
+};
+
+/**
+ * The GPUs of this machine, the one that `auto` prefers first.
+ */
+export type GpuList = {
+  /**
+   * Whether this build can compute on a GPU at all.
+   */
+  supported: boolean;
+  /**
+   * Every adapter that the system offers, software adapters last.
+   */
+  gpus: Array<GpuInfo>;
+  /**
+   * Why there is no hardware GPU to compute on and what to do about it; absent when there is one.
+   */
+  problem: string | null;
+};
+
+/**
+ * One adapter: a GPU behind one driver.
+ */
+export type GpuInfo = {
+  /**
+   * Its place in the list, by which it can be chosen.
+   */
+  index: number;
+  /**
+   * The maker's name for it.
+   */
+  name: string;
+  /**
+   * `vulkan`, `metal`, `dx12` or `webgpu`.
+   */
+  backend: string;
+  /**
+   * `discrete`, `integrated`, `virtual`, `software` or `unknown`.
+   */
+  kind: string;
+  /**
+   * The driver and its version, in words; empty where not known.
+   */
+  driver: string;
+  /**
+   * Its place on the bus, such as `0000:01:00.0`, where known.
+   */
+  pciId: string | null;
+  /**
+   * Whether a CPU plays the GPU, far slower than the CPU device.
+   */
+  software: boolean;
+  /**
+   * What it allows.
+   */
+  limits: GpuLimits;
+  /**
+   * What it offers beyond WebGPU's minimum: `shader-f16`, `timestamp-query`, `subgroups`, `cooperative-matrix`.
+   */
+  features: Array<string>;
+  /**
+   * Why it cannot be used; absent when it can.
+   */
+  problem: string | null;
+};
+
+/**
+ * The limits of an adapter that decide what fits.
+ */
+export type GpuLimits = {
+  /**
+   * Bytes of the largest buffer.
+   */
+  maxBufferSize: number;
+  /**
+   * Bytes of a buffer that a kernel sees at once.
+   */
+  maxStorageBufferBindingSize: number;
+  /**
+   * Buffers that a kernel sees.
+   */
+  maxStorageBuffersPerShaderStage: number;
+  /**
+   * Bytes that a workgroup shares.
+   */
+  maxComputeWorkgroupStorageSize: number;
+  /**
+   * Invocations of a workgroup.
+   */
+  maxComputeInvocationsPerWorkgroup: number;
 };
 
 /**
@@ -704,4 +809,5 @@ export type ErrorCode =
   | "invalidState"
   | "outOfMemory"
   | "deviceUnavailable"
+  | "deviceLost"
   | "internal";

@@ -18,6 +18,9 @@ const PERMISSIONS = [
   "--allow-env=SPIEL_NATIVE_LIB,SPIEL_DEBUG,NO_COLOR,LOG_TOKENS,LOG_STREAM",
 ];
 
+/** Without a folder for sockets, Mesa's Vulkan drivers say so on standard error. */
+const QUIET_DRIVERS = { XDG_RUNTIME_DIR: Deno.env.get("XDG_RUNTIME_DIR") ?? "/tmp" };
+
 /** How to run. */
 export interface CliOptions {
   /** The file in `cli/`. */
@@ -33,7 +36,7 @@ export function cliCommand(args: readonly string[], options: CliOptions = {}): D
   const { entry = "main.ts", permissions = PERMISSIONS, env = {} } = options;
   return new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", "--no-check", ...permissions, `${ROOT}cli/${entry}`, ...args],
-    env,
+    env: { ...QUIET_DRIVERS, ...env },
     stdin: options.stdin === undefined ? "null" : "piped",
     stdout: "piped",
     stderr: "piped",

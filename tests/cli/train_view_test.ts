@@ -43,6 +43,7 @@ const EVENTS: TrainEvent[] = [
     info: {
       host: "wasm",
       device: "cpu",
+      deviceReason: "asked for",
       adapter: "A processor",
       threads: 1,
       reason: "asked for",

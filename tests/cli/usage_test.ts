@@ -32,7 +32,8 @@ const MISTAKES: [title: string, args: string[], words: RegExp][] = [
     /--method is "spiel"; expected one of spiel-ag/,
   ],
   ["later method", [...BASE, "--method", "lora"], /LoRA is not supported yet/],
-  ["later device", [...BASE, "--device", "gpu"], /this version computes on the CPU only/],
+  ["unknown device", [...BASE, "--device", "tpu"], /expected one of auto, gpu, cpu/],
+  ["a GPU by name", [...BASE, "--device", "cpu", "--gpu", "H100"], /expected device gpu/],
   ["later option", [...BASE, "--quantize", "nf4"], /--quantize is not supported yet/],
   [
     "two budgets",

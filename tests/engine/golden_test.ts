@@ -9,7 +9,7 @@ import { checkModel } from "../support/check_model.ts";
 import { checkQuant } from "../support/check_quant.ts";
 import { checkSmollm2 } from "../support/check_smollm2.ts";
 import { checkTrace } from "../support/check_trace.ts";
-import { HOSTED_DEVICES, isRequired } from "../support/hosts.ts";
+import { gpuDevices, HOSTED_DEVICES, isRequired } from "../support/hosts.ts";
 
 const GOLDEN = fileURLToPath(new URL("../golden/", import.meta.url));
 
@@ -52,7 +52,7 @@ function modelPath(file: string): string {
   return path;
 }
 
-for (const place of HOSTED_DEVICES) {
+for (const place of [...HOSTED_DEVICES, ...await gpuDevices()]) {
   for (const { folder, check, model, details = {} } of GOLDENS) {
     const lacksModel = model !== undefined && MODELS === undefined && !isRequired("models");
     const name = `golden: ${folder} (${place.name})`;

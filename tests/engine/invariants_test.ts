@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import type { Engine } from "../../src/engine/engine.ts";
 import type { TrainingBatch } from "../../src/train/step.ts";
 import { largestDifference, relativeDifference } from "../support/check.ts";
-import { engineTest } from "../support/hosts.ts";
+import { engineTest, gpuDevices, HOSTED_DEVICES } from "../support/hosts.ts";
 import {
   createRandomDeltas,
   createRandomModel,
@@ -22,6 +22,9 @@ const ROUNDING = 1e-5;
 const LENGTHS = [9, 1, 17, 5];
 const BATCH = randomBatch(SMALL_CONFIG.vocab_size, LENGTHS, 3);
 const EACH_ALONE = LENGTHS.map((_, index) => sequencesOf(BATCH, index, index + 1));
+
+/** Where the tests run that cost little on a software adapter. */
+const EVERYWHERE = [...HOSTED_DEVICES, ...await gpuDevices()];
 
 /** The gradients of every module or tensor after these micro-batches. */
 async function gradients(
@@ -94,7 +97,7 @@ engineTest("invariants: accumulated = one big batch", async (engine) => {
     await gradients(engine, weights.keys(), parts),
     await gradients(engine, weights.keys(), [BATCH]),
   );
-});
+}, EVERYWHERE);
 
 for (const method of ["spiel-ag", "spiel-ma", "full"] as const) {
   const run = { config: SMALL_CONFIG, method, steps: 8, seed: 11, lengths: LENGTHS };
@@ -105,7 +108,7 @@ for (const method of ["spiel-ag", "spiel-ma", "full"] as const) {
     assert.deepEqual(await trainSmall(engine, run), first);
     const other = await trainSmall(engine, { ...run, seed: 12 });
     assert.notDeepEqual(other.losses, first.losses);
-  });
+  }, EVERYWHERE);
 
   engineTest(`invariants: a run with none = the run with block, ${method}`, async (engine) => {
     assert.deepEqual(

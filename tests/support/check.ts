@@ -109,6 +109,7 @@ export async function main(name: string, check: Check): Promise<void> {
   await using engine = await open({
     host: values.host as "auto" | "native" | "wasm",
     device: values.device as "auto" | "cpu" | "gpu",
+    allowSoftware: values.device === "gpu",
   });
   const { host, device } = engine.info;
   const { deviations, details } = await check(engine, folder, options);

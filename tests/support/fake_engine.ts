@@ -63,6 +63,7 @@ export class FakeEngine implements Transport {
           header: {
             kind: "engineInfo",
             device: "cpu",
+            deviceReason: "asked for",
             adapter: "fake",
             threads: 1,
             formats: [{ format: "f32", blockElements: 1, blockBytes: 4 }],

@@ -1,7 +1,7 @@
 //! Allocation that keeps the memory table: planning a model runs the code that allocates it, with empty buffers.
 
 use crate::device::Device;
-use crate::error::Result;
+use crate::error::{EngineError, Result};
 use crate::protocol::{MemoryRow, MemoryTable};
 
 /// What memory is for; the order is that of the table.
@@ -58,7 +58,18 @@ impl<'a, D: Device> Arena<'a, D> {
     }
 
     /// Allocates `bytes` bytes, rounded up to whole words.
+    ///
+    /// # Errors
+    /// When the device has no buffers of that size, also while only planning, or no memory left.
     pub(crate) fn bytes(&mut self, purpose: Purpose, bytes: usize) -> Result<D::Buffer> {
+        let largest = self.device.largest_buffer();
+        if bytes as u64 > largest {
+            return Err(EngineError::OutOfMemory(format!(
+                "The {} need one buffer of {bytes} bytes, over the {largest} that {} allows",
+                purpose.words(),
+                self.device.adapter(),
+            )));
+        }
         self.bytes[purpose as usize] += bytes.next_multiple_of(4) as u64;
         self.device.allocate(if self.plan_only { 0 } else { bytes })
     }

@@ -1,13 +1,21 @@
 //! The engine: takes requests, opens a device and answers, whatever happens, with a reply.
 
-#[cfg(feature = "gpu")]
-use crate::device::GpuDevice;
 use crate::device::{CpuDevice, Device};
+#[cfg(feature = "gpu")]
+use crate::device::{Faults, GpuDevice, GpuWish, list_gpus as gpu_list, may_have_gpu};
 use crate::error::{EngineError, Result, out_of_order};
+#[cfg(not(feature = "gpu"))]
+use crate::protocol::GpuList;
 use crate::protocol::{DeviceChoice, EngineInfo, FormatInfo, Reply, Request, WeightFormat};
 use crate::stage::{Stage, header};
 use crate::weights;
 use spiel_kernels::formats::Format;
+#[cfg(feature = "gpu")]
+use std::sync::Arc;
+
+/// Why this build opens no GPU.
+#[cfg(not(feature = "gpu"))]
+const NO_GPU_BUILD: &str = "this build computes on the CPU only";
 
 /// A reply's header and payload.
 pub type Answer = (Reply, Vec<u8>);
@@ -25,7 +33,7 @@ enum AnyDevice {
     None,
     Cpu(Stage<CpuDevice>),
     #[cfg(feature = "gpu")]
-    Gpu(Box<Stage<GpuDevice>>),
+    Gpu(Box<Stage<GpuDevice>>, Arc<Faults>),
 }
 
 impl Engine {
@@ -49,10 +57,11 @@ impl Engine {
 
     async fn dispatch(&mut self, request: Request, payload: &[u8]) -> Result<Answer> {
         match (request, &mut self.device) {
-            (Request::EngineOpen { device, threads }, AnyDevice::None) => {
-                self.open(device, threads).await
+            (Request::EngineOpen { device, threads, gpu, allow_software }, AnyDevice::None) => {
+                self.open(device, threads, gpu.as_deref(), allow_software).await
             }
             (Request::EngineOpen { .. }, _) => Err(out_of_order!("The engine is open already")),
+            (Request::GpuList {}, _) => Ok(header(Reply::GpuList(gpu_list().await))),
             (Request::Convert { from, to, elements }, _) => {
                 let (info, bytes) = weights::convert(from, to, elements, payload)?;
                 Ok((Reply::ArrayInfo(info), bytes))
@@ -60,38 +69,76 @@ impl Engine {
             (_, AnyDevice::None) => Err(out_of_order!("The engine has not been opened")),
             (request, AnyDevice::Cpu(stage)) => stage.dispatch(request, payload).await,
             #[cfg(feature = "gpu")]
-            (request, AnyDevice::Gpu(stage)) => stage.dispatch(request, payload).await,
+            (request, AnyDevice::Gpu(stage, faults)) => {
+                let answer = stage.dispatch(request, payload).await;
+                // A fault of the device is the cause of whatever the request ended with.
+                faults.check().and(answer)
+            }
         }
     }
 
-    async fn open(&mut self, choice: DeviceChoice, threads: Option<u32>) -> Result<Answer> {
-        let info = match choice {
-            DeviceChoice::Auto | DeviceChoice::Cpu => {
-                let device = CpuDevice::open(threads)?;
-                let info = describe(&device, DeviceChoice::Cpu);
-                self.device = AnyDevice::Cpu(Stage::Open(device));
-                info
-            }
-            #[cfg(feature = "gpu")]
-            DeviceChoice::Gpu => {
-                let device = GpuDevice::open(true).await?;
-                let info = describe(&device, DeviceChoice::Gpu);
-                self.device = AnyDevice::Gpu(Box::new(Stage::Open(device)));
-                info
-            }
-            #[cfg(not(feature = "gpu"))]
-            DeviceChoice::Gpu => {
-                let reason = "This build computes on the CPU only".to_owned();
-                return Err(EngineError::DeviceUnavailable(reason));
+    async fn open(
+        &mut self,
+        choice: DeviceChoice,
+        threads: Option<u32>,
+        gpu: Option<&str>,
+        allow_software: bool,
+    ) -> Result<Answer> {
+        // Naming a GPU is asking for it.
+        let info = match (choice, gpu) {
+            (DeviceChoice::Cpu, _) => self.open_cpu(threads, "asked for".to_owned())?,
+            (DeviceChoice::Auto, None) => match self.open_hardware().await {
+                Ok(info) => EngineInfo { device_reason: "the preferred GPU".to_owned(), ..info },
+                Err(error) => self.open_cpu(threads, error.to_string())?,
+            },
+            (DeviceChoice::Auto | DeviceChoice::Gpu, gpu) => {
+                self.open_gpu(gpu, allow_software).await?
             }
         };
         Ok(header(Reply::EngineInfo(info)))
     }
+
+    fn open_cpu(&mut self, threads: Option<u32>, reason: String) -> Result<EngineInfo> {
+        let device = CpuDevice::open(threads)?;
+        let info = describe(&device, DeviceChoice::Cpu, reason);
+        self.device = AnyDevice::Cpu(Stage::Open(device));
+        Ok(info)
+    }
+
+    async fn open_hardware(&mut self) -> Result<EngineInfo> {
+        #[cfg(feature = "gpu")]
+        if !may_have_gpu() {
+            return Err(EngineError::DeviceUnavailable("this machine shows no GPU".to_owned()));
+        }
+        self.open_gpu(None, false).await
+    }
+
+    #[cfg(feature = "gpu")]
+    async fn open_gpu(&mut self, gpu: Option<&str>, allow_software: bool) -> Result<EngineInfo> {
+        let device = GpuDevice::open(GpuWish { gpu, allow_software }).await?;
+        let info = describe(&device, DeviceChoice::Gpu, "asked for".to_owned());
+        let faults = device.faults();
+        self.device = AnyDevice::Gpu(Box::new(Stage::Open(device)), faults);
+        Ok(info)
+    }
+
+    #[cfg(not(feature = "gpu"))]
+    #[expect(clippy::unused_async, clippy::unused_self, reason = "one signature for all builds")]
+    async fn open_gpu(&mut self, _gpu: Option<&str>, _allow_software: bool) -> Result<EngineInfo> {
+        Err(EngineError::DeviceUnavailable(NO_GPU_BUILD.to_owned()))
+    }
 }
 
-fn describe(device: &impl Device, kind: DeviceChoice) -> EngineInfo {
+#[cfg(not(feature = "gpu"))]
+#[expect(clippy::unused_async, reason = "one signature for all builds")]
+async fn gpu_list() -> GpuList {
+    GpuList { problem: Some(NO_GPU_BUILD.to_owned()), ..GpuList::default() }
+}
+
+fn describe(device: &impl Device, kind: DeviceChoice, device_reason: String) -> EngineInfo {
     EngineInfo {
         device: kind,
+        device_reason,
         adapter: device.adapter(),
         threads: device.threads() as u32,
         formats: format_table(),

@@ -3,7 +3,7 @@
 use crate::protocol::{ErrorCode, ErrorInfo};
 
 /// A failed request.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum EngineError {
     /// The request's arguments or payload are wrong.
     #[error("{0}")]
@@ -17,6 +17,10 @@ pub(crate) enum EngineError {
     /// No usable device.
     #[error("{0}")]
     DeviceUnavailable(String),
+    /// The device went away.
+    #[cfg(feature = "gpu")]
+    #[error("{0}")]
+    DeviceLost(String),
     /// A fault of the engine.
     #[error("{0}")]
     Internal(String),
@@ -34,6 +38,8 @@ impl EngineError {
             Self::InvalidState(_) => ErrorCode::InvalidState,
             Self::OutOfMemory(_) => ErrorCode::OutOfMemory,
             Self::DeviceUnavailable(_) => ErrorCode::DeviceUnavailable,
+            #[cfg(feature = "gpu")]
+            Self::DeviceLost(_) => ErrorCode::DeviceLost,
             Self::Internal(_) => ErrorCode::Internal,
         };
         ErrorInfo { code, message: self.to_string() }

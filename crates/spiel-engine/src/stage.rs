@@ -155,6 +155,7 @@ impl<D: Device> Session<D> {
                 Ok(done(()))
             }
             Request::EngineOpen { .. }
+            | Request::GpuList {}
             | Request::EngineStats {}
             | Request::ModelCreate { .. }
             | Request::ProductRun { .. }

@@ -2,7 +2,6 @@
 
 /** Keys that do not exist yet, each with the reason. */
 export const LATER_KEYS: Readonly<Record<string, string>> = {
-  gpu: "this version computes on the CPU only",
   quantize: "this version keeps weights as the model's files store them",
 };
 
@@ -11,8 +10,5 @@ export const LATER_VALUES: Readonly<Record<string, Readonly<Record<string, strin
   method: {
     lora: "LoRA is not supported yet",
     ia3: "IA3 is not supported yet",
-  },
-  device: {
-    gpu: "this version computes on the CPU only",
   },
 };

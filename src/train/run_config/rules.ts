@@ -91,6 +91,11 @@ const noWeights: Rule = (values) => {
   );
 };
 
+const gpuNeedsDevice: Rule = ({ device }, given) => {
+  if (device !== "cpu" || !given.has("gpu")) return [];
+  return [{ key: "gpu", message: "cannot be combined with device cpu; expected device gpu" }];
+};
+
 /** All rules between keys. */
 export const RULES: readonly Rule[] = [
   oneOfEachGroup,
@@ -101,4 +106,5 @@ export const RULES: readonly Rule[] = [
   evaluationNeedsData,
   patienceNeedsEvaluations,
   noWeights,
+  gpuNeedsDevice,
 ];

@@ -314,9 +314,24 @@ export const runConfigSchema = z.strictObject({
     description: "where the engine runs; auto takes the native library when it is built",
     changeable: true,
   }),
-  device: z.enum(["auto", "cpu"]).default("auto").register(keyWords, {
+  device: z.enum(["auto", "gpu", "cpu"]).default("auto").register(keyWords, {
     group: "Machine",
-    description: "what the engine computes on",
+    description: "what the engine computes on; auto takes a hardware GPU where there is one",
+    changeable: true,
+  }),
+  gpu: z.union([z.int().min(0), z.string().min(1)]).transform(String).optional()
+    .register(keyWords, {
+      group: "Machine",
+      description:
+        "the GPU to compute on: its number in `doctor`, its PCI id or a part of its name",
+      placeholder: "GPU",
+      expected: "a number, a PCI id such as 0000:01:00.0, or a part of the name",
+      defaultText: "the preferred one",
+      changeable: true,
+    }),
+  allow_software: z.boolean().default(false).register(keyWords, {
+    group: "Machine",
+    description: "let device gpu be a software adapter, far slower than the CPU device",
     changeable: true,
   }),
   native_library: path().optional().register(keyWords, {
@@ -334,7 +349,7 @@ export const runConfigSchema = z.strictObject({
   }),
   precision: z.enum(["auto", "f32"]).default("auto").register(keyWords, {
     group: "Machine",
-    description: "numbers that are computed with; auto is f32 on the CPU",
+    description: "numbers that are computed with; auto is f32",
   }),
   activation_checkpointing: z.enum(["none", "block"]).default("none").register(keyWords, {
     group: "Machine",

@@ -57,6 +57,7 @@ for (
     ["modelCreate", "outOfMemory", "device"],
     ["engineStats", "deviceUnavailable", "device"],
     ["engineStats", "internal", "internal"],
+    ["engineStats", "deviceLost", "interrupted"],
   ] as const
 ) {
   Deno.test(`engine: ${code} of ${op} becomes an error of kind ${kind}`, async () => {
@@ -69,7 +70,10 @@ for (
       modelCreate: () => engine.planModel({} as never, {} as never),
       engineStats: () => engine.stats(),
     }[op];
-    await assert.rejects(call, { name: "SpielError", kind, message: "Reason given" });
+    const advice = code === "deviceLost"
+      ? "; saved checkpoints are intact: run again, a training run with --resume"
+      : "";
+    await assert.rejects(call, { name: "SpielError", kind, message: `Reason given${advice}` });
     fake.intercept = undefined;
     if (code === "internal") {
       await assert.rejects(() => engine.clearGrads(), {

@@ -15,7 +15,7 @@ mod training_ops;
 pub(crate) use block_ops::{AttentionPass, BlockOps, LinearShape, NormBackward, Qkv};
 pub(crate) use cpu::CpuDevice;
 #[cfg(feature = "gpu")]
-pub(crate) use gpu::GpuDevice;
+pub(crate) use gpu::{Faults, GpuDevice, GpuWish, list_gpus, may_have_gpu};
 pub(crate) use training_ops::{AdamWState, CandidateState, Growth, Sm3State, TrainingOps};
 
 use crate::error::Result;
@@ -34,6 +34,8 @@ pub(crate) trait Memory {
     fn adapter(&self) -> String;
     /// Threads that compute.
     fn threads(&self) -> usize;
+    /// Bytes of the largest buffer that operations take.
+    fn largest_buffer(&self) -> u64;
     fn allocate(&self, bytes: usize) -> Result<Self::Buffer>;
     fn write(&self, buffer: &mut Self::Buffer, offset_bytes: usize, bytes: &[u8]);
     async fn read(

@@ -3,11 +3,13 @@
 //! A message is a small JSON header (one of these types) and a raw payload; tensor bytes are never serialised. All
 //! payloads are little-endian. `src/engine/protocol.gen.ts` is generated from this folder.
 
+mod gpu;
 mod model;
 mod reply;
 mod request;
 mod words;
 
+pub use gpu::*;
 pub use model::*;
 pub use reply::*;
 pub use request::*;
@@ -20,6 +22,7 @@ pub const IGNORE: u32 = u32::MAX;
 #[must_use]
 pub fn protocol_hash() -> String {
     let texts = [
+        include_str!("gpu.rs"),
         include_str!("model.rs"),
         include_str!("reply.rs"),
         include_str!("request.rs"),

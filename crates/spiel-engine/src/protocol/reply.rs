@@ -1,6 +1,6 @@
 //! Every reply.
 
-use super::{DeviceChoice, WeightFormat};
+use super::{DeviceChoice, GpuList, WeightFormat};
 use serde::Serialize;
 
 /// The reply's header.
@@ -12,6 +12,8 @@ pub enum Reply {
     Done,
     /// After `engineOpen`.
     EngineInfo(EngineInfo),
+    /// After `gpuList`.
+    GpuList(GpuList),
     /// After `engineStats`.
     MemoryTable(MemoryTable),
     /// After `modelCreate`.
@@ -24,7 +26,8 @@ pub enum Reply {
     Loss(Loss),
     /// After `gradNorm`.
     GradNorm(GradNorm),
-    /// The request failed; the engine's state is as before, unless the code is `internal`.
+    /// The request failed; the engine's state is as before, unless the code is `internal` or
+    /// `deviceLost`, or `outOfMemory` while a model computes on a GPU.
     Error(ErrorInfo),
 }
 
@@ -35,6 +38,8 @@ pub enum Reply {
 pub struct EngineInfo {
     /// `cpu` or `gpu`.
     pub device: DeviceChoice,
+    /// Why this device was taken.
+    pub device_reason: String,
     /// The processor or adapter, in words.
     pub adapter: String,
     /// Threads that compute.
@@ -189,6 +194,8 @@ pub enum ErrorCode {
     OutOfMemory,
     /// No usable device.
     DeviceUnavailable,
+    /// The device went away while it computed; what was saved before is intact.
+    DeviceLost,
     /// A fault of the engine; it takes no more requests.
     Internal,
 }

@@ -14,7 +14,14 @@ pub enum Request {
         device: DeviceChoice,
         /// Worker threads of the CPU device; all cores when absent.
         threads: Option<u32>,
+        /// The GPU to open: its index in `gpuList`, its PCI id or a part of its name.
+        /// WebGPU shows one GPU, of the system's choice.
+        gpu: Option<String>,
+        /// Whether device `gpu` may be a software adapter. `auto` never is.
+        allow_software: bool,
     },
+    /// Lists the GPUs of this machine; needs no open engine. Reply: [`GpuList`].
+    GpuList {},
     /// Reports the memory held now. Reply: [`MemoryTable`].
     EngineStats {},
     /// Plans a model's memory and, unless `dryRun`, allocates it. Replaces any earlier model. Reply: [`ModelPlan`].

@@ -1,6 +1,6 @@
 //! The devices under test, and buffers that are filled and read back with their guard words checked.
 
-use crate::device::{CpuDevice, Device, GpuDevice};
+use crate::device::{CpuDevice, Device, GpuDevice, GpuWish};
 use pollster::block_on;
 use spiel_kernels::random::fill_normal;
 
@@ -60,8 +60,9 @@ fn words_read<D: Device>(device: &D, buffer: &D::Buffer, words: usize) -> Vec<u3
 pub(super) fn gpus() -> Vec<GpuDevice> {
     let small =
         |_| wgpu::Limits { max_storage_buffer_binding_size: 64 << 10, ..wgpu::Limits::default() };
-    match block_on(GpuDevice::open(true)) {
-        Ok(gpu) => vec![gpu, block_on(GpuDevice::open_within(true, small)).expect("a small GPU")],
+    let any = || GpuWish { allow_software: true, ..GpuWish::default() };
+    match block_on(GpuDevice::open(any())) {
+        Ok(gpu) => vec![gpu, block_on(GpuDevice::open_within(any(), small)).expect("a small GPU")],
         Err(error) => {
             let required = std::env::var("SPIEL_REQUIRE").unwrap_or_default();
             let required = required.split(',').any(|name| name == "native:gpu");

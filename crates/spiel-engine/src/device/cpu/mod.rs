@@ -85,6 +85,10 @@ impl Memory for CpuDevice {
         1
     }
 
+    fn largest_buffer(&self) -> u64 {
+        u64::MAX
+    }
+
     fn allocate(&self, bytes: usize) -> Result<Words> {
         let words = bytes.div_ceil(4);
         let mut buffer = Vec::new();

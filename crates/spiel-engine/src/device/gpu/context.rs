@@ -1,9 +1,21 @@
 //! Opening an adapter with what it offers beyond WebGPU's defaults.
 
+use super::adapters;
+use super::faults::Faults;
 use super::pipelines::Pipelines;
 use super::recorder::Recorder;
 use crate::error::{EngineError, Result};
 use std::cell::RefCell;
+use std::sync::Arc;
+
+/// Which GPU to open.
+#[derive(Default)]
+pub(crate) struct GpuWish<'a> {
+    /// Its index, PCI id or a part of its name; the preferred one when absent.
+    pub(crate) gpu: Option<&'a str>,
+    /// Whether it may be a software adapter.
+    pub(crate) allow_software: bool,
+}
 
 /// An open GPU.
 pub(crate) struct GpuDevice {
@@ -16,56 +28,50 @@ pub(crate) struct GpuDevice {
     pub(super) binding_bytes: usize,
     /// What the offset of a storage binding must be a multiple of: a power of two.
     pub(super) offset_alignment: usize,
+    pub(super) faults: Arc<Faults>,
 }
 
 impl GpuDevice {
-    /// Opens the adapter that the system prefers.
+    /// Opens the GPU that is meant.
     ///
     /// # Errors
-    /// When there is none, or it is a software adapter and `allow_software` is not set.
-    pub(crate) async fn open(allow_software: bool) -> Result<Self> {
-        Self::open_within(allow_software, |limits| limits).await
+    /// When there is none, it does not open, or it is a software adapter and these are not allowed.
+    pub(crate) async fn open(wish: GpuWish<'_>) -> Result<Self> {
+        Self::open_within(wish, |limits| limits).await
     }
 
     /// As [`Self::open`], with limits that are made of what the adapter offers.
     pub(crate) async fn open_within(
-        allow_software: bool,
+        wish: GpuWish<'_>,
         limits: impl FnOnce(wgpu::Limits) -> wgpu::Limits,
     ) -> Result<Self> {
-        let unavailable = |what: String| EngineError::DeviceUnavailable(what);
-        let instance = wgpu::Instance::default();
-        let options = wgpu::RequestAdapterOptions {
-            power_preference: wgpu::PowerPreference::HighPerformance,
-            ..Default::default()
-        };
-        let adapter = instance
-            .request_adapter(&options)
-            .await
-            .map_err(|error| unavailable(format!("No GPU can be used: {error}")))?;
-        let info = adapter.get_info();
-        if info.device_type == wgpu::DeviceType::Cpu && !allow_software {
-            return Err(unavailable(format!(
-                "\"{}\" is a software adapter, slower than the CPU device",
-                info.name
-            )));
-        }
+        let candidates = adapters::candidates().await;
+        let chosen = adapters::choose(candidates, wish.gpu, wish.allow_software)?;
+        let adapter = chosen.adapter;
         let required_limits = limits(adapter.limits());
         let offset_alignment = required_limits.min_storage_buffer_offset_alignment as usize;
         let binding_bytes = required_limits.max_storage_buffer_binding_size as usize;
         let descriptor = wgpu::DeviceDescriptor { required_limits, ..Default::default() };
-        let (device, queue) = adapter
-            .request_device(&descriptor)
-            .await
-            .map_err(|error| unavailable(format!("Cannot open \"{}\": {error}", info.name)))?;
+        let (device, queue) = adapter.request_device(&descriptor).await.map_err(|error| {
+            let name = chosen.info.name;
+            EngineError::DeviceUnavailable(format!("GPU \"{name}\" does not open: {error}"))
+        })?;
+        let faults = Faults::of(&device);
         let recorder = RefCell::new(Recorder::new(&device));
         Ok(Self {
             device,
             queue,
-            info,
+            info: adapter.get_info(),
             pipelines: RefCell::default(),
             recorder,
             binding_bytes: binding_bytes / offset_alignment * offset_alignment,
             offset_alignment,
+            faults,
         })
+    }
+
+    /// What has gone wrong on the device.
+    pub(crate) fn faults(&self) -> Arc<Faults> {
+        Arc::clone(&self.faults)
     }
 }

@@ -1,16 +1,22 @@
 //! A GPU through wgpu: operations are recorded, and submitted when something is read or the recording is long.
 
+mod adapters;
 mod block_ops;
 mod context;
+mod faults;
 mod pipelines;
 mod product;
 mod readback;
 mod recorder;
 mod reselect;
 mod slices;
+#[cfg(not(target_arch = "wasm32"))]
+mod system;
 mod training_ops;
 
-pub(crate) use context::GpuDevice;
+pub(crate) use adapters::{list_gpus, may_have_gpu};
+pub(crate) use context::{GpuDevice, GpuWish};
+pub(crate) use faults::Faults;
 
 use super::Memory;
 use crate::error::Result;
@@ -42,16 +48,22 @@ impl Memory for GpuDevice {
     type Buffer = GpuBuffer;
 
     fn adapter(&self) -> String {
-        let info = &self.info;
-        format!("{} ({:?}, {})", info.name, info.backend, info.driver_info)
+        adapters::words(&self.info)
     }
 
     fn threads(&self) -> usize {
         1
     }
 
+    fn largest_buffer(&self) -> u64 {
+        // Operations cut what is longer than a binding.
+        self.device.limits().max_buffer_size
+    }
+
     fn allocate(&self, bytes: usize) -> Result<GpuBuffer> {
-        Ok(self.buffer(bytes.div_ceil(4)))
+        let buffer = self.buffer(bytes.div_ceil(4));
+        self.faults.check_allocation(bytes)?;
+        Ok(buffer)
     }
 
     fn write(&self, buffer: &mut GpuBuffer, offset_bytes: usize, bytes: &[u8]) {

@@ -39,6 +39,7 @@ impl GpuDevice {
     /// Records a dispatch.
     pub(super) fn record(&self, program: &Program, buffers: &[Slice]) {
         debug_assert_eq!(program.buffers.len(), buffers.len(), "{}", program.label);
+        self.faults.during(program.label);
         if self.recorder.borrow().params.len() + UNIFORM_STRIDE > UNIFORM_BYTES {
             self.submit();
         }

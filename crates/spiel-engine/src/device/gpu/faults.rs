@@ -1,0 +1,148 @@
+//! What goes wrong on a GPU, which it tells at any moment: kept until the request under way can be answered with it.
+
+use crate::error::{EngineError, Result};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The first fault of a device and the operation it was in.
+#[derive(Default)]
+pub(crate) struct Faults {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    operation: &'static str,
+    first: Option<EngineError>,
+}
+
+impl Faults {
+    /// Faults of a device, from now on.
+    pub(super) fn of(device: &wgpu::Device) -> Arc<Self> {
+        let faults = Arc::new(Self::default());
+        let watched = Arc::clone(&faults);
+        device.on_uncaptured_error(Arc::new(move |error| {
+            watched.keep(|operation| sentence(error, operation));
+        }));
+        let watched = Arc::clone(&faults);
+        device.set_device_lost_callback(move |_, reason| {
+            watched.keep(|operation| lost(&reason, operation));
+        });
+        faults
+    }
+
+    /// Names the operation that is issued next.
+    pub(super) fn during(&self, operation: &'static str) {
+        self.state().operation = operation;
+    }
+
+    /// Fails with the first fault, if there was one. A device does not recover.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.state().first.clone().map_or(Ok(()), Err)
+    }
+
+    /// Fails when the buffer of `bytes` bytes that was just made has no memory; then nothing else was harmed.
+    pub(super) fn check_allocation(&self, bytes: usize) -> Result<()> {
+        let state = &mut *self.state();
+        match &state.first {
+            Some(EngineError::OutOfMemory(_)) => {
+                state.first = None;
+                let message = format!("The GPU has no memory left for a buffer of {bytes} bytes");
+                Err(EngineError::OutOfMemory(message))
+            }
+            Some(error) => Err(error.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// What came first is the cause; the loss of the device overrules what followed from it.
+    fn keep(&self, fault: impl FnOnce(&str) -> EngineError) {
+        let state = &mut *self.state();
+        let fault = fault(state.operation);
+        if state.first.is_none() || matches!(fault, EngineError::DeviceLost(_)) {
+            state.first = Some(fault);
+        }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An error as the reply says it, with the operation that was issued last.
+fn sentence(error: wgpu::Error, operation: &str) -> EngineError {
+    match error {
+        wgpu::Error::OutOfMemory { .. } => EngineError::OutOfMemory(format!(
+            "The GPU ran out of memory in operation \"{operation}\""
+        )),
+        wgpu::Error::Validation { description, .. } => EngineError::Internal(format!(
+            "The GPU refused operation \"{operation}\": {}",
+            one_line(&description)
+        )),
+        wgpu::Error::Internal { description, .. } => EngineError::DeviceUnavailable(format!(
+            "The GPU's driver failed in operation \"{operation}\": {}",
+            one_line(&description)
+        )),
+    }
+}
+
+fn lost(reason: &str, operation: &str) -> EngineError {
+    let reason = if reason.is_empty() { "no reason given" } else { reason };
+    EngineError::DeviceLost(format!(
+        "The GPU was lost in operation \"{operation}\" ({})",
+        one_line(reason)
+    ))
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(description: &str) -> wgpu::Error {
+        wgpu::Error::Validation {
+            source: Box::new(std::fmt::Error),
+            description: description.to_owned(),
+        }
+    }
+
+    fn message(result: Result<()>) -> String {
+        result.map_or_else(|error| error.to_string(), |()| "none".to_owned())
+    }
+
+    #[test]
+    fn the_first_fault_stays_and_names_its_operation() {
+        let faults = Faults::default();
+        assert_eq!(message(faults.check()), "none");
+        faults.during("linear");
+        faults.keep(|operation| sentence(error("Buffer\n  is invalid"), operation));
+        faults.during("rope");
+        faults.keep(|operation| sentence(error("later"), operation));
+        let first = "The GPU refused operation \"linear\": Buffer is invalid";
+        assert_eq!(message(faults.check()), first);
+        assert_eq!(message(faults.check()), first);
+    }
+
+    #[test]
+    fn a_lost_device_overrules_what_followed_from_it() {
+        let faults = Faults::default();
+        faults.during("attention");
+        faults.keep(|operation| sentence(error("mapping failed"), operation));
+        faults.keep(|operation| lost("reset", operation));
+        let error = faults.check();
+        assert!(matches!(error, Err(EngineError::DeviceLost(_))), "{error:?}");
+        assert_eq!(message(error), "The GPU was lost in operation \"attention\" (reset)");
+    }
+
+    #[test]
+    fn an_allocation_that_fails_harms_nothing_else() {
+        let faults = Faults::default();
+        let source = || Box::new(std::fmt::Error);
+        faults.keep(|operation| sentence(wgpu::Error::OutOfMemory { source: source() }, operation));
+        let refused = message(faults.check_allocation(4096));
+        assert_eq!(refused, "The GPU has no memory left for a buffer of 4096 bytes");
+        assert_eq!(message(faults.check()), "none");
+    }
+}
