@@ -163,6 +163,14 @@ function __wbg_get_imports() {
             const ret = arg0 === undefined;
             return ret;
         },
+        __wbg___wbindgen_string_get_7ce8eee7fd327545: function(arg0, arg1) {
+            const obj = arg1;
+            const ret = typeof(obj) === 'string' ? obj : undefined;
+            var ptr1 = isLikeNone(ret) ? 0 : passStringToWasm0(ret, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+            var len1 = WASM_VECTOR_LEN;
+            getDataViewMemory0().setInt32((arg0 >>> 0) + 4 * 1, len1, true);
+            getDataViewMemory0().setInt32((arg0 >>> 0) + 4 * 0, ptr1, true);
+        },
         __wbg___wbindgen_throw_4c88d8bf264fd984: function(arg0, arg1) {
             throw new Error(getStringFromWasm0(arg0, arg1));
         },
@@ -230,6 +238,14 @@ function __wbg_get_imports() {
         __wbg_end_fb560a3ae8e3624e: function(arg0) {
             arg0.end();
         },
+        __wbg_error_a9656fc205096f70: function(arg0) {
+            const ret = arg0.error;
+            return ret;
+        },
+        __wbg_features_4a85281619d2d854: function(arg0) {
+            const ret = arg0.features;
+            return ret;
+        },
         __wbg_finish_087cb89c65c06eb1: function(arg0) {
             const ret = arg0.finish();
             return ret;
@@ -246,6 +262,10 @@ function __wbg_get_imports() {
             const ret = arg0.gpu;
             return ret;
         },
+        __wbg_has_b5a46804dc5e62bd: function(arg0, arg1, arg2) {
+            const ret = arg0.has(getStringFromWasm0(arg1, arg2));
+            return ret;
+        },
         __wbg_info_393a9d9a18f5f1b8: function(arg0) {
             const ret = arg0.info;
             return ret;
@@ -254,6 +274,36 @@ function __wbg_get_imports() {
             let result;
             try {
                 result = arg0 instanceof GPUAdapter;
+            } catch (_) {
+                result = false;
+            }
+            const ret = result;
+            return ret;
+        },
+        __wbg_instanceof_GpuDeviceLostInfo_f82aafcfff090995: function(arg0) {
+            let result;
+            try {
+                result = arg0 instanceof GPUDeviceLostInfo;
+            } catch (_) {
+                result = false;
+            }
+            const ret = result;
+            return ret;
+        },
+        __wbg_instanceof_GpuOutOfMemoryError_409fbf5571d802e1: function(arg0) {
+            let result;
+            try {
+                result = arg0 instanceof GPUOutOfMemoryError;
+            } catch (_) {
+                result = false;
+            }
+            const ret = result;
+            return ret;
+        },
+        __wbg_instanceof_GpuValidationError_eb3887b2f7999dc4: function(arg0) {
+            let result;
+            try {
+                result = arg0 instanceof GPUValidationError;
             } catch (_) {
                 result = false;
             }
@@ -273,6 +323,14 @@ function __wbg_get_imports() {
         },
         __wbg_limits_d4c578d353dab9fd: function(arg0) {
             const ret = arg0.limits;
+            return ret;
+        },
+        __wbg_limits_d54f07e8f9d79b3d: function(arg0) {
+            const ret = arg0.limits;
+            return ret;
+        },
+        __wbg_lost_ee57f225e5ecf55a: function(arg0) {
+            const ret = arg0.lost;
             return ret;
         },
         __wbg_mapAsync_bb0029907dd91181: function(arg0, arg1, arg2, arg3) {
@@ -391,6 +449,20 @@ function __wbg_get_imports() {
             const ret = arg0.maxVertexBuffers;
             return ret;
         },
+        __wbg_message_6a9daf16681c14ba: function(arg0, arg1) {
+            const ret = arg1.message;
+            const ptr1 = passStringToWasm0(ret, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+            const len1 = WASM_VECTOR_LEN;
+            getDataViewMemory0().setInt32((arg0 >>> 0) + 4 * 1, len1, true);
+            getDataViewMemory0().setInt32((arg0 >>> 0) + 4 * 0, ptr1, true);
+        },
+        __wbg_message_9c631b9a03981646: function(arg0, arg1) {
+            const ret = arg1.message;
+            const ptr1 = passStringToWasm0(ret, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+            const len1 = WASM_VECTOR_LEN;
+            getDataViewMemory0().setInt32((arg0 >>> 0) + 4 * 1, len1, true);
+            getDataViewMemory0().setInt32((arg0 >>> 0) + 4 * 0, ptr1, true);
+        },
         __wbg_minStorageBufferOffsetAlignment_2f8d67153f60e26d: function(arg0) {
             const ret = arg0.minStorageBufferOffsetAlignment;
             return ret;
@@ -422,7 +494,7 @@ function __wbg_get_imports() {
                     const a = state0.a;
                     state0.a = 0;
                     try {
-                        return __wasm_bindgen_func_elem_3054(a, state0.b, arg0, arg1);
+                        return __wasm_bindgen_func_elem_3137(a, state0.b, arg0, arg1);
                     } finally {
                         state0.a = a;
                     }
@@ -458,6 +530,10 @@ function __wbg_get_imports() {
         __wbg_queue_b365a76d04fbbbea: function(arg0) {
             const ret = arg0.queue;
             return ret;
+        },
+        __wbg_reason_8c3965b2c796783e: function(arg0) {
+            const ret = arg0.reason;
+            return (__wbindgen_enum_GpuDeviceLostReason.indexOf(ret) + 1 || 3) - 1;
         },
         __wbg_requestAdapter_9ff5c9d1ff271165: function(arg0, arg1) {
             const ret = arg0.requestAdapter(arg1);
@@ -586,6 +662,9 @@ function __wbg_get_imports() {
         __wbg_set_offset_0cb1aaa7dd6fb545: function(arg0, arg1) {
             arg0.offset = arg1;
         },
+        __wbg_set_onuncapturederror_e5ba0f49cc57799f: function(arg0, arg1) {
+            arg0.onuncapturederror = arg1;
+        },
         __wbg_set_power_preference_641f88b25fcb3c35: function(arg0, arg1) {
             arg0.powerPreference = __wbindgen_enum_GpuPowerPreference[arg1];
         },
@@ -659,6 +738,10 @@ function __wbg_get_imports() {
         __wbg_submit_1290d44bb76ecef4: function(arg0, arg1) {
             arg0.submit(arg1);
         },
+        __wbg_then_3a4f899454bcf8c9: function(arg0, arg1) {
+            const ret = arg0.then(arg1);
+            return ret;
+        },
         __wbg_then_656f253a5dd7d8ea: function(arg0, arg1, arg2) {
             const ret = arg0.then(arg1, arg2);
             return ret;
@@ -671,6 +754,10 @@ function __wbg_get_imports() {
             const ret = arg0.then(arg1);
             return ret;
         },
+        __wbg_valueOf_2ad4a09774ac959e: function(arg0) {
+            const ret = arg0.valueOf();
+            return ret;
+        },
         __wbg_wasmreply_new: function(arg0) {
             const ret = WasmReply.__wrap(arg0);
             return ret;
@@ -679,26 +766,31 @@ function __wbg_get_imports() {
             arg0.writeBuffer(arg1, arg2, getArrayU8FromWasm0(arg3, arg4), arg5, arg6);
         }, arguments); },
         __wbindgen_generic_0000000000000001: function(arg0, arg1) {
-            // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [Externref], shim_idx: 127, ret: Unit, inner_ret: Some(Unit) }, mutable: true }) -> Externref`.
-            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_1277);
+            // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [Externref], shim_idx: 137, ret: Unit, inner_ret: Some(Unit) }, mutable: true }) -> Externref`.
+            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_1354);
             return ret;
         },
         __wbindgen_generic_0000000000000002: function(arg0, arg1) {
-            // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [Externref], shim_idx: 167, ret: Result(Unit), inner_ret: Some(Result(Unit)) }, mutable: true }) -> Externref`.
-            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_3042);
+            // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [Externref], shim_idx: 183, ret: Result(Unit), inner_ret: Some(Result(Unit)) }, mutable: true }) -> Externref`.
+            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_3125);
             return ret;
         },
-        __wbindgen_generic_0000000000000003: function(arg0) {
+        __wbindgen_generic_0000000000000003: function(arg0, arg1) {
+            // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [NamedExternref("GPUUncapturedErrorEvent")], shim_idx: 137, ret: Unit, inner_ret: Some(Unit) }, mutable: true }) -> Externref`.
+            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_1354_8);
+            return ret;
+        },
+        __wbindgen_generic_0000000000000004: function(arg0) {
             // Cast intrinsic for `F64 -> Externref`.
             const ret = arg0;
             return ret;
         },
-        __wbindgen_generic_0000000000000004: function(arg0, arg1) {
+        __wbindgen_generic_0000000000000005: function(arg0, arg1) {
             // Cast intrinsic for `Ref(Slice(U8)) -> NamedExternref("Uint8Array")`.
             const ret = getArrayU8FromWasm0(arg0, arg1);
             return ret;
         },
-        __wbindgen_generic_0000000000000005: function(arg0, arg1) {
+        __wbindgen_generic_0000000000000006: function(arg0, arg1) {
             // Cast intrinsic for `Ref(String) -> Externref`.
             const ret = getStringFromWasm0(arg0, arg1);
             return ret;
@@ -718,18 +810,22 @@ function __wbg_get_imports() {
     };
 }
 
-function __wasm_bindgen_func_elem_1277(arg0, arg1, arg2) {
-    wasm.__wasm_bindgen_func_elem_1277(arg0, arg1, arg2);
+function __wasm_bindgen_func_elem_1354(arg0, arg1, arg2) {
+    wasm.__wasm_bindgen_func_elem_1354(arg0, arg1, arg2);
 }
 
-function __wasm_bindgen_func_elem_3054(arg0, arg1, arg2, arg3) {
-    wasm.__wasm_bindgen_func_elem_3054(arg0, arg1, arg2, arg3);
+function __wasm_bindgen_func_elem_1354_8(arg0, arg1, arg2) {
+    wasm.__wasm_bindgen_func_elem_1354_8(arg0, arg1, arg2);
 }
 
-function __wasm_bindgen_func_elem_3042(arg0, arg1, arg2) {
+function __wasm_bindgen_func_elem_3137(arg0, arg1, arg2, arg3) {
+    wasm.__wasm_bindgen_func_elem_3137(arg0, arg1, arg2, arg3);
+}
+
+function __wasm_bindgen_func_elem_3125(arg0, arg1, arg2) {
     try {
         const retptr = wasm.__wbindgen_add_to_stack_pointer(-16) >>> 0;
-        wasm.__wasm_bindgen_func_elem_3042(retptr, arg0, arg1, arg2);
+        wasm.__wasm_bindgen_func_elem_3125(retptr, arg0, arg1, arg2);
         var r0 = getDataViewMemory0().getInt32(retptr + 4 * 0, true);
         var r1 = getDataViewMemory0().getInt32(retptr + 4 * 1, true);
         if (r1) {
@@ -742,6 +838,9 @@ function __wasm_bindgen_func_elem_3042(arg0, arg1, arg2) {
 
 
 const __wbindgen_enum_GpuBufferBindingType = ["uniform", "storage", "read-only-storage"];
+
+
+const __wbindgen_enum_GpuDeviceLostReason = ["unknown", "destroyed"];
 
 
 const __wbindgen_enum_GpuPowerPreference = ["low-power", "high-performance"];
