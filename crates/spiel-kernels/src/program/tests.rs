@@ -13,7 +13,9 @@ use crate::ops::delta::{
     materialise_program, restore_program, sampled_gradient_program,
 };
 use crate::ops::embedding::{embedding_backward_program, embedding_program};
-use crate::ops::linear::{Layout, add_bias_backward_program, add_bias_program, product_program};
+use crate::ops::linear::{
+    Layout, Tiling, add_bias_backward_program, add_bias_program, product_program,
+};
 use crate::ops::reselect::{
     GrownEntry, candidate_keys_program, exclude_program, mark_program, momentum_keys_program,
     place_kept_program, rearrange_program, settle_program, slot_keys_program, want_program,
@@ -51,7 +53,6 @@ fn programs() -> Vec<Program> {
         grad_scale: 1.0,
     };
     let sm3 = Sm3 { learning_rate: 0.1, weight_decay: 0.1, epsilon: 1e-8, grad_scale: 1.0 };
-    let layout = Layout { first: 0, row: 64, column: 1 };
     let window = 0..9;
     let mut programs = vec![
         embedding_backward_program(3, 64, &window),
@@ -66,8 +67,6 @@ fn programs() -> Vec<Program> {
         attention_backward_kv_program(3, heads),
         swiglu_program(100),
         swiglu_backward_program(100),
-        product_program([3, 5, 64], layout, layout, layout, true),
-        product_program([3, 5, 64], layout, layout, layout, false),
         add_bias_program(3, 64),
         add_bias_backward_program(3, 64),
         transpose_program([9, 64], &window, &(0..64)),
@@ -98,6 +97,18 @@ fn programs() -> Vec<Program> {
         exclude_program(9, &window),
         place_kept_program(9),
     ];
+    for tiling in [Tiling::Shared, Tiling::Registers] {
+        for size in [64, 67, 2048] {
+            let row_major = Layout { first: 0, row: size, column: 1 };
+            let column_major = Layout { first: 4, row: 1, column: size };
+            for a in [row_major, column_major] {
+                for b in [row_major, column_major] {
+                    let layouts = [a, b, row_major];
+                    programs.push(product_program(tiling, [size; 3], layouts, size == 67));
+                }
+            }
+        }
+    }
     for format in Format::ALL {
         programs.push(embedding_program(format, 3, 64, &window));
         programs.push(materialise_program(format, 64));

@@ -2,9 +2,11 @@
 //!
 //! What an operation writes must agree within a stated bound, be the same bits the second time, and end where it is
 //! said to end: guard words follow every buffer on the GPU.
+#![expect(clippy::expect_used, reason = "what a test cannot have fails it")]
 
 mod agreement;
 mod attention;
+mod economy;
 mod optimizers;
 mod passes;
 mod products;

@@ -1,10 +1,11 @@
 //! Dense products in their three orientations.
 
 use super::{Bound, Subject, conform, gpus, normal};
-use crate::device::{BlockOps, LinearShape};
+use crate::device::{BlockOps, GpuDevice, LinearShape};
+use spiel_kernels::ops::linear::Tiling;
 
 /// T, in_features, out_features: one, primes, multiples of a tile, and one off them.
-const SHAPES: [[usize; 3]; 9] = [
+const SHAPES: [[usize; 3]; 10] = [
     [1, 1, 1],
     [1, 5, 300],
     [2, 3, 7],
@@ -14,15 +15,23 @@ const SHAPES: [[usize; 3]; 9] = [
     [128, 32, 192],
     [129, 131, 127],
     [5, 257, 64],
+    [36, 40, 100],
 ];
 /// Sums in another order than the CPU's, up to 257 terms of size one.
 const SUMS: Bound = Bound::Within(1e-5);
 
+/// Every GPU with every tiling.
+fn tilings(gpus: &[GpuDevice]) -> impl Iterator<Item = (&GpuDevice, Tiling)> {
+    let all = [Tiling::Shared, Tiling::Registers];
+    gpus.iter().flat_map(move |gpu| all.map(|tiling| (gpu, tiling)))
+}
+
 #[test]
 fn linear() {
-    for gpu in &gpus() {
+    for (gpu, tiling) in tilings(&gpus()) {
+        gpu.tile_by(tiling);
         for [tokens, inputs, outputs] in SHAPES {
-            conform!(gpu, format!("linear {tokens}x{inputs}x{outputs}"), [SUMS], |on| {
+            conform!(gpu, format!("linear {tokens}x{inputs}x{outputs} {tiling:?}"), [SUMS], |on| {
                 let x = on.holding(&normal(1, tokens * inputs));
                 let weight = on.holding(&normal(2, outputs * inputs));
                 let mut y = on.output(tokens * outputs);
@@ -35,10 +44,12 @@ fn linear() {
 
 #[test]
 fn linear_backward() {
-    for gpu in &gpus() {
+    for (gpu, tiling) in tilings(&gpus()) {
+        gpu.tile_by(tiling);
         for [tokens, inputs, outputs] in SHAPES {
             for accumulate in [false, true] {
-                let case = format!("linear_backward {tokens}x{inputs}x{outputs} {accumulate}");
+                let case =
+                    format!("linear_backward {tokens}x{inputs}x{outputs} {accumulate} {tiling:?}");
                 let shape = LinearShape { tokens, inputs, outputs };
                 conform!(gpu, case, [SUMS; 2], |on| {
                     let x = on.holding(&normal(1, tokens * inputs));
@@ -53,5 +64,20 @@ fn linear_backward() {
                 });
             }
         }
+    }
+}
+
+#[test]
+fn large_tiles() {
+    for (gpu, tiling) in tilings(&gpus()).take(2) {
+        gpu.tile_by(tiling);
+        let [tokens, inputs, outputs] = [1411, 5, 1500];
+        conform!(gpu, format!("large tiles {tiling:?}"), [SUMS], |on| {
+            let x = on.holding(&normal(1, tokens * inputs));
+            let weight = on.holding(&normal(2, outputs * inputs));
+            let mut y = on.output(tokens * outputs);
+            on.linear(&x, &weight, LinearShape { tokens, inputs, outputs }, &mut y);
+            vec![on.taken(&y, tokens * outputs)]
+        });
     }
 }

@@ -1,6 +1,7 @@
 //! Forward and backward operations, by the kernels' programs.
 
 use super::product::Operand;
+use super::upload::Kind;
 use super::{GpuBuffer, GpuDevice};
 use crate::device::{AttentionPass, BlockOps, LinearShape, NormBackward, Qkv};
 use spiel_kernels::formats::Format;
@@ -113,8 +114,8 @@ impl BlockOps for GpuDevice {
     ) {
         let seen = attention::seen_keys(spans, heads);
         let program = attention::attention_program(seen.len() / 2, heads);
-        let seen = self.uploaded(&seen);
-        self.run(&program, &[inputs.q, inputs.k, inputs.v, &seen, out, log_sums]);
+        let seen = &*self.shared_upload(Kind::SeenKeys, seen);
+        self.run(&program, &[inputs.q, inputs.k, inputs.v, seen, out, log_sums]);
     }
 
     fn attention_backward(
@@ -128,14 +129,15 @@ impl BlockOps for GpuDevice {
         let seen = attention::seen_keys(spans, heads);
         let seers = attention::seeing_queries(spans, heads);
         let (tokens, keys) = (seen.len() / 2, seers.len() / 2);
-        let (seen, seers) = (self.uploaded(&seen), self.uploaded(&seers));
+        let seen = &*self.shared_upload(Kind::SeenKeys, seen);
+        let seers = &*self.shared_upload(Kind::SeeingQueries, seers);
         let stats = self.temporary(2 * tokens * heads.heads);
         let program = attention::attention_stats_program(tokens, heads);
         self.run(&program, &[out, grad_out, log_sums, &stats]);
         let program = attention::attention_backward_q_program(tokens, heads);
-        self.run(&program, &[q, k, v, &seen, &stats, grad_out, grads.q]);
+        self.run(&program, &[q, k, v, seen, &stats, grad_out, grads.q]);
         let program = attention::attention_backward_kv_program(keys, heads);
-        self.run(&program, &[q, k, v, &seers, &stats, grad_out, grads.k, grads.v]);
+        self.run(&program, &[q, k, v, seers, &stats, grad_out, grads.k, grads.v]);
     }
 
     fn swiglu(&self, gate: &GpuBuffer, up: &GpuBuffer, count: usize, activation: &mut GpuBuffer) {

@@ -1,11 +1,14 @@
 //! Opening an adapter with what it offers beyond WebGPU's defaults.
 
 use super::adapters;
+use super::counters::Counters;
 use super::faults::Faults;
 use super::pipelines::Pipelines;
 use super::recorder::Recorder;
+use super::upload::Upload;
 use crate::error::{EngineError, Result};
-use std::cell::RefCell;
+use spiel_kernels::ops::linear::Tiling;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 /// Which GPU to open.
@@ -24,6 +27,11 @@ pub(crate) struct GpuDevice {
     pub(super) info: wgpu::AdapterInfo,
     pub(super) pipelines: RefCell<Pipelines>,
     pub(super) recorder: RefCell<Recorder>,
+    pub(super) counters: Cell<Counters>,
+    /// The last words uploaded of each kind, which often are the next ones too.
+    pub(super) uploads: RefCell<[Option<Upload>; 2]>,
+    /// How products are cut.
+    pub(super) tiling: Cell<Tiling>,
     /// Most bytes of a storage binding.
     pub(super) binding_bytes: usize,
     /// What the offset of a storage binding must be a multiple of: a power of two.
@@ -48,6 +56,7 @@ impl GpuDevice {
         let candidates = adapters::candidates().await;
         let chosen = adapters::choose(candidates, wish.gpu, wish.allow_software)?;
         let adapter = chosen.adapter;
+        let tiling = if chosen.info.software { Tiling::Registers } else { Tiling::Shared };
         let required_limits = limits(adapter.limits());
         let offset_alignment = required_limits.min_storage_buffer_offset_alignment as usize;
         let binding_bytes = required_limits.max_storage_buffer_binding_size as usize;
@@ -64,6 +73,9 @@ impl GpuDevice {
             info: adapter.get_info(),
             pipelines: RefCell::default(),
             recorder,
+            counters: Cell::default(),
+            uploads: RefCell::default(),
+            tiling: Cell::new(tiling),
             binding_bytes: binding_bytes / offset_alignment * offset_alignment,
             offset_alignment,
             faults,

@@ -3,6 +3,7 @@
 mod adapters;
 mod block_ops;
 mod context;
+mod counters;
 mod faults;
 mod pipelines;
 mod product;
@@ -13,6 +14,7 @@ mod slices;
 #[cfg(not(target_arch = "wasm32"))]
 mod system;
 mod training_ops;
+mod upload;
 
 pub(crate) use adapters::{list_gpus, may_have_gpu};
 pub(crate) use context::{GpuDevice, GpuWish};
@@ -20,8 +22,12 @@ pub(crate) use faults::Faults;
 
 use super::Memory;
 use crate::error::Result;
+use counters::count;
 use slices::Slice;
 use spiel_kernels::program::Program;
+
+/// Bytes that may stay staged until the next submission.
+const STAGED_BYTES: usize = 1 << 20;
 
 /// A storage buffer.
 pub(crate) struct GpuBuffer {
@@ -85,8 +91,11 @@ impl Memory for GpuDevice {
             word[..buffer.tail.len()].copy_from_slice(&buffer.tail);
             self.queue.write_buffer(&buffer.buffer, (start + whole) as u64, &word);
         }
-        // Written bytes are staged until a submission frees them.
-        self.queue.submit([]);
+        count(&self.counters, |counters| counters.written_bytes += bytes.len() as u64);
+        if bytes.len() > STAGED_BYTES {
+            // Written bytes are staged until a submission frees them.
+            self.queue.submit([]);
+        }
     }
 
     async fn read(&self, buffer: &GpuBuffer, offset_bytes: usize, bytes: usize) -> Result<Vec<u8>> {
@@ -103,17 +112,21 @@ impl Memory for GpuDevice {
 }
 
 impl GpuDevice {
+    /// What has been asked of the device so far.
+    #[cfg(test)]
+    pub(crate) fn counters(&self) -> counters::Counters {
+        self.counters.get()
+    }
+
+    /// Cuts products in this way from now on.
+    #[cfg(test)]
+    pub(super) fn tile_by(&self, tiling: spiel_kernels::ops::linear::Tiling) {
+        self.tiling.set(tiling);
+    }
+
     /// A buffer of zeros for the operations of one call.
     fn temporary(&self, elements: usize) -> GpuBuffer {
         self.buffer(elements)
-    }
-
-    /// A buffer with these words, for the operations of one call.
-    fn uploaded(&self, words: &[u32]) -> GpuBuffer {
-        // A new buffer is not in what is recorded, so nothing need be submitted first.
-        let uploaded = self.buffer(words.len());
-        self.queue.write_buffer(&uploaded.buffer, 0, bytemuck::cast_slice(words));
-        uploaded
     }
 
     fn buffer(&self, elements: usize) -> GpuBuffer {

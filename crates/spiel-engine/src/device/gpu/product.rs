@@ -33,10 +33,6 @@ impl<'a> Operand<'a> {
         let last = |count: usize, stride: usize| count.saturating_sub(1) * stride;
         4 * (last(rows, self.layout.row) + last(columns, self.layout.column) + 1)
     }
-
-    fn is_row_major(self) -> bool {
-        self.layout.row >= self.layout.column
-    }
 }
 
 impl GpuDevice {
@@ -55,11 +51,11 @@ impl GpuDevice {
         };
         let half = |count: usize| (count / 2).next_multiple_of(64).min(count - 1);
         let (a_fits, b_fits) = (fits(a, m, k), fits(b, k, n));
-        if m > 1 && ((!a_fits && a.is_row_major()) || !fits(c, m, n)) {
+        if m > 1 && ((!a_fits && a.layout.is_row_major()) || !fits(c, m, n)) {
             let top = half(m);
             self.product([top, n, k], a, b, c, accumulate);
             self.product([m - top, n, k], a.from(top, 0), b, c.from(top, 0), accumulate);
-        } else if n > 1 && !b_fits && !b.is_row_major() {
+        } else if n > 1 && !b_fits && !b.layout.is_row_major() {
             let left = half(n);
             self.product([m, left, k], a, b, c, accumulate);
             self.product([m, n - left, k], a, b.from(0, left), c.from(0, left), accumulate);
@@ -83,9 +79,10 @@ impl GpuDevice {
         let bound = [a, b, c].map(|operand| {
             let before = operand.layout.first * 4 / self.offset_alignment * self.offset_alignment;
             let layout = Layout { first: operand.layout.first - before / 4, ..operand.layout };
-            (self.from_byte(operand.buffer, before), layout)
+            (self.starting_at(operand.buffer, before), layout)
         });
-        let program = product_program(shape, bound[0].1, bound[1].1, bound[2].1, accumulate);
+        let layouts = bound.map(|(_, layout)| layout);
+        let program = product_program(self.tiling.get(), shape, layouts, accumulate);
         self.run(&program, &bound.map(|(slice, _)| slice));
     }
 }

@@ -1,6 +1,7 @@
 //! Reading device memory: the only place that waits.
 
 use super::GpuDevice;
+use super::counters::count;
 use crate::error::{EngineError, Result};
 
 impl GpuDevice {
@@ -26,6 +27,10 @@ impl GpuDevice {
         });
         self.record_read(buffer, start as u64, &staging, size);
         self.submit();
+        count(&self.counters, |counters| {
+            counters.read_backs += 1;
+            counters.read_bytes += bytes as u64;
+        });
         self.map(&staging).await?;
         let view = staging.slice(..).get_mapped_range();
         let first = offset - start;

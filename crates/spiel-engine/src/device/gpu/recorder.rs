@@ -1,6 +1,7 @@
 //! The recording that waits to be submitted: one encoder, one open pass, one ring of uniforms.
 
 use super::GpuDevice;
+use super::counters::count;
 use super::slices::Slice;
 use spiel_kernels::program::Program;
 
@@ -74,6 +75,7 @@ impl GpuDevice {
         pass.set_bind_group(0, &group, &[offset as u32]);
         let [x, y, z] = program.workgroups;
         pass.dispatch_workgroups(x, y, z);
+        count(&self.counters, |counters| counters.dispatches += 1);
     }
 
     /// Records a copy of `count` words to word `at`.
@@ -116,5 +118,6 @@ impl GpuDevice {
         self.queue.write_buffer(&recorder.uniforms, 0, &recorder.params);
         recorder.params.clear();
         self.queue.submit([encoder.finish()]);
+        count(&self.counters, |counters| counters.submissions += 1);
     }
 }

@@ -34,7 +34,7 @@ impl GpuBuffer {
 
 impl GpuDevice {
     /// The buffer from byte `offset` on, a multiple of the offset alignment, as far as a binding reaches.
-    pub(super) fn from_byte<'a>(&self, buffer: &'a GpuBuffer, offset: usize) -> Slice<'a> {
+    pub(super) fn starting_at<'a>(&self, buffer: &'a GpuBuffer, offset: usize) -> Slice<'a> {
         let rest = buffer.buffer.size() - offset as u64;
         let size = NonZeroU64::new(rest.min(self.binding_bytes as u64))
             .filter(|_| offset > 0 || rest > self.binding_bytes as u64);
@@ -48,7 +48,7 @@ impl GpuDevice {
         rows: &Range<usize>,
         bytes: usize,
     ) -> Slice<'a> {
-        self.from_byte(buffer, rows.start * bytes)
+        self.starting_at(buffer, rows.start * bytes)
     }
 
     /// Cuts `count` rows into ranges whose parts can be bound, of all buffers that have so many bytes a row.

@@ -2,8 +2,17 @@ use crate::assemble::Constant;
 use crate::program::Access::{Read, ReadWrite};
 use crate::program::Program;
 
-/// Rows and columns of C that a workgroup computes.
-const TILE: usize = 64;
+/// How a product is cut into workgroups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tiling {
+    /// Tiles pass through workgroup memory: for GPUs.
+    Shared,
+    /// Invocations read what they need themselves: for processors that pose as GPUs.
+    Registers,
+}
+
+/// Tiles that keep a large GPU busy; fewer are cut smaller.
+const BUSY: usize = 128;
 
 /// Where a matrix lies in its buffer, in elements.
 #[derive(Debug, Clone, Copy)]
@@ -16,22 +25,56 @@ pub struct Layout {
     pub column: usize,
 }
 
-/// C `[m, n]` (+)= A `[m, k]` · B `[k, n]`; the rows of C are contiguous. Buffers: A, B, C.
+impl Layout {
+    /// Whether its columns are adjacent, rather than its rows.
+    #[must_use]
+    pub fn is_row_major(self) -> bool {
+        self.column == 1
+    }
+
+    /// Elements between its lines.
+    fn stride(self) -> usize {
+        self.row.max(self.column)
+    }
+
+    fn is_vectors(self) -> bool {
+        self.first.is_multiple_of(4) && self.stride().is_multiple_of(4)
+    }
+}
+
+/// C `[m, n]` (+)= A `[m, k]` · B `[k, n]`; C is row-major. Buffers: A, B, C.
 #[must_use]
 pub fn product_program(
+    tiling: Tiling,
     [m, n, k]: [usize; 3],
-    a: Layout,
-    b: Layout,
-    c: Layout,
+    [a, b, c]: [Layout; 3],
     accumulate: bool,
 ) -> Program {
-    let row_tiles = m.div_ceil(TILE);
-    let [a, b] = [a, b].map(|operand| [operand.first, operand.row, operand.column]);
-    let params = [&[m, n, k][..], &a, &b, &[c.first, c.row, row_tiles]].concat();
-    let constants = [Constant::Bool("ACCUMULATE", accumulate)];
-    let groups = row_tiles * n.div_ceil(TILE);
+    let large = m.div_ceil(128) * n.div_ceil(128) >= BUSY;
+    let side = if large { 128 } else { 64 };
+    let (text, rows, columns) = match tiling {
+        Tiling::Shared => (include_str!("product_shared.wgsl"), side, side),
+        Tiling::Registers => (include_str!("product_registers.wgsl"), 32, 64),
+    };
+    let row_tiles = m.div_ceil(rows);
+    let groups = row_tiles * n.div_ceil(columns);
+    let [a_part, b_part] = [
+        (a, include_str!("a_vectors.wgsl"), include_str!("a_scalars.wgsl")),
+        (b, include_str!("b_vectors.wgsl"), include_str!("b_scalars.wgsl")),
+    ]
+    .map(|(layout, vectors, scalars)| if layout.is_vectors() { vectors } else { scalars });
+    let constants = [
+        Constant::Part("a", a_part),
+        Constant::Part("b", b_part),
+        Constant::Part("product_blocks", include_str!("product_blocks.wgsl")),
+        Constant::Bool("A_ALONG_K", a.is_row_major()),
+        Constant::Bool("B_ALONG_K", !b.is_row_major()),
+        Constant::Bool("ACCUMULATE", accumulate),
+        Constant::U32("TILE", side as u32),
+    ];
+    let lines = [a, b, c].map(|layout| [layout.first, layout.stride()]).concat();
+    let params = [&[m, n, k][..], &lines, &[row_tiles]].concat();
     let params = params.into_iter().map(|param| param as u32).collect();
-    let text = include_str!("product.wgsl");
     Program::new("product", text, &constants, &[Read, Read, ReadWrite], params, groups)
 }
 
