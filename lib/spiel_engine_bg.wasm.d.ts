@@ -8,10 +8,10 @@ export const wasmengine_call: (a: number, b: number, c: number, d: number, e: nu
 export const wasmengine_new: () => number;
 export const wasmreply_header: (a: number, b: number) => void;
 export const wasmreply_payload: (a: number, b: number) => void;
-export const __wasm_bindgen_func_elem_3125: (a: number, b: number, c: number, d: any) => void;
-export const __wasm_bindgen_func_elem_3137: (a: number, b: number, c: any, d: any) => void;
-export const __wasm_bindgen_func_elem_1354: (a: number, b: number, c: any) => void;
-export const __wasm_bindgen_func_elem_1354_8: (a: number, b: number, c: any) => void;
+export const __wasm_bindgen_func_elem_3121: (a: number, b: number, c: number, d: any) => void;
+export const __wasm_bindgen_func_elem_3133: (a: number, b: number, c: any, d: any) => void;
+export const __wasm_bindgen_func_elem_1350: (a: number, b: number, c: any) => void;
+export const __wasm_bindgen_func_elem_1350_8: (a: number, b: number, c: any) => void;
 export const __wbindgen_export: (a: number, b: number) => number;
 export const __wbindgen_export2: (a: number, b: number, c: number, d: number) => number;
 export const __wbindgen_export3: (a: number, b: number, c: number) => void;
