@@ -13,7 +13,7 @@ mod products;
 mod reselection;
 mod rows;
 mod sampling;
-mod subject;
+pub(in crate::device) mod subject;
 mod weights;
 
 use agreement::{Bound, agree};

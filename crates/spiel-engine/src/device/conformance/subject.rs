@@ -1,5 +1,7 @@
 //! The devices under test, and buffers that are filled and read back with their guard words checked.
 
+#![expect(clippy::expect_used, reason = "tests fail by panics")]
+
 use crate::device::{CpuDevice, Device, GpuDevice, GpuWish};
 use pollster::block_on;
 use spiel_kernels::random::fill_normal;
@@ -57,7 +59,7 @@ fn words_read<D: Device>(device: &D, buffer: &D::Buffer, words: usize) -> Vec<u3
 
 /// The GPUs to test: the one there is with all that it offers, and as small as WebGPU's defaults, with bindings so short
 /// that most buffers are cut. Without one the test fails if `SPIEL_REQUIRE` names `native:gpu`.
-pub(super) fn gpus() -> Vec<GpuDevice> {
+pub(in crate::device) fn gpus() -> Vec<GpuDevice> {
     let small =
         |_| wgpu::Limits { max_storage_buffer_binding_size: 64 << 10, ..wgpu::Limits::default() };
     let any = || GpuWish { allow_software: true, ..GpuWish::default() };

@@ -136,6 +136,28 @@ mod tests {
         assert_eq!(message(error), "The GPU was lost in operation \"attention\" (reset)");
     }
 
+    #[cfg(feature = "native")]
+    #[test]
+    fn a_gpu_tells_what_it_refuses_and_that_it_is_gone() {
+        use crate::device::Memory;
+        for gpu in crate::device::conformance::subject::gpus() {
+            let Ok(buffer) = gpu.allocate(64) else { panic!("no memory for a buffer") };
+            gpu.faults.during("a test");
+            let _ = gpu.device.create_buffer(&wgpu::BufferDescriptor {
+                label: None,
+                size: u64::MAX / 4,
+                usage: wgpu::BufferUsages::STORAGE,
+                mapped_at_creation: false,
+            });
+            let refusal = message(gpu.faults.check());
+            assert!(refusal.starts_with("The GPU refused operation \"a test\": "), "{refusal}");
+            gpu.device.destroy();
+            let _ = pollster::block_on(gpu.read(&buffer, 0, 64));
+            let error = gpu.faults.check();
+            assert!(matches!(error, Err(EngineError::DeviceLost(_))), "{error:?}");
+        }
+    }
+
     #[test]
     fn an_allocation_that_fails_harms_nothing_else() {
         let faults = Faults::default();
