@@ -60,6 +60,28 @@ async function requireLinker(): Promise<void> {
   );
 }
 
+/** Tests that must find a GPU take a CPU that plays one where there is no other. */
+async function requireGpu(): Promise<void> {
+  const required = (Deno.env.get("SPIEL_REQUIRE") ?? "").split(",");
+  if (Deno.build.os !== "linux" || !required.some((word) => word.endsWith(":gpu"))) return;
+  if (hasVulkanDriver()) return;
+  await installPackages(
+    "a Vulkan driver, which SPIEL_REQUIRE asks for",
+    ["libvulkan1", "mesa-vulkan-drivers"],
+    "elsewhere install the Vulkan loader and the GPU's driver, or Mesa's lavapipe",
+  );
+}
+
+function hasVulkanDriver(): boolean {
+  return ["/etc/vulkan/icd.d", "/usr/share/vulkan/icd.d"].some((folder) => {
+    try {
+      return [...Deno.readDirSync(folder)].length > 0;
+    } catch {
+      return false;
+    }
+  });
+}
+
 /**
  * Checks, and where possible installs, everything that the gate runs.
  *
@@ -69,4 +91,5 @@ export async function setUp(): Promise<void> {
   requireDeno();
   await requireRust();
   await requireLinker();
+  await requireGpu();
 }

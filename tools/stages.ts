@@ -42,6 +42,14 @@ const WASM_ENGINE = [
   ...["--no-default-features", "--features", "wasm"],
 ];
 
+/** The GPU's crates take minutes to build at first, so only machines that must test a GPU build them. */
+const needsGpu = (): Promise<string | undefined> => {
+  const required = (Deno.env.get("SPIEL_REQUIRE") ?? "").split(",");
+  return Promise.resolve(
+    required.includes("native:gpu") ? undefined : "SPIEL_REQUIRE does not name native:gpu",
+  );
+};
+
 /** Clippy for WASM needs the target's standard library in the toolchain that has clippy. */
 async function hasWasmClippy(): Promise<boolean> {
   return (await findWasmToolchain())?.name === "the installed target";
@@ -83,13 +91,25 @@ export const STAGES: readonly Stage[] = [
     unavailable: async () => await hasWasmClippy() ? "the stage before covers them" : undefined,
     command: clippy(...WASM_ENGINE),
   },
+  {
+    name: "clippy, gpu",
+    unavailable: needsGpu,
+    command: clippy("--package", "spiel-engine", "--all-targets", "--features", "gpu"),
+  },
   { name: "generated files", check: checkProtocol },
   {
     name: "rust tests",
     command: ["cargo", "test", "--locked", "--workspace", "--no-fail-fast"],
     counts: cargoCounts,
   },
+  {
+    name: "rust tests, gpu",
+    unavailable: needsGpu,
+    command: ["cargo", "test", "--locked", "--package", "spiel-engine", "--features", "gpu"],
+    counts: cargoCounts,
+  },
   { name: "native build", command: deno("task", "build") },
+  { name: "native gpu build", unavailable: needsGpu, command: deno("task", "build:gpu") },
   { name: "unit", needs: ["types"], command: denoTest("unit"), counts: denoCounts },
   {
     name: "engine",
