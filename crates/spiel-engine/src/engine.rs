@@ -123,7 +123,7 @@ impl Engine {
     }
 
     #[cfg(not(feature = "gpu"))]
-    #[expect(clippy::unused_async, clippy::unused_self, reason = "one signature for all builds")]
+    #[allow(clippy::unused_async, clippy::unused_self, reason = "one signature for all builds")]
     async fn open_gpu(&mut self, _gpu: Option<&str>, _allow_software: bool) -> Result<EngineInfo> {
         Err(EngineError::DeviceUnavailable(NO_GPU_BUILD.to_owned()))
     }

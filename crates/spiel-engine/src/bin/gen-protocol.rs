@@ -1,5 +1,6 @@
 //! Prints `src/engine/protocol.gen.ts`: the protocol's types as TypeScript, and its hash.
 #![expect(clippy::print_stdout, reason = "printing is this tool's purpose")]
+#![allow(clippy::wildcard_imports, reason = "every type of the protocol is printed")]
 
 use spiel_engine::protocol::{self, *};
 use ts_rs::{Config, TS};
