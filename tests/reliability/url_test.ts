@@ -33,7 +33,8 @@ class Elsewhere implements AsyncDisposable {
     const command = new Deno.Command(Deno.execPath(), {
       args: ["run", "--quiet", "--no-prompt", ...args],
       cwd: this.files.at("empty"),
-      env: { DENO_DIR: this.#cache, NO_COLOR: "1" },
+      // Mesa's Vulkan drivers complain where they have no folder for sockets.
+      env: { XDG_RUNTIME_DIR: "/tmp", DENO_DIR: this.#cache, NO_COLOR: "1" },
       stdin: "null",
     });
     const { code, stdout, stderr } = await command.output();
