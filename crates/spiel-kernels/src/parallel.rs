@@ -63,6 +63,14 @@ pub fn chunks_mut3<A: Send, B: Send, C: Send>(
         .for_each(|(index, ((a, b), c))| work(index, a, b, c));
 }
 
+/// Calls `work` for every task.
+pub fn for_each<T: Send>(tasks: Vec<T>, work: impl Fn(T) + Sync + Send) {
+    #[cfg(feature = "threads")]
+    tasks.into_par_iter().for_each(work);
+    #[cfg(not(feature = "threads"))]
+    tasks.into_iter().for_each(work);
+}
+
 /// Evaluates `work` for `0..count` and returns the results in order.
 pub fn map<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync + Send) -> Vec<T> {
     #[cfg(feature = "threads")]

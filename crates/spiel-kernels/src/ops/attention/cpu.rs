@@ -1,6 +1,7 @@
-use super::{Heads, Span};
+use super::layout::{interleave_all, regions};
+use super::{Heads, QUERY_BLOCK, Span};
 use crate::math::{exp_shifted, max, scale};
-use crate::parallel::map;
+use crate::parallel::for_each;
 use crate::product::{Matrix, Output, product};
 use std::ops::Range;
 
@@ -67,7 +68,20 @@ pub(super) fn rows_of<'a>(
     Matrix::new(&data[(start + rows.start) * width + column..], rows.len(), columns, width)
 }
 
+/// One head of one block of queries, and where its results go.
+struct Block<'a> {
+    span: Span,
+    head: usize,
+    rows: Range<usize>,
+    /// `[rows, head_dim]`.
+    out: &'a mut [f32],
+    /// `[rows]`.
+    log_sums: &'a mut [f32],
+}
+
 /// Writes the attention's output `[T, H, head_dim]` and each row's log-sum-exp of scores `[T, H]`.
+///
+/// Spans must lie in ascending order; rows outside them stay as they are.
 pub fn attention(
     inputs: AttentionInputs,
     shape: Heads,
@@ -75,36 +89,36 @@ pub fn attention(
     out: &mut [f32],
     log_sums: &mut [f32],
 ) {
-    let mut tasks = Vec::new();
-    for span in spans {
-        for rows in span.blocks() {
-            tasks.extend((0..shape.heads).map(|head| (*span, head, rows.clone())));
+    let outputs = regions(out, spans, Span::query_rows, shape.query_width());
+    let sums = regions(log_sums, spans, Span::query_rows, shape.heads);
+    let mut blocks = Vec::new();
+    for ((span, out), sums) in spans.iter().zip(outputs).zip(sums) {
+        let length = span.query_length;
+        let heads = out.chunks_mut(length * shape.head_dim).zip(sums.chunks_mut(length));
+        for (head, (out, sums)) in heads.enumerate() {
+            let results =
+                out.chunks_mut(QUERY_BLOCK * shape.head_dim).zip(sums.chunks_mut(QUERY_BLOCK));
+            blocks.extend(span.blocks().zip(results).map(|(rows, (out, log_sums))| Block {
+                span: *span,
+                head,
+                rows,
+                out,
+                log_sums,
+            }));
         }
     }
-    let results = map(tasks.len(), |task| {
-        let (span, head, rows) = &tasks[task];
-        forward_block(inputs, shape, *span, *head, rows)
-    });
-    for ((span, head, rows), (block, sums)) in tasks.iter().zip(results) {
-        let first = span.query_start + rows.start;
-        copy_head(&block, first, *head, shape.heads, shape.head_dim, out);
-        copy_head(&sums, first, *head, shape.heads, 1, log_sums);
-    }
+    for_each(blocks, |block| forward_block(inputs, shape, block));
+    let outputs = regions(out, spans, Span::query_rows, shape.query_width());
+    interleave_all(outputs, shape.heads, shape.head_dim);
+    interleave_all(regions(log_sums, spans, Span::query_rows, shape.heads), shape.heads, 1);
 }
 
-/// One head of one block of queries: its output `[rows, head_dim]` and log-sums `[rows]`.
-fn forward_block(
-    inputs: AttentionInputs,
-    shape: Heads,
-    span: Span,
-    head: usize,
-    rows: &Range<usize>,
-) -> (Vec<f32>, Vec<f32>) {
-    let keys = block_keys(span, shape, rows);
+fn forward_block(inputs: AttentionInputs, shape: Heads, block: Block) {
+    let Block { span, head, rows, out, log_sums } = block;
+    let keys = block_keys(span, shape, &rows);
     let width = keys.len();
     let mut scores = vec![0.0; rows.len() * width];
-    scores_into(inputs, shape, span, head, rows, &keys, &mut scores);
-    let mut log_sums = vec![0.0; rows.len()];
+    scores_into(inputs, shape, span, head, &rows, &keys, &mut scores);
     let mut factors = vec![0.0; rows.len()];
     for (row, scores) in scores.chunks_mut(width).enumerate() {
         let seen = offset(&span.visible(rows.start + row, shape.window), keys.start);
@@ -115,13 +129,11 @@ fn forward_block(
         log_sums[row] = shift + sum.ln();
         factors[row] = 1.0 / sum;
     }
-    let mut out = vec![0.0; rows.len() * shape.head_dim];
     let probabilities = Matrix::new(&scores, rows.len(), width, width);
-    product(probabilities, inputs.values(shape, span, head, &keys), 1.0, Output::replace(&mut out));
+    product(probabilities, inputs.values(shape, span, head, &keys), 1.0, Output::replace(out));
     for (out, factor) in out.chunks_mut(shape.head_dim).zip(&factors) {
         scale(out, *factor);
     }
-    (out, log_sums)
 }
 
 /// The keys that any query of a block sees.
@@ -145,18 +157,4 @@ pub(super) fn scores_into(
 
 pub(super) fn offset(range: &Range<usize>, by: usize) -> Range<usize> {
     range.start - by..range.end - by
-}
-
-/// Writes `block [rows, width]` as head `head` of rows `first..` of `out [_, heads, width]`.
-pub(super) fn copy_head(
-    block: &[f32],
-    first: usize,
-    head: usize,
-    heads: usize,
-    width: usize,
-    out: &mut [f32],
-) {
-    for (row, block) in block.chunks(width).enumerate() {
-        out[((first + row) * heads + head) * width..][..width].copy_from_slice(block);
-    }
 }

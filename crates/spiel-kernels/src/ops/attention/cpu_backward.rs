@@ -1,7 +1,8 @@
-use super::cpu::{AttentionInputs, block_keys, copy_head, offset, rows_of, scores_into};
+use super::cpu::{AttentionInputs, block_keys, offset, rows_of, scores_into};
+use super::layout::{interleave_all, regions};
 use super::{Heads, Span};
 use crate::math::{dot, exp};
-use crate::parallel::map;
+use crate::parallel::{chunks_mut2, for_each};
 use crate::product::{Matrix, Output, product};
 use multiversion::multiversion;
 use std::ops::Range;
@@ -16,9 +17,42 @@ pub struct AttentionGrads<'a> {
     pub v: &'a mut [f32],
 }
 
+/// Keys whose gradients one task sums: enough for a product, few enough that a long block of scores feeds all threads.
+const KEY_BLOCK: usize = 256;
+
+/// What the forward pass left, and the gradient that comes back.
+#[derive(Clone, Copy)]
+struct Pass<'a> {
+    inputs: AttentionInputs<'a>,
+    shape: Heads,
+    out: &'a [f32],
+    log_sums: &'a [f32],
+    grad_out: &'a [f32],
+}
+
+/// The query heads of one span that share a key head, and where their gradients go, head by head.
+struct Group<'a> {
+    span: Span,
+    kv_head: usize,
+    /// `[heads of the group, queries, head_dim]`.
+    q: &'a mut [f32],
+    /// `[keys, head_dim]`.
+    k: &'a mut [f32],
+    /// `[keys, head_dim]`.
+    v: &'a mut [f32],
+}
+
+/// One head's probabilities of a block of queries, and the gradients in its scores: `[rows, keys]`.
+#[derive(Default)]
+struct Scores {
+    probabilities: Vec<f32>,
+    grads: Vec<f32>,
+}
+
 /// The gradients in q, k and v from `grad_out [T, H, head_dim]`, given the forward pass's output and log-sums.
 ///
-/// Scores are computed again, block by block (Dao, arXiv 2307.08691); spans must cover every row.
+/// Scores are computed again, block by block (Dao, arXiv 2307.08691); spans must lie in ascending order and cover every
+/// row.
 pub fn attention_backward(
     inputs: AttentionInputs,
     shape: Heads,
@@ -28,82 +62,119 @@ pub fn attention_backward(
     grad_out: &[f32],
     grads: AttentionGrads,
 ) {
-    let tasks: Vec<(Span, usize)> =
-        spans.iter().flat_map(|span| (0..shape.heads).map(|head| (*span, head))).collect();
-    let results = map(tasks.len(), |task| {
-        let (span, head) = tasks[task];
-        backward_head(inputs, shape, span, head, out, log_sums, grad_out)
-    });
-    grads.k.fill(0.0);
-    grads.v.fill(0.0);
-    for ((span, head), (grad_q, grad_k, grad_v)) in tasks.iter().zip(results) {
-        copy_head(&grad_q, span.query_start, *head, shape.heads, shape.head_dim, grads.q);
-        let kv_head = shape.kv_head(*head);
-        add_head(&grad_k, span.key_start, kv_head, shape.kv_heads, shape.head_dim, grads.k);
-        add_head(&grad_v, span.key_start, kv_head, shape.kv_heads, shape.head_dim, grads.v);
+    let AttentionGrads { q, k, v } = grads;
+    let pass = Pass { inputs, shape, out, log_sums, grad_out };
+    let (query_width, key_width) = (shape.query_width(), shape.key_width());
+    let mut groups = Vec::new();
+    let regions_q = regions(&mut *q, spans, Span::query_rows, query_width);
+    let regions_k = regions(&mut *k, spans, Span::key_rows, key_width);
+    let regions_v = regions(&mut *v, spans, Span::key_rows, key_width);
+    for (((span, q), k), v) in spans.iter().zip(regions_q).zip(regions_k).zip(regions_v) {
+        let heads = q
+            .chunks_mut(q.len() / shape.kv_heads)
+            .zip(k.chunks_mut(span.key_length * shape.head_dim))
+            .zip(v.chunks_mut(span.key_length * shape.head_dim));
+        groups.extend(heads.enumerate().map(|(kv_head, ((q, k), v))| Group {
+            span: *span,
+            kv_head,
+            q,
+            k,
+            v,
+        }));
+    }
+    for_each(groups, |group| backward_group(pass, group));
+    for (grad, rows, heads) in [
+        (q, Span::query_rows as fn(&Span) -> _, shape.heads),
+        (k, Span::key_rows, shape.kv_heads),
+        (v, Span::key_rows, shape.kv_heads),
+    ] {
+        let regions = regions(grad, spans, rows, heads * shape.head_dim);
+        interleave_all(regions, heads, shape.head_dim);
     }
 }
 
-/// One head of one span: its gradients in q, k and v, `[length, head_dim]` each.
-fn backward_head(
-    inputs: AttentionInputs,
-    shape: Heads,
-    span: Span,
-    head: usize,
-    out: &[f32],
-    log_sums: &[f32],
-    grad_out: &[f32],
-) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
-    let (width, head_dim) = (shape.query_width(), shape.head_dim);
-    let mut grad_q = vec![0.0; span.query_length * head_dim];
-    let mut grad_k = vec![0.0; span.key_length * head_dim];
-    let mut grad_v = vec![0.0; span.key_length * head_dim];
-    let (mut scores, mut grads) = (Vec::new(), Vec::new());
+/// Every head of the group in turn adds to the gradients in its keys and values, in a fixed order.
+fn backward_group(pass: Pass, group: Group) {
+    let Pass { inputs, shape, .. } = pass;
+    let Group { span, kv_head, q, k, v } = group;
+    let (head_dim, shared) = (shape.head_dim, shape.heads / shape.kv_heads);
+    k.fill(0.0);
+    v.fill(0.0);
+    let mut all: Vec<Scores> = (0..shared).map(|_| Scores::default()).collect();
     for rows in span.blocks() {
         let keys = block_keys(span, shape, &rows);
-        let columns = keys.len();
-        scores.resize(rows.len() * columns, 0.0);
-        grads.resize(rows.len() * columns, 0.0);
-        scores_into(inputs, shape, span, head, &rows, &keys, &mut scores);
-        let grad_rows =
-            rows_of(grad_out, width, head * head_dim, head_dim, span.query_start, &rows);
-        let values = inputs.values(shape, span, head, &keys);
-        product(grad_rows, values.transposed(), 1.0, Output::replace(&mut grads));
-        for (row, (scores, grads)) in
-            scores.chunks_mut(columns).zip(grads.chunks_mut(columns)).enumerate()
-        {
-            let seen = offset(&span.visible(rows.start + row, shape.window), keys.start);
-            let token = span.query_start + rows.start + row;
-            let at = token * width + head * head_dim;
-            let mean = dot(&out[at..at + head_dim], &grad_out[at..at + head_dim]);
-            let log_sum = log_sums[token * shape.heads + head];
-            row_backward(
-                &mut scores[seen.clone()],
-                &mut grads[seen.clone()],
-                log_sum,
-                mean,
-                shape.factor(),
-            );
-            for masked in [0..seen.start, seen.end..columns] {
-                scores[masked.clone()].fill(0.0);
-                grads[masked].fill(0.0);
+        let queries = (&mut *q, span.query_length * head_dim);
+        chunks_mut2((&mut all, 1), queries, |number, scores, grad_q| {
+            let head = kv_head * shared + number;
+            let grad_q = &mut grad_q[rows.start * head_dim..rows.end * head_dim];
+            backward_scores(pass, span, head, &rows, &keys, &mut scores[0], grad_q);
+        });
+        let inside = keys.start * head_dim..keys.end * head_dim;
+        let (k, v) = (&mut k[inside.clone()], &mut v[inside]);
+        chunks_mut2((k, KEY_BLOCK * head_dim), (v, KEY_BLOCK * head_dim), |task, k, v| {
+            let (first, count) = (task * KEY_BLOCK, k.len() / head_dim);
+            let part = |scores| columns_of(scores, rows.len(), keys.len(), first, count);
+            for (number, scores) in all.iter().enumerate() {
+                let head = kv_head * shared + number;
+                let query_rows = inputs.queries(shape, span, head, &rows);
+                product(part(&scores.grads).transposed(), query_rows, 1.0, Output::add(k));
+                let grad_rows = pass.grad_rows(span, head, &rows);
+                product(part(&scores.probabilities).transposed(), grad_rows, 1.0, Output::add(v));
             }
-        }
-        let probabilities = Matrix::new(&scores, rows.len(), columns, columns);
-        let grad_scores = Matrix::new(&grads, rows.len(), columns, columns);
-        let inside = |range: &Range<usize>| range.start * head_dim..range.end * head_dim;
-        let key_rows = inputs.keys(shape, span, head, &keys);
-        product(grad_scores, key_rows, 1.0, Output::replace(&mut grad_q[inside(&rows)]));
-        let query_rows = inputs.queries(shape, span, head, &rows);
-        product(grad_scores.transposed(), query_rows, 1.0, Output::add(&mut grad_k[inside(&keys)]));
-        product(
-            probabilities.transposed(),
-            grad_rows,
-            1.0,
-            Output::add(&mut grad_v[inside(&keys)]),
-        );
+        });
     }
-    (grad_q, grad_k, grad_v)
+}
+
+/// Columns `first..first + count` of a row-major matrix.
+fn columns_of(data: &[f32], rows: usize, width: usize, first: usize, count: usize) -> Matrix<'_> {
+    Matrix::new(&data[first..], rows, count, width)
+}
+
+impl<'a> Pass<'a> {
+    /// A head's rows of the gradient that comes back.
+    fn grad_rows(&self, span: Span, head: usize, rows: &Range<usize>) -> Matrix<'a> {
+        let (width, head_dim) = (self.shape.query_width(), self.shape.head_dim);
+        rows_of(self.grad_out, width, head * head_dim, head_dim, span.query_start, rows)
+    }
+}
+
+/// One head of one block of queries: its probabilities, the gradients in its scores and those in its queries.
+fn backward_scores(
+    pass: Pass,
+    span: Span,
+    head: usize,
+    rows: &Range<usize>,
+    keys: &Range<usize>,
+    scores: &mut Scores,
+    grad_q: &mut [f32],
+) {
+    let Pass { inputs, shape, out, log_sums, grad_out } = pass;
+    let (width, head_dim, columns) = (shape.query_width(), shape.head_dim, keys.len());
+    let Scores { probabilities, grads } = scores;
+    probabilities.resize(rows.len() * columns, 0.0);
+    grads.resize(rows.len() * columns, 0.0);
+    scores_into(inputs, shape, span, head, rows, keys, probabilities);
+    let values = inputs.values(shape, span, head, keys);
+    let grad_rows = pass.grad_rows(span, head, rows);
+    product(grad_rows, values.transposed(), 1.0, Output::replace(grads));
+    let both = probabilities.chunks_mut(columns).zip(grads.chunks_mut(columns));
+    for (row, (probabilities, grads)) in both.enumerate() {
+        let seen = offset(&span.visible(rows.start + row, shape.window), keys.start);
+        let token = span.query_start + rows.start + row;
+        let at = token * width + head * head_dim;
+        let mean = dot(&out[at..at + head_dim], &grad_out[at..at + head_dim]);
+        let log_sum = log_sums[token * shape.heads + head];
+        let factor = shape.factor();
+        let (chances, changes) = (&mut probabilities[seen.clone()], &mut grads[seen.clone()]);
+        row_backward(chances, changes, log_sum, mean, factor);
+        for masked in [0..seen.start, seen.end..columns] {
+            probabilities[masked.clone()].fill(0.0);
+            grads[masked].fill(0.0);
+        }
+    }
+    let key_rows = inputs.keys(shape, span, head, keys);
+    let grad_scores = columns_of(grads, rows.len(), columns, 0, columns);
+    product(grad_scores, key_rows, 1.0, Output::replace(grad_q));
 }
 
 /// Turns scores into probabilities, and the gradients in the probabilities into those in q·k.
@@ -112,15 +183,5 @@ fn row_backward(scores: &mut [f32], grads: &mut [f32], log_sum: f32, mean: f32, 
     for (score, grad) in scores.iter_mut().zip(grads) {
         *score = exp(*score - log_sum);
         *grad = *score * (*grad - mean) * factor;
-    }
-}
-
-/// Adds `block [rows, width]` to head `head` of rows `first..` of `out [_, heads, width]`.
-fn add_head(block: &[f32], first: usize, head: usize, heads: usize, width: usize, out: &mut [f32]) {
-    for (row, block) in block.chunks(width).enumerate() {
-        let out = &mut out[((first + row) * heads + head) * width..][..width];
-        for (out, block) in out.iter_mut().zip(block) {
-            *out += block;
-        }
     }
 }

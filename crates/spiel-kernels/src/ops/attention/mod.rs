@@ -3,6 +3,7 @@
 mod cpu;
 mod cpu_backward;
 mod gpu;
+mod layout;
 #[cfg(test)]
 mod tests;
 
@@ -63,6 +64,14 @@ pub struct Span {
 }
 
 impl Span {
+    fn query_rows(&self) -> (usize, usize) {
+        (self.query_start, self.query_length)
+    }
+
+    fn key_rows(&self) -> (usize, usize) {
+        (self.key_start, self.key_length)
+    }
+
     /// The keys that query `query` of the span sees, counted inside the span.
     fn visible(self, query: usize, window: Option<usize>) -> Range<usize> {
         let end = self.key_length - self.query_length + query + 1;

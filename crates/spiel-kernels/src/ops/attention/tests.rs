@@ -107,3 +107,34 @@ fn backward_is_the_derivative() {
         assert_gradient("v", &v, &grads.2, |v| loss(&q, &k, v));
     }
 }
+
+#[cfg(feature = "threads")]
+#[test]
+fn threads_do_not_change_the_bits() {
+    let shape = Heads { heads: 6, kv_heads: 2, head_dim: 8, window: Some(300) };
+    let (spans, tokens) = (spans(&[1, 150, 700]), 851);
+    let (q, k, v) = (uniform(1, tokens * 48), uniform(2, tokens * 16), uniform(3, tokens * 16));
+    let grad_out = uniform(4, tokens * 48);
+    let on = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+        pool.install(|| {
+            let (out, log_sums) = run(&q, &k, &v, shape, &spans);
+            let mut grads = (vec![f32::NAN; q.len()], vec![0.0; k.len()], vec![0.0; v.len()]);
+            attention_backward(
+                AttentionInputs { q: &q, k: &k, v: &v },
+                shape,
+                &spans,
+                &out,
+                &log_sums,
+                &grad_out,
+                AttentionGrads { q: &mut grads.0, k: &mut grads.1, v: &mut grads.2 },
+            );
+            (out, log_sums, grads)
+        })
+    };
+    let one = on(1);
+    assert!(one.2.0.iter().all(|grad| grad.is_finite()));
+    for threads in [2, 5] {
+        assert!(on(threads) == one, "{threads} threads differ");
+    }
+}
