@@ -175,6 +175,9 @@ impl<D: Device> Session<D> {
                 continue;
             };
             let (exp_avg, exp_avg_sq) = (&mut trained.exp_avg, &mut trained.exp_avg_sq);
+            // Norms and biases do not decay, as is usual: zero is no resting place for a gain.
+            let decay = if tensor.is_vector { 0.0 } else { weight_decay };
+            let adamw = AdamW { weight_decay: decay, ..adamw };
             device.adamw(&adamw, step, &mut tensor.data, &trained.grads, exp_avg, exp_avg_sq);
         }
         self.grad_clear();

@@ -196,7 +196,7 @@ pub enum ForwardOutput {
 pub struct OptimizerUpdate {
     /// Learning rate.
     pub learning_rate: f64,
-    /// Decoupled weight decay, of deltas towards zero and of weights.
+    /// Decoupled weight decay: of deltas towards zero, and of matrices, but not of norms and biases.
     pub weight_decay: f64,
     /// AdamW's decay of the first moment.
     pub beta1: f64,

@@ -1,6 +1,5 @@
-// uses: grid $ages
-// AdamW: epsilon is added before the second moment is corrected, decay acts on the updated value. With AGES every delta
-// has an age of its own, which advances; otherwise one correction holds for all.
+// uses: grid $rule
+// AdamW: the moments here, the new value in the part: of a weight, whose age is that of all, or of a delta with its own.
 struct Params {
   count: u32,
   learning_rate: f32, decay: f32,
@@ -39,8 +38,5 @@ fn main(
   let v = params.beta2 * exp_avg_sq[i] + params.rest2 * grad * grad;
   exp_avg[i] = m;
   exp_avg_sq[i] = v;
-  let corrections = corrections_of(i);
-  let denominator = (sqrt(v) + params.epsilon) * corrections.x / sqrt(corrections.y);
-  let stepped = values[i] - params.learning_rate * (m / denominator);
-  values[i] = stepped - params.decay * stepped;
+  values[i] = updated(i, values[i], m, v);
 }

@@ -5,7 +5,7 @@ use crate::parallel::{ELEMENTS_PER_TASK as TASK, chunks_mut, chunks_mut3};
 pub struct AdamW {
     /// Learning rate.
     pub learning_rate: f64,
-    /// Decoupled weight decay, applied after the update.
+    /// Decoupled weight decay.
     pub weight_decay: f64,
     /// Decay of the first moment.
     pub beta1: f64,
@@ -18,24 +18,31 @@ pub struct AdamW {
 }
 
 impl AdamW {
-    /// One value's update; `correction` is the bias corrections of the two moments.
+    /// Moves the two moments by a gradient.
     #[inline]
-    fn update(
-        &self,
-        value: &mut f32,
-        grad: f32,
-        exp_avg: &mut f32,
-        exp_avg_sq: &mut f32,
-        correction: (f32, f32),
-    ) {
+    fn move_moments(&self, grad: f32, exp_avg: &mut f32, exp_avg_sq: &mut f32) {
         let grad = grad * self.grad_scale as f32;
         *exp_avg = self.beta1 as f32 * *exp_avg + (1.0 - self.beta1) as f32 * grad;
         *exp_avg_sq = self.beta2 as f32 * *exp_avg_sq + (1.0 - self.beta2) as f32 * grad * grad;
-        // The reference adds epsilon before it corrects the second moment.
+    }
+
+    /// A weight's new value, as `torch.optim.AdamW`: it decays before its update, and epsilon is added to the corrected
+    /// root. `correction` is the bias corrections of the two moments.
+    #[inline]
+    fn weight(&self, value: f32, exp_avg: f32, exp_avg_sq: f32, correction: (f32, f32)) -> f32 {
+        let denominator = exp_avg_sq.sqrt() / correction.1.sqrt() + self.epsilon as f32;
+        let decayed = value - (self.learning_rate * self.weight_decay) as f32 * value;
+        decayed - self.learning_rate as f32 * (exp_avg / correction.0 / denominator)
+    }
+
+    /// A delta's new value, as the reference's `SftAdamW`: epsilon is added before the root is corrected, and the
+    /// updated value decays.
+    #[inline]
+    fn delta(&self, value: f32, exp_avg: f32, exp_avg_sq: f32, correction: (f32, f32)) -> f32 {
         let denominator =
             (exp_avg_sq.sqrt() + self.epsilon as f32) * correction.0 / correction.1.sqrt();
-        let stepped = *value - self.learning_rate as f32 * (*exp_avg / denominator);
-        *value = stepped - (self.learning_rate * self.weight_decay) as f32 * stepped;
+        let stepped = value - self.learning_rate as f32 * (exp_avg / denominator);
+        stepped - (self.learning_rate * self.weight_decay) as f32 * stepped
     }
 
     /// 1 − beta1^age and 1 − beta2^age, for ages that need not be whole.
@@ -45,7 +52,7 @@ impl AdamW {
     }
 }
 
-/// Updates a whole tensor; `step` counts updates from 1.
+/// Updates a whole tensor as `torch.optim.AdamW`; `step` counts updates from 1.
 pub fn adamw(
     update: &AdamW,
     step: u32,
@@ -62,13 +69,8 @@ pub fn adamw(
         |task, values, exp_avg, exp_avg_sq| {
             let grads = &grads[task * TASK..];
             for i in 0..values.len() {
-                update.update(
-                    &mut values[i],
-                    grads[i],
-                    &mut exp_avg[i],
-                    &mut exp_avg_sq[i],
-                    correction,
-                );
+                update.move_moments(grads[i], &mut exp_avg[i], &mut exp_avg_sq[i]);
+                values[i] = update.weight(values[i], exp_avg[i], exp_avg_sq[i], correction);
             }
         },
     );
@@ -96,13 +98,8 @@ pub fn adamw_deltas(
                     age = ages[i];
                     correction = update.correction(age);
                 }
-                update.update(
-                    &mut values[i],
-                    grads[i],
-                    &mut exp_avg[i],
-                    &mut exp_avg_sq[i],
-                    correction,
-                );
+                update.move_moments(grads[i], &mut exp_avg[i], &mut exp_avg_sq[i]);
+                values[i] = update.delta(values[i], exp_avg[i], exp_avg_sq[i], correction);
             }
         },
     );
@@ -174,16 +171,29 @@ mod tests {
         assert_eq!(ages, [2.0, 2.0]);
     }
 
+    /// Four steps of both formulas in double precision, with an epsilon and a decay that show their order.
     #[test]
-    fn deltas_of_one_age_move_as_a_whole_tensor() {
-        let grads: Vec<f32> = (0..50).map(|i| (i as f32 - 20.0) * 0.3).collect();
-        let update = AdamW { weight_decay: 0.2, ..UPDATE };
-        let (mut a, mut m, mut v) = (vec![0.5; 50], vec![0.0; 50], vec![0.0; 50]);
-        let (mut b, mut n, mut w, mut ages) = (a.clone(), m.clone(), v.clone(), vec![1.0; 50]);
-        for step in 1..5 {
-            adamw(&update, step, &mut a, &grads, &mut m, &mut v);
-            adamw_deltas(&update, &mut b, &grads, &mut ages, &mut n, &mut w);
+    fn weights_follow_pytorch_and_deltas_the_reference() {
+        let update = AdamW { weight_decay: 0.2, epsilon: 0.05, grad_scale: 1.0, ..UPDATE };
+        let (lr, decay) = (update.learning_rate, update.learning_rate * update.weight_decay);
+        let (mut a, mut am, mut av) = ([0.5], [0.0], [0.0]);
+        let (mut b, mut bm, mut bv, mut ages) = ([0.5], [0.0], [0.0], [1.0]);
+        let (mut weight, mut delta, mut m, mut v) = (0.5_f64, 0.5_f64, 0.0, 0.0);
+        for (step, grad) in [(1, 0.3_f32), (2, -0.1), (3, 0.2), (4, 0.05)] {
+            adamw(&update, step, &mut a, &[grad], &mut am, &mut av);
+            adamw_deltas(&update, &mut b, &[grad], &mut ages, &mut bm, &mut bv);
+            let g = f64::from(grad);
+            m = update.beta1 * m + (1.0 - update.beta1) * g;
+            v = update.beta2 * v + (1.0 - update.beta2) * g * g;
+            let (c1, c2) =
+                (1.0 - update.beta1.powf(step.into()), 1.0 - update.beta2.powf(step.into()));
+            weight *= 1.0 - decay;
+            weight -= lr / c1 * m / (v.sqrt() / c2.sqrt() + update.epsilon);
+            delta -= lr * c2.sqrt() / c1 * m / (v.sqrt() + update.epsilon);
+            delta -= decay * delta;
         }
-        assert!(a == b && m == n && v == w);
+        assert!((f64::from(a[0]) - weight).abs() < 1e-6, "{} {weight}", a[0]);
+        assert!((f64::from(b[0]) - delta).abs() < 1e-6, "{} {delta}", b[0]);
+        assert!((weight - delta).abs() > 1e-2 && am == bm && av == bv);
     }
 }

@@ -6,24 +6,24 @@ use crate::program::{Program, word};
 /// Whole tensors at one step, counted from 1. Buffers: grads, values, first and second moments.
 #[must_use]
 pub fn adamw_program(update: &AdamW, step: u32, count: usize) -> Program {
-    let ages = Constant::Part("ages", include_str!("shared_age.wgsl"));
+    let rule = Constant::Part("rule", include_str!("weight.wgsl"));
     let buffers = &[Read, ReadWrite, ReadWrite, ReadWrite];
-    program(update, update.correction(step as f32), count, ages, buffers)
+    program(update, update.correction(step as f32), count, rule, buffers)
 }
 
 /// Deltas by their own ages. Buffers: grads, values, first and second moments, ages.
 #[must_use]
 pub fn adamw_deltas_program(update: &AdamW, count: usize) -> Program {
-    let ages = Constant::Part("ages", include_str!("own_ages.wgsl"));
+    let rule = Constant::Part("rule", include_str!("delta.wgsl"));
     let buffers = &[Read, ReadWrite, ReadWrite, ReadWrite, ReadWrite];
-    program(update, (0.0, 0.0), count, ages, buffers)
+    program(update, (0.0, 0.0), count, rule, buffers)
 }
 
 fn program(
     update: &AdamW,
     correction: (f32, f32),
     count: usize,
-    ages: Constant,
+    rule: Constant,
     buffers: &'static [crate::program::Access],
 ) -> Program {
     let floats = [
@@ -43,5 +43,5 @@ fn program(
     let words = floats.map(|x| word(x as f32));
     let params = std::iter::once(count as u32).chain(words).collect();
     let text = include_str!("adamw.wgsl");
-    Program::new("adamw", text, &[ages], buffers, params, count.div_ceil(256))
+    Program::new("adamw", text, &[rule], buffers, params, count.div_ceil(256))
 }
