@@ -292,8 +292,8 @@ impl BlockOps for CpuDevice {
         let weights = &mut weights.floats_mut()[..elements];
         self.run(|| {
             decode_threaded(format, stored.bytes(), weights);
-            if let Some((indices, values, width)) = deltas {
-                delta::add_deltas(&indices.0, values.floats(), width, weights);
+            if let Some((indices, values, _)) = deltas {
+                delta::add_deltas(&indices.0, values.floats(), weights);
             }
         });
     }

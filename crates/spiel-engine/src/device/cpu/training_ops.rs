@@ -7,7 +7,7 @@ use spiel_kernels::ops::adamw::{self, AdamW};
 use spiel_kernels::ops::reselect::{self, Candidates};
 use spiel_kernels::ops::sm3::{self, Sm3};
 use spiel_kernels::ops::{delta, top_k, transpose};
-use spiel_kernels::parallel::{ELEMENTS_PER_TASK as TASK, chunks_mut2, map};
+use spiel_kernels::parallel::{ELEMENTS_PER_TASK as TASK, chunks_mut, chunks_mut2, map};
 
 impl TrainingOps for CpuDevice {
     fn transpose(&self, x: &Words, rows: usize, columns: usize, out: &mut Words) {
@@ -36,14 +36,17 @@ impl TrainingOps for CpuDevice {
     ) {
         let gradient = &gradient.floats()[..elements];
         let count = candidates.indices.0.len();
-        candidates.indices.0 = self
-            .run(|| top_k::largest(elements, count, |index| top_k::magnitude_key(gradient[index])));
-        delta::gather(gradient, &candidates.indices.0, candidates.grads.floats_mut());
-        for (square, grad) in
-            candidates.grads_sq.floats_mut().iter_mut().zip(candidates.grads.floats())
-        {
-            *square = grad * grad;
-        }
+        let CandidateState { indices, grads, grads_sq } = candidates;
+        self.run(|| {
+            indices.0 = top_k::largest(elements, count, |at| top_k::magnitude_key(gradient[at]));
+            delta::gather(gradient, &indices.0, grads.floats_mut());
+            let grads = grads.floats();
+            chunks_mut(grads_sq.floats_mut(), TASK, |task, squares| {
+                for (square, grad) in squares.iter_mut().zip(&grads[task * TASK..]) {
+                    *square = grad * grad;
+                }
+            });
+        });
     }
 
     fn accumulate_candidates(
@@ -79,15 +82,16 @@ impl TrainingOps for CpuDevice {
     }
 
     fn gather(&self, x: &Words, indices: &Words, out: &mut Words) {
-        delta::gather(x.floats(), &indices.0, out.floats_mut());
+        self.run(|| delta::gather(x.floats(), &indices.0, out.floats_mut()));
     }
 
     fn apply_in_place(&self, indices: &Words, base: &Words, values: &Words, weights: &mut Words) {
-        delta::apply_in_place(&indices.0, base.floats(), values.floats(), weights.floats_mut());
+        let (base, values, weights) = (base.floats(), values.floats(), weights.floats_mut());
+        self.run(|| delta::apply_in_place(&indices.0, base, values, weights));
     }
 
     fn restore(&self, indices: &Words, base: &Words, weights: &mut Words) {
-        delta::restore(&indices.0, base.floats(), weights.floats_mut());
+        self.run(|| delta::restore(&indices.0, base.floats(), weights.floats_mut()));
     }
 
     async fn reselect(
@@ -101,24 +105,21 @@ impl TrainingOps for CpuDevice {
             Growth::AccumulatedGradients { candidates, state, seed } => {
                 let (grads, grads_sq) = (candidates.grads.floats(), candidates.grads_sq.floats());
                 let found = Candidates { indices: &candidates.indices.0, grads };
-                let replacement = self.run(|| {
-                    reselect::reselect_accumulated_gradients(
-                        &indices.0,
-                        values.floats(),
-                        found,
-                        count,
-                    )
-                });
-                let order = reselect::merge_order(&indices.0, &replacement);
-                let source = |number: usize| replacement.sources[number] as usize;
-                reselect::rearrange(&order, state.ages.floats_mut(), |_| seed.age);
-                reselect::rearrange(&order, state.exp_avg.floats_mut(), |n| {
-                    seed.exp_avg(grads[source(n)])
-                });
-                reselect::rearrange(&order, state.exp_avg_sq.floats_mut(), |n| {
-                    seed.exp_avg_sq(grads_sq[source(n)])
-                });
-                (replacement, order)
+                self.run(|| {
+                    let values = values.floats();
+                    let replacement =
+                        reselect::reselect_accumulated_gradients(&indices.0, values, found, count);
+                    let order = reselect::merge_order(&indices.0, &replacement);
+                    let source = |number: usize| replacement.sources[number] as usize;
+                    reselect::rearrange(&order, state.ages.floats_mut(), |_| seed.age);
+                    reselect::rearrange(&order, state.exp_avg.floats_mut(), |n| {
+                        seed.exp_avg(grads[source(n)])
+                    });
+                    reselect::rearrange(&order, state.exp_avg_sq.floats_mut(), |n| {
+                        seed.exp_avg_sq(grads_sq[source(n)])
+                    });
+                    (replacement, order)
+                })
             }
             Growth::MomentumApproximation { state, shape, scratch } => {
                 let keys = &mut scratch.0[..shape.inputs * shape.outputs];
@@ -135,8 +136,10 @@ impl TrainingOps for CpuDevice {
                 (replacement, order)
             }
         };
-        reselect::rearrange(&order, values.floats_mut(), |_| 0.0);
-        reselect::rearrange(&order, &mut indices.0, |number| replacement.grown[number]);
+        self.run(|| {
+            reselect::rearrange(&order, values.floats_mut(), |_| 0.0);
+            reselect::rearrange(&order, &mut indices.0, |number| replacement.grown[number]);
+        });
         Ok(replacement.grown.len())
     }
 

@@ -1,42 +1,46 @@
 use crate::math::dot;
-use crate::parallel::{chunks_mut, rows_per_task};
+use crate::parallel::{ELEMENTS_PER_TASK, chunks_mut};
 
 /// Slots that one task of the sampled gradient computes.
 const SLOTS_PER_TASK: usize = 4096;
+/// Weights among which one task finds its slots: many, because at a low density few of them are touched.
+const WEIGHTS_PER_TASK: usize = 4 * ELEMENTS_PER_TASK;
 /// Floats of the transposed input that a task keeps in its L2 cache while its slots pass over them.
 const CACHED_FLOATS: usize = 128 * 1024;
 
-/// Adds deltas to a materialised matrix: `weights[indices] += values`. `indices` are sorted; `width` is `in_features`.
-pub fn add_deltas(indices: &[u32], values: &[f32], width: usize, weights: &mut [f32]) {
-    let rows = rows_per_task(width);
-    chunks_mut(weights, rows * width, |task, weights| {
-        let first = task * rows * width;
+/// Changes the weight of every slot; `indices` are sorted and unique, so cuts of the weights are cuts of the slots.
+fn change(indices: &[u32], weights: &mut [f32], change: impl Fn(usize, &mut f32) + Sync + Send) {
+    chunks_mut(weights, WEIGHTS_PER_TASK, |task, weights| {
+        let first = task * WEIGHTS_PER_TASK;
         let slot = |position: usize| indices.partition_point(|index| (*index as usize) < position);
         for slot in slot(first)..slot(first + weights.len()) {
-            weights[indices[slot] as usize - first] += values[slot];
+            change(slot, &mut weights[indices[slot] as usize - first]);
         }
     });
 }
 
-/// Sets `weights[indices] = base + values`: the deltas of a matrix that is kept in f32.
-pub fn apply_in_place(indices: &[u32], base: &[f32], values: &[f32], weights: &mut [f32]) {
-    for ((index, base), value) in indices.iter().zip(base).zip(values) {
-        weights[*index as usize] = base + value;
-    }
+/// Adds deltas to a materialised matrix: `weights[indices] += values`. `indices` are sorted.
+pub fn add_deltas(indices: &[u32], values: &[f32], weights: &mut [f32]) {
+    change(indices, weights, |slot, weight| *weight += values[slot]);
 }
 
-/// Sets `weights[indices] = base`: takes the deltas away again.
+/// Sets `weights[indices] = base + values`: the deltas of a matrix that is kept in f32. `indices` are sorted.
+pub fn apply_in_place(indices: &[u32], base: &[f32], values: &[f32], weights: &mut [f32]) {
+    change(indices, weights, |slot, weight| *weight = base[slot] + values[slot]);
+}
+
+/// Sets `weights[indices] = base`: takes the deltas away again. `indices` are sorted.
 pub fn restore(indices: &[u32], base: &[f32], weights: &mut [f32]) {
-    for (index, base) in indices.iter().zip(base) {
-        weights[*index as usize] = *base;
-    }
+    change(indices, weights, |slot, weight| *weight = base[slot]);
 }
 
 /// out[i] = x[indices[i]].
 pub fn gather(x: &[f32], indices: &[u32], out: &mut [f32]) {
-    for (out, index) in out.iter_mut().zip(indices) {
-        *out = x[*index as usize];
-    }
+    chunks_mut(&mut out[..indices.len()], ELEMENTS_PER_TASK, |task, out| {
+        for (out, index) in out.iter_mut().zip(&indices[task * ELEMENTS_PER_TASK..]) {
+            *out = x[*index as usize];
+        }
+    });
 }
 
 /// Adds to every delta's gradient the dot product of its row of `grad_y_t [out, T]` and its column's row of
@@ -92,11 +96,11 @@ mod tests {
 
     #[test]
     fn deltas_are_added_and_taken_away() {
-        let base = uniform(1, 40_000);
-        let indices = positions(2, 0, 3000, 40_000);
+        let base = uniform(1, 400_000);
+        let indices = positions(2, 0, 3000, 400_000);
         let values = uniform(3, 3000);
         let mut added = base.clone();
-        add_deltas(&indices, &values, 200, &mut added);
+        add_deltas(&indices, &values, &mut added);
         let (mut in_place, mut kept) = (base.clone(), vec![0.0; 3000]);
         gather(&in_place, &indices, &mut kept);
         apply_in_place(&indices, &kept, &values, &mut in_place);

@@ -1,5 +1,5 @@
 use crate::ops::top_k::{largest, magnitude_key, smallest_key};
-use crate::parallel::chunks_mut;
+use crate::parallel::{ELEMENTS_PER_TASK, chunks_mut};
 
 /// The candidates of a window and what their gradients summed to, sorted by index.
 #[derive(Clone, Copy)]
@@ -113,14 +113,20 @@ pub fn merge_order(indices: &[u32], replacement: &Replacement) -> Vec<Origin> {
 }
 
 /// Puts an array into the order of [`merge_order`]; `seed` gives the entry of each grown position.
-pub fn rearrange<T: Copy>(order: &[Origin], entries: &mut [T], seed: impl Fn(usize) -> T) {
+pub fn rearrange<T: Copy + Send + Sync>(
+    order: &[Origin],
+    entries: &mut [T],
+    seed: impl Fn(usize) -> T + Sync + Send,
+) {
     let old = entries.to_vec();
-    for (entry, origin) in entries.iter_mut().zip(order) {
-        *entry = match *origin {
-            Origin::Kept(slot) => old[slot as usize],
-            Origin::Grown(number) => seed(number as usize),
-        };
-    }
+    chunks_mut(entries, ELEMENTS_PER_TASK, |task, entries| {
+        for (entry, origin) in entries.iter_mut().zip(&order[task * ELEMENTS_PER_TASK..]) {
+            *entry = match *origin {
+                Origin::Kept(slot) => old[slot as usize],
+                Origin::Grown(number) => seed(number as usize),
+            };
+        }
+    });
 }
 
 /// The ranking of every position `[out, in]` by rows[i]·columns[j]; active positions rank last.

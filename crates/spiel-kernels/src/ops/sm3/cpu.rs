@@ -1,5 +1,8 @@
 use crate::parallel::{ELEMENTS_PER_TASK as TASK, chunks_mut, chunks_mut2};
 
+/// Most tasks that the accumulators' pass is cut into; each holds a row of maxima.
+const CUTS: usize = 16;
+
 /// The numbers of one update.
 #[derive(Debug, Clone, Copy)]
 pub struct Sm3 {
@@ -43,16 +46,51 @@ pub fn sm3(
             values[i] = stepped - (update.learning_rate * update.weight_decay) as f32 * stepped;
         }
     });
-    for (index, estimate) in indices.iter().zip(estimates) {
-        let (row, column) = place(*index);
-        rows[row] = rows[row].max(*estimate);
-        columns[column] = columns[column].max(*estimate);
+    raise(&*estimates, indices, rows, columns);
+}
+
+/// Raises each accumulator to the largest estimate of its deltas. A maximum does not depend on the order, so cuts of
+/// the sorted deltas can be taken at any place.
+fn raise(estimates: &[f32], indices: &[u32], rows: &mut [f32], columns: &mut [f32]) {
+    let width = columns.len();
+    let rows_per_task = rows.len().div_ceil(CUTS).max(1);
+    let slot = |row: usize| indices.partition_point(|index| (*index as usize) < row * width);
+    let mut highest = vec![f32::NEG_INFINITY; rows.len().div_ceil(rows_per_task) * width];
+    chunks_mut2((rows, rows_per_task), (&mut highest, width), |task, rows, highest| {
+        let first = task * rows_per_task;
+        for slot in slot(first)..slot(first + rows.len()) {
+            let (row, column) = (indices[slot] as usize / width, indices[slot] as usize % width);
+            rows[row - first] = rows[row - first].max(estimates[slot]);
+            highest[column] = highest[column].max(estimates[slot]);
+        }
+    });
+    for highest in highest.chunks(width) {
+        for (column, highest) in columns.iter_mut().zip(highest) {
+            *column = column.max(*highest);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::{positions, uniform};
+
+    #[test]
+    fn accumulators_rise_to_the_largest_estimate_of_their_deltas() {
+        let (height, width) = (70, 33);
+        let indices = positions(1, 0, 1500, (height * width) as u32);
+        let estimates = uniform(2, indices.len());
+        let (mut rows, mut columns) = (uniform(3, height), uniform(4, width));
+        let (mut expected_rows, mut expected_columns) = (rows.clone(), columns.clone());
+        for (index, estimate) in indices.iter().zip(&estimates) {
+            let (row, column) = (*index as usize / width, *index as usize % width);
+            expected_rows[row] = expected_rows[row].max(*estimate);
+            expected_columns[column] = expected_columns[column].max(*estimate);
+        }
+        raise(&estimates, &indices, &mut rows, &mut columns);
+        assert!(rows == expected_rows && columns == expected_columns);
+    }
 
     #[test]
     fn follows_the_formula_by_hand() {
