@@ -1,5 +1,6 @@
 //! The edges through which hosts call: forwarding functions that know no operation.
 
+mod faults;
 #[cfg(feature = "native")]
 mod native;
 #[cfg(feature = "native")]

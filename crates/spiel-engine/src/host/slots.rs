@@ -1,6 +1,6 @@
 //! The engines of a native process, by id. A panic is caught here and poisons its engine.
 
-use super::{encode, failure};
+use super::{encode, failure, faults};
 use crate::engine::Engine;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -61,14 +61,12 @@ impl Slot {
         if self.poisoned {
             return (failure("The engine failed before and takes no more requests"), Vec::new());
         }
-        let work = AssertUnwindSafe(|| pollster::block_on(self.engine.handle(header, payload)));
-        match catch_unwind(work) {
+        let engine = &mut self.engine;
+        let work = move || pollster::block_on(engine.handle(header, payload));
+        match caught(work) {
             Ok((reply, payload)) => (encode(&reply), payload),
-            Err(panic) => {
+            Err(cause) => {
                 self.poisoned = true;
-                let text = panic.downcast_ref::<String>().map(String::as_str);
-                let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-                let cause = text.unwrap_or("unknown cause");
                 (failure(&format!("The engine failed: {cause}")), Vec::new())
             }
         }
@@ -77,5 +75,28 @@ impl Slot {
     /// Hands the last reply over.
     pub(super) fn take_reply(&mut self) -> (String, Vec<u8>) {
         self.reply.take().unwrap_or_default()
+    }
+}
+
+/// Runs `work`; a panic becomes its text and place, and is printed nowhere.
+fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    let _watch = faults::Watch::begin();
+    catch_unwind(AssertUnwindSafe(work))
+        .map_err(|_| faults::take().unwrap_or_else(|| "unknown cause".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_told_with_its_place_even_from_another_thread() {
+        let place = format!("{}:{}", file!(), line!() + 1);
+        let here = caught(|| panic!("number {}", 7)).map(|(): ()| ());
+        assert!(here.unwrap_err().starts_with(&format!("number 7 ({place}:")));
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        let there = caught(|| pool.install(|| panic!("in a thread"))).map(|(): ()| ());
+        assert!(there.unwrap_err().starts_with("in a thread ("));
+        assert_eq!(caught(|| 3), Ok(3));
     }
 }
