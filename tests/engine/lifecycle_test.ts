@@ -74,6 +74,17 @@ engineTest(
   },
 );
 
+engineTest("lifecycle: without training no scratch of training is held", async (engine) => {
+  using source = openModelSource(MODEL);
+  const bytes = async (use: ModelUse) => {
+    const { rows } = (await planModel(engine, source, use)).plan.memory;
+    return rows.find(({ purpose }) => purpose === "workspace")!.bytes;
+  };
+  const use = inferenceUse(64);
+  const deltas = { ...use, deltas: TRAINING.deltas };
+  assert.equal(await bytes(deltas), await bytes(use));
+});
+
 engineTest(
   "lifecycle: requests out of order are refused, and the engine goes on",
   async (engine) => {

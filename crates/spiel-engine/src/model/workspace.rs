@@ -42,7 +42,7 @@ pub(crate) struct Activations<D: Device> {
     pub(crate) up: D::Buffer,
 }
 
-/// Scratch of linear layers.
+/// Scratch of linear layers; all but `weights` is empty unless deltas are trained.
 pub(crate) struct LinearScratch<D: Device> {
     /// The largest matrix in f32: a decoded weight, a dense gradient or ranking keys.
     pub(crate) weights: D::Buffer,
@@ -190,7 +190,8 @@ impl<D: Device> LinearScratch<D> {
         let tokens = options.micro_batch_tokens as usize;
         let stored = model.tensors().filter(|tensor| tensor.format != WeightFormat::F32);
         let largest_stored = stored.map(Tensor::elements).max().unwrap_or(0);
-        let carriers = || model.linears().filter(|linear| linear.delta.is_some());
+        let trains = options.trainable == Trainable::Deltas;
+        let carriers = || model.linears().filter(|linear| trains && linear.delta.is_some());
         // Dense gradients that choose candidates, and SM3's ranking of every position, need a whole matrix.
         let ranks = options.candidates || options.optimizer == Optimizer::Sm3;
         let largest_ranked =
