@@ -85,6 +85,22 @@ engineTest("lifecycle: without training no scratch of training is held", async (
   assert.equal(await bytes(deltas), await bytes(use));
 });
 
+engineTest("lifecycle: sizes beyond all memory are refused by name", async (engine) => {
+  using source = openModelSource(MODEL);
+  const config = { ...source.config, num_hidden_layers: 1 };
+  const wide = { config: { ...config, intermediate_size: 1 << 24 }, tensors: source.tensors };
+  const long = inferenceUse(0xFFFFFFFF);
+  await assert.rejects(() => planModel(engine, wide, { ...long, memoryBudget: 1e9 }), {
+    kind: "device",
+    message: /need one buffer of \d+ bytes, over|over the --memory-budget/,
+  });
+  await assert.rejects(() => engine.runProduct(0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 1), {
+    kind: "device",
+    message: /need one buffer of over 2\^64 bytes/,
+  });
+  await assert.rejects(() => engine.runProduct(0, 4, 4, 1), { message: /nothing in it/ });
+});
+
 engineTest(
   "lifecycle: requests out of order are refused, and the engine goes on",
   async (engine) => {

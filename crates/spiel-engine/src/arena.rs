@@ -40,6 +40,9 @@ impl Purpose {
     }
 }
 
+/// Bytes of the largest object that the target's addresses allow.
+const ADDRESSABLE: u64 = isize::MAX as u64;
+
 /// Allocates on a device, or only counts.
 pub(crate) struct Arena<'a, D> {
     device: &'a D,
@@ -52,25 +55,34 @@ impl<'a, D: Device> Arena<'a, D> {
         Self { device, plan_only, bytes: [0; Purpose::ALL.len()] }
     }
 
-    /// Allocates `elements` 32-bit elements.
-    pub(crate) fn elements(&mut self, purpose: Purpose, elements: usize) -> Result<D::Buffer> {
-        self.bytes(purpose, elements * 4)
+    /// Allocates an array of 32-bit elements.
+    pub(crate) fn elements<const N: usize>(
+        &mut self,
+        purpose: Purpose,
+        shape: [usize; N],
+    ) -> Result<D::Buffer> {
+        self.blocks(purpose, shape, 4)
     }
 
-    /// Allocates `bytes` bytes, rounded up to whole words.
+    /// Allocates an array of blocks of `block_bytes` bytes, rounded up to whole words.
     ///
     /// # Errors
     /// When the device has no buffers of that size, also while only planning, or no memory left.
-    pub(crate) fn bytes(&mut self, purpose: Purpose, bytes: usize) -> Result<D::Buffer> {
-        let largest = self.device.largest_buffer();
-        if bytes as u64 > largest {
-            return Err(EngineError::OutOfMemory(format!(
-                "The {} need one buffer of {bytes} bytes, over the {largest} that {} allows",
-                purpose.words(),
-                self.device.adapter(),
-            )));
-        }
-        self.bytes[purpose as usize] += bytes.next_multiple_of(4) as u64;
+    pub(crate) fn blocks<const N: usize>(
+        &mut self,
+        purpose: Purpose,
+        shape: [usize; N],
+        block_bytes: usize,
+    ) -> Result<D::Buffer> {
+        let largest = self.device.largest_buffer().min(ADDRESSABLE);
+        let bytes = array_bytes(shape, block_bytes, largest).map_err(|size| {
+            let (purpose, adapter) = (purpose.words(), self.device.adapter());
+            EngineError::OutOfMemory(format!(
+                "The {purpose} need one buffer of {size} bytes, over the {largest} that {adapter} allows"
+            ))
+        })?;
+        let total = &mut self.bytes[purpose as usize];
+        *total = total.saturating_add(bytes.next_multiple_of(4) as u64);
         self.device.allocate(if self.plan_only { 0 } else { bytes })
     }
 
@@ -82,7 +94,79 @@ impl<'a, D: Device> Arena<'a, D> {
                 .filter(|(_, bytes)| *bytes > 0)
                 .map(|(purpose, bytes)| MemoryRow { purpose: purpose.words().to_owned(), bytes })
                 .collect(),
-            total_bytes: self.bytes.iter().sum(),
+            total_bytes: self.bytes.iter().fold(0, |sum, bytes| sum.saturating_add(*bytes)),
         }
+    }
+}
+
+/// Bytes of an array, at most `largest`, or else its size in words.
+///
+/// Sizes are 64 bits wide here whatever the target, whose own would wrap.
+fn array_bytes<const N: usize>(
+    shape: [usize; N],
+    block_bytes: usize,
+    largest: u64,
+) -> std::result::Result<usize, String> {
+    let sizes = shape.into_iter().chain([block_bytes]);
+    match sizes.into_iter().try_fold(1_u64, |product, size| product.checked_mul(size as u64)) {
+        Some(bytes) if bytes <= largest => Ok(bytes as usize),
+        Some(bytes) => Err(bytes.to_string()),
+        None => Err("over 2^64".to_owned()),
+    }
+}
+
+/// The bytes of a reply that is an array of 32-bit elements.
+pub(crate) fn reply_bytes<const N: usize>(shape: [usize; N]) -> Result<usize> {
+    array_bytes(shape, 4, ADDRESSABLE).map_err(|size| {
+        EngineError::OutOfMemory(format!(
+            "A reply of {size} bytes is more than this build can address"
+        ))
+    })
+}
+
+/// An empty list with room for `count` elements, in the memory of the engine itself.
+///
+/// # Errors
+/// When there is not enough of it.
+pub(crate) fn with_room<T>(count: usize) -> Result<Vec<T>> {
+    let mut values = Vec::new();
+    values.try_reserve_exact(count).map_err(|_| {
+        let bytes = (count as u64).saturating_mul(size_of::<T>() as u64);
+        EngineError::OutOfMemory(format!("Cannot allocate {bytes} bytes of memory"))
+    })?;
+    Ok(values)
+}
+
+/// As many zeros; see [`with_room`].
+pub(crate) fn zeros<T: Clone + Default>(count: usize) -> Result<Vec<T>> {
+    let mut values = with_room(count)?;
+    values.resize(count, T::default());
+    Ok(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_that_wrap_are_refused() {
+        assert_eq!(array_bytes([3, 5], 4, 60), Ok(60));
+        assert_eq!(array_bytes([3, 5], 4, 59), Err("60".to_owned()));
+        assert_eq!(array_bytes([1 << 31, 1 << 31], 4, u64::MAX), Err("over 2^64".to_owned()));
+        assert!(reply_bytes([1 << 31, 1 << 30]).is_err());
+        assert!(zeros::<f32>(isize::MAX as usize).is_err());
+        assert_eq!(zeros::<u32>(2).unwrap(), [0, 0]);
+    }
+
+    #[cfg(feature = "native")]
+    #[test]
+    fn a_plan_counts_without_allocating() {
+        let device = crate::device::CpuDevice::open(Some(1)).unwrap();
+        let mut arena = Arena::new(&device, true);
+        for _ in 0..3 {
+            arena.elements(Purpose::Weights, [1 << 30, 1 << 28]).unwrap();
+        }
+        arena.blocks(Purpose::Cache, [3], 3).unwrap();
+        assert_eq!(arena.table().total_bytes, (3 << 60) + 12);
     }
 }

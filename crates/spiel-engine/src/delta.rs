@@ -67,9 +67,9 @@ impl<D: Device> Delta<D> {
             count,
             rows: matrix.rows,
             columns: matrix.columns,
-            indices: arena.elements(Purpose::Trained, count)?,
-            values: arena.elements(Purpose::Trained, count)?,
-            base: if in_place { Some(arena.elements(Purpose::Trained, count)?) } else { None },
+            indices: arena.elements(Purpose::Trained, [count])?,
+            values: arena.elements(Purpose::Trained, [count])?,
+            base: if in_place { Some(arena.elements(Purpose::Trained, [count])?) } else { None },
             training,
             attached: false,
         })
@@ -165,25 +165,25 @@ impl<D: Device> DeltaTraining<D> {
     ) -> Result<Self> {
         let state = match options.optimizer {
             Optimizer::Adamw => DeltaState::AdamW(AdamWState {
-                ages: arena.elements(Purpose::Optimizer, count)?,
-                exp_avg: arena.elements(Purpose::Optimizer, count)?,
-                exp_avg_sq: arena.elements(Purpose::Optimizer, count)?,
+                ages: arena.elements(Purpose::Optimizer, [count])?,
+                exp_avg: arena.elements(Purpose::Optimizer, [count])?,
+                exp_avg_sq: arena.elements(Purpose::Optimizer, [count])?,
             }),
             Optimizer::Sm3 => DeltaState::Sm3(Sm3State {
-                rows: arena.elements(Purpose::Optimizer, matrix.rows)?,
-                columns: arena.elements(Purpose::Optimizer, matrix.columns)?,
+                rows: arena.elements(Purpose::Optimizer, [matrix.rows])?,
+                columns: arena.elements(Purpose::Optimizer, [matrix.columns])?,
             }),
         };
         let candidates = if options.candidates {
             Some(CandidateState {
-                indices: arena.elements(Purpose::Candidates, count)?,
-                grads: arena.elements(Purpose::Candidates, count)?,
-                grads_sq: arena.elements(Purpose::Candidates, count)?,
+                indices: arena.elements(Purpose::Candidates, [count])?,
+                grads: arena.elements(Purpose::Candidates, [count])?,
+                grads_sq: arena.elements(Purpose::Candidates, [count])?,
             })
         } else {
             None
         };
-        Ok(Self { grads: arena.elements(Purpose::Trained, count)?, state, candidates })
+        Ok(Self { grads: arena.elements(Purpose::Trained, [count])?, state, candidates })
     }
 
     /// Clears gradients and optimiser state.

@@ -1,9 +1,9 @@
 //! A model on a device and the training state around it: one method per request.
 
-use crate::arena::Arena;
+use crate::arena::{Arena, reply_bytes, with_room};
 use crate::delta::Delta;
 use crate::device::Device;
-use crate::error::{Result, invalid, out_of_order};
+use crate::error::{EngineError, Result, invalid, out_of_order};
 use crate::model::Model;
 use crate::model::batch::Batch;
 use crate::model::decoder::Cache;
@@ -33,12 +33,7 @@ pub(crate) fn plan<D: Device>(
     options: &ModelOptions,
 ) -> Result<ModelPlan> {
     let (model, _, memory) = build(device, config, options, true)?;
-    if let Some(budget) = options.memory_budget.filter(|budget| memory.total_bytes > *budget) {
-        return Err(crate::error::EngineError::OutOfMemory(format!(
-            "The run needs {} bytes of memory, over its budget of {budget}",
-            memory.total_bytes
-        )));
-    }
+    check_budget(&memory, options)?;
     let modules: Vec<(String, &str)> = model
         .linears()
         .map(|linear| (linear.weight.name.clone(), linear.module.as_str()))
@@ -54,6 +49,17 @@ pub(crate) fn plan<D: Device>(
     });
     let parameters = model.tensors().map(|tensor| tensor.elements() as u64).sum();
     Ok(ModelPlan { memory, tensors: tensors.collect(), parameters })
+}
+
+/// Refuses memory over the budget that was set, or over what the target's addresses reach.
+fn check_budget(memory: &MemoryTable, options: &ModelOptions) -> Result<()> {
+    let total = memory.total_bytes;
+    let refused = match options.memory_budget {
+        Some(budget) if total > budget => format!("its budget of {budget}"),
+        _ if total > usize::MAX as u64 => format!("the {} that this build can address", usize::MAX),
+        _ => return Ok(()),
+    };
+    Err(EngineError::OutOfMemory(format!("The run needs {total} bytes of memory, over {refused}")))
 }
 
 fn build<D: Device>(
@@ -85,7 +91,7 @@ impl<D: Device> Session<D> {
         device: D,
         config: &ModelConfig,
         options: ModelOptions,
-    ) -> std::result::Result<Self, (D, crate::error::EngineError)> {
+    ) -> std::result::Result<Self, (D, EngineError)> {
         match build(&device, config, &options, false) {
             Ok((model, workspace, memory)) => Ok(Self {
                 device,
@@ -147,11 +153,14 @@ impl<D: Device> Session<D> {
         let Self { device, model, workspace, .. } = self;
         workspace.load(device, model, &batch);
         let (tokens, hidden) = (batch.tokens.len(), model.config.hidden_size as usize);
-        let mut streams = Vec::new();
         let keep_streams = output == ForwardOutput::HiddenStates;
+        let kept = if keep_streams { model.layers.len() + 1 } else { 0 };
+        let mut streams = with_room(reply_bytes([kept, tokens, hidden])?)?;
         model
             .forward(device, &batch, workspace, None, async |stream| {
                 if keep_streams {
+        let kept = if keep_streams { model.layers.len() + 1 } else { 0 };
+        let mut streams = with_room(buffer_bytes([kept, tokens, hidden], 4)?)?;
                     streams.extend(device.read(stream, 0, tokens * hidden * 4).await?);
                 }
                 Ok(())

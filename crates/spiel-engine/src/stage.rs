@@ -1,8 +1,9 @@
 //! What a device holds: nothing yet, or a session; and the requests that both answer.
 
+use crate::arena::{Arena, Purpose};
 use crate::device::{Device, LinearShape};
 use crate::engine::Answer;
-use crate::error::{EngineError, Result, out_of_order};
+use crate::error::{EngineError, Result, invalid, out_of_order};
 use crate::protocol::{GradNorm, MemoryTable, ModelConfig, ModelOptions, Reply, Request};
 use crate::session::{self, Session};
 use crate::training::ReselectionPlan;
@@ -42,9 +43,13 @@ impl<D: Device> Stage<D> {
     async fn product_run(&self, shape: LinearShape, repeats: u32) -> Result<()> {
         let device = self.device()?;
         let LinearShape { tokens, inputs, outputs } = shape;
-        let x = device.allocate(tokens * inputs * 4)?;
-        let weight = device.allocate(outputs * inputs * 4)?;
-        let mut y = device.allocate(tokens * outputs * 4)?;
+        if tokens == 0 || inputs == 0 || outputs == 0 {
+            return Err(invalid!("A product of {tokens} x {inputs} x {outputs} has nothing in it"));
+        }
+        let mut arena = Arena::new(device, false);
+        let mut array = |rows, columns| arena.elements(Purpose::Workspace, [rows, columns]);
+        let (x, weight, mut y) =
+            (array(tokens, inputs)?, array(outputs, inputs)?, array(tokens, outputs)?);
         for _ in 0..repeats {
             device.linear(&x, &weight, shape, &mut y);
         }
@@ -94,7 +99,7 @@ impl<D: Device> Session<D> {
             }
             Request::TensorInit { seed, std } => self.tensor_init(seed, std).map(done),
             Request::TensorRead { name, row, rows, format, merged } => {
-                let range = row as usize..row as usize + rows as usize;
+                let range = row as usize..(row as usize).saturating_add(rows as usize);
                 let (info, bytes) = self.tensor_read(&name, range, format, merged).await?;
                 Ok((Reply::ArrayInfo(info), bytes))
             }

@@ -22,8 +22,14 @@ impl<'a> Matrix<'a> {
             columns <= row_stride || rows <= 1,
             "rows of {columns} overlap at stride {row_stride}"
         );
+        let needed = match rows.checked_sub(1) {
+            Some(before) if columns > 0 => {
+                before.checked_mul(row_stride).and_then(|start| start.checked_add(columns))
+            }
+            _ => Some(0),
+        };
         assert!(
-            rows == 0 || columns == 0 || (rows - 1) * row_stride + columns <= data.len(),
+            needed.is_some_and(|needed| needed <= data.len()),
             "a {rows} x {columns} matrix at stride {row_stride} does not fit {} elements",
             data.len()
         );
@@ -86,7 +92,11 @@ pub fn product_threaded(a: Matrix, b: Matrix, c: Output) {
 fn run(a: Matrix, b: Matrix, factor: f32, c: Output, threaded: bool) {
     let (m, k, n) = (a.rows, a.columns, b.columns);
     assert_eq!(k, b.rows, "inner dimensions differ");
-    assert!(c.data.len() >= m * n, "a {m} x {n} result does not fit {} elements", c.data.len());
+    assert!(
+        m.checked_mul(n).is_some_and(|needed| needed <= c.data.len()),
+        "a {m} x {n} result does not fit {} elements",
+        c.data.len()
+    );
     if m == 0 || n == 0 {
         return;
     }

@@ -30,9 +30,9 @@ impl Batch {
         capacity: usize,
     ) -> Result<Self> {
         let (tokens, sequences) = (shape.tokens as usize, shape.sequences as usize);
-        if tokens == 0 || sequences == 0 || tokens > capacity {
+        if sequences == 0 || sequences > tokens || tokens > capacity {
             return Err(invalid!(
-                "Micro-batch of {tokens} tokens in {sequences} sequences: expected 1 to {capacity} tokens"
+                "Micro-batch of {tokens} tokens in {sequences} sequences: expected 1 to {capacity} tokens, no fewer than sequences"
             ));
         }
         let words: Vec<u32> = payload

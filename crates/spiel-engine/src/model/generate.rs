@@ -13,12 +13,12 @@ impl<D: Device> Cache<D> {
     /// Allocates an empty cache for `capacity` tokens.
     pub(crate) fn new(arena: &mut Arena<D>, model: &Model<D>, capacity: usize) -> Result<Self> {
         let shape = heads(&model.config);
-        let elements = capacity * shape.kv_heads * shape.head_dim;
+        let shape = [capacity, shape.kv_heads, shape.head_dim];
         let mut allocate = || {
             model
                 .layers
                 .iter()
-                .map(|_| arena.elements(Purpose::Cache, elements))
+                .map(|_| arena.elements(Purpose::Cache, shape))
                 .collect::<Result<_>>()
         };
         Ok(Self { keys: allocate()?, values: allocate()?, length: 0, capacity })

@@ -3,6 +3,7 @@
 use super::Model;
 use super::batch::Batch;
 use super::workspace::{HeadScratch, Workspace};
+use crate::arena::{reply_bytes, with_room};
 use crate::device::Device;
 use crate::error::Result;
 
@@ -75,7 +76,7 @@ impl<D: Device> Model<D> {
         let matrix = self.output_matrix();
         let Workspace { batch: buffers, linear, head, hidden: states, .. } = workspace;
         let weights = matrix.dense(device, None, &mut linear.weights);
-        let mut bytes = Vec::with_capacity(rows.len() * matrix.rows * 4);
+        let mut bytes = with_room(reply_bytes([rows.len(), matrix.rows])?)?;
         for first in rows.clone().step_by(head.rows) {
             let count = rows.end.min(first + head.rows) - first;
             let chunk: Vec<u32> = (first as u32..(first + count) as u32).collect();

@@ -65,9 +65,9 @@ impl<D: Device> Tensor<D> {
             let why = if is_vector { "vectors" } else { "trained weights" };
             return Err(invalid!("Tensor \"{name}\" is {format:?}, but {why} must be f32"));
         }
-        let elements = rows * columns;
-        let data = arena.bytes(Purpose::Weights, Format::from(format).bytes(elements))?;
-        let trained = if trained { Some(Trained::new(arena, elements)?) } else { None };
+        let block_bytes = Format::from(format).block_bytes();
+        let data = arena.blocks(Purpose::Weights, [rows, columns / block], block_bytes)?;
+        let trained = if trained { Some(Trained::new(arena, [rows, columns])?) } else { None };
         Ok(Self { name, rows, columns, is_vector, format, data, trained, written: 0 })
     }
 
@@ -133,11 +133,11 @@ impl<D: Device> Tensor<D> {
 }
 
 impl<D: Device> Trained<D> {
-    fn new(arena: &mut Arena<D>, elements: usize) -> Result<Self> {
+    fn new(arena: &mut Arena<D>, shape: [usize; 2]) -> Result<Self> {
         Ok(Self {
-            grads: arena.elements(Purpose::Trained, elements)?,
-            exp_avg: arena.elements(Purpose::Optimizer, elements)?,
-            exp_avg_sq: arena.elements(Purpose::Optimizer, elements)?,
+            grads: arena.elements(Purpose::Trained, shape)?,
+            exp_avg: arena.elements(Purpose::Optimizer, shape)?,
+            exp_avg_sq: arena.elements(Purpose::Optimizer, shape)?,
         })
     }
 }

@@ -134,27 +134,27 @@ impl<D: Device> Workspace<D> {
         let shared =
             !training || options.activation_checkpointing == ActivationCheckpointing::Block;
         let mut stream = |count: usize| -> Result<Vec<_>> {
-            (0..count).map(|_| arena.elements(Purpose::Activations, tokens * hidden)).collect()
+            (0..count).map(|_| arena.elements(Purpose::Activations, [tokens, hidden])).collect()
         };
         let stream = stream(if training { layers + 1 } else { 2 })?;
         let activations = (0..if shared { 1 } else { layers })
             .map(|_| Activations::new(arena, config, tokens))
             .collect::<Result<_>>()?;
-        let mut work = |elements: usize| arena.elements(Purpose::Workspace, elements);
+        let mut work = |width: usize| arena.elements(Purpose::Workspace, [tokens, width]);
         Ok(Self {
             tokens,
             checkpointing: options.activation_checkpointing,
             batch: BatchBuffers {
-                tokens: work(tokens)?,
-                rotations: work(tokens * config.head_dim as usize)?,
-                rows: work(tokens)?,
-                targets: work(tokens)?,
-                losses: work(tokens)?,
+                tokens: work(1)?,
+                rotations: work(config.head_dim as usize)?,
+                rows: work(1)?,
+                targets: work(1)?,
+                losses: work(1)?,
             },
             stream,
             activations,
-            hidden: work(tokens * hidden)?,
-            activation: work(tokens * feed)?,
+            hidden: work(hidden)?,
+            activation: work(feed)?,
             linear: LinearScratch::new(arena, model, options)?,
             head: HeadScratch::new(arena, config, tokens, training)?,
             grads: if training { Some(BlockGrads::new(arena, config, tokens)?) } else { None },
@@ -167,7 +167,7 @@ impl<D: Device> Activations<D> {
         let (hidden, feed, shape) =
             (config.hidden_size as usize, config.intermediate_size as usize, heads(config));
         let (queries, keys) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
-        let mut keep = |width: usize| arena.elements(Purpose::Activations, tokens * width);
+        let mut keep = |width: usize| arena.elements(Purpose::Activations, [tokens, width]);
         Ok(Self {
             attention_input: keep(hidden)?,
             raw_q: if config.qk_norm { Some(keep(queries)?) } else { None },
@@ -202,12 +202,12 @@ impl<D: Device> LinearScratch<D> {
             .filter_map(|linear| linear.delta.as_ref())
             .map(|delta: &Delta<D>| delta.count)
             .max();
-        let mut work = |elements: usize| arena.elements(Purpose::Workspace, elements);
+        let mut work = |shape: [usize; 2]| arena.elements(Purpose::Workspace, shape);
         Ok(Self {
-            weights: work(largest_stored.max(largest_ranked))?,
-            x_t: work(widest_input * tokens)?,
-            grad_y_t: work(widest_output * tokens)?,
-            samples: work(most_deltas.unwrap_or(0))?,
+            weights: work([1, largest_stored.max(largest_ranked)])?,
+            x_t: work([widest_input, tokens])?,
+            grad_y_t: work([widest_output, tokens])?,
+            samples: work([1, most_deltas.unwrap_or(0)])?,
         })
     }
 }
@@ -221,12 +221,12 @@ impl<D: Device> HeadScratch<D> {
     ) -> Result<Self> {
         let (hidden, vocab) = (config.hidden_size as usize, config.vocab_size as usize);
         let rows = (LOGITS / vocab).clamp(1, tokens.max(1));
-        let mut work = |elements: usize| arena.elements(Purpose::Workspace, elements);
+        let mut work = |width: usize| arena.elements(Purpose::Workspace, [rows, width]);
         Ok(Self {
             rows,
-            hidden: work(rows * hidden)?,
-            logits: work(rows * vocab)?,
-            grad_hidden: if training { Some(work(rows * hidden)?) } else { None },
+            hidden: work(hidden)?,
+            logits: work(vocab)?,
+            grad_hidden: if training { Some(work(hidden)?) } else { None },
         })
     }
 }
@@ -236,7 +236,7 @@ impl<D: Device> BlockGrads<D> {
         let (hidden, feed, shape) =
             (config.hidden_size as usize, config.intermediate_size as usize, heads(config));
         let (queries, keys) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
-        let mut work = |width: usize| arena.elements(Purpose::Workspace, tokens * width);
+        let mut work = |width: usize| arena.elements(Purpose::Workspace, [tokens, width]);
         Ok(Self {
             stream: work(hidden)?,
             normed: work(hidden)?,

@@ -4,7 +4,10 @@ mod block_ops;
 mod training_ops;
 
 use super::Memory;
-use crate::error::{EngineError, Result};
+use crate::arena::zeros;
+#[cfg(feature = "native")]
+use crate::error::EngineError;
+use crate::error::Result;
 
 /// 32-bit words, read as floats or as integers.
 pub(crate) struct Words(Vec<u32>);
@@ -91,12 +94,7 @@ impl Memory for CpuDevice {
 
     fn allocate(&self, bytes: usize) -> Result<Words> {
         let words = bytes.div_ceil(4);
-        let mut buffer = Vec::new();
-        buffer.try_reserve_exact(words).map_err(|_| {
-            EngineError::OutOfMemory(format!("Cannot allocate {bytes} bytes of memory"))
-        })?;
-        buffer.resize(words, 0);
-        Ok(Words(buffer))
+        zeros(words).map(Words)
     }
 
     fn write(&self, buffer: &mut Words, offset_bytes: usize, bytes: &[u8]) {
