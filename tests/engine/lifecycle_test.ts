@@ -74,6 +74,22 @@ engineTest(
   },
 );
 
+engineTest("lifecycle: a generation's cache counts against the budget", async (engine) => {
+  using source = openModelSource(MODEL);
+  const use = { ...inferenceUse(64) };
+  const { plan } = await planModel(engine, source, use);
+  const memoryBudget = plan.memory.totalBytes + 100_000;
+  await load(engine, { ...use, memoryBudget });
+  await engine.beginGeneration(8);
+  const held = (await engine.stats()).totalBytes;
+  await assert.rejects(() => engine.beginGeneration(1_000_000), {
+    kind: "device",
+    message: new RegExp(`over its budget of ${memoryBudget}`),
+  });
+  assert.equal((await engine.stats()).totalBytes, held);
+  assert.ok((await engine.feed(Uint32Array.of(1, 2))).length > 0);
+});
+
 engineTest("lifecycle: without training no scratch of training is held", async (engine) => {
   using source = openModelSource(MODEL);
   const bytes = async (use: ModelUse) => {

@@ -108,17 +108,20 @@ impl<D: Device> Session<D> {
 
     /// The memory held now, the generation cache included.
     pub(crate) fn memory(&self) -> MemoryTable {
+        let held = self.cache.as_ref().and_then(|cache| self.memory_with(cache.capacity).ok());
+        held.unwrap_or_else(|| self.memory.clone())
+    }
+
+    /// The memory held with a cache of `capacity` tokens.
+    fn memory_with(&self, capacity: usize) -> Result<MemoryTable> {
         let mut memory = self.memory.clone();
-        if let Some(cache) = &self.cache {
-            // Planning a cache of the same size counts it as its allocation did.
-            let mut arena = Arena::new(&self.device, true);
-            if Cache::new(&mut arena, &self.model, cache.capacity).is_ok() {
-                let table = arena.table();
-                memory.total_bytes += table.total_bytes;
-                memory.rows.extend(table.rows);
-            }
-        }
-        memory
+        // Planning a cache counts it as its allocation does.
+        let mut arena = Arena::new(&self.device, true);
+        Cache::new(&mut arena, &self.model, capacity)?;
+        let table = arena.table();
+        memory.total_bytes = memory.total_bytes.saturating_add(table.total_bytes);
+        memory.rows.extend(table.rows);
+        Ok(memory)
     }
 
     fn check_ready(&self) -> Result<()> {
@@ -159,8 +162,6 @@ impl<D: Device> Session<D> {
         model
             .forward(device, &batch, workspace, None, async |stream| {
                 if keep_streams {
-        let kept = if keep_streams { model.layers.len() + 1 } else { 0 };
-        let mut streams = with_room(buffer_bytes([kept, tokens, hidden], 4)?)?;
                     streams.extend(device.read(stream, 0, tokens * hidden * 4).await?);
                 }
                 Ok(())
@@ -220,6 +221,8 @@ impl<D: Device> Session<D> {
         if capacity == 0 {
             return Err(invalid!("maxTokens is 0, expected at least 1"));
         }
+        check_budget(&self.memory_with(capacity)?, &self.options)?;
+        self.cache = None;
         self.cache = Some(Cache::new(&mut Arena::new(&self.device, false), &self.model, capacity)?);
         Ok(())
     }
