@@ -93,7 +93,8 @@ impl<D: Device> Delta<D> {
             let stream = matrix.name.bytes().fold(POSITIONS_STREAM, |hash, byte| {
                 (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
             });
-            drawn = random::positions(seed, stream, self.count, matrix.elements() as u32);
+            let (count, total) = (self.count, matrix.elements() as u32);
+            drawn = device.on_threads(|| random::positions(seed, stream, count, total));
             &drawn
         } else {
             indices

@@ -8,7 +8,6 @@ use crate::error::{EngineError, Result, out_of_order};
 use crate::protocol::GpuList;
 use crate::protocol::{DeviceChoice, EngineInfo, FormatInfo, Reply, Request, WeightFormat};
 use crate::stage::{Stage, header};
-use crate::weights;
 use spiel_kernels::formats::Format;
 #[cfg(feature = "gpu")]
 use std::sync::Arc;
@@ -62,10 +61,6 @@ impl Engine {
             }
             (Request::EngineOpen { .. }, _) => Err(out_of_order!("The engine is open already")),
             (Request::GpuList {}, _) => Ok(header(Reply::GpuList(gpu_list().await))),
-            (Request::Convert { from, to, elements }, _) => {
-                let (info, bytes) = weights::convert(from, to, elements, payload)?;
-                Ok((Reply::ArrayInfo(info), bytes))
-            }
             (_, AnyDevice::None) => Err(out_of_order!("The engine has not been opened")),
             (request, AnyDevice::Cpu(stage)) => stage.dispatch(request, payload).await,
             #[cfg(feature = "gpu")]

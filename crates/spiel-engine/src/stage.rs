@@ -7,6 +7,7 @@ use crate::error::{EngineError, Result, invalid, out_of_order};
 use crate::protocol::{GradNorm, MemoryTable, ModelConfig, ModelOptions, Reply, Request};
 use crate::session::{self, Session};
 use crate::training::ReselectionPlan;
+use crate::weights;
 
 /// An open device, with or without a model.
 pub(crate) enum Stage<D: Device> {
@@ -28,6 +29,10 @@ impl<D: Device> Stage<D> {
             }
             Request::ModelCreate { config, options, dry_run } => {
                 self.create(&config, options, dry_run)
+            }
+            Request::Convert { from, to, elements } => {
+                let (info, bytes) = weights::convert(self.device()?, from, to, elements, payload)?;
+                Ok((Reply::ArrayInfo(info), bytes))
             }
             Request::EngineStats {} => Ok(header(Reply::MemoryTable(match self {
                 Self::Ready(session) => session.memory(),

@@ -1,12 +1,13 @@
 //! Requests that move weights: writing and reading tensors, converting formats, initialising from a seed.
 
+use crate::arena::zeros;
 use crate::delta::Delta;
 use crate::device::Device;
 use crate::error::{EngineError, Result, invalid, out_of_order};
 use crate::model::tensor::Tensor;
 use crate::protocol::{ArrayInfo, ArrayType, WeightFormat};
 use crate::session::Session;
-use spiel_kernels::formats::{Format, decode, encode};
+use spiel_kernels::formats::{Format, decode_threaded, encode};
 use spiel_kernels::random::fill_normal;
 
 impl<D: Device> Session<D> {
@@ -28,14 +29,13 @@ impl<D: Device> Session<D> {
         }
         let Self { device, model, .. } = self;
         for (stream, tensor) in model.tensors_mut().enumerate() {
-            let mut values = vec![0.0; tensor.elements()];
+            let mut values = zeros(tensor.elements())?;
             if !tensor.is_vector {
-                fill_normal(&mut values, seed, stream as u32, std);
+                device.on_threads(|| fill_normal(&mut values, seed, stream as u32, std));
             } else if tensor.name.rsplit('.').next() != Some("bias") {
                 values.fill(1.0);
             }
-            let mut bytes = vec![0; tensor.stored_bytes()];
-            encode(tensor.format.into(), &values, &mut bytes);
+            let (_, bytes) = encoded(device, tensor.format, &values)?;
             tensor.write(device, 0, &bytes)?;
         }
         Ok(())
@@ -63,7 +63,7 @@ impl<D: Device> Session<D> {
             return Err(invalid!("Cannot encode rows of {} as {format:?}", tensor.columns));
         }
         let (start, mut values) =
-            (rows.start * tensor.columns, vec![0.0; rows.len() * tensor.columns]);
+            (rows.start * tensor.columns, zeros(rows.len() * tensor.columns)?);
         read_values(device, tensor, start, &mut values).await?;
         let linear = model.linears().find(|linear| linear.weight.name == name);
         if let Some(delta) =
@@ -82,7 +82,7 @@ impl<D: Device> Session<D> {
                 _ => {}
             }
         }
-        Ok(encoded(format, &values))
+        encoded(device, format, &values)
     }
 }
 
@@ -124,15 +124,19 @@ async fn read_values<D: Device>(
 ) -> Result<()> {
     let format = Format::from(tensor.format);
     let bytes = device.read(&tensor.data, format.bytes(start), format.bytes(values.len())).await?;
-    decode(format, &bytes, values);
+    device.on_threads(|| decode_threaded(format, &bytes, values));
     Ok(())
 }
 
-fn encoded(format: WeightFormat, values: &[f32]) -> (ArrayInfo, Vec<u8>) {
-    let mut bytes = vec![0; Format::from(format).bytes(values.len())];
-    encode(format.into(), values, &mut bytes);
+fn encoded(
+    device: &impl Device,
+    format: WeightFormat,
+    values: &[f32],
+) -> Result<(ArrayInfo, Vec<u8>)> {
+    let mut bytes = zeros(Format::from(format).bytes(values.len()))?;
+    device.on_threads(|| encode(format.into(), values, &mut bytes));
     let dtype = if format == WeightFormat::F32 { ArrayType::F32 } else { ArrayType::Bytes };
-    (ArrayInfo { dtype, elements: values.len() as u32 }, bytes)
+    Ok((ArrayInfo { dtype, elements: values.len() as u32 }, bytes))
 }
 
 /// Converts `elements` weights between stored formats.
@@ -140,6 +144,7 @@ fn encoded(format: WeightFormat, values: &[f32]) -> (ArrayInfo, Vec<u8>) {
 /// # Errors
 /// When the elements are not whole blocks of both formats or the payload has another size.
 pub(crate) fn convert(
+    device: &impl Device,
     from: WeightFormat,
     to: WeightFormat,
     elements: u32,
@@ -160,7 +165,7 @@ pub(crate) fn convert(
             source.bytes(elements)
         ));
     }
-    let mut values = vec![0.0; elements];
-    decode(source, payload, &mut values);
-    Ok(encoded(to, &values))
+    let mut values = zeros(elements)?;
+    device.on_threads(|| decode_threaded(source, payload, &mut values));
+    encoded(device, to, &values)
 }

@@ -36,6 +36,10 @@ pub(crate) trait Memory {
     fn threads(&self) -> usize;
     /// Bytes of the largest buffer that operations take.
     fn largest_buffer(&self) -> u64;
+    /// Runs work of the host's own, such as encoding, on the threads that were asked for.
+    fn on_threads<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        work()
+    }
     fn allocate(&self, bytes: usize) -> Result<Self::Buffer>;
     fn write(&self, buffer: &mut Self::Buffer, offset_bytes: usize, bytes: &[u8]);
     async fn read(

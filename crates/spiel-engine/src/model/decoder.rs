@@ -26,7 +26,8 @@ pub(crate) struct Cache<D: Device> {
 impl<D: Device> Workspace<D> {
     /// Puts a micro-batch on the device.
     pub(crate) fn load(&mut self, device: &D, model: &Model<D>, batch: &Batch) {
-        let table = rotations(&batch.positions, &frequencies(&model.config));
+        let frequencies = frequencies(&model.config);
+        let table = device.on_threads(|| rotations(&batch.positions, &frequencies));
         device.write(&mut self.batch.tokens, 0, bytemuck::cast_slice(&batch.tokens));
         device.write(&mut self.batch.rotations, 0, bytemuck::cast_slice(&table));
         device.write(&mut self.batch.rows, 0, bytemuck::cast_slice(&batch.rows));

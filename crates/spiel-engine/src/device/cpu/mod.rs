@@ -92,6 +92,10 @@ impl Memory for CpuDevice {
         u64::MAX
     }
 
+    fn on_threads<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        self.run(work)
+    }
+
     fn allocate(&self, bytes: usize) -> Result<Words> {
         let words = bytes.div_ceil(4);
         zeros(words).map(Words)
