@@ -38,6 +38,14 @@ export interface Batch {
 /** One of the arrays that the engine holds for a module or tensor. */
 export type StateArray = Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>;
 
+/** Elements of an array. */
+export interface ElementRange {
+  /** The first. */
+  readonly offset: number;
+  /** How many; `null` for all that follow. */
+  readonly count: number | null;
+}
+
 /** The numbers of a reselection; see the protocol's `deltaReselect`. */
 export interface ReselectionRequest {
   /** What ranks the positions to grow. */
@@ -188,15 +196,29 @@ export class Engine implements Disposable, AsyncDisposable {
     await this.#ask("done", request, bytesOf(indices));
   }
 
-  /** Reads an array of a module's deltas or of a fully trained tensor. */
-  async readState(name: string, field: StateField): Promise<StateArray> {
-    const { header, payload } = await this.#request("arrayInfo", { op: "stateRead", name, field });
+  /** Reads an array of a module's deltas or of a fully trained tensor, or elements of it. */
+  async readState(
+    name: string,
+    field: StateField,
+    { offset, count }: ElementRange = { offset: 0, count: null },
+  ): Promise<StateArray> {
+    const request = { op: "stateRead", name, field, offset, count } as const;
+    const { header, payload } = await this.#request("arrayInfo", request);
     return viewAs(header.dtype, payload);
   }
 
-  /** Writes a whole array of a module's deltas or of a fully trained tensor. */
-  async writeState(name: string, field: StateField, values: StateArray): Promise<void> {
-    await this.#ask("done", { op: "stateWrite", name, field }, bytesOf(values));
+  /**
+   * Writes elements of an array of a module's deltas or of a fully trained tensor, from `offset` on.
+   *
+   * Indices of candidates cannot be written once a window has chosen its own; `resumeCandidates` checks them.
+   */
+  async writeState(
+    name: string,
+    field: StateField,
+    values: StateArray,
+    offset = 0,
+  ): Promise<void> {
+    await this.#ask("done", { op: "stateWrite", name, field, offset }, bytesOf(values));
   }
 
   /** Opens a selection window: the next backward picks the candidates, later ones accumulate at them. */
@@ -209,7 +231,7 @@ export class Engine implements Disposable, AsyncDisposable {
     await this.#ask("done", { op: "candidatesEnd" });
   }
 
-  /** Sets how many micro-batches an open window has seen, when a run resumes inside it. */
+  /** Opens a window that has seen `samples` micro-batches, when a run resumes inside it. */
   async resumeCandidates(samples: number): Promise<void> {
     await this.#ask("done", { op: "candidatesResume", samples });
   }

@@ -5,7 +5,14 @@ import type { ErrorInfo, Request } from "./protocol.gen.ts";
 
 /** Requests whose arguments come from the user's files, so that a refusal is about the files. */
 const CARRIES_USER_DATA: ReadonlySet<Request["op"]> = new Set(
-  ["modelCreate", "tensorWrite", "stateWrite", "deltaAttach", "generateForward"],
+  [
+    "modelCreate",
+    "tensorWrite",
+    "stateWrite",
+    "candidatesResume",
+    "deltaAttach",
+    "generateForward",
+  ],
 );
 
 /** What remains to be done when the device went away. */

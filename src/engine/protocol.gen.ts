@@ -1,7 +1,7 @@
 // Generated from crates/spiel-engine/src/protocol by `deno task gen`. Do not edit.
 
 /** Identifies the protocol these types belong to. */
-export const PROTOCOL_HASH = "5779c5fad9c9f29d";
+export const PROTOCOL_HASH = "42812c36c094d301";
 
 /** Marks a position of a micro-batch whose next token is not trained. */
 export const IGNORE = 0xFFFFFFFF;
@@ -117,6 +117,14 @@ export type Request =
      * Which array.
      */
     field: StateField;
+    /**
+     * First element.
+     */
+    offset: number;
+    /**
+     * Number of elements; all that follow when absent.
+     */
+    count: number | null;
   }
   | {
     "op": "stateWrite";
@@ -128,6 +136,10 @@ export type Request =
      * Which array.
      */
     field: StateField;
+    /**
+     * First element.
+     */
+    offset: number;
   }
   | { "op": "candidatesBegin" }
   | { "op": "candidatesEnd" }
@@ -474,7 +486,7 @@ export type OptimizerUpdate = {
    */
   learningRate: number;
   /**
-   * Decoupled weight decay, of deltas towards zero and of weights.
+   * Decoupled weight decay: of deltas towards zero, and of matrices, but not of norms and biases.
    */
   weightDecay: number;
   /**

@@ -76,7 +76,7 @@ export class FakeEngine implements Transport {
       case "deltaAttach":
         return this.#attach(request, new Uint32Array(payload.buffer));
       case "stateRead":
-        return array(this.#module(request.name).fields.get(request.field) ?? new Float32Array(0));
+        return this.#read(request);
       case "stateWrite":
         return this.#write(request, payload);
       case "candidatesBegin":
@@ -170,9 +170,17 @@ export class FakeEngine implements Transport {
     return DONE;
   }
 
-  #write({ name, field }: Of<"stateWrite">, payload: Uint8Array<ArrayBuffer>): Answer {
-    const whole = field === "indices" || field === "candidateIndices";
-    this.#module(name).fields.set(field, new (whole ? Uint32Array : Float32Array)(payload.buffer));
+  #read({ name, field, offset, count }: Of<"stateRead">): Answer {
+    const held = this.#module(name).fields.get(field) ?? new Float32Array(0);
+    return array(held.slice(offset, offset + (count ?? held.length)));
+  }
+
+  #write({ name, field, offset }: Of<"stateWrite">, payload: Uint8Array<ArrayBuffer>): Answer {
+    const isWhole = field === "indices" || field === "candidateIndices";
+    const values = new (isWhole ? Uint32Array : Float32Array)(payload.buffer);
+    const { fields } = this.#module(name);
+    if (offset === 0) fields.set(field, values);
+    else fields.get(field)?.set(values, offset);
     return DONE;
   }
 

@@ -111,16 +111,20 @@ impl<D: Device> Session<D> {
             Request::DeltaAttach { module, count, seed } => {
                 self.delta_attach(&module, count, seed, payload).map(done)
             }
-            Request::StateRead { name, field } => {
-                let (info, bytes) = self.state_read(&name, field).await?;
+            Request::StateRead { name, field, offset, count } => {
+                let (info, bytes) = self.state_read(&name, field, offset, count).await?;
                 Ok((Reply::ArrayInfo(info), bytes))
             }
-            Request::StateWrite { name, field } => {
-                self.state_write(&name, field, payload).map(done)
+            Request::StateWrite { name, field, offset } => {
+                self.state_write(&name, field, offset, payload).map(done)
             }
             Request::CandidatesBegin {} => self.window(Some(0)),
             Request::CandidatesEnd {} => self.window(None),
-            Request::CandidatesResume { samples } => self.window(Some(samples)),
+            Request::CandidatesResume { samples } => {
+                self.check_candidates()?;
+                self.check_candidate_indices().await?;
+                self.window(Some(samples))
+            }
             Request::DeltaReselect {
                 criterion,
                 rate,

@@ -70,25 +70,34 @@ pub enum Request {
         /// Seed of the random positions.
         seed: u32,
     },
-    /// Reads one field of a module's deltas or of a fully trained tensor. Reply: [`ArrayInfo`] and the values.
+    /// Reads elements of one field of a module's deltas or of a fully trained tensor. Reply: [`ArrayInfo`] and the
+    /// values.
     StateRead {
         /// Module name (deltas) or tensor name (full training).
         name: String,
         /// Which array.
         field: StateField,
+        /// First element.
+        offset: u32,
+        /// Number of elements; all that follow when absent.
+        count: Option<u32>,
     },
-    /// Writes one field; the payload has the field's whole length.
+    /// Writes elements of one field; the payload says how many. Indices of
+    /// candidates cannot be written once a window has chosen its own; `candidatesResume` checks them.
     StateWrite {
         /// Module name (deltas) or tensor name (full training).
         name: String,
         /// Which array.
         field: StateField,
+        /// First element.
+        offset: u32,
     },
     /// Opens a selection window: the next backward picks the candidates, later ones accumulate at them.
     CandidatesBegin {},
     /// Closes the window and forgets its candidates.
     CandidatesEnd {},
-    /// Sets the number of micro-batches an open window has seen, when a run resumes inside it.
+    /// Opens a window that has seen micro-batches, when a run resumes inside it;
+    /// its candidates have been written.
     CandidatesResume {
         /// Micro-batches seen.
         samples: u32,
