@@ -1,9 +1,12 @@
 /** Runs an engine in the WASM module that is committed in lib/. Needs no permission, from a file or from a URL. */
 
 import { SpielError } from "../errors.ts";
+import type { Reply } from "./protocol.gen.ts";
 import { checkVersion, type Message, type Transport } from "./transport.ts";
 
 const REMEDY = 'run "deno task build:wasm"';
+
+type WasmModule = typeof import("../../lib/spiel_engine.js");
 
 /**
  * Loads the module, once per process, and makes one engine in it.
@@ -11,7 +14,7 @@ const REMEDY = 'run "deno task build:wasm"';
  * @throws {SpielError} `environment` when the module does not load or was built from another protocol.
  */
 export async function openWasm(): Promise<{ transport: Transport; version: string }> {
-  let module: typeof import("../../lib/spiel_engine.js");
+  let module: WasmModule;
   try {
     module = await import("../../lib/spiel_engine.js");
   } catch (cause) {
@@ -23,17 +26,60 @@ export async function openWasm(): Promise<{ transport: Transport; version: strin
     );
   }
   const version = checkVersion(module.version(), "The WASM engine in lib/", REMEDY);
-  const engine = new module.WasmEngine();
-  const transport: Transport = {
-    async call(header: string, payload: Uint8Array): Promise<Message> {
-      const reply = await engine.call(header, payload);
+  return { transport: new WasmTransport(module), version };
+}
+
+const EMPTY = new Uint8Array(0);
+
+/** Drives each call itself, so that a trap comes out of its own frames and can be caught. */
+class WasmTransport implements Transport {
+  readonly #engine: InstanceType<WasmModule["WasmEngine"]>;
+  /** Whether a call has trapped: the module's engine is in an unknown state from then on. */
+  #trapped = false;
+
+  constructor(readonly module: WasmModule) {
+    this.#engine = new module.WasmEngine();
+  }
+
+  async call(header: string, payload: Uint8Array): Promise<Message> {
+    if (this.#trapped) return failure("The engine failed before and takes no more requests");
+    try {
+      if (!this.#engine.start(header, payload)) return failure("The engine is busy");
+      let reply = this.#engine.poll();
+      while (reply === undefined) {
+        await this.#engine.woken();
+        reply = this.#engine.poll();
+      }
       try {
-        return { header: reply.header, payload: reply.payload as Uint8Array<ArrayBuffer> };
+        return { header: reply.header, payload: reply.takePayload() as Uint8Array<ArrayBuffer> };
       } finally {
         reply.free();
       }
-    },
-    close: () => engine.free(),
-  };
-  return { transport, version };
+    } catch (trap) {
+      this.#trapped = true;
+      return this.#causeOf(trap);
+    }
+  }
+
+  /** What the module kept of a trap's cause, which the trap itself does not tell. */
+  #causeOf(trap: unknown): Message {
+    const reason = trap instanceof Error ? trap.message : String(trap);
+    const unknown = failure(`The engine failed: ${reason}`);
+    try {
+      const header = this.module.takeFailure();
+      return header === undefined ? unknown : { header, payload: EMPTY };
+    } catch {
+      return unknown;
+    }
+  }
+
+  close(): void {
+    // What a trap interrupted is still borrowed, and stays with the module.
+    if (!this.#trapped) this.#engine.free();
+  }
+}
+
+function failure(message: string): Message {
+  const reply: Reply = { kind: "error", code: "internal", message };
+  return { header: JSON.stringify(reply), payload: EMPTY };
 }

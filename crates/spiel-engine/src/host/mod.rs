@@ -7,6 +7,8 @@ mod native;
 mod slots;
 #[cfg(feature = "wasm")]
 mod wasm;
+#[cfg(feature = "wasm")]
+mod wasm_memory;
 
 use crate::protocol::{ErrorCode, ErrorInfo, Reply, protocol_hash};
 

@@ -1,8 +1,15 @@
 //! The wasm-bindgen class that `lib/` exports.
+//!
+//! A fault ends a WebAssembly call by a trap, which reaches the caller only out of a call that it made itself. So the
+//! caller drives: it starts a request, polls it, and waits in between for as long as the device asks.
 #![expect(unreachable_pub, reason = "wasm-bindgen exports what is public here")]
 
-use super::{encode, version};
-use crate::engine::Engine;
+use super::{encode, faults, version, wasm_memory};
+use crate::engine::{Answer, Engine};
+use crate::protocol::{ErrorCode, ErrorInfo, Reply};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 /// `{"version", "protocol"}` of this build.
@@ -12,11 +19,30 @@ pub fn wasm_version() -> String {
     version()
 }
 
+/// After a trap, the header of the reply that tells its cause, if it is known.
+#[wasm_bindgen(js_name = takeFailure)]
+#[must_use]
+pub fn wasm_failure() -> Option<String> {
+    let (code, message) = match (faults::take(), wasm_memory::take_refused()) {
+        (Some(cause), _) => (ErrorCode::Internal, format!("The engine failed: {cause}")),
+        (None, Some(bytes)) => {
+            (ErrorCode::OutOfMemory, format!("Cannot allocate {bytes} bytes of WebAssembly memory"))
+        }
+        (None, None) => return None,
+    };
+    Some(encode(&Reply::Error(ErrorInfo { code, message })))
+}
+
+/// A request under way, which gives its engine back.
+type Call = Pin<Box<dyn Future<Output = (Engine, Answer)>>>;
+
 /// An engine inside a WebAssembly module.
 #[wasm_bindgen]
-#[derive(Default)]
 pub struct WasmEngine {
-    engine: Engine,
+    /// Absent during a call, and for good when one ended by a trap.
+    engine: Option<Engine>,
+    call: Option<Call>,
+    signal: Arc<Signal>,
 }
 
 /// A reply's header and payload.
@@ -32,13 +58,38 @@ impl WasmEngine {
     #[wasm_bindgen(constructor)]
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self { engine: Some(Engine::new()), call: None, signal: Arc::default() }
     }
 
-    /// Carries out a request.
-    pub async fn call(&mut self, header: String, payload: Vec<u8>) -> WasmReply {
-        let (reply, payload) = self.engine.handle(header.as_bytes(), &payload).await;
-        WasmReply { header: encode(&reply), payload }
+    /// Starts a request, which [`Self::poll`] carries out; returns whether the engine was free.
+    pub fn start(&mut self, header: String, payload: Vec<u8>) -> bool {
+        let Some(mut engine) = self.engine.take() else { return false };
+        self.call = Some(Box::pin(async move {
+            let answer = engine.handle(header.as_bytes(), &payload).await;
+            (engine, answer)
+        }));
+        true
+    }
+
+    /// Computes until the reply is there or the device must be waited for.
+    pub fn poll(&mut self) -> Option<WasmReply> {
+        let _watch = faults::Watch::begin();
+        wasm_memory::take_refused();
+        let call = self.call.as_mut()?;
+        let waker = Waker::from(Arc::clone(&self.signal));
+        let Poll::Ready((engine, (reply, payload))) =
+            call.as_mut().poll(&mut Context::from_waker(&waker))
+        else {
+            return None;
+        };
+        self.call = None;
+        self.engine = Some(engine);
+        Some(WasmReply { header: encode(&reply), payload })
+    }
+
+    /// Resolves when polling again leads further.
+    pub async fn woken(&self) {
+        std::future::poll_fn(|context| self.signal.poll(context)).await;
     }
 }
 
@@ -51,10 +102,36 @@ impl WasmReply {
         self.header.clone()
     }
 
-    /// The payload, copied out.
-    #[wasm_bindgen(getter)]
-    #[must_use]
-    pub fn payload(&self) -> Vec<u8> {
-        self.payload.clone()
+    /// The payload, handed over: it is empty from then on.
+    #[wasm_bindgen(js_name = takePayload)]
+    pub fn take_payload(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.payload)
+    }
+}
+
+/// Whether a call has been woken, and who waits for that.
+#[derive(Default)]
+struct Signal {
+    state: Mutex<(bool, Option<Waker>)>,
+}
+
+impl Signal {
+    fn poll(&self, context: &Context) -> Poll<()> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::mem::take(&mut state.0) {
+            return Poll::Ready(());
+        }
+        state.1 = Some(context.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Wake for Signal {
+    fn wake(self: Arc<Self>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.0 = true;
+        if let Some(waiting) = state.1.take() {
+            waiting.wake();
+        }
     }
 }
