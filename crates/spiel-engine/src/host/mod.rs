@@ -3,6 +3,8 @@
 mod faults;
 #[cfg(feature = "native")]
 mod native;
+#[cfg(feature = "wasm")]
+mod signal;
 #[cfg(feature = "native")]
 mod slots;
 #[cfg(feature = "wasm")]

@@ -4,12 +4,13 @@
 //! caller drives: it starts a request, polls it, and waits in between for as long as the device asks.
 #![expect(unreachable_pub, reason = "wasm-bindgen exports what is public here")]
 
+use super::signal::Signal;
 use super::{encode, faults, version, wasm_memory};
 use crate::engine::{Answer, Engine};
 use crate::protocol::{ErrorCode, ErrorInfo, Reply};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 /// `{"version", "protocol"}` of this build.
@@ -106,32 +107,5 @@ impl WasmReply {
     #[wasm_bindgen(js_name = takePayload)]
     pub fn take_payload(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.payload)
-    }
-}
-
-/// Whether a call has been woken, and who waits for that.
-#[derive(Default)]
-struct Signal {
-    state: Mutex<(bool, Option<Waker>)>,
-}
-
-impl Signal {
-    fn poll(&self, context: &Context) -> Poll<()> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if std::mem::take(&mut state.0) {
-            return Poll::Ready(());
-        }
-        state.1 = Some(context.waker().clone());
-        Poll::Pending
-    }
-}
-
-impl Wake for Signal {
-    fn wake(self: Arc<Self>) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.0 = true;
-        if let Some(waiting) = state.1.take() {
-            waiting.wake();
-        }
     }
 }
