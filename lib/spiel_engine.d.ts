@@ -8,13 +8,21 @@ export class WasmEngine {
     free(): void;
     [Symbol.dispose](): void;
     /**
-     * Carries out a request.
-     */
-    call(header: string, payload: Uint8Array | number[]): Promise<WasmReply>;
-    /**
      * An engine that waits for `engineOpen`.
      */
     constructor();
+    /**
+     * Computes until the reply is there or the device must be waited for.
+     */
+    poll(): WasmReply | undefined;
+    /**
+     * Starts a request, which [`Self::poll`] carries out; returns whether the engine was free.
+     */
+    start(header: string, payload: Uint8Array | number[]): boolean;
+    /**
+     * Resolves when polling again leads further.
+     */
+    woken(): Promise<void>;
 }
 
 /**
@@ -25,14 +33,19 @@ export class WasmReply {
     free(): void;
     [Symbol.dispose](): void;
     /**
+     * The payload, handed over: it is empty from then on.
+     */
+    takePayload(): Uint8Array;
+    /**
      * The header, as JSON.
      */
     readonly header: string;
-    /**
-     * The payload, copied out.
-     */
-    readonly payload: Uint8Array;
 }
+
+/**
+ * After a trap, the header of the reply that tells its cause, if it is known.
+ */
+export function takeFailure(): string | undefined;
 
 /**
  * `{"version", "protocol"}` of this build.

@@ -17,12 +17,29 @@ export class WasmEngine {
         wasm.__wbg_wasmengine_free(ptr, 0);
     }
     /**
-     * Carries out a request.
+     * An engine that waits for `engineOpen`.
+     */
+    constructor() {
+        const ret = wasm.wasmengine_new();
+        this.__wbg_ptr = ret;
+        WasmEngineFinalization.register(this, this.__wbg_ptr, this);
+        return this;
+    }
+    /**
+     * Computes until the reply is there or the device must be waited for.
+     * @returns {WasmReply | undefined}
+     */
+    poll() {
+        const ret = wasm.wasmengine_poll(this.__wbg_ptr);
+        return ret === 0 ? undefined : WasmReply.__wrap(ret);
+    }
+    /**
+     * Starts a request, which [`Self::poll`] carries out; returns whether the engine was free.
      * @param {string} header
      * @param {Uint8Array | number[]} payload
-     * @returns {Promise<WasmReply>}
+     * @returns {boolean}
      */
-    call(header, payload) {
+    start(header, payload) {
         let ptr0, len0, ptr1, len1;
         try {
             ptr0 = passStringToWasm0(header, wasm.__wbindgen_export, wasm.__wbindgen_export2);
@@ -34,17 +51,16 @@ export class WasmEngine {
             if (ptr0) { wasm.__wbindgen_export3(ptr0, len0 * 1, 1); }
             throw e;
         }
-        const ret = wasm.wasmengine_call(this.__wbg_ptr, ptr0, len0, ptr1, len1);
-        return ret;
+        const ret = wasm.wasmengine_start(this.__wbg_ptr, ptr0, len0, ptr1, len1);
+        return ret !== 0;
     }
     /**
-     * An engine that waits for `engineOpen`.
+     * Resolves when polling again leads further.
+     * @returns {Promise<void>}
      */
-    constructor() {
-        const ret = wasm.wasmengine_new();
-        this.__wbg_ptr = ret;
-        WasmEngineFinalization.register(this, this.__wbg_ptr, this);
-        return this;
+    woken() {
+        const ret = wasm.wasmengine_woken(this.__wbg_ptr);
+        return ret;
     }
 }
 if (Symbol.dispose) WasmEngine.prototype[Symbol.dispose] = WasmEngine.prototype.free;
@@ -90,13 +106,13 @@ export class WasmReply {
         }
     }
     /**
-     * The payload, copied out.
+     * The payload, handed over: it is empty from then on.
      * @returns {Uint8Array}
      */
-    get payload() {
+    takePayload() {
         try {
             const retptr = wasm.__wbindgen_add_to_stack_pointer(-16) >>> 0;
-            wasm.wasmreply_payload(retptr, this.__wbg_ptr);
+            wasm.wasmreply_takePayload(retptr, this.__wbg_ptr);
             var r0 = getDataViewMemory0().getInt32(retptr + 4 * 0, true);
             var r1 = getDataViewMemory0().getInt32(retptr + 4 * 1, true);
             var v1 = getArrayU8FromWasm0(r0, r1).slice();
@@ -108,6 +124,27 @@ export class WasmReply {
     }
 }
 if (Symbol.dispose) WasmReply.prototype[Symbol.dispose] = WasmReply.prototype.free;
+
+/**
+ * After a trap, the header of the reply that tells its cause, if it is known.
+ * @returns {string | undefined}
+ */
+export function takeFailure() {
+    try {
+        const retptr = wasm.__wbindgen_add_to_stack_pointer(-16) >>> 0;
+        wasm.takeFailure(retptr);
+        var r0 = getDataViewMemory0().getInt32(retptr + 4 * 0, true);
+        var r1 = getDataViewMemory0().getInt32(retptr + 4 * 1, true);
+        let v1;
+        if (r0 !== 0) {
+            v1 = getStringFromWasm0(r0, r1);
+            wasm.__wbindgen_export3(r0, r1 * 1, 1);
+        }
+        return v1;
+    } finally {
+        wasm.__wbindgen_add_to_stack_pointer(16);
+    }
+}
 
 /**
  * `{"version", "protocol"}` of this build.
@@ -494,7 +531,7 @@ function __wbg_get_imports() {
                     const a = state0.a;
                     state0.a = 0;
                     try {
-                        return __wasm_bindgen_func_elem_3133(a, state0.b, arg0, arg1);
+                        return __wasm_bindgen_func_elem_3165(a, state0.b, arg0, arg1);
                     } finally {
                         state0.a = a;
                     }
@@ -758,26 +795,22 @@ function __wbg_get_imports() {
             const ret = arg0.valueOf();
             return ret;
         },
-        __wbg_wasmreply_new: function(arg0) {
-            const ret = WasmReply.__wrap(arg0);
-            return ret;
-        },
         __wbg_writeBuffer_177eb0be2ef9ef79: function() { return handleError(function (arg0, arg1, arg2, arg3, arg4, arg5, arg6) {
             arg0.writeBuffer(arg1, arg2, getArrayU8FromWasm0(arg3, arg4), arg5, arg6);
         }, arguments); },
         __wbindgen_generic_0000000000000001: function(arg0, arg1) {
-            // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [Externref], shim_idx: 137, ret: Unit, inner_ret: Some(Unit) }, mutable: true }) -> Externref`.
-            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_1350);
+            // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [Externref], shim_idx: 140, ret: Unit, inner_ret: Some(Unit) }, mutable: true }) -> Externref`.
+            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_1382);
             return ret;
         },
         __wbindgen_generic_0000000000000002: function(arg0, arg1) {
-            // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [Externref], shim_idx: 183, ret: Result(Unit), inner_ret: Some(Result(Unit)) }, mutable: true }) -> Externref`.
-            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_3121);
+            // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [Externref], shim_idx: 186, ret: Result(Unit), inner_ret: Some(Result(Unit)) }, mutable: true }) -> Externref`.
+            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_3153);
             return ret;
         },
         __wbindgen_generic_0000000000000003: function(arg0, arg1) {
-            // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [NamedExternref("GPUUncapturedErrorEvent")], shim_idx: 137, ret: Unit, inner_ret: Some(Unit) }, mutable: true }) -> Externref`.
-            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_1350_8);
+            // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [NamedExternref("GPUUncapturedErrorEvent")], shim_idx: 140, ret: Unit, inner_ret: Some(Unit) }, mutable: true }) -> Externref`.
+            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_1382_11);
             return ret;
         },
         __wbindgen_generic_0000000000000004: function(arg0) {
@@ -810,22 +843,22 @@ function __wbg_get_imports() {
     };
 }
 
-function __wasm_bindgen_func_elem_1350(arg0, arg1, arg2) {
-    wasm.__wasm_bindgen_func_elem_1350(arg0, arg1, arg2);
+function __wasm_bindgen_func_elem_1382(arg0, arg1, arg2) {
+    wasm.__wasm_bindgen_func_elem_1382(arg0, arg1, arg2);
 }
 
-function __wasm_bindgen_func_elem_1350_8(arg0, arg1, arg2) {
-    wasm.__wasm_bindgen_func_elem_1350_8(arg0, arg1, arg2);
+function __wasm_bindgen_func_elem_1382_11(arg0, arg1, arg2) {
+    wasm.__wasm_bindgen_func_elem_1382_11(arg0, arg1, arg2);
 }
 
-function __wasm_bindgen_func_elem_3133(arg0, arg1, arg2, arg3) {
-    wasm.__wasm_bindgen_func_elem_3133(arg0, arg1, arg2, arg3);
+function __wasm_bindgen_func_elem_3165(arg0, arg1, arg2, arg3) {
+    wasm.__wasm_bindgen_func_elem_3165(arg0, arg1, arg2, arg3);
 }
 
-function __wasm_bindgen_func_elem_3121(arg0, arg1, arg2) {
+function __wasm_bindgen_func_elem_3153(arg0, arg1, arg2) {
     try {
         const retptr = wasm.__wbindgen_add_to_stack_pointer(-16) >>> 0;
-        wasm.__wasm_bindgen_func_elem_3121(retptr, arg0, arg1, arg2);
+        wasm.__wasm_bindgen_func_elem_3153(retptr, arg0, arg1, arg2);
         var r0 = getDataViewMemory0().getInt32(retptr + 4 * 0, true);
         var r1 = getDataViewMemory0().getInt32(retptr + 4 * 1, true);
         if (r1) {
