@@ -59,13 +59,22 @@ async function runAndKill(
   const options = { entry: "train.ts", permissions: ["--allow-all"] } as const;
   const child = cliCommand(argsOf(tiny, out), options).spawn();
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const arm = () => timer ??= setTimeout(() => child.kill("SIGKILL"), kill?.delay);
+  const arm = () => timer ??= setTimeout(() => killIfRunning(child), kill?.delay);
   const ended = child.status.finally(() => clearTimeout(timer));
   if (kill?.after === "start") arm();
   const stderr = new Response(child.stderr).text();
   for await (const _chunk of child.stdout) if (kill?.after === "metrics") arm();
   const { code, signal } = await ended;
   return { killed: signal === "SIGKILL", code, stderr: await stderr };
+}
+
+/** A run may reach its end between the timer and the kill; Deno then throws a `TypeError`. */
+function killIfRunning(child: Deno.ChildProcess): void {
+  try {
+    child.kill("SIGKILL");
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+  }
 }
 
 /** What a folder holds after a kill: the last step that was told of, and the newest checkpoint's. */
