@@ -5,7 +5,7 @@ import { checkImports } from "./check_imports.ts";
 import { checkSize } from "./check_size.ts";
 import { cargoCounts, type Counts, denoCounts } from "./counts.ts";
 import { checkProtocol } from "./gen_protocol.ts";
-import { checkDigest } from "./wasm_digest.ts";
+import { checkDigests } from "./wasm_digest.ts";
 import { findWasmToolchain, WASM_TARGET } from "./wasm_toolchain.ts";
 
 /** One step of the gate: a command, or a check inside this process. */
@@ -74,7 +74,7 @@ export const STAGES: readonly Stage[] = [
   { name: "sizes", check: checkSize },
   { name: "documents", check: checkDocs },
   { name: "public documentation", command: deno("doc", "--lint", "mod.ts") },
-  { name: "wasm build is current", check: checkDigest },
+  { name: "wasm builds are current", check: checkDigests },
   { name: "rust format", command: ["cargo", "fmt", "--all", "--", "--check", "-l"] },
   {
     name: "clippy",
