@@ -78,7 +78,8 @@ export const runConfigSchema = z.strictObject({
   }),
   init: z.enum(["pretrained", "random"]).default("pretrained").register(keyWords, {
     group: "Model and data",
-    description: "weights to start from: the model's own, or random ones for its config.json alone",
+    description: "weights to start from: the model's own, or random ones of the shapes that its " +
+      "config.json or GGUF file tells",
   }),
   init_std: z.number().positive().default(0.02).register(keyWords, {
     group: "Model and data",
