@@ -110,7 +110,8 @@ export async function trainRun(
   const recorded = checkpoint?.state.run.adapter_digest ?? null;
   const digest = await adapterDigest(files, config.adapter, recorded);
   const identity = await runIdentity(resolved, { source, data, adapterDigest: digest });
-  const parts = { engine, files, source, trained, folder, config };
+  const { tensors } = planned.plan;
+  const parts = { engine, files, source, tensors, trained, folder, config };
   const output: OutputParts = { ...parts, baseModelHash: identity.base_model_hash };
   if (checkpoint !== null) {
     refuseOtherRun(checkpoint.state, identity, checkpoint.path);

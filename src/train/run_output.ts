@@ -1,10 +1,12 @@
 /** What a run leaves behind: the adapter, or the model when every weight was trained, and the report. */
 
 import { join } from "node:path";
+import { baseShapes } from "../adapter/base_model.ts";
 import { PROVENANCE_VERSION } from "../adapter/sft_config.ts";
 import { saveSftAdapter } from "../adapter/sft.ts";
 import { loadCheckpoint, type LoadedCheckpoint, type OnWarning } from "../checkpoint/checkpoint.ts";
 import type { Engine } from "../engine/engine.ts";
+import type { TensorInfo } from "../engine/protocol.gen.ts";
 import { isSpielError } from "../errors.ts";
 import type { Files } from "../io/files.ts";
 import { saveModel } from "../model/save.ts";
@@ -22,6 +24,8 @@ export interface OutputParts {
   readonly engine: Engine;
   readonly files: Files;
   readonly source: ModelSource;
+  /** Every tensor of the model. */
+  readonly tensors: readonly TensorInfo[];
   readonly trained: Trained;
   readonly folder: RunFolder;
   readonly config: RunConfig;
@@ -68,7 +72,7 @@ export async function saveOutput(parts: OutputParts, step: number): Promise<stri
   return folder.adapterPath;
 }
 
-function adapterConfig({ config, baseModelHash }: OutputParts, step: number) {
+function adapterConfig({ config, tensors, baseModelHash }: OutputParts, step: number) {
   const growth = growthOf(config.method);
   return {
     base_model_name_or_path: config.model,
@@ -86,6 +90,7 @@ function adapterConfig({ config, baseModelHash }: OutputParts, step: number) {
       base_model_hash: baseModelHash,
       method: config.method,
       step,
+      base_shapes: baseShapes(tensors),
     },
   };
 }
