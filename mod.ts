@@ -68,3 +68,4 @@ export * from "./src/generate/generate_text.ts";
 export * from "./src/generate/sampling.ts";
 export type * from "./src/io/files.ts";
 export { missingPermission } from "./src/io/permission.ts";
+export { storageError } from "./src/io/files.ts";

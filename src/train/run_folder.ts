@@ -6,6 +6,8 @@ import { type FileLock, type Files, storageError } from "../io/files.ts";
 import { makeFolderDurably, publishFile } from "../io/publish.ts";
 
 const LOCK_NAME = "run.lock";
+/** What only a run leaves; one that ended early has no more than its lock. */
+const RUN_NAMES = [LOCK_NAME, "metrics.jsonl", "checkpoints"];
 
 /** A value of the configuration and where it comes from. */
 export interface ConfigValue {
@@ -28,8 +30,8 @@ export class RunFolder implements Disposable {
    * Makes the folder if need be and locks it.
    *
    * @param resume whether a run that is there already is to go on.
-   * @throws SpielError "usage" when another run has the folder, when it is a file, or when it is not
-   * empty and `resume` is false; "storage" when it cannot be made.
+   * @throws SpielError "usage" when another run has the folder, when it is a file, when it holds other things than a
+   * run, or when it holds a run and `resume` is false; "storage" when it cannot be made.
    */
   static async open(
     files: Files,
@@ -40,6 +42,7 @@ export class RunFolder implements Disposable {
       if ((await files.status(path))?.isFolder === false) {
         throw new SpielError("usage", `Run folder "${path}" is a file; choose another --out`);
       }
+      await refuseForeign(files, path);
       await makeFolderDurably(files, path);
       const lock = await files.lock(join(path, LOCK_NAME));
       if (!lock) {
@@ -99,16 +102,32 @@ export class RunFolder implements Disposable {
   }
 }
 
+/** Refuses what is no run, such as a model's folder, before anything is put into it. */
+async function refuseForeign(files: Files, path: string): Promise<void> {
+  if (!await files.status(path)) return;
+  const names = await namesIn(files, path);
+  if (names.length > 0 && !names.some((name) => RUN_NAMES.includes(name))) {
+    throw notEmpty(path, names);
+  }
+}
+
 async function refuseUsed(files: Files, path: string): Promise<void> {
-  const names = (await files.list(path)).map(({ name }) => name).filter((name) =>
-    name !== LOCK_NAME
-  );
+  const names = (await namesIn(files, path)).filter((name) => name !== LOCK_NAME);
   if (names.length === 0) return;
-  const isRun = names.includes("metrics.jsonl") || names.includes("checkpoints");
+  if (!names.some((name) => RUN_NAMES.includes(name))) throw notEmpty(path, names);
   throw new SpielError(
     "usage",
-    isRun
-      ? `Run folder "${path}" already holds a run; go on with it by --resume or choose another --out`
-      : `Run folder "${path}" is not empty (${names[0]} …); choose another --out`,
+    `Run folder "${path}" already holds a run; go on with it by --resume or choose another --out`,
+  );
+}
+
+async function namesIn(files: Files, path: string): Promise<string[]> {
+  return (await files.list(path)).map(({ name }) => name);
+}
+
+function notEmpty(path: string, [first]: readonly string[]): SpielError {
+  return new SpielError(
+    "usage",
+    `Run folder "${path}" is not empty (${first} …); choose another --out`,
   );
 }
