@@ -63,6 +63,7 @@ const TOP_P: NumberFlag = {
   placeholder: "N",
   fallback: 1,
   minimum: 0,
+  excludesMinimum: true,
   maximum: 1,
   whole: false,
 };
@@ -119,6 +120,22 @@ async function chat(ui: Ui, answer: Answer, signal: AbortSignal): Promise<void> 
   }
 }
 
+/** The prompt of the flag or else of standard input; undefined for a conversation. */
+async function promptOf(flag: unknown, raw: boolean): Promise<string | undefined> {
+  if (flag === undefined && Deno.stdin.isTerminal() && !raw) return undefined;
+  const typed = typeof flag === "string" ? flag : await new Response(Deno.stdin.readable).text();
+  if (raw) return typed;
+  if (typed.trim() === "") {
+    const source = flag === undefined ? "standard input" : "--prompt";
+    throw new SpielError(
+      "usage",
+      `${source} is empty; expected text to answer, or --raw to begin a text from nothing`,
+    );
+  }
+  // The line break that ends a line of input is no part of a message.
+  return flag === undefined ? typed.replace(/\r?\n$/, "") : typed;
+}
+
 /** Runs `generate`. */
 export async function runGenerate(args: readonly string[]): Promise<void> {
   const options = parseFlags(generateCommand(), args);
@@ -131,6 +148,7 @@ export async function runGenerate(args: readonly string[]): Promise<void> {
     seed: () => readNumberFlag(options, SEED),
   });
   const sampling = { raw: options["raw"] === true, ...numbers };
+  const prompt = await promptOf(options["prompt"], sampling.raw);
   const ui = openUi(false);
   using interrupts = new Interrupts(() => {});
   const { signal } = interrupts;
@@ -148,9 +166,7 @@ export async function runGenerate(args: readonly string[]): Promise<void> {
     ui.line();
     return whole;
   };
-  const { prompt } = options;
-  if (typeof prompt === "string") await answer({ prompt });
-  else if (Deno.stdin.isTerminal() && !sampling.raw) await chat(ui, answer, signal);
-  else await answer({ prompt: await new Response(Deno.stdin.readable).text() });
+  if (prompt === undefined) await chat(ui, answer, signal);
+  else await answer({ prompt });
   if (signal.aborted) throw new SpielError("interrupted", "Interrupted while answering");
 }

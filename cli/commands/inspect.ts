@@ -1,6 +1,7 @@
 /** `inspect`: describes a model, adapter, checkpoint, run folder or data file. */
 
 import {
+  camelCase,
   type ConfigKey,
   type Dataset,
   inspectPath,
@@ -93,6 +94,17 @@ function showRows(ui: Ui, rows: readonly Row[]): void {
 }
 
 /** Runs `inspect`. */
+/** Refuses flags that only a model's reading of the data would heed. */
+function refuseWithoutModel(options: Readonly<Record<string, unknown>>): void {
+  if (options["model"] !== undefined) return;
+  const unheeded = [...DATA_KEYS, "rows"].find((key) => options[camelCase(key)] !== undefined);
+  if (unheeded === undefined) return;
+  throw new SpielError(
+    "usage",
+    `--${unheeded.replaceAll("_", "-")} needs --model, whose tokenizer reads the data`,
+  );
+}
+
 export async function runInspect(args: readonly string[]): Promise<void> {
   const command = inspectCommand();
   const options = parseFlags(command, args);
@@ -100,6 +112,7 @@ export async function runInspect(args: readonly string[]): Promise<void> {
   const path = String(command.args[0]);
   const { reading, count } = checkAll({
     reading: () => resolveKeys(DATA_KEYS, flagEntries(options, DATA_KEYS)),
+    model: () => refuseWithoutModel(options),
     count: () => readNumberFlag(options, ROWS),
   });
   const ui = openUi(options["json"] === true);
