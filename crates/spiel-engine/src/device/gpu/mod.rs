@@ -145,3 +145,12 @@ impl GpuDevice {
         self.record(program, &slices);
     }
 }
+
+/// A queue that is dropped while its GPU computes waits for some seconds and panics then.
+#[cfg(not(target_arch = "wasm32"))]
+impl Drop for GpuDevice {
+    fn drop(&mut self) {
+        // A GPU that is lost answers at once, and there is nobody left to tell.
+        let _ = self.device.poll(wgpu::PollType::wait_indefinitely());
+    }
+}
