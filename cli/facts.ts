@@ -14,7 +14,7 @@ function cell(value: unknown): string {
   if (typeof value === "number") {
     return Number.isInteger(value) ? formatCount(value) : String(Number(value.toPrecision(6)));
   }
-  if (Array.isArray(value) && !value.some(isObject)) return value.map(cell).join(", ");
+  if (Array.isArray(value) && !value.some(isObject)) return value.map(cell).join(", ") || "-";
   return typeof value === "object" ? JSON.stringify(value) : printable(String(value));
 }
 

@@ -84,7 +84,9 @@ export function loadSftAdapter(dir: string): SftAdapter {
   const modules = new Map(
     moduleNames(file).map((name) => [name, readModule(file, name, config)] as const),
   );
-  if (modules.size === 0) throw fail(`${WEIGHTS_NAME} has no deltas`);
+  if ([...modules.values()].every(({ values }) => values.length === 0)) {
+    throw fail(`${WEIGHTS_NAME} has no deltas`);
+  }
   const missing = Object.keys(config.num_deltas ?? {}).find((name) => !modules.has(name));
   if (missing !== undefined) {
     throw fail(`num_deltas names "${missing}", but ${WEIGHTS_NAME} has no deltas of it`);

@@ -1,6 +1,6 @@
 /** What a path is, told by the names in it, and what was meant by one of another kind than expected. */
 
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { isSpielError, SpielError } from "../errors.ts";
 import { isFile, isFolder, isObject, readJsonObject } from "./random_access.ts";
 
@@ -25,6 +25,14 @@ const FILE_KINDS: readonly { end: string; kind: PathKind }[] = [
 
 /** Weights of a model folder in any form; beside them, config.json is a model's. */
 const WEIGHTS = ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"];
+
+/** Names in a folder that mean nothing without it. */
+const PARTS: Partial<Record<PathKind, readonly string[]>> = {
+  model: ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"],
+  adapter: ["adapter_config.json"],
+  run: ["config.json", "report.html", "run.lock", "checkpoints"],
+  checkpoint: ["manifest.json", "state.json"],
+};
 
 /** Paths that a hint names at most. */
 const MOST_CANDIDATES = 3;
@@ -106,6 +114,14 @@ export function mistakenForAdapter(path: string): string | undefined {
   });
 }
 
+/** What to say of what means nothing without the folder that it lies in, such as state.json; undefined of others. */
+export function mistakenForWhole(path: string): string | undefined {
+  return unlessForbidden(() => {
+    const kind = kindOfPath(dirname(path));
+    return PARTS[kind]?.includes(basename(path)) ? partOf(path, kind) : undefined;
+  });
+}
+
 /** A hint that would need a permission of its own is no hint. */
 function unlessForbidden(hint: () => string | undefined): string | undefined {
   try {
@@ -155,12 +171,11 @@ function baseOfAdapter(adapter: string): string {
   return typeof base === "string" ? `its base model ("${base}")` : "its base model";
 }
 
-/** A file that belongs to a folder of the kind wanted. */
-function partOf(path: string, wanted: "model" | "adapter"): string | undefined {
+/** What belongs to a folder of the kind wanted. */
+function partOf(path: string, wanted: PathKind): string | undefined {
   const folder = dirname(path);
-  return kindOfPath(folder) === wanted
-    ? `is a part of a${wanted === "model" ? "" : "n"} ${wanted}; ${didYouMean([folder])}`
-    : undefined;
+  if (kindOfPath(folder) !== wanted) return undefined;
+  return `is a part of ${wanted === "adapter" ? "an" : "a"} ${wanted}; ${didYouMean([folder])}`;
 }
 
 /** Models in a folder: GGUF files, model folders, and those of the hub's cache. */

@@ -11,7 +11,7 @@ import { denoFiles } from "../io/files.ts";
 import { GgufFile } from "../io/gguf.ts";
 import { readJsonLines } from "../io/json_lines.ts";
 import { isFile, isFolder, readJsonObject, readTextFile } from "../io/random_access.ts";
-import { kindOfPath, modelsInside, type PathKind } from "../io/recognise.ts";
+import { kindOfPath, mistakenForWhole, modelsInside, type PathKind } from "../io/recognise.ts";
 import { RecordError } from "../io/record_error.ts";
 import { SafetensorsFile } from "../io/safetensors.ts";
 import { openModelSource } from "../model/source.ts";
@@ -52,6 +52,8 @@ const DESCRIPTIONS: Partial<Record<PathKind, [kind: Inspection["kind"], describe
 export async function inspectPath(path: string): Promise<Inspection> {
   const kindOf = kindOfPath(path);
   if (kindOf === "nothing") throw new SpielError("data", `"${path}" does not exist`);
+  const mistaken = mistakenForWhole(path);
+  if (mistaken !== undefined) throw new SpielError("data", `"${path}" ${mistaken}`);
   const found = DESCRIPTIONS[kindOf];
   if (found !== undefined) {
     const [kind, describe] = found;

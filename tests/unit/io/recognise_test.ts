@@ -6,6 +6,7 @@ import {
   kindOfPath,
   mistakenForAdapter,
   mistakenForModel,
+  mistakenForWhole,
   type PathKind,
 } from "../../../src/io/recognise.ts";
 import { withTempDir } from "../../support/temp_dir.ts";
@@ -173,3 +174,23 @@ for (const [title, files, path, kind, asModel, asAdapter] of CASES) {
       }
     }));
 }
+
+Deno.test("recognised: what means nothing without its folder", () =>
+  withTempDir((dir) => {
+    make(dir, { ...RUN, ...ADAPTER, ...CHECKPOINT, ...MODEL, "model/notes.txt": null });
+    for (
+      const [path, words] of [
+        ["run/config.json", /^is a part of a run; did you mean ".*\/run"\?$/],
+        ["run/checkpoints", /^is a part of a run; did you mean ".*\/run"\?$/],
+        [
+          "run/adapter/adapter_config.json",
+          /^is a part of an adapter; did you mean ".*adapter"\?$/,
+        ],
+        [`${STEP}/state.json`, /^is a part of a checkpoint; did you mean ".*step-00000010"\?$/],
+        ["model/config.json", /^is a part of a model; did you mean ".*\/model"\?$/],
+      ] as const
+    ) assert.match(mistakenForWhole(`${dir}/${path}`) ?? "", words);
+    for (const path of ["run", "run/metrics.jsonl", "run/adapter", STEP, "model/notes.txt"]) {
+      assert.equal(mistakenForWhole(`${dir}/${path}`), undefined, path);
+    }
+  }));
