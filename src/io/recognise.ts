@@ -57,75 +57,77 @@ export function kindOfPath(path: string): PathKind {
 
 /** What to say of a path that is no model, as in `is an adapter; …`; undefined where it may be one or is unknown. */
 export function mistakenForModel(path: string): string | undefined {
-  return unlessForbidden(() => {
-    switch (kindOfPath(path)) {
-      case "run":
-        return `is a run folder; ${modelOfRun(path)}`;
-      case "adapter":
-        return `is an adapter; name it by --adapter, and ${baseOfAdapter(path)} by --model`;
-      case "checkpoint":
-        return `is a checkpoint, which its run alone reads, by --resume; ${
-          modelOfRun(runOf(path))
-        }`;
-      case "folder": {
-        if (isInRun(path)) return `is a part of a run folder; ${modelOfRun(dirname(path))}`;
-        const meant = modelsInside(path);
-        return meant && `is a folder without config.json; ${meant}`;
-      }
-      case "tensors":
-      case "file":
-        return partOf(path, "model");
-      default:
-        return undefined;
-    }
-  });
+  switch (kindOfPath(path)) {
+    case "run":
+      return `is a run folder${hint(() => modelOfRun(path))}`;
+    case "adapter":
+      return `is an adapter; name it by --adapter, and ${baseOfAdapter(path)} by --model`;
+    case "checkpoint":
+      return `is a checkpoint, which its run alone reads, by --resume${
+        hint(() => modelOfRun(runOf(path)))
+      }`;
+    case "folder":
+      return isInRun(path)
+        ? `is a part of a run folder${hint(() => modelOfRun(dirname(path)))}`
+        : `is a folder without config.json${hint(() => modelsInside(path))}`;
+    case "tensors":
+    case "file":
+      return partOf(path, "model");
+    default:
+      return undefined;
+  }
 }
 
 /** Asks for the models that lie in a folder, as in `did you mean "a/b.gguf"?`; undefined where there are none. */
 export function modelsInside(folder: string): string | undefined {
-  return unlessForbidden(() => didYouMean(modelsIn(folder)));
+  const found = unlessForbidden(() => modelsIn(folder)) ?? [];
+  return found.length === 0 ? undefined : didYouMean(found);
 }
 
 /** What to say of a path that is no adapter; undefined where it may be one or is unknown. */
 export function mistakenForAdapter(path: string): string | undefined {
-  return unlessForbidden(() => {
-    switch (kindOfPath(path)) {
-      case "run":
-        return `is a run folder; ${adapterOfRun(path)}`;
-      case "checkpoint":
-        return `is a checkpoint, which its run alone reads, by --resume; ${
-          adapterOfRun(runOf(path))
-        }`;
-      case "folder":
-        return isInRun(path)
-          ? `is a part of a run folder; ${adapterOfRun(dirname(path))}`
-          : undefined;
-      case "model":
-      case "gguf":
-        return "is a model; name it by --model";
-      case "tensors":
-      case "file":
-        return partOf(path, "adapter");
-      case "data":
-        return "is a data file; expected an adapter's folder";
-      default:
-        return undefined;
-    }
-  });
+  switch (kindOfPath(path)) {
+    case "run":
+      return `is a run folder${hint(() => adapterOfRun(path))}`;
+    case "checkpoint":
+      return `is a checkpoint, which its run alone reads, by --resume${
+        hint(() => adapterOfRun(runOf(path)))
+      }`;
+    case "folder":
+      return isInRun(path)
+        ? `is a part of a run folder${hint(() => adapterOfRun(dirname(path)))}`
+        : undefined;
+    case "model":
+    case "gguf":
+      return "is a model; name it by --model";
+    case "tensors":
+    case "file":
+      return partOf(path, "adapter");
+    case "data":
+      return "is a data file; expected an adapter's folder";
+    default:
+      return undefined;
+  }
 }
 
 /** What to say of what means nothing without the folder that it lies in, such as state.json; undefined of others. */
 export function mistakenForWhole(path: string): string | undefined {
-  return unlessForbidden(() => {
-    const kind = kindOfPath(dirname(path));
-    return PARTS[kind]?.includes(basename(path)) ? partOf(path, kind) : undefined;
-  });
+  const kind = unlessForbidden(() => kindOfPath(dirname(path)));
+  return kind !== undefined && PARTS[kind]?.includes(basename(path))
+    ? partOf(path, kind)
+    : undefined;
 }
 
-/** A hint that would need a permission of its own is no hint. */
-function unlessForbidden(hint: () => string | undefined): string | undefined {
+/** A clause at the end of a sentence, left out where there is nothing to say. */
+function hint(words: () => string | undefined): string {
+  const found = unlessForbidden(words);
+  return found === undefined ? "" : `; ${found}`;
+}
+
+/** What lies around a path is only looked at for hints, which are worth no permission. */
+function unlessForbidden<Found>(look: () => Found): Found | undefined {
   try {
-    return hint();
+    return look();
   } catch (error) {
     const { NotCapable, PermissionDenied } = Deno.errors;
     if ([SpielError, NotCapable, PermissionDenied].some((kind) => error instanceof kind)) {
@@ -138,7 +140,7 @@ function unlessForbidden(hint: () => string | undefined): string | undefined {
 /** The model to name for a run: its own when every weight was trained, else its base and its adapter. */
 function modelOfRun(run: string): string {
   const own = join(run, "model");
-  if (isFolder(own)) return didYouMean([own])!;
+  if (isFolder(own)) return didYouMean([own]);
   const record = jsonOf(join(run, "config.json")).model;
   const base = isObject(record) && typeof record.value === "string" ? record.value : undefined;
   if (base === undefined) return "expected the base model that the run trains";
@@ -149,16 +151,16 @@ function modelOfRun(run: string): string {
 
 function adapterOfRun(run: string): string {
   const adapter = join(run, "adapter");
-  if (isFolder(adapter)) return didYouMean([adapter])!;
+  if (isFolder(adapter)) return didYouMean([adapter]);
   const model = join(run, "model");
   return isFolder(model)
-    ? `its run trained every weight, so there is no adapter but the model "${model}"`
-    : "its run has no adapter yet: it is saved at the end";
+    ? `every weight was trained, so there is no adapter but the model "${model}"`
+    : "there is no adapter yet: it is saved when the run ends";
 }
 
 /** Whether a folder is one that a run has of its own, such as that of its checkpoints. */
 function isInRun(folder: string): boolean {
-  return kindOfPath(dirname(folder)) === "run";
+  return unlessForbidden(() => kindOfPath(dirname(folder))) === "run";
 }
 
 /** The run folder of `RUN/checkpoints/step-…`. */
@@ -174,7 +176,7 @@ function baseOfAdapter(adapter: string): string {
 /** What belongs to a folder of the kind wanted. */
 function partOf(path: string, wanted: PathKind): string | undefined {
   const folder = dirname(path);
-  if (kindOfPath(folder) !== wanted) return undefined;
+  if (unlessForbidden(() => kindOfPath(folder)) !== wanted) return undefined;
   return `is a part of ${wanted === "adapter" ? "an" : "a"} ${wanted}; ${didYouMean([folder])}`;
 }
 
@@ -186,8 +188,7 @@ function modelsIn(folder: string): string[] {
   return below.filter((path) => ["model", "gguf"].includes(kindOfPath(path))).sort();
 }
 
-function didYouMean(paths: readonly string[]): string | undefined {
-  if (paths.length === 0) return undefined;
+function didYouMean(paths: readonly string[]): string {
   const shown = paths.slice(0, MOST_CANDIDATES).map((path) => `"${path}"`).join(" or ");
   return `did you mean ${shown}${paths.length > MOST_CANDIDATES ? " …" : ""}?`;
 }

@@ -79,7 +79,7 @@ const CASES: [
     "run",
     "run",
     /^is a run folder; did you mean its base model "models\/base"\?$/,
-    /^is a run folder; its run has no adapter yet: it is saved at the end$/,
+    /^is a run folder; there is no adapter yet: it is saved when the run ends$/,
   ],
   [
     "a run of every weight",
@@ -137,7 +137,14 @@ const CASES: [
     /did you mean ".*hub\/snapshots\/ab12"\?$/,
     null,
   ],
-  ["a folder of other things", { "x/notes.txt": null }, "x", "folder", null, null],
+  [
+    "a folder of other things",
+    { "x/notes.txt": null },
+    "x",
+    "folder",
+    /^is a folder without config\.json$/,
+    null,
+  ],
   [
     "weights",
     MODEL,
