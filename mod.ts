@@ -28,6 +28,8 @@ export { checkVocabulary, loadTokenizer } from "./src/data/tokenizer.ts";
 export type { EncodeOptions, Tokenizer, TokenizerParts } from "./src/data/tokenizer.ts";
 export type { TokenOffsets } from "./src/data/token_offsets.ts";
 export type { Message } from "./src/data/chat_template.ts";
+export type { BadGroup } from "./src/data/bad_examples.ts";
+export type { ReadingOptions } from "./src/data/data_files.ts";
 export { loadDataset } from "./src/data/dataset.ts";
 export type { Dataset, DatasetCounts, DatasetOptions } from "./src/data/dataset.ts";
 export type { Question as DatasetQuestion, TokenizedExample } from "./src/data/example.ts";

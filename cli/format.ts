@@ -35,3 +35,11 @@ export function formatShare(share: number): string {
 export function formatRate(rate: number): string {
   return rate === 0 ? "0" : rate.toExponential(1);
 }
+
+/** Text out of files, without what a terminal would take for commands. */
+export function printable(text: string): string {
+  return text.replaceAll(
+    /(?![\n\t])\p{Cc}/gu,
+    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
+  );
+}

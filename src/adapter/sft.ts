@@ -65,10 +65,11 @@ export function loadSftAdapter(dir: string): SftAdapter {
   const fail = (reason: string) =>
     new SpielError("data", `Cannot load adapter "${dir}": ${reason}`);
   const configPath = join(dir, CONFIG_NAME);
-  if (!isFile(configPath)) {
+  const isThere = isFolder(dir);
+  if (!isThere || !isFile(configPath)) {
     const mistaken = mistakenForAdapter(dir);
     if (mistaken !== undefined) throw new SpielError("data", `Adapter "${dir}" ${mistaken}`);
-    throw fail(isFolder(dir) ? `it has no ${CONFIG_NAME}` : "no such folder");
+    throw fail(isThere ? `it has no ${CONFIG_NAME}` : "no such folder");
   }
   const config = parseSftConfig(readJsonObject(configPath, MAX_CONFIG_BYTES), configPath);
   const weightsPath = adapterWeightsPath(dir);
@@ -84,7 +85,9 @@ export function loadSftAdapter(dir: string): SftAdapter {
   const modules = new Map(
     moduleNames(file).map((name) => [name, readModule(file, name, config)] as const),
   );
-  if (modules.size === 0) throw fail(`${WEIGHTS_NAME} has no deltas`);
+  if ([...modules.values()].every(({ values }) => values.length === 0)) {
+    throw fail(`${WEIGHTS_NAME} has no deltas`);
+  }
   const missing = Object.keys(config.num_deltas ?? {}).find((name) => !modules.has(name));
   if (missing !== undefined) {
     throw fail(`num_deltas names "${missing}", but ${WEIGHTS_NAME} has no deltas of it`);

@@ -63,9 +63,6 @@ function formOf(path: string): "file" | "folder" {
   const mistaken = mistakenForModel(path);
   if (mistaken !== undefined) throw fail(mistaken);
   if (kind === "model") return "folder";
-  if (kind === "folder") {
-    throw fail("is a folder without config.json; expected a Hugging Face folder or a .gguf file");
-  }
   if (kind !== "nothing") {
     throw fail(
       "is neither a folder nor a .gguf file; for safetensors name the folder with config.json",

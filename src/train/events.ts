@@ -42,7 +42,7 @@ export interface ReadingEvent extends TaggedEvent<"reading"> {
 
 /** What the data holds. */
 export interface DataEvent extends TaggedEvent<"data">, DataCounts {
-  /** The held-out data; absent without any. */
+  /** The held-out examples that are evaluated; absent without any. */
   readonly eval?: DataCounts;
   /** Share of the micro-batches' room that the training data fills in the first epoch, 0 to 1. */
   readonly filled: number;
@@ -123,7 +123,7 @@ export interface CheckpointEvent extends SteppedEvent<"checkpoint"> {
 
 /** Something that did not stop the run. */
 export interface WarningEvent extends TaggedEvent<"warning"> {
-  /** One sentence. */
+  /** A sentence, or one with a list below it. */
   readonly message: string;
 }
 

@@ -3,15 +3,19 @@
 import { join } from "node:path";
 import { describeAdapter } from "../adapter/describe.ts";
 import { listCheckpoints } from "../checkpoint/folder.ts";
+import { BadExamples } from "../data/bad_examples.ts";
+import { noRecords } from "../data/data_files.ts";
+import { refuseOtherFile } from "../data/other_files.ts";
 import { SpielError } from "../errors.ts";
 import { denoFiles } from "../io/files.ts";
 import { GgufFile } from "../io/gguf.ts";
 import { readJsonLines } from "../io/json_lines.ts";
 import { isFile, isFolder, readJsonObject, readTextFile } from "../io/random_access.ts";
+import { kindOfPath, mistakenForWhole, modelsInside, type PathKind } from "../io/recognise.ts";
+import { RecordError } from "../io/record_error.ts";
 import { SafetensorsFile } from "../io/safetensors.ts";
 import { openModelSource } from "../model/source.ts";
 import { parseMetrics } from "./metrics.ts";
-import { kindOfPath, modelsInside, type PathKind } from "../io/recognise.ts";
 
 /** Far more than any state or metrics of ours. */
 const MAX_TEXT_BYTES = 256 << 20;
@@ -37,6 +41,7 @@ const DESCRIPTIONS: Partial<Record<PathKind, [kind: Inspection["kind"], describe
   gguf: ["model", describeGguf],
   tensors: ["tensors", describeTensors],
   data: ["data", describeData],
+  file: ["data", describeData],
 };
 
 /**
@@ -47,6 +52,8 @@ const DESCRIPTIONS: Partial<Record<PathKind, [kind: Inspection["kind"], describe
 export async function inspectPath(path: string): Promise<Inspection> {
   const kindOf = kindOfPath(path);
   if (kindOf === "nothing") throw new SpielError("data", `"${path}" does not exist`);
+  const mistaken = mistakenForWhole(path);
+  if (mistaken !== undefined) throw new SpielError("data", `"${path}" ${mistaken}`);
   const found = DESCRIPTIONS[kindOf];
   if (found !== undefined) {
     const [kind, describe] = found;
@@ -113,11 +120,22 @@ function describeTensors(path: string): Record<string, unknown> {
 }
 
 function describeData(path: string): Record<string, unknown> {
+  refuseOtherFile(path);
   const fields = new Map<string, number>();
+  const bad = new BadExamples();
+  let broken: RecordError | undefined;
   let records = 0;
-  for (const { record } of readJsonLines(path)) {
-    records++;
-    for (const name of Object.keys(record)) fields.set(name, (fields.get(name) ?? 0) + 1);
+  for (const { parse } of readJsonLines(path)) {
+    try {
+      for (const name of Object.keys(parse())) fields.set(name, (fields.get(name) ?? 0) + 1);
+      records++;
+    } catch (error) {
+      if (!(error instanceof RecordError)) throw error;
+      broken ??= error;
+      bad.add(error);
+    }
   }
-  return { records, fields: Object.fromEntries(fields) };
+  if (records === 0) throw noRecords(path, broken);
+  const refused = broken === undefined ? {} : { bad_examples: bad.groups };
+  return { records, fields: Object.fromEntries(fields), ...refused };
 }

@@ -17,7 +17,7 @@ import { MetricsWriter } from "./metrics.ts";
 import { trainerOptions } from "./options.ts";
 import type { ReportSample } from "./report.ts";
 import { configRecord, type ResolvedConfig } from "./run_config.ts";
-import { checkReadable, dataCounts, lengthWarning, loadRunData } from "./run_data.ts";
+import { checkData, dataCounts, dataWarnings, loadRunData } from "./run_data.ts";
 import { evaluationOf, Samples } from "./run_evaluation.ts";
 import { RunFolder } from "./run_folder.ts";
 import { adapterDigest, refuseConflicts, runIdentity } from "./run_identity.ts";
@@ -73,7 +73,7 @@ export async function trainRun(
   const tell = async (event: TrainEvent) => await hooks.onEvent?.(event);
   const onWarning = (message: string) => tell({ type: "warning", message });
   // What is quickly seen to be wrong is told before anything that takes time.
-  checkReadable([...config.data, ...config.evalData]);
+  checkData([...config.data, ...config.evalData], config);
   using folder = config.dryRun
     ? null
     : await RunFolder.open(files, config.out, { resume: config.resume });
@@ -98,9 +98,10 @@ export async function trainRun(
 
   const data = await loadRunData(config, tokenizer, { signal, onEvent: tell });
   const datasets = data.heldOut === null ? [data.train] : [data.train, data.heldOut];
-  const tooLong = lengthWarning(datasets, config.maxLength, source);
-  if (tooLong !== null) await onWarning(tooLong);
-  const heldOut = data.heldOut === null ? {} : { eval: dataCounts(data.heldOut) };
+  for (const warning of dataWarnings(datasets, config.maxLength, source)) await onWarning(warning);
+  const heldOut = data.heldOut === null
+    ? {}
+    : { eval: dataCounts(data.heldOut, config.evalExamples) };
   const { totalSteps } = data;
   const filled = data.stream.fillRate(0);
   await tell({ type: "data", ...dataCounts(data.train), ...heldOut, filled, totalSteps });

@@ -118,6 +118,11 @@ export const runConfigSchema = z.strictObject({
     keyWords,
     { group: "Model and data", description: "how a line of the data is read" },
   ),
+  skip_bad: z.boolean().default(false).register(keyWords, {
+    group: "Model and data",
+    description: "leave out examples that cannot be used, and list them, instead of refusing them",
+    changeable: true,
+  }),
 
   method: z.enum(["spiel-ag", "spiel-ma", "full"]).default("spiel-ag").register(keyWords, {
     group: "Method",

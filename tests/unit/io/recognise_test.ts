@@ -6,6 +6,7 @@ import {
   kindOfPath,
   mistakenForAdapter,
   mistakenForModel,
+  mistakenForWhole,
   type PathKind,
 } from "../../../src/io/recognise.ts";
 import { withTempDir } from "../../support/temp_dir.ts";
@@ -78,7 +79,7 @@ const CASES: [
     "run",
     "run",
     /^is a run folder; did you mean its base model "models\/base"\?$/,
-    /^is a run folder; its run has no adapter yet: it is saved at the end$/,
+    /^is a run folder; there is no adapter yet: it is saved when the run ends$/,
   ],
   [
     "a run of every weight",
@@ -136,7 +137,14 @@ const CASES: [
     /did you mean ".*hub\/snapshots\/ab12"\?$/,
     null,
   ],
-  ["a folder of other things", { "x/notes.txt": null }, "x", "folder", null, null],
+  [
+    "a folder of other things",
+    { "x/notes.txt": null },
+    "x",
+    "folder",
+    /^is a folder without config\.json$/,
+    null,
+  ],
   [
     "weights",
     MODEL,
@@ -173,3 +181,23 @@ for (const [title, files, path, kind, asModel, asAdapter] of CASES) {
       }
     }));
 }
+
+Deno.test("recognised: what means nothing without its folder", () =>
+  withTempDir((dir) => {
+    make(dir, { ...RUN, ...ADAPTER, ...CHECKPOINT, ...MODEL, "model/notes.txt": null });
+    for (
+      const [path, words] of [
+        ["run/config.json", /^is a part of a run; did you mean ".*\/run"\?$/],
+        ["run/checkpoints", /^is a part of a run; did you mean ".*\/run"\?$/],
+        [
+          "run/adapter/adapter_config.json",
+          /^is a part of an adapter; did you mean ".*adapter"\?$/,
+        ],
+        [`${STEP}/state.json`, /^is a part of a checkpoint; did you mean ".*step-00000010"\?$/],
+        ["model/config.json", /^is a part of a model; did you mean ".*\/model"\?$/],
+      ] as const
+    ) assert.match(mistakenForWhole(`${dir}/${path}`) ?? "", words);
+    for (const path of ["run", "run/metrics.jsonl", "run/adapter", STEP, "model/notes.txt"]) {
+      assert.equal(mistakenForWhole(`${dir}/${path}`), undefined, path);
+    }
+  }));
