@@ -10,6 +10,7 @@ mod economy;
 mod optimizers;
 mod passes;
 mod products;
+mod profile;
 mod reselection;
 mod rows;
 mod sampling;
