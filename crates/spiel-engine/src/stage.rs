@@ -27,6 +27,7 @@ impl<D: Device> Stage<D> {
                 let [tokens, inputs, outputs] = [tokens, inputs, outputs].map(|size| size as usize);
                 self.product_run(LinearShape { tokens, inputs, outputs }, repeats).await.map(done)
             }
+            Request::ProbeRun { repeats } => self.device()?.probe(repeats as usize).map(done),
             Request::ModelCreate { config, options, dry_run } => {
                 self.create(&config, options, dry_run)
             }
@@ -34,6 +35,11 @@ impl<D: Device> Stage<D> {
                 let (info, bytes) = weights::convert(self.device()?, from, to, elements, payload)?;
                 Ok((Reply::ArrayInfo(info), bytes))
             }
+            Request::ProfileSwitch { on } => {
+                self.device()?.profile(on);
+                Ok(done(()))
+            }
+            Request::ProfileRead {} => Ok(header(Reply::Profile(self.device()?.profiled().await?))),
             Request::EngineStats {} => Ok(header(Reply::MemoryTable(match self {
                 Self::Ready(session) => session.memory(),
                 _ => MemoryTable::default(),
@@ -171,8 +177,11 @@ impl<D: Device> Session<D> {
             Request::EngineOpen { .. }
             | Request::GpuList {}
             | Request::EngineStats {}
+            | Request::ProfileSwitch { .. }
+            | Request::ProfileRead {}
             | Request::ModelCreate { .. }
             | Request::ProductRun { .. }
+            | Request::ProbeRun { .. }
             | Request::Convert { .. } => {
                 Err(EngineError::Internal("the engine answers this request itself".to_owned()))
             }

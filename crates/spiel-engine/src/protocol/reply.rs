@@ -1,6 +1,6 @@
 //! Every reply.
 
-use super::{DeviceChoice, GpuList, WeightFormat};
+use super::{DeviceChoice, GpuList, Profile, WeightFormat};
 use serde::Serialize;
 
 /// The reply's header.
@@ -16,6 +16,8 @@ pub enum Reply {
     GpuList(GpuList),
     /// After `engineStats`.
     MemoryTable(MemoryTable),
+    /// After `profileRead`.
+    Profile(Profile),
     /// After `modelCreate`.
     ModelPlan(ModelPlan),
     /// Describes the payload.

@@ -24,6 +24,13 @@ pub enum Request {
     GpuList {},
     /// Reports the memory held now. Reply: [`MemoryTable`].
     EngineStats {},
+    /// Counts and times operations from now on, or no longer.
+    ProfileSwitch {
+        /// Whether to count from now on.
+        on: bool,
+    },
+    /// Reports what was counted since the last report; profiling is then off. Reply: [`Profile`].
+    ProfileRead {},
     /// Plans a model's memory and, unless `dryRun`, allocates it. Replaces any earlier model. Reply: [`ModelPlan`].
     ModelCreate {
         /// The architecture's numbers.
@@ -155,6 +162,11 @@ pub enum Request {
         inputs: u32,
         /// Columns of the result.
         outputs: u32,
+        /// How often.
+        repeats: u32,
+    },
+    /// Runs the probes of what a GPU can do at most, for a profile to time: operations `fma_probe` and `copy_probe`.
+    ProbeRun {
         /// How often.
         repeats: u32,
     },

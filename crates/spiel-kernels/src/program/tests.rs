@@ -16,6 +16,7 @@ use crate::ops::embedding::{embedding_backward_program, embedding_program};
 use crate::ops::linear::{
     Layout, Tiling, add_bias_backward_program, add_bias_program, product_program,
 };
+use crate::ops::probe::{copy_probe_program, fma_probe_program};
 use crate::ops::reselect::{
     GrownEntry, candidate_keys_program, exclude_program, mark_program, momentum_keys_program,
     place_kept_program, rearrange_program, settle_program, slot_keys_program, want_program,
@@ -86,6 +87,8 @@ fn programs() -> Vec<Program> {
         sm3_estimate_program(&sm3, 9, 64),
         sm3_accumulate_program(9, 64),
         sum_of_squares_program(9, 0),
+        fma_probe_program(),
+        copy_probe_program(64),
         choose_digit_program(10),
         place_runs_program(9),
         slot_keys_program(9, true),
@@ -153,6 +156,15 @@ fn every_text_is_valid_and_binds_what_its_program_says() {
             .unwrap_or_else(|error| panic!("{label}: {}", error.emit_to_string(source)));
         let expected: Vec<_> = (1..).zip(buffers.iter().copied()).collect();
         assert_eq!(declared(&module), expected, "{label}");
+    }
+}
+
+#[test]
+fn every_program_says_what_it_has_to_do() {
+    // Attention's work is that of its spans, which the launcher knows.
+    let launched = programs().into_iter().filter(|program| !program.label.starts_with("attention"));
+    for Program { label, work, .. } in launched {
+        assert!(work.bytes > 0 && work.shape[0] > 0, "{label}: {work:?}");
     }
 }
 

@@ -14,6 +14,8 @@ mod native;
 mod optimizers;
 mod passes;
 mod products;
+#[cfg(test)]
+mod profile;
 mod reselection;
 mod rows;
 mod sampling;

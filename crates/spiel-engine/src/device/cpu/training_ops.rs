@@ -11,7 +11,7 @@ use spiel_kernels::parallel::{ELEMENTS_PER_TASK as TASK, chunks_mut, chunks_mut2
 
 impl TrainingOps for CpuDevice {
     fn transpose(&self, x: &Words, rows: usize, columns: usize, out: &mut Words) {
-        self.run(|| transpose::transpose(x.floats(), rows, columns, out.floats_mut()));
+        self.run("transpose", || transpose::transpose(x.floats(), rows, columns, out.floats_mut()));
     }
 
     fn sampled_gradient(
@@ -23,7 +23,7 @@ impl TrainingOps for CpuDevice {
         grads: &mut Words,
     ) {
         let (x_t, grad_y_t, grads) = (x_t.floats(), grad_y_t.floats(), grads.floats_mut());
-        self.run(|| {
+        self.run("sampled_gradient", || {
             delta::sampled_gradient(&indices.0, x_t, grad_y_t, shape.tokens, shape.inputs, grads);
         });
     }
@@ -37,7 +37,7 @@ impl TrainingOps for CpuDevice {
         let gradient = &gradient.floats()[..elements];
         let count = candidates.indices.0.len();
         let CandidateState { indices, grads, grads_sq } = candidates;
-        self.run(|| {
+        self.run("choose_candidates", || {
             indices.0 = top_k::largest(elements, count, |at| top_k::magnitude_key(gradient[at]));
             delta::gather(gradient, &indices.0, grads.floats_mut());
             let grads = grads.floats();
@@ -61,7 +61,7 @@ impl TrainingOps for CpuDevice {
         let (grads, grads_sq) = (candidates.grads.floats_mut(), candidates.grads_sq.floats_mut());
         let sample = &mut scratch.floats_mut()[..count];
         let indices = &candidates.indices.0;
-        self.run(|| {
+        self.run("accumulate_candidates", || {
             sample.fill(0.0);
             delta::sampled_gradient(
                 indices,
@@ -82,16 +82,16 @@ impl TrainingOps for CpuDevice {
     }
 
     fn gather(&self, x: &Words, indices: &Words, out: &mut Words) {
-        self.run(|| delta::gather(x.floats(), &indices.0, out.floats_mut()));
+        self.run("gather", || delta::gather(x.floats(), &indices.0, out.floats_mut()));
     }
 
     fn apply_in_place(&self, indices: &Words, base: &Words, values: &Words, weights: &mut Words) {
         let (base, values, weights) = (base.floats(), values.floats(), weights.floats_mut());
-        self.run(|| delta::apply_in_place(&indices.0, base, values, weights));
+        self.run("apply_in_place", || delta::apply_in_place(&indices.0, base, values, weights));
     }
 
     fn restore(&self, indices: &Words, base: &Words, weights: &mut Words) {
-        self.run(|| delta::restore(&indices.0, base.floats(), weights.floats_mut()));
+        self.run("restore", || delta::restore(&indices.0, base.floats(), weights.floats_mut()));
     }
 
     async fn reselect(
@@ -105,7 +105,7 @@ impl TrainingOps for CpuDevice {
             Growth::AccumulatedGradients { candidates, state, seed } => {
                 let (grads, grads_sq) = (candidates.grads.floats(), candidates.grads_sq.floats());
                 let found = Candidates { indices: &candidates.indices.0, grads };
-                self.run(|| {
+                self.run("reselect", || {
                     let values = values.floats();
                     let replacement =
                         reselect::reselect_accumulated_gradients(&indices.0, values, found, count);
@@ -123,7 +123,7 @@ impl TrainingOps for CpuDevice {
             }
             Growth::MomentumApproximation { state, shape, scratch } => {
                 let keys = &mut scratch.0[..shape.inputs * shape.outputs];
-                let replacement = self.run(|| {
+                let replacement = self.run("reselect", || {
                     reselect::momentum_keys(
                         &indices.0,
                         state.rows.floats(),
@@ -136,7 +136,7 @@ impl TrainingOps for CpuDevice {
                 (replacement, order)
             }
         };
-        self.run(|| {
+        self.run("reselect", || {
             reselect::rearrange(&order, values.floats_mut(), |_| 0.0);
             reselect::rearrange(&order, &mut indices.0, |number| replacement.grown[number]);
         });
@@ -154,7 +154,7 @@ impl TrainingOps for CpuDevice {
     ) {
         let (values, grads) = (values.floats_mut(), grads.floats());
         let (exp_avg, exp_avg_sq) = (exp_avg.floats_mut(), exp_avg_sq.floats_mut());
-        self.run(|| adamw::adamw(update, step, values, grads, exp_avg, exp_avg_sq));
+        self.run("adamw", || adamw::adamw(update, step, values, grads, exp_avg, exp_avg_sq));
     }
 
     fn adamw_deltas(
@@ -166,7 +166,9 @@ impl TrainingOps for CpuDevice {
     ) {
         let (values, grads, ages) = (values.floats_mut(), grads.floats(), state.ages.floats_mut());
         let (exp_avg, exp_avg_sq) = (state.exp_avg.floats_mut(), state.exp_avg_sq.floats_mut());
-        self.run(|| adamw::adamw_deltas(update, values, grads, ages, exp_avg, exp_avg_sq));
+        self.run("adamw_deltas", || {
+            adamw::adamw_deltas(update, values, grads, ages, exp_avg, exp_avg_sq)
+        });
     }
 
     fn sm3(
@@ -181,14 +183,14 @@ impl TrainingOps for CpuDevice {
         let estimates = &mut scratch.floats_mut()[..indices.0.len()];
         let (values, grads) = (values.floats_mut(), grads.floats());
         let (rows, columns) = (state.rows.floats_mut(), state.columns.floats_mut());
-        self.run(|| sm3::sm3(update, &indices.0, values, grads, rows, columns, estimates));
+        self.run("sm3", || sm3::sm3(update, &indices.0, values, grads, rows, columns, estimates));
     }
 
     async fn sum_of_squares(&self, buffers: &[&Words]) -> Result<f64> {
         let mut total = 0.0;
         for buffer in buffers {
             let x = buffer.floats();
-            let parts = self.run(|| {
+            let parts = self.run("sum_of_squares", || {
                 map(x.len().div_ceil(TASK), |task| {
                     let chunk = &x[task * TASK..((task + 1) * TASK).min(x.len())];
                     chunk.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>()

@@ -113,7 +113,8 @@ impl BlockOps for GpuDevice {
         log_sums: &mut GpuBuffer,
     ) {
         let seen = attention::seen_keys(spans, heads);
-        let program = attention::attention_program(seen.len() / 2, heads);
+        let program = attention::attention_program(seen.len() / 2, heads)
+            .doing(attention::attention_work(spans, heads));
         let seen = &*self.shared_upload(Kind::SeenKeys, seen);
         self.run(&program, &[inputs.q, inputs.k, inputs.v, seen, out, log_sums]);
     }
@@ -132,11 +133,14 @@ impl BlockOps for GpuDevice {
         let seen = &*self.shared_upload(Kind::SeenKeys, seen);
         let seers = &*self.shared_upload(Kind::SeeingQueries, seers);
         let stats = self.temporary(2 * tokens * heads.heads);
-        let program = attention::attention_stats_program(tokens, heads);
+        let program = attention::attention_stats_program(tokens, heads)
+            .doing(attention::attention_stats_work(spans, heads));
         self.run(&program, &[out, grad_out, log_sums, &stats]);
-        let program = attention::attention_backward_q_program(tokens, heads);
+        let program = attention::attention_backward_q_program(tokens, heads)
+            .doing(attention::attention_backward_q_work(spans, heads));
         self.run(&program, &[q, k, v, seen, &stats, grad_out, grads.q]);
-        let program = attention::attention_backward_kv_program(keys, heads);
+        let program = attention::attention_backward_kv_program(keys, heads)
+            .doing(attention::attention_backward_kv_work(spans, heads));
         self.run(&program, &[q, k, v, seers, &stats, grad_out, grads.k, grads.v]);
     }
 

@@ -1,14 +1,18 @@
 use super::AdamW;
 use crate::assemble::Constant;
 use crate::program::Access::{Read, ReadWrite};
-use crate::program::{Program, word};
+use crate::program::{Program, Work, word};
 
 /// Whole tensors at one step, counted from 1. Buffers: grads, values, first and second moments.
 #[must_use]
 pub fn adamw_program(update: &AdamW, step: u32, count: usize) -> Program {
     let rule = Constant::Part("rule", include_str!("weight.wgsl"));
     let buffers = &[Read, ReadWrite, ReadWrite, ReadWrite];
-    program(update, update.correction(step as f32), count, rule, buffers)
+    program(update, update.correction(step as f32), count, rule, buffers).doing(Work::new(
+        [count],
+        18 * count,
+        7 * count,
+    ))
 }
 
 /// Deltas by their own ages. Buffers: grads, values, first and second moments, ages.
@@ -16,7 +20,11 @@ pub fn adamw_program(update: &AdamW, step: u32, count: usize) -> Program {
 pub fn adamw_deltas_program(update: &AdamW, count: usize) -> Program {
     let rule = Constant::Part("rule", include_str!("delta.wgsl"));
     let buffers = &[Read, ReadWrite, ReadWrite, ReadWrite, ReadWrite];
-    program(update, (0.0, 0.0), count, rule, buffers)
+    program(update, (0.0, 0.0), count, rule, buffers).doing(Work::new(
+        [count],
+        27 * count,
+        9 * count,
+    ))
 }
 
 fn program(

@@ -1,6 +1,6 @@
 use super::Sm3;
 use crate::program::Access::{Read, ReadWrite};
-use crate::program::{Program, word};
+use crate::program::{Program, Work, word};
 
 /// Buffers: indices, grads, rows, columns, values, estimates.
 #[must_use]
@@ -11,7 +11,11 @@ pub fn sm3_estimate_program(update: &Sm3, count: usize, width: usize) -> Program
     let params = [count as u32, width as u32].into_iter().chain(words).collect();
     let text = include_str!("sm3_estimate.wgsl");
     let buffers = &[Read, Read, Read, Read, ReadWrite, ReadWrite];
-    Program::new("sm3_estimate", text, &[], buffers, params, count.div_ceil(256))
+    Program::new("sm3_estimate", text, &[], buffers, params, count.div_ceil(256)).doing(Work::new(
+        [count],
+        11 * count,
+        7 * count,
+    ))
 }
 
 /// Buffers: indices, estimates, rows, columns.
@@ -21,4 +25,5 @@ pub fn sm3_accumulate_program(count: usize, width: usize) -> Program {
     let buffers = &[Read, Read, ReadWrite, ReadWrite];
     let params = vec![count as u32, width as u32];
     Program::new("sm3_accumulate", text, &[], buffers, params, count.div_ceil(256))
+        .doing(Work::new([count], 0, 6 * count))
 }
