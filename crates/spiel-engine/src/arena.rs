@@ -1,6 +1,6 @@
 //! Allocation that keeps the memory table: planning a model runs the code that allocates it, with empty buffers.
 
-use crate::device::Device;
+use crate::device::{Device, OperationSizes};
 use crate::error::{EngineError, Result};
 use crate::protocol::{MemoryRow, MemoryTable};
 
@@ -13,17 +13,19 @@ pub(crate) enum Purpose {
     Candidates,
     Activations,
     Workspace,
+    Operations,
     Cache,
 }
 
 impl Purpose {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Weights,
         Self::Trained,
         Self::Optimizer,
         Self::Candidates,
         Self::Activations,
         Self::Workspace,
+        Self::Operations,
         Self::Cache,
     ];
 
@@ -35,6 +37,7 @@ impl Purpose {
             Self::Candidates => "growth candidates",
             Self::Activations => "activations",
             Self::Workspace => "workspace",
+            Self::Operations => "held by operations",
             Self::Cache => "key-value cache",
         }
     }
@@ -84,6 +87,11 @@ impl<'a, D: Device> Arena<'a, D> {
         let total = &mut self.bytes[purpose as usize];
         *total = total.saturating_add(bytes.next_multiple_of(4) as u64);
         self.device.allocate(if self.plan_only { 0 } else { bytes })
+    }
+
+    /// Counts what the device itself holds for operations of these sizes.
+    pub(crate) fn operations(&mut self, sizes: &OperationSizes) {
+        self.bytes[Purpose::Operations as usize] += self.device.operation_bytes(sizes);
     }
 
     /// What has been allocated or counted.

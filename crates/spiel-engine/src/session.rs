@@ -2,12 +2,13 @@
 
 use crate::arena::{Arena, reply_bytes, with_room};
 use crate::delta::Delta;
-use crate::device::Device;
+use crate::device::{Device, OperationSizes};
 use crate::error::{EngineError, Result, invalid, out_of_order};
 use crate::model::Model;
 use crate::model::batch::Batch;
 use crate::model::decoder::Cache;
 use crate::model::linear::Window;
+use crate::model::tensor::Tensor;
 use crate::model::workspace::Workspace;
 use crate::protocol::{
     ArrayInfo, ArrayType, BatchShape, ForwardOutput, Loss, MemoryTable, ModelConfig, ModelOptions,
@@ -82,7 +83,27 @@ fn build<D: Device>(
     let mut arena = Arena::new(device, plan_only);
     let model = Model::new(&mut arena, config, options)?;
     let workspace = Workspace::new(&mut arena, &model, options)?;
+    arena.operations(&operation_sizes(&model, options));
     Ok((model, workspace, arena.table()))
+}
+
+fn operation_sizes<D: Device>(model: &Model<D>, options: &ModelOptions) -> OperationSizes {
+    let trains = |trainable| options.trainable == trainable;
+    let tensors = model.tensors().filter(|_| trains(Trainable::Weights)).map(Tensor::elements);
+    let modules = || {
+        let carriers = model.linears().filter(|_| trains(Trainable::Deltas));
+        carriers.filter_map(|linear| {
+            linear.delta.as_ref().map(|delta| (delta.count, linear.weight.elements()))
+        })
+    };
+    let replaces = options.candidates || options.optimizer == Optimizer::Sm3;
+    OperationSizes {
+        tokens: options.micro_batch_tokens as usize,
+        heads: model.config.num_attention_heads as usize,
+        vocab: model.config.vocab_size as usize,
+        trained: tensors.chain(modules().map(|(deltas, _)| deltas)).collect(),
+        modules: modules().filter(|_| replaces).collect(),
+    }
 }
 
 impl<D: Device> Session<D> {

@@ -29,6 +29,21 @@ pub(crate) trait Device: BlockOps + TrainingOps {}
 
 impl<D: BlockOps + TrainingOps> Device for D {}
 
+/// The sizes of a model's operations.
+#[cfg_attr(not(feature = "gpu"), expect(dead_code, reason = "a CPU plans nothing for operations"))]
+pub(crate) struct OperationSizes {
+    /// T of the largest micro-batch.
+    pub(crate) tokens: usize,
+    /// H.
+    pub(crate) heads: usize,
+    /// V.
+    pub(crate) vocab: usize,
+    /// Elements of every array of gradients.
+    pub(crate) trained: Vec<usize>,
+    /// Deltas and weights of every module whose deltas are replaced.
+    pub(crate) modules: Vec<(usize, usize)>,
+}
+
 /// A device's memory.
 pub(crate) trait Memory {
     /// Memory of the device, of 32-bit words.
@@ -46,6 +61,10 @@ pub(crate) trait Memory {
     }
     fn allocate(&self, bytes: usize) -> Result<Self::Buffer>;
     fn write(&self, buffer: &mut Self::Buffer, offset_bytes: usize, bytes: &[u8]);
+    /// Bytes that the device holds for operations of these sizes, beside their operands.
+    fn operation_bytes(&self, _sizes: &OperationSizes) -> u64 {
+        0
+    }
     async fn read(
         &self,
         buffer: &Self::Buffer,

@@ -1,9 +1,10 @@
-//! A step reads back what its replies say, and nothing else.
+//! A step reads back what its replies say, and asks nothing of the driver that an earlier step asked.
 
 use super::native::gpus;
-use crate::device::GpuDevice;
-use crate::protocol::{BatchShape, ModelConfig, ModelOptions, OptimizerUpdate};
+use crate::device::{GpuDevice, Memory};
+use crate::protocol::{BatchShape, GrowthCriterion, ModelConfig, ModelOptions, OptimizerUpdate};
 use crate::session::Session;
+use crate::training::ReselectionPlan;
 use pollster::block_on;
 use serde_json::{from_value, json};
 
@@ -15,7 +16,7 @@ fn session(gpu: GpuDevice) -> Session<GpuDevice> {
         "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8,
         "vocab_size": 40, "max_position_embeddings": 64, "rms_norm_eps": 1e-5,
         "rope_theta": 10000.0, "rope_scaling": null, "tie_word_embeddings": false,
-        "attention_bias": false, "qk_norm": false, "sliding_window": null,
+        "attention_bias": true, "qk_norm": true, "sliding_window": null,
     }))
     .expect("a configuration");
     let module = "model.layers.1.self_attn.q_proj";
@@ -32,22 +33,29 @@ fn session(gpu: GpuDevice) -> Session<GpuDevice> {
     session
 }
 
+/// A micro-batch of one sequence, or of two.
+fn micro_batch(tokens: u32, sequences: u32) -> (BatchShape, Vec<u8>) {
+    let starts: &[u32] = if sequences == 1 { &[0] } else { &[0, 3] };
+    let words: Vec<u32> =
+        (0..tokens).chain(1..=tokens).chain(starts.iter().copied()).chain([tokens]).collect();
+    (BatchShape { tokens, sequences }, bytemuck::cast_slice(&words).to_vec())
+}
+
+const UPDATE: OptimizerUpdate = OptimizerUpdate {
+    learning_rate: 0.1,
+    weight_decay: 0.0,
+    beta1: 0.9,
+    beta2: 0.999,
+    epsilon: 1e-8,
+    grad_scale: 1.0,
+    step: 1,
+};
+
 #[test]
 fn a_step_reads_back_its_loss_and_its_norm_alone() {
     for gpu in gpus() {
         let mut session = session(gpu);
-        let tokens: Vec<u32> = (0..TOKENS).chain(1..=TOKENS).chain([0, 5, TOKENS]).collect();
-        let payload: Vec<u8> = bytemuck::cast_slice(&tokens).to_vec();
-        let shape = BatchShape { tokens: TOKENS, sequences: 2 };
-        let update = OptimizerUpdate {
-            learning_rate: 0.1,
-            weight_decay: 0.0,
-            beta1: 0.9,
-            beta2: 0.999,
-            epsilon: 1e-8,
-            grad_scale: 1.0,
-            step: 1,
-        };
+        let (shape, payload) = micro_batch(TOKENS, 2);
         // Both micro-batches of a window: one chooses the candidates, one accumulates.
         session.window_samples = Some(0);
         for _ in 0..2 {
@@ -56,12 +64,79 @@ fn a_step_reads_back_its_loss_and_its_norm_alone() {
             let after = session.device.counters();
             assert_eq!(after.read_backs - before.read_backs, 1);
             assert_eq!(after.read_bytes - before.read_bytes, u64::from(TOKENS) * 4);
-            session.optimizer_step(&update);
+            session.optimizer_step(&UPDATE);
             assert_eq!(session.device.counters().read_backs, after.read_backs);
             block_on(session.grad_norm()).expect("a norm");
             let now = session.device.counters();
             assert_eq!(now.read_backs - after.read_backs, 1);
             assert!(now.dispatches > after.dispatches && now.submissions > before.submissions);
         }
+    }
+}
+
+/// A step of several micro-batches that opens a window, closes it and reselects.
+fn whole_step(session: &mut Session<GpuDevice>) {
+    session.window_samples = Some(0);
+    for (tokens, sequences) in [(TOKENS, 2), (5, 1), (TOKENS, 1), (7, 2)] {
+        let (shape, payload) = micro_batch(tokens, sequences);
+        block_on(session.forward_backward(shape, 1.0, &payload)).expect("a loss");
+    }
+    block_on(session.grad_norm()).expect("a norm");
+    session.optimizer_step(&UPDATE);
+    let plan = ReselectionPlan {
+        criterion: GrowthCriterion::AccumulatedGradients,
+        rate: 0.5,
+        gradient_accumulation_steps: 4,
+        betas: (0.9, 0.999),
+    };
+    block_on(session.reselect(&plan)).expect("a reselection");
+}
+
+#[test]
+fn a_step_like_an_earlier_one_makes_nothing() {
+    for gpu in gpus() {
+        let mut session = session(gpu);
+        let made = |session: &Session<GpuDevice>| {
+            let counters = session.device.counters();
+            [counters.buffers, counters.bind_groups, counters.pipelines]
+        };
+        let before = made(&session);
+        whole_step(&mut session);
+        whole_step(&mut session);
+        let warm = made(&session);
+        assert!(warm.iter().zip(before).all(|(now, before)| *now > before), "{warm:?}");
+        for _ in 0..3 {
+            whole_step(&mut session);
+            assert_eq!(made(&session), warm);
+        }
+    }
+}
+
+#[test]
+fn operations_hold_no_more_than_planned() {
+    for gpu in gpus() {
+        let mut session = session(gpu);
+        for _ in 0..2 {
+            whole_step(&mut session);
+        }
+        let rows = session.memory().rows;
+        let planned = rows.iter().find(|row| row.purpose == "held by operations");
+        let (held, planned) = (session.device.pooled_bytes(), planned.expect("a row").bytes);
+        assert!(held > 0 && held <= planned, "{held} of {planned}");
+    }
+}
+
+#[test]
+fn a_freed_model_is_let_go_of() {
+    for gpu in gpus() {
+        let mut session = session(gpu);
+        whole_step(&mut session);
+        assert!(session.device.kept_groups() > 0 && session.device.pooled_bytes() > 0);
+        let Session { device, model, workspace, .. } = session;
+        drop((model, workspace));
+        let _other = device.allocate(4).expect("memory");
+        assert_eq!(device.kept_groups(), 0);
+        // Only what the last micro-batch uploaded stays.
+        assert!(device.pooled_bytes() <= 2 * 256);
     }
 }

@@ -135,13 +135,13 @@ impl BlockOps for GpuDevice {
         let stats = self.temporary(2 * tokens * heads.heads);
         let program = attention::attention_stats_program(tokens, heads)
             .doing(attention::attention_stats_work(spans, heads));
-        self.run(&program, &[out, grad_out, log_sums, &stats]);
+        self.run(&program, &[out, grad_out, log_sums, &*stats]);
         let program = attention::attention_backward_q_program(tokens, heads)
             .doing(attention::attention_backward_q_work(spans, heads));
-        self.run(&program, &[q, k, v, seen, &stats, grad_out, grads.q]);
+        self.run(&program, &[q, k, v, seen, &*stats, grad_out, grads.q]);
         let program = attention::attention_backward_kv_program(keys, heads)
             .doing(attention::attention_backward_kv_work(spans, heads));
-        self.run(&program, &[q, k, v, seers, &stats, grad_out, grads.k, grads.v]);
+        self.run(&program, &[q, k, v, seers, &*stats, grad_out, grads.k, grads.v]);
     }
 
     fn swiglu(&self, gate: &GpuBuffer, up: &GpuBuffer, count: usize, activation: &mut GpuBuffer) {

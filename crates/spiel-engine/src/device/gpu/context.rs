@@ -3,7 +3,9 @@
 use super::adapters::{self, Candidate};
 use super::counters::Counters;
 use super::faults::Faults;
+use super::groups::Groups;
 use super::pipelines::Pipelines;
+use super::pool::Pool;
 use super::profiler::Profiler;
 use super::recorder::Recorder;
 use super::upload::Upload;
@@ -11,6 +13,7 @@ use crate::error::{EngineError, Result};
 use spiel_kernels::ops::linear::Tiling;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// Which GPU to open.
 #[derive(Default)]
@@ -27,6 +30,12 @@ pub(crate) struct GpuDevice {
     pub(super) queue: wgpu::Queue,
     pub(super) info: wgpu::AdapterInfo,
     pub(super) pipelines: RefCell<Pipelines>,
+    pub(super) groups: RefCell<Groups>,
+    /// Whether a buffer was freed that bind groups may still hold.
+    pub(super) freed: Arc<AtomicBool>,
+    pub(super) pool: RefCell<Pool>,
+    /// What the last read-back was mapped from.
+    pub(super) staging: RefCell<Option<wgpu::Buffer>>,
     pub(super) recorder: RefCell<Recorder>,
     pub(super) counters: Cell<Counters>,
     /// Absent unless what is done is being profiled.
@@ -83,6 +92,10 @@ impl GpuDevice {
             queue,
             info: adapter.get_info(),
             pipelines: RefCell::default(),
+            groups: RefCell::default(),
+            freed: Arc::default(),
+            pool: RefCell::default(),
+            staging: RefCell::default(),
             recorder,
             counters: Cell::default(),
             profiler: RefCell::default(),

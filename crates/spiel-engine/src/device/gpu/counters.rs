@@ -15,6 +15,12 @@ pub(crate) struct Counters {
     pub(crate) read_bytes: u64,
     /// Bytes written by the host.
     pub(crate) written_bytes: u64,
+    /// Buffers made.
+    pub(crate) buffers: u64,
+    /// Bind groups made.
+    pub(crate) bind_groups: u64,
+    /// Pipelines made.
+    pub(crate) pipelines: u64,
 }
 
 /// Changes what is counted.

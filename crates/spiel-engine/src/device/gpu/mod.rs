@@ -7,7 +7,10 @@ mod counters;
 #[cfg(all(test, feature = "design"))]
 mod design;
 mod faults;
+mod groups;
+mod operation_bytes;
 mod pipelines;
+mod pool;
 mod product;
 mod profiler;
 mod readback;
@@ -23,13 +26,15 @@ pub(crate) use adapters::{list_gpus, may_have_gpu};
 pub(crate) use context::{GpuDevice, GpuWish};
 pub(crate) use faults::Faults;
 
-use super::Memory;
+use super::{Memory, OperationSizes};
 use crate::error::Result;
 use crate::protocol::Profile;
 use counters::count;
+use groups::Freed;
 use slices::Slice;
 use spiel_kernels::ops::probe::{COPY_WORDS, FMA_SUMS, copy_probe_program, fma_probe_program};
 use spiel_kernels::program::Program;
+use std::sync::Arc;
 
 /// Bytes that may stay staged until the next submission.
 const STAGED_BYTES: usize = 1 << 20;
@@ -41,9 +46,16 @@ pub(crate) struct GpuBuffer {
     elements: usize,
     /// Bytes written after the last whole word, until the rest of their word comes.
     tail: Vec<u8>,
+    /// Absent when others free the buffer.
+    _freed: Option<Freed>,
 }
 
 impl GpuBuffer {
+    /// A part of a buffer that others free.
+    fn unowned(buffer: wgpu::Buffer, elements: usize) -> Self {
+        Self { buffer, elements, tail: Vec::new(), _freed: None }
+    }
+
     fn len(&self) -> usize {
         self.elements
     }
@@ -72,9 +84,17 @@ impl Memory for GpuDevice {
     }
 
     fn allocate(&self, bytes: usize) -> Result<GpuBuffer> {
-        let buffer = self.buffer(bytes.div_ceil(4));
+        self.let_go();
+        let elements = bytes.div_ceil(4);
+        count(&self.counters, |counters| counters.buffers += 1);
+        let buffer = self.storage(4 * elements.max(1) as u64);
         self.faults.check_allocation(bytes)?;
-        Ok(buffer)
+        let freed = (elements > 0).then(|| Freed(Arc::clone(&self.freed)));
+        Ok(GpuBuffer { _freed: freed, ..GpuBuffer::unowned(buffer, elements) })
+    }
+
+    fn operation_bytes(&self, sizes: &OperationSizes) -> u64 {
+        self.bytes_of_operations(sizes)
     }
 
     fn write(&self, buffer: &mut GpuBuffer, offset_bytes: usize, bytes: &[u8]) {
@@ -148,19 +168,25 @@ impl GpuDevice {
         self.tiling.set(tiling);
     }
 
-    /// A buffer of zeros for the operations of one call.
-    fn temporary(&self, elements: usize) -> GpuBuffer {
-        self.buffer(elements)
+    /// Bytes held for the operations of calls.
+    #[cfg(test)]
+    pub(crate) fn pooled_bytes(&self) -> u64 {
+        self.pool.borrow().held()
     }
 
-    fn buffer(&self, elements: usize) -> GpuBuffer {
-        let size = 4 * elements.max(1) as u64;
+    /// How many bind groups are kept, each with what it binds.
+    #[cfg(test)]
+    pub(crate) fn kept_groups(&self) -> usize {
+        self.groups.borrow().len()
+    }
+
+    fn storage(&self, size: u64) -> wgpu::Buffer {
         let usage = wgpu::BufferUsages::STORAGE
             | wgpu::BufferUsages::COPY_SRC
             | wgpu::BufferUsages::COPY_DST;
         let descriptor =
             wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false };
-        GpuBuffer { buffer: self.device.create_buffer(&descriptor), elements, tail: Vec::new() }
+        self.device.create_buffer(&descriptor)
     }
 
     /// Records a program on whole buffers or parts of them.

@@ -1,5 +1,7 @@
 //! Compute pipelines, made once per text.
 
+use super::GpuDevice;
+use super::counters::count;
 use spiel_kernels::program::{Access, Program};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,14 +18,16 @@ pub(super) struct Pipelines {
     by_text: HashMap<String, Arc<Pipeline>>,
 }
 
-impl Pipelines {
+impl GpuDevice {
     /// The pipeline of a program.
-    pub(super) fn of(&mut self, device: &wgpu::Device, program: &Program) -> Arc<Pipeline> {
-        if let Some(pipeline) = self.by_text.get(&program.source) {
+    pub(super) fn pipeline(&self, program: &Program) -> Arc<Pipeline> {
+        let pipelines = &mut self.pipelines.borrow_mut().by_text;
+        if let Some(pipeline) = pipelines.get(&program.source) {
             return Arc::clone(pipeline);
         }
-        let pipeline = Arc::new(make(device, program));
-        self.by_text.insert(program.source.clone(), Arc::clone(&pipeline));
+        let pipeline = Arc::new(make(&self.device, program));
+        count(&self.counters, |counters| counters.pipelines += 1);
+        pipelines.insert(program.source.clone(), Arc::clone(&pipeline));
         pipeline
     }
 }

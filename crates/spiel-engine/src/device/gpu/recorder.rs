@@ -6,7 +6,7 @@ use super::slices::Slice;
 use spiel_kernels::program::Program;
 
 /// Uniforms of one submission. Offsets are multiples of what every device allows.
-const UNIFORM_BYTES: usize = 256 * 1024;
+pub(super) const UNIFORM_BYTES: usize = 256 * 1024;
 const UNIFORM_STRIDE: usize = 256;
 
 /// What is recorded and not yet submitted.
@@ -41,30 +41,19 @@ impl GpuDevice {
     pub(super) fn record(&self, program: &Program, buffers: &[Slice]) {
         debug_assert_eq!(program.buffers.len(), buffers.len(), "{}", program.label);
         self.faults.during(program.label);
+        self.let_go();
         let is_full = self.recorder.borrow().params.len() + UNIFORM_STRIDE > UNIFORM_BYTES;
         if is_full || self.profile_is_full() {
             self.submit();
         }
-        let pipeline = self.pipelines.borrow_mut().of(&self.device, program);
+        let pipeline = self.pipeline(program);
         let recorder = &mut *self.recorder.borrow_mut();
         let offset = recorder.params.len();
         recorder.params.extend_from_slice(bytemuck::cast_slice(&program.params));
         recorder.params.resize(offset + UNIFORM_STRIDE, 0);
         let size = std::num::NonZero::new(UNIFORM_STRIDE as u64);
         let params = wgpu::BufferBinding { buffer: &recorder.uniforms, offset: 0, size };
-        let mut entries = vec![wgpu::BindGroupEntry {
-            binding: 0,
-            resource: wgpu::BindingResource::Buffer(params),
-        }];
-        entries.extend(buffers.iter().enumerate().map(|(index, slice)| wgpu::BindGroupEntry {
-            binding: index as u32 + 1,
-            resource: slice.binding(),
-        }));
-        let group = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some(program.label),
-            layout: &pipeline.layout,
-            entries: &entries,
-        });
+        let group = self.group(program.label, &pipeline, params, buffers);
         let profiler = &mut *self.profiler.borrow_mut();
         let profiler = profiler.as_mut().filter(|profiler| profiler.is_on());
         let timestamp_writes = profiler.and_then(|profiler| profiler.count(program));

@@ -1,5 +1,6 @@
 //! Drop and grow on the device, step by step as `spiel_kernels::ops::reselect` does it on slices.
 
+use super::pool::Temporary;
 use super::{GpuBuffer, GpuDevice};
 use crate::device::{AdamWState, CandidateState, Growth, Memory};
 use crate::error::Result;
@@ -8,18 +9,18 @@ use spiel_kernels::ops::top_k::{self, Keys};
 use std::ops::Range;
 
 /// What is to be replaced: as many slots as positions.
-struct Replacement {
+struct Replacement<'a> {
     /// Slots that leave, ascending.
-    dropped: GpuBuffer,
+    dropped: Temporary<'a>,
     /// Positions that come, ascending.
-    grown: GpuBuffer,
+    grown: Temporary<'a>,
     /// Two words, of which the second is how many of both.
-    counts: GpuBuffer,
+    counts: Temporary<'a>,
 }
 
 impl GpuDevice {
     /// A selection that is to take `count` keys.
-    pub(super) fn selection_of(&self, count: usize) -> GpuBuffer {
+    pub(super) fn selection_of(&self, count: usize) -> Temporary<'_> {
         self.uploaded(&[0, count as u32, count as u32, 0])
     }
 
@@ -32,7 +33,7 @@ impl GpuDevice {
         selection: &GpuBuffer,
         chosen: &GpuBuffer,
     ) {
-        let digits = self.temporary(top_k::DIGITS);
+        let digits = self.zeroed(top_k::DIGITS);
         let total = count.div_ceil(top_k::RUN);
         let cuts = self.cuts(total, &[top_k::RUN * 4, 8]);
         // The keys of a part, and the index of its first.
@@ -46,7 +47,7 @@ impl GpuDevice {
                 let program = top_k::count_digits_program(kind, count, shift);
                 self.run(&program, &[keys, selection.whole(), digits.whole()]);
             }
-            self.run(&top_k::choose_digit_program(shift), &[&digits, selection]);
+            self.run(&top_k::choose_digit_program(shift), &[&*digits, selection]);
         }
         let runs = self.temporary(2 * total);
         for cut in &cuts {
@@ -54,7 +55,7 @@ impl GpuDevice {
             let program = top_k::count_chosen_program(kind, count);
             self.run(&program, &[keys, selection.whole(), self.part(&runs, cut, 8)]);
         }
-        self.run(&top_k::place_runs_program(count), &[selection, &runs]);
+        self.run(&top_k::place_runs_program(count), &[selection, &*runs]);
         for cut in &cuts {
             let (keys, count, first) = part(cut);
             let program = top_k::write_chosen_program(kind, count, first);
@@ -128,21 +129,21 @@ impl GpuDevice {
         values: &GpuBuffer,
         candidates: &CandidateState<GpuBuffer>,
         count: usize,
-    ) -> (Replacement, GpuBuffer) {
+    ) -> (Replacement<'_>, Temporary<'_>) {
         let slots = indices.len();
-        let flags = self.temporary(slots);
+        let flags = self.zeroed(slots);
         let smallest = self.smallest(values, &flags, false, &self.selection_of(count));
         self.run(&reselect::mark_program(count), &[&smallest, &flags]);
 
         let (slot_of, keys) = (self.temporary(slots), self.temporary(slots));
-        let counts = self.temporary(2);
+        let counts = self.zeroed(2);
         let CandidateState { indices: found, grads, .. } = candidates;
         let program = reselect::candidate_keys_program(slots);
-        self.run(&program, &[indices, &flags, found, grads, &slot_of, &keys, &counts]);
+        self.run(&program, &[indices, &*flags, found, grads, &*slot_of, &*keys, &*counts]);
         let (selection, chosen) = (self.selection_of(0), self.temporary(slots));
         self.run(&reselect::want_program(count, 0), &[&counts, &selection]);
         self.select(Keys::Words, &keys, slots, &selection, &chosen);
-        let is_grown = self.temporary(slots);
+        let is_grown = self.zeroed(slots);
         let program = reselect::settle_program(slots);
         self.run(&program, &[&chosen, &selection, &slot_of, &flags, &is_grown, &counts]);
 
@@ -164,19 +165,19 @@ impl GpuDevice {
         flags: &GpuBuffer,
         masked: bool,
         selection: &GpuBuffer,
-    ) -> GpuBuffer {
+    ) -> Temporary<'_> {
         let count = values.len();
         let (keys, chosen) = (self.temporary(count), self.temporary(count));
-        self.run(&reselect::slot_keys_program(count, masked), &[values, flags, &keys]);
+        self.run(&reselect::slot_keys_program(count, masked), &[values, flags, &*keys]);
         self.select(Keys::Words, &keys, count, selection, &chosen);
         chosen
     }
 
-    fn origins(&self, indices: &GpuBuffer, replacement: &Replacement) -> GpuBuffer {
+    fn origins(&self, indices: &GpuBuffer, replacement: &Replacement) -> Temporary<'_> {
         let origins = self.temporary(indices.len());
         let Replacement { dropped, grown, counts } = replacement;
         let program = reselect::place_kept_program(indices.len());
-        self.run(&program, &[indices, dropped, grown, counts, &origins]);
+        self.run(&program, &[indices, &**dropped, &**grown, &**counts, &*origins]);
         origins
     }
 
@@ -188,9 +189,9 @@ impl GpuDevice {
         seeds: &GpuBuffer,
     ) {
         let count = entries.len();
-        let mut old = self.temporary(count);
-        self.copy(entries, count, &mut old, 0);
+        let old = self.temporary(count);
+        self.record_copy(&entries.buffer, count, &old.buffer, 0);
         let program = reselect::rearrange_program(count, grown);
-        self.run(&program, &[origins, &old, seeds, entries]);
+        self.run(&program, &[origins, &*old, seeds, entries]);
     }
 }

@@ -1,5 +1,6 @@
 //! Bindings no larger than the device allows: buffers are cut along their rows, and operations run cut by cut.
 
+use super::pool::Temporary;
 use super::{GpuBuffer, GpuDevice};
 use std::num::NonZeroU64;
 use std::ops::Range;
@@ -13,6 +14,11 @@ pub(super) struct Slice<'a> {
 }
 
 impl<'a> Slice<'a> {
+    /// What tells it from other slices.
+    pub(super) fn key(&self) -> (wgpu::Buffer, u64, Option<NonZeroU64>) {
+        (self.buffer.clone(), self.offset, self.size)
+    }
+
     pub(super) fn binding(self) -> wgpu::BindingResource<'a> {
         let Self { buffer, offset, size } = self;
         wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size })
@@ -21,6 +27,12 @@ impl<'a> Slice<'a> {
 
 impl<'a> From<&'a GpuBuffer> for Slice<'a> {
     fn from(buffer: &'a GpuBuffer) -> Self {
+        buffer.whole()
+    }
+}
+
+impl<'a> From<&'a Temporary<'_>> for Slice<'a> {
+    fn from(buffer: &'a Temporary<'_>) -> Self {
         buffer.whole()
     }
 }

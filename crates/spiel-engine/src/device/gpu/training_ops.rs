@@ -48,7 +48,7 @@ impl TrainingOps for GpuDevice {
         self.clear(grads);
         self.clear(grads_sq);
         let program = delta::accumulate_candidates_program(count);
-        self.run(&program, &[&sample, grads, grads_sq]);
+        self.run(&program, &[&*sample, grads, grads_sq]);
     }
 
     fn accumulate_candidates(

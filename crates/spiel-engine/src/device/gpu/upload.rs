@@ -1,6 +1,7 @@
 //! Small arrays of the host that operations need: which keys a query sees, and which queries see a key.
 
 use super::counters::count;
+use super::pool::{Temporary, pooled_bytes};
 use super::{GpuBuffer, GpuDevice};
 use std::sync::Arc;
 
@@ -21,20 +22,37 @@ impl GpuDevice {
     /// A buffer with these words: the last of its kind if it has them, so that the layers of a pass share one.
     pub(super) fn shared_upload(&self, kind: Kind, words: Vec<u32>) -> Arc<GpuBuffer> {
         let last = &mut self.uploads.borrow_mut()[kind as usize];
-        if let Some(upload) = last.as_ref().filter(|upload| upload.words == words) {
-            return Arc::clone(&upload.buffer);
-        }
-        let buffer = Arc::new(self.uploaded(&words));
+        let size = pooled_bytes(words.len());
+        let buffer = match last.take() {
+            Some(upload) if upload.words == words => upload.buffer,
+            Some(upload) if upload.buffer.buffer.size() == size => {
+                self.upload(&words, &upload.buffer);
+                upload.buffer
+            }
+            other => {
+                if let Some(upload) = other {
+                    self.put_back(&upload.buffer);
+                }
+                let buffer = Arc::new(self.take(words.len()));
+                self.upload(&words, &buffer);
+                buffer
+            }
+        };
         *last = Some(Upload { words, buffer: Arc::clone(&buffer) });
         buffer
     }
 
     /// A buffer with these words, for the operations of one call.
-    pub(super) fn uploaded(&self, words: &[u32]) -> GpuBuffer {
-        // A new buffer is not in what is recorded, so nothing need be submitted first.
-        let uploaded = self.buffer(words.len());
-        self.queue.write_buffer(&uploaded.buffer, 0, bytemuck::cast_slice(words));
-        count(&self.counters, |counters| counters.written_bytes += words.len() as u64 * 4);
+    pub(super) fn uploaded(&self, words: &[u32]) -> Temporary<'_> {
+        let uploaded = self.temporary(words.len());
+        self.upload(words, &uploaded);
         uploaded
+    }
+
+    fn upload(&self, words: &[u32], buffer: &GpuBuffer) {
+        // What is recorded may be about what the buffer held before.
+        self.submit();
+        self.queue.write_buffer(&buffer.buffer, 0, bytemuck::cast_slice(words));
+        count(&self.counters, |counters| counters.written_bytes += words.len() as u64 * 4);
     }
 }

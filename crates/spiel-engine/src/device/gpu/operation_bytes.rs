@@ -1,0 +1,54 @@
+//! What operations hold beside their operands: the most that the pool, the recorder and read-backs come to.
+
+use super::GpuDevice;
+use super::pool::pooled_bytes;
+use super::readback::staging_bytes;
+use super::recorder::UNIFORM_BYTES;
+use crate::device::OperationSizes;
+use spiel_kernels::ops::{sum_of_squares, top_k};
+use std::collections::BTreeSet;
+
+/// Arrays of one word per delta that a reselection holds at once.
+const SLOT_ARRAYS: u64 = 10;
+/// Small arrays, of selections and counts, that a reselection holds at once.
+const SMALL_ARRAYS: u64 = 8;
+
+impl GpuDevice {
+    /// Bytes that operations of these sizes hold at most.
+    pub(super) fn bytes_of_operations(&self, sizes: &OperationSizes) -> u64 {
+        let OperationSizes { tokens, heads, vocab, trained, modules } = sizes;
+        let runs = |elements: &usize| -> usize {
+            let cuts = self.cuts(*elements, &[4]);
+            cuts.iter().map(|part| part.len().div_ceil(sum_of_squares::RUN)).sum()
+        };
+        let norm_parts: usize = trained.iter().map(runs).sum();
+        let reads = [*tokens, *vocab, norm_parts].map(|words| words as u64 * 4);
+        let staging = reads.map(staging_bytes).into_iter().max().unwrap_or(0);
+
+        // What queries see and what sees keys; a backward pass's statistics; inverse norms. Smaller micro-batches may
+        // take smaller buffers, which all together are at most as large again.
+        let rows = [2 * tokens, 2 * tokens, 2 * tokens * heads, tokens * heads];
+        let of_tokens: u64 = 2 * rows.map(pooled_bytes).iter().sum::<u64>();
+        UNIFORM_BYTES as u64
+            + staging
+            + of_tokens
+            + pooled_bytes(norm_parts)
+            + bytes_of_selections(modules)
+    }
+}
+
+/// Bytes that choosing and replacing deltas hold; `modules` are numbers of deltas and of weights.
+fn bytes_of_selections(modules: &[(usize, usize)]) -> u64 {
+    if modules.is_empty() {
+        return 0;
+    }
+    let distinct = |elements: &mut dyn Iterator<Item = usize>| -> u64 {
+        let sizes: BTreeSet<u64> = elements.map(pooled_bytes).collect();
+        sizes.into_iter().sum()
+    };
+    let slots = distinct(&mut modules.iter().map(|(deltas, _)| *deltas));
+    let ranked = modules.iter().flat_map(|(deltas, weights)| [*deltas, *weights]);
+    let runs = distinct(&mut ranked.map(|keys| 2 * keys.div_ceil(top_k::RUN)));
+    let small = pooled_bytes(top_k::SELECTION);
+    SLOT_ARRAYS * slots + runs + pooled_bytes(top_k::DIGITS) + SMALL_ARRAYS * small
+}
