@@ -101,7 +101,11 @@ export class ExampleEncoder {
     const template = this.#template;
     const messages = this.#messages(sample);
     if (messages !== null && template !== null) {
-      return { ...located(where, () => template.renderForTraining(messages)), isChat: true };
+      const silent = messages.findIndex(({ content }) => content === null);
+      const note = silent < 0
+        ? ""
+        : ` (message ${silent} has no content but tool calls, which not every template takes)`;
+      return { ...located(where, () => template.renderForTraining(messages), note), isChat: true };
     }
     if (sample.kind === "conversation") {
       const { where: place } = this.#tokenizer.parts;
@@ -131,12 +135,12 @@ function plainText(sample: Exclude<Sample, { kind: "conversation" }>) {
     : { body: sample.prompt + sample.completion, start: sample.prompt.length };
 }
 
-/** Adds file and line to what a template or tokenizer complains about. */
-function located<T>(where: string, render: () => T): T {
+/** Adds file and line, and a note if there is one, to what a template or tokenizer complains about. */
+function located<T>(where: string, render: () => T, note = ""): T {
   try {
     return render();
   } catch (error) {
     if (!(error instanceof SpielError) || error.kind !== "data") throw error;
-    throw new RecordError(where, error.message, { cause: error });
+    throw new RecordError(where, error.message + note, { cause: error });
   }
 }

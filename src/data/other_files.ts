@@ -38,6 +38,9 @@ const TABLE_HEAD = new RegExp(`^${COLUMN}(?:([,;\\t])${COLUMN})(?:\\1${COLUMN})*
  * @throws {SpielError} kind "data" that says what it is and how to convert it; also when it cannot be read.
  */
 export function refuseOtherFile(path: string): void {
+  if (/^https?:\/\//.test(path)) {
+    throw new SpielError("data", `"${path}" is a URL; expected a file: download it first`);
+  }
   const { bytes, isWhole } = headOf(path);
   const signature = SIGNATURES.find(({ bytes: begin }) => begin.every((b, i) => bytes[i] === b));
   if (signature !== undefined) throw otherThan(path, signature.kind, signature.remedy);
