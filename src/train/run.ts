@@ -77,7 +77,12 @@ export async function trainRun(
   using folder = config.dryRun
     ? null
     : await RunFolder.open(files, config.out, { resume: config.resume });
-  if (folder !== null && config.resume) await refuseConflicts(files, folder, resolved);
+  if (folder !== null) {
+    const output = config.method === "full" ? folder.modelPath : folder.adapterPath;
+    const { model, adapter = [], data, evalData } = config;
+    folder.refuseInputsIn(output, [model, adapter, data, evalData].flat());
+    if (config.resume) await refuseConflicts(files, folder, resolved);
+  }
   await using engine = await open(config);
   await tell({ type: "opened", info: engine.info });
   const checkpoint = folder !== null && config.resume
