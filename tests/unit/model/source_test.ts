@@ -108,6 +108,12 @@ Deno.test("tensors that do not fit the configuration are refused by name", () =>
       "layers.2",
     );
     assertRefuses(
+      () => openWith(() => {}, { ...config, num_hidden_layers: 4096 }),
+      "data",
+      `${dir} lacks most of the 4096 layers`,
+      "21 tensors",
+    );
+    assertRefuses(
       () => openWith((w) => w.set(q, bytes("I32", [128, 64], 128 * 64 * 4))),
       "data",
       q,
