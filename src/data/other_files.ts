@@ -5,6 +5,9 @@ import { isObject, RandomAccessFile } from "../io/random_access.ts";
 /** Enough to see the first lines of nearly any file. */
 const HEAD_BYTES = 256 * 1024;
 
+/** Characters of a table's head that are shown. */
+const SHOWN = 80;
+
 /** How a kind of file that is not text begins, and how it becomes JSON Lines. */
 const SIGNATURES: readonly { bytes: readonly number[]; kind: string; remedy: string }[] = [
   { bytes: [0x1F, 0x8B], kind: "compressed with gzip", remedy: "gunzip unpacks it" },
@@ -61,7 +64,7 @@ export function refuseOtherFile(path: string): void {
     const format = separator === "\t" ? "tsv" : separator === ";" ? "csv --ifs ';'" : "csv";
     throw otherThan(
       path,
-      `a table whose columns are ${first.trim()}`,
+      `a table whose columns are ${first.trim().slice(0, SHOWN)}`,
       `mlr --i${format} --ojsonl cat in > out.jsonl converts it`,
     );
   }
