@@ -14,11 +14,13 @@ import { yamlProblems } from "./yaml_problem.ts";
 
 function readText(path: string): string {
   try {
-    return Deno.readTextFileSync(path);
+    return new TextDecoder("utf-8", { fatal: true }).decode(Deno.readFileSync(path));
   } catch (cause) {
     if (cause instanceof Deno.errors.NotCapable) throw cause;
     const reason = cause instanceof Deno.errors.NotFound
       ? "does not exist"
+      : cause instanceof TypeError
+      ? "is not UTF-8 text"
       : `cannot be read (${cause instanceof Error ? cause.message : cause})`;
     throw new SpielError("usage", `Configuration file "${path}" ${reason}`, { cause });
   }

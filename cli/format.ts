@@ -26,6 +26,11 @@ export function formatLoss(loss: number): string {
   return loss.toFixed(4);
 }
 
+/** A perplexity: two decimals while it is of a size that says something. */
+export function formatPerplexity(perplexity: number): string {
+  return perplexity < 1e6 ? perplexity.toFixed(2) : perplexity.toExponential(1);
+}
+
 /** A share as a percentage: `1.00 %`. */
 export function formatShare(share: number): string {
   return `${(100 * share).toFixed(2)} %`;

@@ -1,5 +1,6 @@
 /** The terminal: lines for people, lines for programs, one live status line, colours and tables. */
 
+import { printable } from "./format.ts";
 import { standardError, standardOutput } from "./streams.ts";
 
 /** Where text goes and what the place can do. */
@@ -114,9 +115,14 @@ export class Ui {
 
   /** Warns on standard error. */
   warn(message: string): void {
+    this.error(`${this.paint("yellow", "warning:")} ${printable(message)}`);
+  }
+
+  /** Writes a line to standard error. */
+  error(message: string): void {
     const status = this.#status;
     this.clearStatus();
-    this.#terminal.stderr(`${this.paint("yellow", "warning:")} ${message}\n`);
+    this.#terminal.stderr(`${message}\n`);
     this.status(status);
   }
 

@@ -258,6 +258,10 @@ function __wbg_get_imports() {
             const ret = arg0.createPipelineLayout(arg1);
             return ret;
         },
+        __wbg_createQuerySet_5c9981b257be1aef: function() { return handleError(function (arg0, arg1) {
+            const ret = arg0.createQuerySet(arg1);
+            return ret;
+        }, arguments); },
         __wbg_createShaderModule_53701de4fb271c90: function(arg0, arg1) {
             const ret = arg0.createShaderModule(arg1);
             return ret;
@@ -277,6 +281,10 @@ function __wbg_get_imports() {
         },
         __wbg_error_a9656fc205096f70: function(arg0) {
             const ret = arg0.error;
+            return ret;
+        },
+        __wbg_features_210af89662c95e9b: function(arg0) {
+            const ret = arg0.features;
             return ret;
         },
         __wbg_features_4a85281619d2d854: function(arg0) {
@@ -531,7 +539,7 @@ function __wbg_get_imports() {
                     const a = state0.a;
                     state0.a = 0;
                     try {
-                        return __wasm_bindgen_func_elem_3165(a, state0.b, arg0, arg1);
+                        return __wasm_bindgen_func_elem_3267(a, state0.b, arg0, arg1);
                     } finally {
                         state0.a = a;
                     }
@@ -544,6 +552,10 @@ function __wbg_get_imports() {
         },
         __wbg_new_with_byte_offset_and_length_3cd32055a417f095: function(arg0, arg1, arg2) {
             const ret = new Uint8Array(arg0, arg1 >>> 0, arg2 >>> 0);
+            return ret;
+        },
+        __wbg_now_1692fe3693abec75: function() {
+            const ret = performance.now();
             return ret;
         },
         __wbg_onSubmittedWorkDone_1460145eecea40ef: function(arg0) {
@@ -579,6 +591,9 @@ function __wbg_get_imports() {
         __wbg_requestDevice_c1c34f88a477e509: function(arg0, arg1) {
             const ret = arg0.requestDevice(arg1);
             return ret;
+        },
+        __wbg_resolveQuerySet_1eef18cd73ebb548: function(arg0, arg1, arg2, arg3, arg4, arg5) {
+            arg0.resolveQuerySet(arg1, arg2 >>> 0, arg3 >>> 0, arg4, arg5 >>> 0);
         },
         __wbg_resolve_dbf78ab4942478b0: function(arg0) {
             const ret = Promise.resolve(arg0);
@@ -627,6 +642,9 @@ function __wbg_get_imports() {
         __wbg_set_compute_12a01e8b944b18d6: function(arg0, arg1) {
             arg0.compute = arg1;
         },
+        __wbg_set_count_4594a26aec398f1d: function(arg0, arg1) {
+            arg0.count = arg1 >>> 0;
+        },
         __wbg_set_end_of_pass_write_index_1745d4a3fc7fb279: function(arg0, arg1) {
             arg0.endOfPassWriteIndex = arg1 >>> 0;
         },
@@ -664,6 +682,9 @@ function __wbg_get_imports() {
             arg0.label = getStringFromWasm0(arg1, arg2);
         },
         __wbg_set_label_886e9d15481c4506: function(arg0, arg1, arg2) {
+            arg0.label = getStringFromWasm0(arg1, arg2);
+        },
+        __wbg_set_label_9241081ff43819e3: function(arg0, arg1, arg2) {
             arg0.label = getStringFromWasm0(arg1, arg2);
         },
         __wbg_set_label_a7772ce60f21ab26: function(arg0, arg1, arg2) {
@@ -738,6 +759,9 @@ function __wbg_get_imports() {
         __wbg_set_timestamp_writes_d98786f752bb450c: function(arg0, arg1) {
             arg0.timestampWrites = arg1;
         },
+        __wbg_set_type_1a28d7cdda6c704c: function(arg0, arg1) {
+            arg0.type = __wbindgen_enum_GpuQueryType[arg1];
+        },
         __wbg_set_type_ab2277dee9669406: function(arg0, arg1) {
             arg0.type = __wbindgen_enum_GpuBufferBindingType[arg1];
         },
@@ -791,6 +815,9 @@ function __wbg_get_imports() {
             const ret = arg0.then(arg1);
             return ret;
         },
+        __wbg_unmap_8f06698a75b8331a: function(arg0) {
+            arg0.unmap();
+        },
         __wbg_valueOf_2ad4a09774ac959e: function(arg0) {
             const ret = arg0.valueOf();
             return ret;
@@ -799,18 +826,18 @@ function __wbg_get_imports() {
             arg0.writeBuffer(arg1, arg2, getArrayU8FromWasm0(arg3, arg4), arg5, arg6);
         }, arguments); },
         __wbindgen_generic_0000000000000001: function(arg0, arg1) {
-            // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [Externref], shim_idx: 140, ret: Unit, inner_ret: Some(Unit) }, mutable: true }) -> Externref`.
-            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_1382);
+            // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [Externref], shim_idx: 151, ret: Unit, inner_ret: Some(Unit) }, mutable: true }) -> Externref`.
+            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_1480);
             return ret;
         },
         __wbindgen_generic_0000000000000002: function(arg0, arg1) {
-            // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [Externref], shim_idx: 186, ret: Result(Unit), inner_ret: Some(Result(Unit)) }, mutable: true }) -> Externref`.
-            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_3153);
+            // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [Externref], shim_idx: 197, ret: Result(Unit), inner_ret: Some(Result(Unit)) }, mutable: true }) -> Externref`.
+            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_3255);
             return ret;
         },
         __wbindgen_generic_0000000000000003: function(arg0, arg1) {
-            // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [NamedExternref("GPUUncapturedErrorEvent")], shim_idx: 140, ret: Unit, inner_ret: Some(Unit) }, mutable: true }) -> Externref`.
-            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_1382_11);
+            // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [NamedExternref("GPUUncapturedErrorEvent")], shim_idx: 151, ret: Unit, inner_ret: Some(Unit) }, mutable: true }) -> Externref`.
+            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_1480_11);
             return ret;
         },
         __wbindgen_generic_0000000000000004: function(arg0) {
@@ -843,22 +870,22 @@ function __wbg_get_imports() {
     };
 }
 
-function __wasm_bindgen_func_elem_1382(arg0, arg1, arg2) {
-    wasm.__wasm_bindgen_func_elem_1382(arg0, arg1, arg2);
+function __wasm_bindgen_func_elem_1480(arg0, arg1, arg2) {
+    wasm.__wasm_bindgen_func_elem_1480(arg0, arg1, arg2);
 }
 
-function __wasm_bindgen_func_elem_1382_11(arg0, arg1, arg2) {
-    wasm.__wasm_bindgen_func_elem_1382_11(arg0, arg1, arg2);
+function __wasm_bindgen_func_elem_1480_11(arg0, arg1, arg2) {
+    wasm.__wasm_bindgen_func_elem_1480_11(arg0, arg1, arg2);
 }
 
-function __wasm_bindgen_func_elem_3165(arg0, arg1, arg2, arg3) {
-    wasm.__wasm_bindgen_func_elem_3165(arg0, arg1, arg2, arg3);
+function __wasm_bindgen_func_elem_3267(arg0, arg1, arg2, arg3) {
+    wasm.__wasm_bindgen_func_elem_3267(arg0, arg1, arg2, arg3);
 }
 
-function __wasm_bindgen_func_elem_3153(arg0, arg1, arg2) {
+function __wasm_bindgen_func_elem_3255(arg0, arg1, arg2) {
     try {
         const retptr = wasm.__wbindgen_add_to_stack_pointer(-16) >>> 0;
-        wasm.__wasm_bindgen_func_elem_3153(retptr, arg0, arg1, arg2);
+        wasm.__wasm_bindgen_func_elem_3255(retptr, arg0, arg1, arg2);
         var r0 = getDataViewMemory0().getInt32(retptr + 4 * 0, true);
         var r1 = getDataViewMemory0().getInt32(retptr + 4 * 1, true);
         if (r1) {
@@ -877,6 +904,9 @@ const __wbindgen_enum_GpuDeviceLostReason = ["unknown", "destroyed"];
 
 
 const __wbindgen_enum_GpuPowerPreference = ["low-power", "high-performance"];
+
+
+const __wbindgen_enum_GpuQueryType = ["occlusion", "timestamp"];
 
 
 const __wbindgen_enum_GpuSamplerBindingType = ["filtering", "non-filtering", "comparison"];

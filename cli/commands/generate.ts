@@ -2,6 +2,7 @@
 
 import {
   type ConfigKey,
+  isSpielError,
   type Message,
   openResponder,
   type Prompt,
@@ -97,13 +98,18 @@ type Answer = (prompt: Prompt) => Promise<string>;
 async function* typedLines(signal: AbortSignal): AsyncGenerator<string> {
   const reader = Deno.stdin.readable.pipeThrough(new TextDecoderStream()).getReader();
   signal.addEventListener("abort", () => reader.cancel(), { once: true });
-  let rest = "";
-  for (let next = await reader.read(); !next.done; next = await reader.read()) {
-    const lines = (rest + next.value).split("\n");
-    rest = lines.pop() ?? "";
-    yield* lines;
+  try {
+    let rest = "";
+    for (let next = await reader.read(); !next.done; next = await reader.read()) {
+      const lines = (rest + next.value).split("\n");
+      rest = lines.pop() ?? "";
+      yield* lines;
+    }
+    if (rest !== "") yield rest;
+  } finally {
+    // A read under way would keep the process.
+    void reader.cancel();
   }
-  if (rest !== "") yield rest;
 }
 
 /** A conversation: each line is a turn, and an empty line ends it. */
@@ -115,7 +121,14 @@ async function chat(ui: Ui, answer: Answer, signal: AbortSignal): Promise<void> 
   for await (const line of typedLines(signal)) {
     if (line.trim() === "") return;
     messages.push({ role: "user", content: line });
-    messages.push({ role: "assistant", content: await answer({ messages }) });
+    try {
+      messages.push({ role: "assistant", content: await answer({ messages }) });
+    } catch (error) {
+      if (!isSpielError(error) || error.kind !== "data") throw error;
+      messages.pop();
+      ui.warn(`${error.message}; the message was left out`);
+    }
+    if (signal.aborted) return;
     ask();
   }
 }

@@ -69,6 +69,7 @@ export function loadSftAdapter(dir: string): SftAdapter {
   if (!isThere || !isFile(configPath)) {
     const mistaken = mistakenForAdapter(dir);
     if (mistaken !== undefined) throw new SpielError("data", `Adapter "${dir}" ${mistaken}`);
+    if (isFile(dir)) throw fail("it is a file, expected a folder");
     throw fail(isThere ? `it has no ${CONFIG_NAME}` : "no such folder");
   }
   const config = parseSftConfig(readJsonObject(configPath, MAX_CONFIG_BYTES), configPath);

@@ -47,7 +47,7 @@ export class BadExamples {
     return [...this.#gathered].map(([reason, { examples, places, longest }]) => ({
       examples,
       where: whereOf(places, examples),
-      problem: longest === 0 ? reason : `${reason}; --max-length ${longest} keeps all of it`,
+      problem: longest === 0 ? reason : `${reason}; --max-length ${longest} keeps every token`,
     }));
   }
 
@@ -71,16 +71,10 @@ export class BadExamples {
    * @param total Number of examples, good and bad.
    */
   refusal(total: number): SpielError {
-    const [first, ...others] = this.#sentences();
+    const sentences = this.#sentences();
     const help = this.#count === total ? "" : "; --skip-bad leaves out what cannot be used";
-    return new SpielError(
-      "data",
-      others.length === 0
-        ? `${first}${help}`
-        : `${this.#count} of ${total} examples cannot be used${help}:${
-          listOf([first!, ...others])
-        }`,
-    );
+    const all = `${this.#count} of ${total} examples cannot be used${help}:${listOf(sentences)}`;
+    return new SpielError("data", this.#count === 1 ? `${sentences[0]}${help}` : all);
   }
 
   /** What was left out, in words; null where nothing was. */

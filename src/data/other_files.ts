@@ -5,6 +5,9 @@ import { isObject, RandomAccessFile } from "../io/random_access.ts";
 /** Enough to see the first lines of nearly any file. */
 const HEAD_BYTES = 256 * 1024;
 
+/** Characters of a table's head that are shown. */
+const SHOWN = 80;
+
 /** How a kind of file that is not text begins, and how it becomes JSON Lines. */
 const SIGNATURES: readonly { bytes: readonly number[]; kind: string; remedy: string }[] = [
   { bytes: [0x1F, 0x8B], kind: "compressed with gzip", remedy: "gunzip unpacks it" },
@@ -38,6 +41,9 @@ const TABLE_HEAD = new RegExp(`^${COLUMN}(?:([,;\\t])${COLUMN})(?:\\1${COLUMN})*
  * @throws {SpielError} kind "data" that says what it is and how to convert it; also when it cannot be read.
  */
 export function refuseOtherFile(path: string): void {
+  if (/^https?:\/\//.test(path)) {
+    throw new SpielError("data", `"${path}" is a URL; expected a file: download it first`);
+  }
   const { bytes, isWhole } = headOf(path);
   const signature = SIGNATURES.find(({ bytes: begin }) => begin.every((b, i) => bytes[i] === b));
   if (signature !== undefined) throw otherThan(path, signature.kind, signature.remedy);
@@ -58,7 +64,7 @@ export function refuseOtherFile(path: string): void {
     const format = separator === "\t" ? "tsv" : separator === ";" ? "csv --ifs ';'" : "csv";
     throw otherThan(
       path,
-      `a table whose columns are ${first.trim()}`,
+      `a table whose columns are ${first.trim().slice(0, SHOWN)}`,
       `mlr --i${format} --ojsonl cat in > out.jsonl converts it`,
     );
   }

@@ -10,7 +10,11 @@ export interface SamplingOptions {
   readonly topP: number;
 }
 
-/** @throws {SpielError} `usage` for numbers that tokens cannot be chosen by. */
+/**
+ * Checks numbers before anything is chosen by them.
+ *
+ * @throws {SpielError} `usage` for those that tokens cannot be chosen by.
+ */
 export function checkSampling({ temperature, topP }: SamplingOptions): void {
   if (!(temperature >= 0)) {
     throw new SpielError("usage", `temperature is ${temperature}; expected a number of at least 0`);

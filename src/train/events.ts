@@ -3,6 +3,8 @@
 import type { OpenInfo } from "../engine/engine.ts";
 import type { MemoryTable } from "../engine/protocol.gen.ts";
 import type { Evaluation, EvaluationProgress } from "./evaluate.ts";
+import type { MetricsEvent } from "./metrics.ts";
+import type { BestEvaluation } from "./position.ts";
 import type { ProfileReport } from "./profile.ts";
 
 /** What all events have. */
@@ -67,6 +69,10 @@ export interface DataCounts {
 export interface ResumedEvent extends SteppedEvent<"resumed"> {
   /** The checkpoint's folder. */
   readonly path: string;
+  /** What was measured up to there: the lines of `metrics.jsonl` that the run goes on from. */
+  readonly history: readonly MetricsEvent[];
+  /** Seconds of the run up to there. */
+  readonly elapsedS: number;
 }
 
 /** An optimiser step is done. */
@@ -87,7 +93,7 @@ export interface StepEvent extends SteppedEvent<"step"> {
   readonly tokensPerSecond: number;
   /** Passes over the data, with a fraction. */
   readonly epoch: number;
-  /** Seconds since this process began the run. */
+  /** Seconds of the run up to here, over all resumptions. */
   readonly elapsedS: number;
   /** Steps until the next reselection; absent when there is none left. */
   readonly nextReselection?: number;
@@ -100,9 +106,9 @@ export interface EvaluatingEvent extends TaggedEvent<"evaluating">, EvaluationPr
 
 /** The held-out data was evaluated. */
 export interface EvalEvent extends SteppedEvent<"eval">, Evaluation {
-  /** Whether no trained state before had a lower loss. */
+  /** Whether it is better than all before, that of the untrained model included; false at step 0. */
   readonly isBest: boolean;
-  /** Seconds since this process began the run. */
+  /** Seconds of the run up to here, over all resumptions. */
   readonly elapsedS: number;
 }
 
@@ -136,14 +142,24 @@ export interface ProfileEvent extends TaggedEvent<"profile"> {
   readonly path: string;
 }
 
-/** The run is complete. */
-export interface DoneEvent extends SteppedEvent<"done"> {
+/** How a complete run ended. */
+export interface RunEnding {
   /** Whether it ended because evaluations no longer improved. */
   readonly stoppedEarly: boolean;
-  /** The folder of the adapter, or of the model with method full; absent after a dry run. */
-  readonly output?: string;
-  /** Seconds since this process began the run. */
+  /** Step of the state that was saved: the last, or after an early stop the best. */
+  readonly savedStep: number;
+  /** The best evaluation; its step is 0 where none was better than the untrained model's. `null` without held-out data. */
+  readonly best: BestEvaluation | null;
+  /** Seconds of the run, over all resumptions. */
   readonly elapsedS: number;
+  /** Most bytes that this process has held, the engine's included but for a GPU's; `null` where the system does not tell. */
+  readonly peakMemoryBytes: number | null;
+}
+
+/** The run is complete. */
+export interface DoneEvent extends SteppedEvent<"done">, RunEnding {
+  /** The folder of the adapter, or of the model with method full. */
+  readonly output: string;
 }
 
 /** Everything that a run tells, by `type`. */

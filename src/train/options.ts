@@ -11,6 +11,8 @@ import type { StepOptions } from "./step.ts";
 export interface TrainerOptions {
   /** N, optimiser steps of the whole run. */
   readonly totalSteps: number;
+  /** V, tokens to choose from, by which an exploded loss is known; it is not looked for when absent. */
+  readonly vocabulary?: number;
   /** G, micro-batches per step. */
   readonly gradientAccumulationSteps: number;
   /** The learning rate of every step. */
@@ -27,11 +29,15 @@ export interface TrainerOptions {
   readonly saveEvery: number;
 }
 
-/** The loop's options for a run of `totalSteps` steps. */
-export function trainerOptions(config: RunConfig, totalSteps: number): TrainerOptions {
+/** The loop's options for a run of `totalSteps` steps on a model with a vocabulary. */
+export function trainerOptions(
+  config: RunConfig,
+  { totalSteps, vocabulary }: { readonly totalSteps: number; readonly vocabulary: number },
+): TrainerOptions {
   const growth = growthOf(config.method);
   return {
     totalSteps,
+    vocabulary,
     gradientAccumulationSteps: config.gradientAccumulationSteps,
     learningRate: {
       lr: config.lr,

@@ -30,13 +30,17 @@ export function checkData(paths: readonly string[], options: ReadingOptions): vo
   refuseIdleMap(openDataFiles(paths, options), options.map ?? {});
 }
 
-/** Warnings of examples that were left out, and of those that are longer than the model was made for. */
+/**
+ * Warnings of examples that were left out, of answers whose end cannot be learnt, and of examples that are longer than
+ * the model was made for.
+ */
 export function dataWarnings(
   datasets: readonly Dataset[],
   maxLength: number,
   { config: { max_position_embeddings: limit } }: ModelSource,
 ): string[] {
-  const notices = datasets.map(({ badNotice }) => badNotice).filter((notice) => notice !== null);
+  const found = datasets.flatMap(({ badNotice, endNotice }) => [badNotice, endNotice]);
+  const notices = [...new Set(found)].filter((notice) => notice !== null);
   const longest = Math.max(...datasets.map((dataset) => dataset.longest));
   if (longest <= limit) return notices;
   return [

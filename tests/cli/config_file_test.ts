@@ -79,6 +79,16 @@ for (const [title, text, words] of REFUSED) {
   });
 }
 
+Deno.test("a file in another encoding is named", () => {
+  const path = Deno.makeTempFileSync({ suffix: ".yaml" });
+  try {
+    Deno.writeFileSync(path, Uint8Array.of(0xFF, 0xFE, 0x6C, 0, 0x72, 0));
+    assert.throws(() => readConfigFile(path), { message: /\.yaml" is not UTF-8 text$/ });
+  } finally {
+    Deno.removeSync(path);
+  }
+});
+
 Deno.test("a missing file is named", () => {
   assert.throws(() => readConfigFile("no/such.yaml"), {
     name: "SpielError",

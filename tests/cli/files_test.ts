@@ -214,6 +214,12 @@ const MISTAKES: Mistake[] = [
     /prompt is empty/,
   ],
   [
+    "to generate in too little memory",
+    (f) => ["generate", "--model", f.model, "--prompt", "a", "--memory-budget", "10KiB"],
+    69,
+    /over the --memory-budget of 10\.0 KiB; try a smaller model, or with evaluate a smaller/,
+  ],
+  [
     "to merge into a folder in use",
     (f) => ["merge", "--model", f.model, "--adapter", f.model, "--out", f.path, "--host", "wasm"],
     64,

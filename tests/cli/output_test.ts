@@ -69,3 +69,31 @@ Deno.test("places where nothing can be made", { ignore: !LINUX }, async (test) =
     assert.ok(!names.includes("run.lock"), names.join());
   });
 });
+
+Deno.test("a run never takes the place of what it is made from", async (test) => {
+  using folder = new TinyFolder();
+  const full = (model: string, out: string) => [
+    ...["train", "--model", model, "--data", folder.data, "--out", out, "--host", "wasm"],
+    ...["--method", "full", "--max-steps", "1", "--max-length", "64", "--micro-batch-tokens", "64"],
+    "--resume",
+  ];
+  const untouched = async (args: string[], model: string, words: RegExp) => {
+    const weights = Deno.readFileSync(`${model}/model.safetensors`);
+    assert.equal(refusalProblem(await runCli(args), 64, words), undefined);
+    assert.deepEqual(Deno.readFileSync(`${model}/model.safetensors`), weights);
+  };
+  await test.step("a folder that looks like a run by some names", async () => {
+    Deno.mkdirSync(folder.at("checkpoints"));
+    await untouched(
+      full(folder.model, folder.path),
+      folder.model,
+      /is not empty \(checkpoints …\)/,
+    );
+  });
+  await test.step("the model of the same run", async () => {
+    const run = folder.at("full");
+    const first = await runCli(full(folder.model, run));
+    assert.equal(first.code, 0, first.stderr);
+    await untouched(full(`${run}/model`, run), `${run}/model`, /would replace ".*full\/model"/);
+  });
+});

@@ -19,8 +19,9 @@ function readMap(text: string): unknown {
     const equals = pair.indexOf("=");
     return [pair.slice(0, Math.max(0, equals)).trim(), pair.slice(equals + 1).trim()] as const;
   });
-  const whole = pairs.every(([field, name]) => field !== "" && name !== "");
-  return whole ? Object.fromEntries(pairs) : text;
+  const isWhole = pairs.every(([field, name]) => field !== "" && name !== "") &&
+    new Set(pairs.map(([field]) => field)).size === pairs.length;
+  return isWhole ? Object.fromEntries(pairs) : text;
 }
 
 /** The value that a text stands for, given its key. */

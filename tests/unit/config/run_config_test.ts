@@ -205,6 +205,7 @@ const REFUSED: [title: string, entries: ConfigEntry[], words: RegExp][] = [
   ],
   ["quantising", [...BASE, flag("quantize", "nf4")], /--quantize is not supported yet/],
   ["half a map", [...BASE, flag("map", "prompt")], /--map is "prompt"; expected FIELD=NAME pairs/],
+  ["a map of one field twice", [...BASE, flag("map", "prompt=a,prompt=b")], /expected FIELD=NAME/],
   [
     "a size without sense",
     [...BASE, flag("memory_budget", "lots")],

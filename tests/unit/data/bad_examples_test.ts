@@ -151,7 +151,7 @@ Deno.test("prompts that fill the length are counted, with the length that keeps 
     const error = await load(dir, lines, { maxLength }).catch((error: Error) => error.message);
     assert.match(
       String(error),
-      /data\.jsonl:2, 3: none of the first 48 tokens is trained.*--max-length (\d+) keeps all of it/,
+      /data\.jsonl:2, 3: none of the first 48 tokens is trained.*--max-length (\d+) keeps every token/,
     );
     const needed = Number(/--max-length (\d+)/.exec(String(error))?.[1]);
     const whole = await load(dir, lines, { maxLength: needed });
@@ -176,7 +176,8 @@ Deno.test("what is left out does not change the rest", () =>
 Deno.test("data of which nothing is left is refused, or reported", () =>
   withTempDir(async (dir) => {
     const lines = [{ prompt: "p", completion: "" }, { prompt: "p", completion: "" }];
-    await assertRejects(() => load(dir, lines, { bad: "skip" }), "data", ":1, 2: field");
+    const skipped = () => load(dir, lines, { bad: "skip" });
+    await assertRejects(skipped, "data", "2 of 2 examples cannot be used:\n", ":1, 2: field");
     const reported = await load(dir, lines, { bad: "report" });
     assert.deepEqual([reported.length, reported.badExamples, reported.longest], [0, 2, 0]);
   }));
@@ -190,6 +191,10 @@ Deno.test("what the template or the tokenizer cannot do is told with file and li
       ":1: it is a conv",
       "chat template",
     );
+    const calls = said(asked, answered(null, { tool_calls: [{}] }));
+    const concatenates = byteTokenizer({ chatTemplate: "{{ messages[1]['content'] + '.' }}" });
+    const withCalls = () => load(dir, [calls], { tokenizer: concatenates });
+    await assertRejects(withCalls, "data", ":1: The chat template", "(message 1 has no content");
     const strict = byteTokenizer({ chatTemplate: "{{ raise_exception('no system') }}" });
     await assertRejects(() => load(dir, [FINE], { tokenizer: strict }), "data", ":1:", "no system");
     const lossy = byteTokenizer({}, {

@@ -103,6 +103,10 @@ Deno.test("unknown formats and fields are refused before any file is opened", ()
   assertRefuses(() => openDataFiles(["none"], { map: { answer: "a" } }), "usage", `"answer"`);
 });
 
+Deno.test("a URL is told from a missing file", () => {
+  assertRefuses(() => openDataFiles(["https://a.b/c.jsonl"], {}), "data", "is a URL", "download");
+});
+
 Deno.test("a map that no file is read by is refused", () =>
   withTempDir((dir) => {
     const map = { prompt: "question" };

@@ -108,6 +108,12 @@ Deno.test("tensors that do not fit the configuration are refused by name", () =>
       "layers.2",
     );
     assertRefuses(
+      () => openWith(() => {}, { ...config, num_hidden_layers: 4096 }),
+      "data",
+      `${dir} lacks most of the 4096 layers`,
+      "21 tensors",
+    );
+    assertRefuses(
       () => openWith((w) => w.set(q, bytes("I32", [128, 64], 128 * 64 * 4))),
       "data",
       q,
@@ -119,7 +125,9 @@ Deno.test("tensors that do not fit the configuration are refused by name", () =>
 Deno.test("what is no model is refused by path", () =>
   withTempDir((dir) => {
     assertRefuses(() => openModelSource(`${dir}/none`), "data", `${dir}/none`, "does not exist");
-    assertRefuses(() => openModelSource("org/name-1B"), "data", "does not exist", "not downloaded");
+    for (const remote of ["org/name-1B", "hf://org/name", "https://host/a.gguf"]) {
+      assertRefuses(() => openModelSource(remote), "data", "does not exist", "not downloaded");
+    }
     Deno.writeTextFileSync(`${dir}/model.bin`, "");
     assertRefuses(
       () => openModelSource(`${dir}/model.bin`),

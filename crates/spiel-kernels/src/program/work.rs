@@ -27,6 +27,12 @@ impl Work {
         Self { shape, format: None, flops: flops as u64, bytes: 4 * words as u64 }
     }
 
+    /// As many operations as the product of these counts, which addresses may be too short for.
+    #[must_use]
+    pub fn of_flops(self, factors: &[usize]) -> Self {
+        Self { flops: factors.iter().map(|factor| *factor as u64).product(), ..self }
+    }
+
     /// Also reads `elements` weights stored in `format`.
     #[must_use]
     pub fn decoding(self, format: Format, elements: usize) -> Self {

@@ -39,7 +39,7 @@ fn sizes(spans: &[Span], shape: Heads) -> Sizes {
 #[must_use]
 pub fn attention_work(spans: &[Span], shape: Heads) -> Work {
     let Sizes { queries, keys, scores, rows, shape: sizes } = sizes(spans, shape);
-    Work::new(sizes, 4 * scores * shape.head_dim, 2 * queries + 2 * keys + rows)
+    Work::new(sizes, 0, 2 * queries + 2 * keys + rows).of_flops(&[4, scores, shape.head_dim])
 }
 
 /// Of `attention_stats`: one product of out and its gradient.
@@ -53,7 +53,7 @@ pub fn attention_stats_work(spans: &[Span], shape: Heads) -> Work {
 #[must_use]
 pub fn attention_backward_q_work(spans: &[Span], shape: Heads) -> Work {
     let Sizes { queries, keys, scores, rows, shape: sizes } = sizes(spans, shape);
-    Work::new(sizes, 6 * scores * shape.head_dim, 3 * queries + 2 * keys + 2 * rows)
+    Work::new(sizes, 0, 3 * queries + 2 * keys + 2 * rows).of_flops(&[6, scores, shape.head_dim])
 }
 
 /// Of `attention_backward_kv`: scores, their gradients and the gradients of k and v; q, k, v, three gradients and stats
@@ -61,7 +61,7 @@ pub fn attention_backward_q_work(spans: &[Span], shape: Heads) -> Work {
 #[must_use]
 pub fn attention_backward_kv_work(spans: &[Span], shape: Heads) -> Work {
     let Sizes { queries, keys, scores, rows, shape: sizes } = sizes(spans, shape);
-    Work::new(sizes, 8 * scores * shape.head_dim, 2 * queries + 4 * keys + 2 * rows)
+    Work::new(sizes, 0, 2 * queries + 4 * keys + 2 * rows).of_flops(&[8, scores, shape.head_dim])
 }
 
 #[cfg(test)]

@@ -86,7 +86,7 @@ pub fn sampled_gradient_program(
     // No two slots need share a row or column of the transposes.
     let words = count * (2 * tokens + 2 + usize::from(accumulate));
     Program::new("sampled_gradient", text, &constants, buffers, params, count.div_ceil(8))
-        .doing(Work::new([count, tokens], 2 * count * tokens, words))
+        .doing(Work::new([count, tokens], 0, words).of_flops(&[2, count, tokens]))
 }
 
 /// Buffers: sample, grads, squared grads.

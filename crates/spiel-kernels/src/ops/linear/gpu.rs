@@ -83,7 +83,7 @@ pub fn product_program(
         (false, false) => "product_tt",
     };
     Program::new(label, text, &constants, &[Read, Read, ReadWrite], params, groups)
-        .doing(Work::new([m, n, k], 2 * m * n * k, words))
+        .doing(Work::new([m, n, k], 0, words).of_flops(&[2, m, n, k]))
 }
 
 /// Buffers: bias, y.
