@@ -80,6 +80,13 @@ fn build<D: Device>(
     if options.micro_batch_tokens == 0 {
         return Err(invalid!("microBatchTokens is 0, expected at least 1"));
     }
+    let (head, largest) = (config.head_dim, device.largest_trained_head());
+    if options.trainable != Trainable::Nothing && head as usize > largest {
+        return Err(invalid!(
+            "Model configuration: head_dim is {head}, expected at most {largest} to train on {}",
+            device.adapter()
+        ));
+    }
     let mut arena = Arena::new(device, plan_only);
     let model = Model::new(&mut arena, config, options)?;
     let workspace = Workspace::new(&mut arena, &model, options)?;

@@ -4,7 +4,7 @@ use super::{Access, Program};
 use crate::formats::Format;
 use crate::ops::adamw::{AdamW, adamw_deltas_program, adamw_program};
 use crate::ops::attention::{
-    Heads, attention_backward_kv_program, attention_backward_q_program, attention_program,
+    Bound, Heads, attention_backward_kv_program, attention_backward_q_program, attention_program,
     attention_stats_program,
 };
 use crate::ops::cross_entropy::cross_entropy_program;
@@ -61,10 +61,7 @@ fn programs() -> Vec<Program> {
         rms_norm_backward_program(3, 64, 1e-5, false),
         rms_norm_weight_backward_program(3, 64),
         rope_program(3, 4, 16, Direction::Backward),
-        attention_program(3, heads),
         attention_stats_program(3, heads),
-        attention_backward_q_program(3, heads),
-        attention_backward_kv_program(3, heads),
         swiglu_program(100),
         swiglu_backward_program(100),
         add_bias_program(3, 64),
@@ -97,6 +94,15 @@ fn programs() -> Vec<Program> {
         exclude_program(9, &window),
         place_kept_program(9),
     ];
+    for head_dim in [1, 6, 64, 160, 256] {
+        let heads = Heads { head_dim, ..heads };
+        for queries in [1, 100] {
+            let bound = Bound { queries: 0..queries, keys: 0..100, resumes: false };
+            programs.push(attention_program(heads, &bound));
+            programs.push(attention_backward_q_program(heads, &bound));
+            programs.push(attention_backward_kv_program(heads, &bound));
+        }
+    }
     for tiling in [Tiling::Shared, Tiling::Registers] {
         for size in [64, 67, 2048] {
             let row_major = Layout { first: 0, row: size, column: 1 };

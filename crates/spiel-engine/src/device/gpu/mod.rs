@@ -1,6 +1,7 @@
 //! A GPU through wgpu: operations are recorded, and submitted when something is read or the recording is long.
 
 mod adapters;
+mod attention;
 mod block_ops;
 mod context;
 mod counters;
