@@ -92,11 +92,9 @@ pub fn attention_stats_program(tokens: usize, shape: Heads) -> Program {
     let text = include_str!("attention_stats.wgsl");
     let rows = tokens * shape.heads;
     let buffers = &[Read, Read, Read, ReadWrite];
-    let constants = [
-        Constant::U32("REDUCE_WIDTH", ROW_WIDTH as u32),
-        Constant::U32("HEAD_DIM", shape.head_dim as u32),
-    ];
-    Program::new("attention_stats", text, &constants, buffers, vec![rows as u32], rows)
+    let constants = [Constant::U32("HEAD_DIM", shape.head_dim as u32)];
+    let (params, groups) = (vec![rows as u32], rows.div_ceil(64));
+    Program::new("attention_stats", text, &constants, buffers, params, groups)
 }
 
 /// Buffers: q, k, v, seen keys (of all queries), stats, `grad_out`, `grad_q`.
