@@ -7,6 +7,7 @@ use crate::ops::attention::{
     Heads, attention_backward_kv_program, attention_backward_q_program, attention_program,
     attention_stats_program,
 };
+use crate::ops::clip::{clip_program, sum_of_squares_program};
 use crate::ops::cross_entropy::cross_entropy_program;
 use crate::ops::delta::{
     accumulate_candidates_program, add_deltas_program, apply_in_place_program, gather_program,
@@ -27,7 +28,6 @@ use crate::ops::rms_norm::{
 use crate::ops::rope::{Direction, rope_program};
 use crate::ops::rows::{gather_rows_program, scatter_rows_program};
 use crate::ops::sm3::{Sm3, sm3_accumulate_program, sm3_estimate_program};
-use crate::ops::sum_of_squares::sum_of_squares_program;
 use crate::ops::swiglu::{swiglu_backward_program, swiglu_program};
 use crate::ops::top_k::{
     Keys, choose_digit_program, count_chosen_program, count_digits_program, place_runs_program,
@@ -45,15 +45,9 @@ const MAX_INVOCATIONS: u32 = 256;
 
 fn programs() -> Vec<Program> {
     let heads = Heads { heads: 4, kv_heads: 2, head_dim: 256, window: None };
-    let adamw = AdamW {
-        learning_rate: 0.1,
-        weight_decay: 0.1,
-        beta1: 0.9,
-        beta2: 0.999,
-        epsilon: 1e-8,
-        grad_scale: 1.0,
-    };
-    let sm3 = Sm3 { learning_rate: 0.1, weight_decay: 0.1, epsilon: 1e-8, grad_scale: 1.0 };
+    let adamw =
+        AdamW { learning_rate: 0.1, weight_decay: 0.1, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
+    let sm3 = Sm3 { learning_rate: 0.1, weight_decay: 0.1, epsilon: 1e-8 };
     let window = 0..9;
     let mut programs = vec![
         embedding_backward_program(3, 64, &window),
@@ -87,6 +81,7 @@ fn programs() -> Vec<Program> {
         sm3_estimate_program(&sm3, 9, 64),
         sm3_accumulate_program(9, 64),
         sum_of_squares_program(9, 0),
+        clip_program(9, 1.0, 1),
         fma_probe_program(),
         copy_probe_program(64),
         choose_digit_program(10),

@@ -45,20 +45,20 @@ fn a_step_reads_back_its_loss_and_its_norm_alone() {
             beta1: 0.9,
             beta2: 0.999,
             epsilon: 1e-8,
-            grad_scale: 1.0,
+            max_grad_norm: 1.0,
             step: 1,
         };
         // Both micro-batches of a window: one chooses the candidates, one accumulates.
         session.window_samples = Some(0);
         for _ in 0..2 {
             let before = session.device.counters();
-            block_on(session.forward_backward(shape, 1.0, &payload)).expect("a loss");
+            block_on(session.forward_backward(shape, 1.0, true, &payload)).expect("a loss");
             let after = session.device.counters();
             assert_eq!(after.read_backs - before.read_backs, 1);
             assert_eq!(after.read_bytes - before.read_bytes, u64::from(TOKENS) * 4);
-            session.optimizer_step(&update);
+            block_on(session.optimizer_step(&update)).expect("an update");
             assert_eq!(session.device.counters().read_backs, after.read_backs);
-            block_on(session.grad_norm()).expect("a norm");
+            block_on(session.update_info()).expect("a norm");
             let now = session.device.counters();
             assert_eq!(now.read_backs - after.read_backs, 1);
             assert!(now.dispatches > after.dispatches && now.submissions > before.submissions);

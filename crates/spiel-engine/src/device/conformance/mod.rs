@@ -15,6 +15,7 @@ mod reselection;
 mod rows;
 mod sampling;
 pub(in crate::device) mod subject;
+mod unlogged;
 mod weights;
 
 use agreement::{Bound, agree};

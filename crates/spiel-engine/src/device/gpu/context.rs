@@ -3,6 +3,7 @@
 use super::adapters::{self, Candidate};
 use super::counters::Counters;
 use super::faults::Faults;
+use super::pace::Pace;
 use super::pipelines::Pipelines;
 use super::profiler::Profiler;
 use super::recorder::Recorder;
@@ -29,6 +30,7 @@ pub(crate) struct GpuDevice {
     pub(super) pipelines: RefCell<Pipelines>,
     pub(super) recorder: RefCell<Recorder>,
     pub(super) counters: Cell<Counters>,
+    pub(super) pace: RefCell<Pace>,
     /// Absent unless what is done is being profiled.
     pub(super) profiler: RefCell<Option<Profiler>>,
     /// The last words uploaded of each kind, which often are the next ones too.
@@ -85,6 +87,7 @@ impl GpuDevice {
             pipelines: RefCell::default(),
             recorder,
             counters: Cell::default(),
+            pace: RefCell::default(),
             profiler: RefCell::default(),
             uploads: RefCell::default(),
             tiling: Cell::new(tiling),

@@ -7,6 +7,7 @@ mod counters;
 #[cfg(all(test, feature = "design"))]
 mod design;
 mod faults;
+mod pace;
 mod pipelines;
 mod product;
 mod profiler;
@@ -113,6 +114,10 @@ impl Memory for GpuDevice {
 
     fn clear(&self, buffer: &mut GpuBuffer) {
         self.record_clear(&buffer.buffer, buffer.elements);
+    }
+
+    async fn keep_up(&self) -> Result<()> {
+        self.follow().await
     }
 
     fn probe(&self, repeats: usize) -> Result<()> {
