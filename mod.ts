@@ -43,6 +43,7 @@ export * from "./src/train/run.ts";
 export * from "./src/train/run_config.ts";
 export * from "./src/train/events.ts";
 export * from "./src/train/trainer.ts";
+export * from "./src/train/profile.ts";
 export * from "./src/train/options.ts";
 export * from "./src/train/position.ts";
 export * from "./src/train/step.ts";

@@ -25,4 +25,17 @@ export const MODEL_SHAPES: Readonly<Record<string, ModelConfig>> = {
     rms_norm_eps: 1e-5,
     tie_word_embeddings: true,
   },
+  "llama-2-7b": {
+    ...COMMON,
+    hidden_size: 4096,
+    intermediate_size: 11_008,
+    num_hidden_layers: 32,
+    num_attention_heads: 32,
+    num_key_value_heads: 32,
+    head_dim: 128,
+    vocab_size: 32_000,
+    max_position_embeddings: 4096,
+    rms_norm_eps: 1e-5,
+    tie_word_embeddings: false,
+  },
 };

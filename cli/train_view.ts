@@ -17,6 +17,7 @@ import {
   formatShare,
 } from "./format.ts";
 import { showEvaluating } from "./evaluating.ts";
+import { showProfile } from "./profile_view.ts";
 import type { Ui } from "./ui.ts";
 
 /** Seconds between two plain progress lines where there is no status line. */
@@ -67,6 +68,8 @@ export class TrainView {
         return this.#ui.line(this.#ui.paint("dim", `step ${event.step}: saved ${event.path}`));
       case "warning":
         return this.#ui.warn(event.message);
+      case "profile":
+        return this.#profile(event);
       case "done":
         return this.#ui.clearStatus();
     }
@@ -132,6 +135,12 @@ export class TrainView {
       `step ${event.step}: held-out loss ${this.#ui.paint("cyan", formatLoss(event.loss))}, ` +
         `perplexity ${event.perplexity.toFixed(2)}${match}${event.isBest ? ", best so far" : ""}`,
     );
+  }
+
+  #profile({ report, path }: EventOf<"profile">): void {
+    this.#ui.clearStatus();
+    showProfile(this.#ui, report);
+    this.#ui.facts([["by shape", path]]);
   }
 
   /** Shows how the run ended. */

@@ -2,8 +2,8 @@
 
 import { SpielError } from "../errors.ts";
 import { engineFailure } from "./failure.ts";
+import { type Batch, batchBytes, bytesOf, shapeOf, type StateArray, viewAs } from "./payload.ts";
 import type {
-  ArrayType,
   DeviceChoice,
   EngineInfo,
   ForwardOutput,
@@ -16,6 +16,7 @@ import type {
   ModelPlan,
   ModuleReselection,
   OptimizerUpdate,
+  Profile,
   Reply,
   Request,
   StateField,
@@ -23,20 +24,9 @@ import type {
 } from "./protocol.gen.ts";
 import type { Transport } from "./transport.ts";
 
+export type { Batch, StateArray } from "./payload.ts";
+
 const EMPTY = new Uint8Array(0);
-
-/** A packed micro-batch: sequences laid end to end, without padding. */
-export interface Batch {
-  /** Token ids, `[T]`. */
-  readonly tokens: Uint32Array;
-  /** The token to predict after each position, or `IGNORE`, `[T]`. */
-  readonly targets: Uint32Array;
-  /** 0, then the end of each sequence, `[B + 1]`. */
-  readonly cuSeqlens: Uint32Array;
-}
-
-/** One of the arrays that the engine holds for a module or tensor. */
-export type StateArray = Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>;
 
 /** Elements of an array. */
 export interface ElementRange {
@@ -151,6 +141,17 @@ export class Engine implements Disposable, AsyncDisposable {
   /** The bytes that the engine holds now, by purpose. */
   async stats(): Promise<MemoryTable> {
     return await this.#ask("memoryTable", { op: "engineStats" });
+  }
+
+  /** Counts and times what operations do from now on, or no longer. */
+  async switchProfile(on: boolean): Promise<void> {
+    await this.#ask("done", { op: "profileSwitch", on });
+  }
+
+  /** What was counted since the last call, once all of it has happened; profiling is then off. */
+  async readProfile(): Promise<Profile> {
+    const { kind: _, ...profile } = await this.#ask("profile", { op: "profileRead" });
+    return profile;
   }
 
   /** What a model would take, and what it is made of; allocates nothing. */
@@ -312,6 +313,11 @@ export class Engine implements Disposable, AsyncDisposable {
     await this.#ask("done", { op: "productRun", tokens, inputs, outputs, repeats });
   }
 
+  /** Runs the probes of what a GPU can do at most, `repeats` times, for a profile to time. */
+  async runProbes(repeats: number): Promise<void> {
+    await this.#ask("done", { op: "probeRun", repeats });
+  }
+
   /** Frees the engine once the calls under way are done. Closing twice is harmless. */
   async close(): Promise<void> {
     if (!this.#closed) this.#tail = this.#tail.then(() => this.transport.close());
@@ -365,26 +371,4 @@ export class Engine implements Disposable, AsyncDisposable {
     }
     return { header: header as Extract<Reply, { kind: Kind }>, payload: message.payload };
   }
-}
-
-function shapeOf(batch: Batch): { tokens: number; sequences: number } {
-  return { tokens: batch.tokens.length, sequences: batch.cuSeqlens.length - 1 };
-}
-
-function batchBytes({ tokens, targets, cuSeqlens }: Batch): Uint8Array {
-  const all = new Uint32Array(tokens.length + targets.length + cuSeqlens.length);
-  all.set(tokens, 0);
-  all.set(targets, tokens.length);
-  all.set(cuSeqlens, tokens.length + targets.length);
-  return bytesOf(all);
-}
-
-function bytesOf(array: Uint32Array | Float32Array): Uint8Array {
-  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
-}
-
-function viewAs(dtype: ArrayType, payload: Uint8Array<ArrayBuffer>): StateArray {
-  const aligned = payload.byteOffset % 4 === 0 ? payload : payload.slice();
-  const place = [aligned.buffer, aligned.byteOffset, aligned.byteLength / 4] as const;
-  return dtype === "u32" ? new Uint32Array(...place) : new Float32Array(...place);
 }

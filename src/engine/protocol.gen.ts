@@ -1,7 +1,7 @@
 // Generated from crates/spiel-engine/src/protocol by `deno task gen`. Do not edit.
 
 /** Identifies the protocol these types belong to. */
-export const PROTOCOL_HASH = "42812c36c094d301";
+export const PROTOCOL_HASH = "e0ce6a6e58070ec6";
 
 /** Marks a position of a micro-batch whose next token is not trained. */
 export const IGNORE = 0xFFFFFFFF;
@@ -32,6 +32,14 @@ export type Request =
   }
   | { "op": "gpuList" }
   | { "op": "engineStats" }
+  | {
+    "op": "profileSwitch";
+    /**
+     * Whether to count from now on.
+     */
+    on: boolean;
+  }
+  | { "op": "profileRead" }
   | {
     "op": "modelCreate";
     /**
@@ -227,6 +235,13 @@ export type Request =
      * Columns of the result.
      */
     outputs: number;
+    /**
+     * How often.
+     */
+    repeats: number;
+  }
+  | {
+    "op": "probeRun";
     /**
      * How often.
      */
@@ -519,6 +534,7 @@ export type Reply =
   | { "kind": "engineInfo" } & EngineInfo
   | { "kind": "gpuList" } & GpuList
   | { "kind": "memoryTable" } & MemoryTable
+  | { "kind": "profile" } & Profile
   | { "kind": "modelPlan" } & ModelPlan
   | { "kind": "arrayInfo" } & ArrayInfo
   | { "kind": "reselection" } & Reselection
@@ -658,6 +674,80 @@ export type FormatInfo = {
    * Bytes per block.
    */
   blockBytes: number;
+};
+
+/**
+ * Counts and times since the last `profileRead`, of what was issued while profiling was on.
+ */
+export type Profile = {
+  /**
+   * One row per operation, shape and format, in the order of their first calls.
+   */
+  operations: Array<ProfileRow>;
+  /**
+   * What the host asked of the device.
+   */
+  totals: ProfileTotals;
+};
+
+/**
+ * One operation on operands of one shape.
+ */
+export type ProfileRow = {
+  /**
+   * Its name: on a GPU that of the program, so that an operation may have several rows.
+   */
+  operation: string;
+  /**
+   * The sizes that it works on, in the order of its formula; empty where they are not kept.
+   */
+  shape: Array<number>;
+  /**
+   * The stored format that it decodes; absent where it decodes none.
+   */
+  format: WeightFormat | null;
+  /**
+   * How often it ran; on a GPU, dispatches.
+   */
+  calls: number;
+  /**
+   * Seconds of all calls, on the device's own clock; absent where it has none.
+   */
+  seconds: number | null;
+  /**
+   * Floating-point operations of all calls, a multiply-add as two; absent where they are not counted.
+   */
+  flops: number | null;
+  /**
+   * Bytes that all calls must move, every operand once; absent where they are not counted.
+   */
+  bytes: number | null;
+};
+
+/**
+ * What the host asked of a device.
+ */
+export type ProfileTotals = {
+  /**
+   * Programs started; on the CPU, calls.
+   */
+  dispatches: number;
+  /**
+   * Recordings submitted.
+   */
+  submissions: number;
+  /**
+   * Times that the host waited for device memory.
+   */
+  readBacks: number;
+  /**
+   * Bytes read back.
+   */
+  readBytes: number;
+  /**
+   * Bytes written by the host.
+   */
+  writtenBytes: number;
 };
 
 /**

@@ -3,6 +3,7 @@
 import type { OpenInfo } from "../engine/engine.ts";
 import type { MemoryTable } from "../engine/protocol.gen.ts";
 import type { Evaluation, EvaluationProgress } from "./evaluate.ts";
+import type { ProfileReport } from "./profile.ts";
 
 /** What all events have. */
 export interface TaggedEvent<Type extends string> {
@@ -127,6 +128,14 @@ export interface WarningEvent extends TaggedEvent<"warning"> {
   readonly message: string;
 }
 
+/** What the steps asked of the device, where `profile` is set. */
+export interface ProfileEvent extends TaggedEvent<"profile"> {
+  /** Counts and times. */
+  readonly report: ProfileReport;
+  /** The file that has them. */
+  readonly path: string;
+}
+
 /** The run is complete. */
 export interface DoneEvent extends SteppedEvent<"done"> {
   /** Whether it ended because evaluations no longer improved. */
@@ -150,4 +159,5 @@ export type TrainEvent =
   | ReselectEvent
   | CheckpointEvent
   | WarningEvent
+  | ProfileEvent
   | DoneEvent;

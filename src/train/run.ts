@@ -17,6 +17,7 @@ import { MetricsWriter } from "./metrics.ts";
 import { trainerOptions } from "./options.ts";
 import type { ReportSample } from "./report.ts";
 import { configRecord, type ResolvedConfig } from "./run_config.ts";
+import { profileRecord, StepProfiler } from "./profile.ts";
 import { checkReadable, dataCounts, lengthWarning, loadRunData } from "./run_data.ts";
 import { evaluationOf, Samples } from "./run_evaluation.ts";
 import { RunFolder } from "./run_folder.ts";
@@ -140,6 +141,7 @@ export async function trainRun(
     await journal.write({ event: "checkpoint", step: position.step, path: checkpoint.path });
   }
   const samples = new Samples(position.evaluatedStep === null);
+  const profiler = config.profile ? new StepProfiler(engine) : undefined;
   const onProgress = (progress: EvaluationProgress) => tell({ type: "evaluating", ...progress });
   const trainer = new Trainer(
     {
@@ -156,12 +158,18 @@ export async function trainRun(
         );
       },
       onEvent: (event) => journal.record(event),
+      profiler,
       signal,
     },
     options,
     position,
   );
   const result = await trainer.run();
+  if (profiler !== undefined) {
+    const report = await profiler.report();
+    await folder.writeProfile(profileRecord(report, engine.info));
+    await tell({ type: "profile", report, path: folder.profilePath });
+  }
   return await finish(output, resolved, result, journal, samples.list);
 }
 

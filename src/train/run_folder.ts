@@ -76,6 +76,10 @@ export class RunFolder implements Disposable {
     return join(this.path, "report.html");
   }
 
+  get profilePath(): string {
+    return join(this.path, "profile.json");
+  }
+
   /** Writes `config.json`: every key with its value and origin. @throws SpielError "storage". */
   async writeConfig(config: Readonly<Record<string, ConfigValue>>): Promise<void> {
     await this.#publish(this.configPath, JSON.stringify(config, null, 2) + "\n");
@@ -84,6 +88,11 @@ export class RunFolder implements Disposable {
   /** Writes `report.html`. @throws SpielError "storage". */
   async writeReport(html: string): Promise<void> {
     await this.#publish(this.reportPath, html);
+  }
+
+  /** Writes `profile.json`. @throws SpielError "storage". */
+  async writeProfile(profile: Readonly<Record<string, unknown>>): Promise<void> {
+    await this.#publish(this.profilePath, JSON.stringify(profile, null, 2) + "\n");
   }
 
   async #publish(path: string, text: string): Promise<void> {

@@ -14,6 +14,7 @@ import { learningRate } from "./lr_schedule.ts";
 import type { TrainerOptions } from "./options.ts";
 import { Pace } from "./pace.ts";
 import { type BestEvaluation, startPosition, type TrainingPosition } from "./position.ts";
+import type { StepProfiler } from "./profile.ts";
 import { makeStep, type TrainingBatch } from "./step.ts";
 
 /** Saves that may fail in a row before the run stops. */
@@ -39,6 +40,8 @@ export interface TrainerParts {
   readonly save: ((position: Readonly<TrainingPosition>) => Promise<string>) | null;
   /** Told of everything that happens, and awaited. */
   readonly onEvent?: (event: TrainEvent) => void | Promise<void>;
+  /** Counts what steps ask of the device. */
+  readonly profiler?: StepProfiler | undefined;
   /** Ends the run at the next step's boundary, after saving. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -87,14 +90,21 @@ export class Trainer {
     if (await this.#evaluateIfDue()) await this.#saveIfDue();
     while (!this.#isFinished) {
       if (this.parts.signal?.aborted) await this.#interrupt();
-      await this.#step();
-      await this.#moveDeltas();
+      await this.#stepAndMove();
       await this.#evaluateIfDue();
       await this.#saveIfDue();
     }
     if (this.#evaluationIsDue) await this.#interrupt();
     const stoppedEarly = this.position.step < this.options.totalSteps;
     return { position: this.position, stoppedEarly, elapsedS: this.#pace.elapsedS };
+  }
+
+  async #stepAndMove(): Promise<void> {
+    const work = async () => {
+      await this.#step();
+      await this.#moveDeltas();
+    };
+    await (this.parts.profiler?.measure(work) ?? work());
   }
 
   async #step(): Promise<void> {

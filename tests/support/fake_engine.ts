@@ -20,6 +20,13 @@ type Field = Extract<Request, { op: "stateRead" }>["field"];
 
 const ROWS = 8;
 const DONE: Answer = { header: { kind: "done" } };
+const NOTHING_ASKED = {
+  dispatches: 0,
+  submissions: 0,
+  readBacks: 0,
+  readBytes: 0,
+  writtenBytes: 0,
+};
 
 /** What one module holds; every array is in the order of its indices. */
 interface Module {
@@ -71,6 +78,8 @@ export class FakeEngine implements Transport {
         };
       case "engineStats":
         return { header: { kind: "memoryTable", rows: [], totalBytes: 0 } };
+      case "profileRead":
+        return { header: { kind: "profile", operations: [], totals: NOTHING_ASKED } };
       case "modelCreate":
         return this.#create(request);
       case "deltaAttach":

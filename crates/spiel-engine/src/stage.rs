@@ -4,7 +4,7 @@ use crate::arena::{Arena, Purpose};
 use crate::device::{Device, LinearShape};
 use crate::engine::Answer;
 use crate::error::{EngineError, Result, invalid, out_of_order};
-use crate::protocol::{GradNorm, MemoryTable, ModelConfig, ModelOptions, Reply, Request};
+use crate::protocol::{MemoryTable, ModelConfig, ModelOptions, Reply, Request};
 use crate::session::{self, Session};
 use crate::training::ReselectionPlan;
 use crate::weights;
@@ -27,6 +27,7 @@ impl<D: Device> Stage<D> {
                 let [tokens, inputs, outputs] = [tokens, inputs, outputs].map(|size| size as usize);
                 self.product_run(LinearShape { tokens, inputs, outputs }, repeats).await.map(done)
             }
+            Request::ProbeRun { repeats } => self.device()?.probe(repeats as usize).map(done),
             Request::ModelCreate { config, options, dry_run } => {
                 self.create(&config, options, dry_run)
             }
@@ -34,6 +35,11 @@ impl<D: Device> Stage<D> {
                 let (info, bytes) = weights::convert(self.device()?, from, to, elements, payload)?;
                 Ok((Reply::ArrayInfo(info), bytes))
             }
+            Request::ProfileSwitch { on } => {
+                self.device()?.profile(on);
+                Ok(done(()))
+            }
+            Request::ProfileRead {} => Ok(header(Reply::Profile(self.device()?.profiled().await?))),
             Request::EngineStats {} => Ok(header(Reply::MemoryTable(match self {
                 Self::Ready(session) => session.memory(),
                 _ => MemoryTable::default(),
@@ -144,17 +150,12 @@ impl<D: Device> Session<D> {
                 let (loss, bytes) = self.forward(batch, output, payload).await?;
                 Ok((Reply::Loss(loss), bytes))
             }
-            Request::ForwardBackward { batch, loss_scale } => {
-                Ok(header(Reply::Loss(self.forward_backward(batch, loss_scale, payload).await?)))
+            Request::ForwardBackward { batch, loss_scale, read_loss } => {
+                let loss = self.forward_backward(batch, loss_scale, read_loss, payload).await?;
+                Ok(header(loss.map_or(Reply::Done, Reply::Loss)))
             }
-            Request::GradNorm {} => {
-                let norm = Some(self.grad_norm().await?).filter(|norm| norm.is_finite());
-                Ok(header(Reply::GradNorm(GradNorm { norm })))
-            }
-            Request::OptimizerStep { update } => {
-                self.optimizer_step(&update);
-                Ok(done(()))
-            }
+            Request::OptimizerStep { update } => self.optimizer_step(&update).await.map(done),
+            Request::UpdateRead {} => Ok(header(Reply::UpdateInfo(self.update_info().await?))),
             Request::GradClear {} => {
                 self.grad_clear();
                 Ok(done(()))
@@ -171,8 +172,11 @@ impl<D: Device> Session<D> {
             Request::EngineOpen { .. }
             | Request::GpuList {}
             | Request::EngineStats {}
+            | Request::ProfileSwitch { .. }
+            | Request::ProfileRead {}
             | Request::ModelCreate { .. }
             | Request::ProductRun { .. }
+            | Request::ProbeRun { .. }
             | Request::Convert { .. } => {
                 Err(EngineError::Internal("the engine answers this request itself".to_owned()))
             }

@@ -303,6 +303,12 @@ export const runConfigSchema = z.strictObject({
     unit: "steps",
     changeable: true,
   }),
+  profile: z.boolean().default(false).register(keyWords, {
+    group: "Run folder",
+    description: "count and time what steps ask of the device, print a table at the end, " +
+      "and write profile.json",
+    changeable: true,
+  }),
   dry_run: z.boolean().default(false).register(keyWords, {
     group: "Run folder",
     description: "read everything, print the memory plan, and stop before training",

@@ -45,6 +45,9 @@ fn main() {
         GpuInfo,
         GpuLimits,
         FormatInfo,
+        Profile,
+        ProfileRow,
+        ProfileTotals,
         MemoryTable,
         MemoryRow,
         ModelPlan,
@@ -54,7 +57,7 @@ fn main() {
         Reselection,
         ModuleReselection,
         Loss,
-        GradNorm,
+        UpdateInfo,
         ErrorInfo,
         ErrorCode,
     );

@@ -10,6 +10,7 @@ mod conformance;
 mod cpu;
 #[cfg(feature = "gpu")]
 mod gpu;
+mod profile;
 mod training_ops;
 
 pub(crate) use block_ops::{AttentionPass, BlockOps, LinearShape, NormBackward, Qkv};
@@ -19,6 +20,7 @@ pub(crate) use gpu::{Faults, GpuDevice, GpuWish, list_gpus, may_have_gpu};
 pub(crate) use training_ops::{AdamWState, CandidateState, Growth, Sm3State, TrainingOps};
 
 use crate::error::Result;
+use crate::protocol::Profile;
 
 /// A place to compute.
 pub(crate) trait Device: BlockOps + TrainingOps {}
@@ -70,4 +72,12 @@ pub(crate) trait Memory {
     /// Copies the first `count` words of `from` to `to[at..]`.
     fn copy(&self, from: &Self::Buffer, count: usize, to: &mut Self::Buffer, at: usize);
     fn clear(&self, buffer: &mut Self::Buffer);
+    /// Waits until the device is no more than one call of this behind, so that what waits for it is bounded.
+    async fn keep_up(&self) -> Result<()>;
+    /// Runs the probes of what the device can do at most, `repeats` times, for a profile to time.
+    fn probe(&self, repeats: usize) -> Result<()>;
+    /// Counts and times what is issued from now on, or no longer.
+    fn profile(&self, on: bool);
+    /// What was counted since the last call, once all of it has happened; profiling is then off.
+    async fn profiled(&self) -> Result<Profile>;
 }

@@ -1,5 +1,6 @@
 //! The edges through which hosts call: forwarding functions that know no operation.
 
+pub(crate) mod clock;
 mod faults;
 #[cfg(feature = "native")]
 mod native;

@@ -19,6 +19,19 @@ impl From<WeightFormat> for Format {
     }
 }
 
+impl From<Format> for WeightFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::F32 => Self::F32,
+            Format::F16 => Self::F16,
+            Format::Bf16 => Self::Bf16,
+            Format::Q4_0 => Self::Q4_0,
+            Format::Q4_1 => Self::Q4_1,
+            Format::Q8_0 => Self::Q8_0,
+        }
+    }
+}
+
 /// A weight tensor, `[out, in]` or `[n]`.
 pub(crate) struct Tensor<D: Device> {
     pub(crate) name: String,

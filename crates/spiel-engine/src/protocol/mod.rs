@@ -5,12 +5,14 @@
 
 mod gpu;
 mod model;
+mod profile;
 mod reply;
 mod request;
 mod words;
 
 pub use gpu::*;
 pub use model::*;
+pub use profile::*;
 pub use reply::*;
 pub use request::*;
 pub use words::*;
@@ -24,6 +26,7 @@ pub fn protocol_hash() -> String {
     let texts = [
         include_str!("gpu.rs"),
         include_str!("model.rs"),
+        include_str!("profile.rs"),
         include_str!("reply.rs"),
         include_str!("request.rs"),
         include_str!("words.rs"),

@@ -24,6 +24,13 @@ pub enum Request {
     GpuList {},
     /// Reports the memory held now. Reply: [`MemoryTable`].
     EngineStats {},
+    /// Counts and times operations from now on, or no longer.
+    ProfileSwitch {
+        /// Whether to count from now on.
+        on: bool,
+    },
+    /// Reports what was counted since the last report; profiling is then off. Reply: [`Profile`].
+    ProfileRead {},
     /// Plans a model's memory and, unless `dryRun`, allocates it. Replaces any earlier model. Reply: [`ModelPlan`].
     ModelCreate {
         /// The architecture's numbers.
@@ -122,20 +129,23 @@ pub enum Request {
         /// What the reply's payload holds.
         output: ForwardOutput,
     },
-    /// Runs forward and backward, adding to the gradients. Payload: a micro-batch. Reply: [`Loss`].
+    /// Runs forward and backward, adding to the gradients. Payload: a micro-batch. Reply: [`Loss`] where it is read.
     ForwardBackward {
         /// Size of the micro-batch in the payload.
         batch: BatchShape,
         /// Factor of the summed loss whose gradient is taken.
         loss_scale: f64,
+        /// Whether to wait for the loss.
+        read_loss: bool,
     },
-    /// Measures the global 2-norm of all gradients. Reply: [`GradNorm`].
-    GradNorm {},
-    /// Updates what is trained and clears the gradients.
+    /// Scales the gradients so that their norm is at most the limit, updates what is trained and clears the gradients,
+    /// without waiting for it. An update whose gradients are not finite is skipped, and all that follow it.
     OptimizerStep {
         /// The step's numbers.
         update: OptimizerUpdate,
     },
+    /// Waits for the last update. Reply: [`UpdateInfo`].
+    UpdateRead {},
     /// Clears the gradients without an update.
     GradClear {},
     /// Starts a generation with an empty key-value cache.
@@ -155,6 +165,11 @@ pub enum Request {
         inputs: u32,
         /// Columns of the result.
         outputs: u32,
+        /// How often.
+        repeats: u32,
+    },
+    /// Runs the probes of what a GPU can do at most, for a profile to time: operations `fma_probe` and `copy_probe`.
+    ProbeRun {
         /// How often.
         repeats: u32,
     },
@@ -213,8 +228,8 @@ pub struct OptimizerUpdate {
     pub beta2: f64,
     /// Added to the root of the second moment (AdamW) or inside it (SM3).
     pub epsilon: f64,
-    /// Factor of the gradients, below one when they are clipped.
-    pub grad_scale: f64,
+    /// The global 2-norm above which gradients are scaled down to it; 0 is no limit.
+    pub max_grad_norm: f64,
     /// Updates made, this one included; AdamW's bias correction of whole weights.
     pub step: u32,
 }

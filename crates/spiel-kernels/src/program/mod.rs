@@ -1,5 +1,10 @@
 //! A compute program as plain data: what runs on a GPU, without a GPU.
 
+mod work;
+
+pub use work::Work;
+pub(crate) use work::search;
+
 use crate::assemble::{Constant, assemble};
 
 /// How a program uses a buffer.
@@ -29,6 +34,8 @@ pub struct Program {
     pub params: Vec<u32>,
     /// Workgroups along x, y and z.
     pub workgroups: [u32; 3],
+    /// What it has to do.
+    pub work: Work,
 }
 
 impl Program {
@@ -45,7 +52,14 @@ impl Program {
         let groups = groups as u32;
         let rows = groups.div_ceil(MAX_GROUPS).max(1);
         let workgroups = [groups.div_ceil(rows), rows, 1];
-        Self { label, source: assemble(text, constants), buffers, params, workgroups }
+        let (source, work) = (assemble(text, constants), Work::default());
+        Self { label, source, buffers, params, workgroups, work }
+    }
+
+    /// Says what the program has to do; every operation says it beside its launch geometry.
+    #[must_use]
+    pub fn doing(self, work: Work) -> Self {
+        Self { work, ..self }
     }
 }
 

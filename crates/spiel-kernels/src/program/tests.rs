@@ -7,6 +7,7 @@ use crate::ops::attention::{
     Bound, Heads, attention_backward_kv_program, attention_backward_q_program, attention_program,
     attention_stats_program,
 };
+use crate::ops::clip::{clip_program, sum_of_squares_program};
 use crate::ops::cross_entropy::cross_entropy_program;
 use crate::ops::delta::{
     accumulate_candidates_program, add_deltas_program, apply_in_place_program, gather_program,
@@ -16,6 +17,7 @@ use crate::ops::embedding::{embedding_backward_program, embedding_program};
 use crate::ops::linear::{
     Layout, Tiling, add_bias_backward_program, add_bias_program, product_program,
 };
+use crate::ops::probe::{copy_probe_program, fma_probe_program};
 use crate::ops::reselect::{
     GrownEntry, candidate_keys_program, exclude_program, mark_program, momentum_keys_program,
     place_kept_program, rearrange_program, settle_program, slot_keys_program, want_program,
@@ -26,7 +28,6 @@ use crate::ops::rms_norm::{
 use crate::ops::rope::{Direction, rope_program};
 use crate::ops::rows::{gather_rows_program, scatter_rows_program};
 use crate::ops::sm3::{Sm3, sm3_accumulate_program, sm3_estimate_program};
-use crate::ops::sum_of_squares::sum_of_squares_program;
 use crate::ops::swiglu::{swiglu_backward_program, swiglu_program};
 use crate::ops::top_k::{
     Keys, choose_digit_program, count_chosen_program, count_digits_program, place_runs_program,
@@ -44,15 +45,9 @@ const MAX_INVOCATIONS: u32 = 256;
 
 fn programs() -> Vec<Program> {
     let heads = Heads { heads: 4, kv_heads: 2, head_dim: 256, window: None };
-    let adamw = AdamW {
-        learning_rate: 0.1,
-        weight_decay: 0.1,
-        beta1: 0.9,
-        beta2: 0.999,
-        epsilon: 1e-8,
-        grad_scale: 1.0,
-    };
-    let sm3 = Sm3 { learning_rate: 0.1, weight_decay: 0.1, epsilon: 1e-8, grad_scale: 1.0 };
+    let adamw =
+        AdamW { learning_rate: 0.1, weight_decay: 0.1, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
+    let sm3 = Sm3 { learning_rate: 0.1, weight_decay: 0.1, epsilon: 1e-8 };
     let window = 0..9;
     let mut programs = vec![
         embedding_backward_program(3, 64, &window),
@@ -83,6 +78,9 @@ fn programs() -> Vec<Program> {
         sm3_estimate_program(&sm3, 9, 64),
         sm3_accumulate_program(9, 64),
         sum_of_squares_program(9, 0),
+        clip_program(9, 1.0, 1),
+        fma_probe_program(),
+        copy_probe_program(64),
         choose_digit_program(10),
         place_runs_program(9),
         slot_keys_program(9, true),
@@ -159,6 +157,15 @@ fn every_text_is_valid_and_binds_what_its_program_says() {
             .unwrap_or_else(|error| panic!("{label}: {}", error.emit_to_string(source)));
         let expected: Vec<_> = (1..).zip(buffers.iter().copied()).collect();
         assert_eq!(declared(&module), expected, "{label}");
+    }
+}
+
+#[test]
+fn every_program_says_what_it_has_to_do() {
+    // Attention's work is that of its spans, which the launcher knows.
+    let launched = programs().into_iter().filter(|program| !program.label.starts_with("attention"));
+    for Program { label, work, .. } in launched {
+        assert!(work.bytes > 0 && work.shape[0] > 0, "{label}: {work:?}");
     }
 }
 

@@ -10,10 +10,12 @@ mod economy;
 mod optimizers;
 mod passes;
 mod products;
+mod profile;
 mod reselection;
 mod rows;
 mod sampling;
 pub(in crate::device) mod subject;
+mod unlogged;
 mod weights;
 
 use agreement::{Bound, agree};

@@ -2,7 +2,6 @@
 
 use super::{Bound, Subject, conform, gpus, normal, words_of};
 use crate::device::{AdamWState, CandidateState, Growth, LinearShape, Sm3State, TrainingOps};
-use pollster::block_on;
 use spiel_kernels::ops::adamw::Seed;
 use spiel_kernels::random::{philox, positions};
 
@@ -71,8 +70,9 @@ fn by_accumulated_gradients() {
                         state: &mut state,
                         seed: Seed::new(40, 2, 0.9, 0.999),
                     };
-                    let replaced = on.reselect(&mut indices, &mut deltas, growth, count);
-                    let replaced = block_on(replaced).expect("a reselection") as u32;
+                    let mut replaced = on.holding(&[0; 4]);
+                    on.reselect(&mut indices, &mut deltas, growth, count, &mut replaced, 2);
+                    let replaced = on.taken(&replaced, 4)[3];
                     let AdamWState { ages, exp_avg, exp_avg_sq } = state;
                     let arrays = [indices, deltas, ages, exp_avg, exp_avg_sq];
                     let arrays = arrays.iter().map(|x| on.taken(x, slots));
@@ -109,8 +109,9 @@ fn by_momentum() {
                             shape: LinearShape { tokens: 0, inputs: columns, outputs: rows },
                             scratch: &mut scratch,
                         };
-                        let replaced = on.reselect(&mut indices, &mut deltas, growth, count);
-                        let replaced = block_on(replaced).expect("a reselection") as u32;
+                        let mut replaced = on.holding(&[0; 4]);
+                        on.reselect(&mut indices, &mut deltas, growth, count, &mut replaced, 2);
+                        let replaced = on.taken(&replaced, 4)[3];
                         vec![vec![replaced], on.taken(&indices, slots), on.taken(&deltas, slots)]
                     }
                 );

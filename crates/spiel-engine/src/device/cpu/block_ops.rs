@@ -18,7 +18,7 @@ impl BlockOps for CpuDevice {
         width: usize,
         x: &mut Words,
     ) {
-        self.run(|| {
+        self.run("embedding", || {
             embedding::embedding(&tokens.0[..count], table.bytes(), format, width, x.floats_mut());
         });
     }
@@ -31,12 +31,10 @@ impl BlockOps for CpuDevice {
         width: usize,
         grad_table: &mut Words,
     ) {
-        embedding::embedding_backward(
-            &tokens.0[..count],
-            grad_x.floats(),
-            width,
-            grad_table.floats_mut(),
-        );
+        let (tokens, grad_table) = (&tokens.0[..count], grad_table.floats_mut());
+        self.run("embedding_backward", || {
+            embedding::embedding_backward(tokens, grad_x.floats(), width, grad_table);
+        });
     }
 
     fn rms_norm(
@@ -49,7 +47,7 @@ impl BlockOps for CpuDevice {
         y: &mut Words,
     ) {
         let y = &mut y.floats_mut()[..rows * width];
-        self.run(|| rms_norm::rms_norm(x.floats(), weight.floats(), epsilon, y));
+        self.run("rms_norm", || rms_norm::rms_norm(x.floats(), weight.floats(), epsilon, y));
     }
 
     fn rms_norm_backward(
@@ -66,7 +64,7 @@ impl BlockOps for CpuDevice {
         let (x, grad_y) = (&norm.x.floats()[..count], &norm.grad_y.floats()[..count]);
         let grad_x = &mut grad_x.floats_mut()[..count];
         let grad_weight = grad_weight.map(Words::floats_mut);
-        self.run(|| {
+        self.run("rms_norm_backward", || {
             rms_norm::rms_norm_backward(
                 x,
                 norm.weight.floats(),
@@ -89,7 +87,7 @@ impl BlockOps for CpuDevice {
         direction: Direction,
     ) {
         let x = &mut x.floats_mut()[..tokens * heads * head_dim];
-        self.run(|| rope::rope(x, rotations.floats(), heads, head_dim, direction));
+        self.run("rope", || rope::rope(x, rotations.floats(), heads, head_dim, direction));
     }
 
     fn attention(
@@ -102,7 +100,7 @@ impl BlockOps for CpuDevice {
     ) {
         let inputs =
             AttentionInputs { q: inputs.q.floats(), k: inputs.k.floats(), v: inputs.v.floats() };
-        self.run(|| {
+        self.run("attention", || {
             attention::attention(inputs, heads, spans, out.floats_mut(), log_sums.floats_mut());
         });
     }
@@ -124,7 +122,7 @@ impl BlockOps for CpuDevice {
             k: grads.k.floats_mut(),
             v: grads.v.floats_mut(),
         };
-        self.run(|| {
+        self.run("attention_backward", || {
             attention::attention_backward(
                 inputs,
                 heads,
@@ -139,7 +137,7 @@ impl BlockOps for CpuDevice {
 
     fn swiglu(&self, gate: &Words, up: &Words, count: usize, activation: &mut Words) {
         let activation = &mut activation.floats_mut()[..count];
-        self.run(|| swiglu::swiglu(gate.floats(), up.floats(), activation));
+        self.run("swiglu", || swiglu::swiglu(gate.floats(), up.floats(), activation));
     }
 
     fn swiglu_backward(
@@ -153,14 +151,14 @@ impl BlockOps for CpuDevice {
     ) {
         let (grad_gate, grad_up) =
             (&mut grad_gate.floats_mut()[..count], &mut grad_up.floats_mut()[..count]);
-        self.run(|| {
+        self.run("swiglu_backward", || {
             swiglu::swiglu_backward(gate.floats(), up.floats(), grad.floats(), grad_gate, grad_up);
         });
     }
 
     fn add(&self, x: &Words, count: usize, y: &mut Words) {
         let (x, y) = (x.floats(), &mut y.floats_mut()[..count]);
-        self.run(|| {
+        self.run("add", || {
             chunks_mut(y, TASK, |task, y| {
                 for (y, x) in y.iter_mut().zip(&x[task * TASK..]) {
                     *y += x;
@@ -171,7 +169,7 @@ impl BlockOps for CpuDevice {
 
     fn linear(&self, x: &Words, weight: &Words, shape: LinearShape, y: &mut Words) {
         let LinearShape { tokens, inputs, outputs } = shape;
-        self.run(|| {
+        self.run("product_nt", || {
             linear::linear(x.floats(), weight.floats(), tokens, inputs, outputs, y.floats_mut());
         });
     }
@@ -186,7 +184,7 @@ impl BlockOps for CpuDevice {
     ) {
         let LinearShape { tokens, inputs, outputs } = shape;
         let (grad_y, weight) = (grad_y.floats(), weight.floats());
-        self.run(|| {
+        self.run("product_nn", || {
             linear::linear_backward_input(
                 grad_y,
                 weight,
@@ -209,7 +207,7 @@ impl BlockOps for CpuDevice {
     ) {
         let LinearShape { tokens, inputs, outputs } = shape;
         let (grad_y, x, grad_weight) = (grad_y.floats(), x.floats(), grad_weight.floats_mut());
-        self.run(|| {
+        self.run("product_tn", || {
             linear::linear_backward_weight(
                 grad_y,
                 x,
@@ -224,7 +222,7 @@ impl BlockOps for CpuDevice {
 
     fn add_bias(&self, bias: &Words, tokens: usize, width: usize, y: &mut Words) {
         let y = &mut y.floats_mut()[..tokens * width];
-        self.run(|| linear::add_bias(bias.floats(), y));
+        self.run("add_bias", || linear::add_bias(bias.floats(), y));
     }
 
     fn add_bias_backward(
@@ -234,7 +232,10 @@ impl BlockOps for CpuDevice {
         width: usize,
         grad_bias: &mut Words,
     ) {
-        linear::add_bias_backward(&grad_y.floats()[..tokens * width], grad_bias.floats_mut());
+        let grad_y = &grad_y.floats()[..tokens * width];
+        self.run("add_bias_backward", || {
+            linear::add_bias_backward(grad_y, grad_bias.floats_mut());
+        });
     }
 
     fn gather_rows(
@@ -247,7 +248,7 @@ impl BlockOps for CpuDevice {
         out: &mut Words,
     ) {
         let rows = &rows.0[first..first + count];
-        self.run(|| rows::gather_rows(x.floats(), rows, width, out.floats_mut()));
+        self.run("gather_rows", || rows::gather_rows(x.floats(), rows, width, out.floats_mut()));
     }
 
     fn scatter_rows(
@@ -259,7 +260,8 @@ impl BlockOps for CpuDevice {
         width: usize,
         out: &mut Words,
     ) {
-        rows::scatter_rows(x.floats(), &rows.0[first..first + count], width, out.floats_mut());
+        let rows = &rows.0[first..first + count];
+        self.run("scatter_rows", || rows::scatter_rows(x.floats(), rows, width, out.floats_mut()));
     }
 
     fn cross_entropy(
@@ -275,7 +277,7 @@ impl BlockOps for CpuDevice {
         let (targets, losses) =
             (&targets.0[first..first + count], &mut losses.floats_mut()[first..first + count]);
         let logits = &mut logits.floats_mut()[..count * vocab];
-        self.run(|| match backward {
+        self.run("cross_entropy", || match backward {
             None => cross_entropy::cross_entropy(logits, targets, losses),
             Some(scale) => cross_entropy::cross_entropy_backward(logits, targets, scale, losses),
         });
@@ -290,7 +292,7 @@ impl BlockOps for CpuDevice {
         weights: &mut Words,
     ) {
         let weights = &mut weights.floats_mut()[..elements];
-        self.run(|| {
+        self.run("materialise", || {
             decode_threaded(format, stored.bytes(), weights);
             if let Some((indices, values, _)) = deltas {
                 delta::add_deltas(&indices.0, values.floats(), weights);

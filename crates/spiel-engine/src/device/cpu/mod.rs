@@ -1,13 +1,14 @@
 //! The CPU: operations run at once, on a pool of threads where the build has them.
 
 mod block_ops;
+mod profiler;
 mod training_ops;
 
 use super::Memory;
 use crate::arena::zeros;
-#[cfg(feature = "native")]
-use crate::error::EngineError;
-use crate::error::Result;
+use crate::error::{EngineError, Result};
+use crate::protocol::Profile;
+use profiler::Profiler;
 
 /// 32-bit words, read as floats or as integers.
 pub(crate) struct Words(Vec<u32>);
@@ -30,6 +31,7 @@ impl Words {
 pub(crate) struct CpuDevice {
     #[cfg(feature = "native")]
     pool: rayon::ThreadPool,
+    profiler: Profiler,
 }
 
 impl CpuDevice {
@@ -47,25 +49,25 @@ impl CpuDevice {
             .map_err(|error| {
                 EngineError::DeviceUnavailable(format!("Cannot start CPU threads: {error}"))
             })?;
-        Ok(Self { pool })
+        Ok(Self { pool, profiler: Profiler::default() })
     }
 
     /// Opens the CPU; this build computes on the calling thread whatever `threads` asks.
     #[cfg(not(feature = "native"))]
     #[expect(clippy::unnecessary_wraps, reason = "one signature for all builds")]
     pub(crate) fn open(_threads: Option<u32>) -> Result<Self> {
-        Ok(Self {})
+        Ok(Self { profiler: Profiler::default() })
     }
 
+    /// Runs an operation, on the threads where the build has them.
     #[cfg(feature = "native")]
-    fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        self.pool.install(work)
+    fn run<T: Send>(&self, operation: &'static str, work: impl FnOnce() -> T + Send) -> T {
+        self.profiler.time(operation, || self.pool.install(work))
     }
 
     #[cfg(not(feature = "native"))]
-    #[expect(clippy::unused_self, reason = "one signature for all builds")]
-    fn run<T>(&self, work: impl FnOnce() -> T) -> T {
-        work()
+    fn run<T>(&self, operation: &'static str, work: impl FnOnce() -> T) -> T {
+        self.profiler.time(operation, work)
     }
 }
 
@@ -93,7 +95,7 @@ impl Memory for CpuDevice {
     }
 
     fn on_threads<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        self.run(work)
+        self.run("host work", work)
     }
 
     fn allocate(&self, bytes: usize) -> Result<Words> {
@@ -116,5 +118,21 @@ impl Memory for CpuDevice {
 
     fn clear(&self, buffer: &mut Words) {
         buffer.0.fill(0);
+    }
+
+    async fn keep_up(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn probe(&self, _repeats: usize) -> Result<()> {
+        Err(EngineError::InvalidRequest("The CPU device has no probes".to_owned()))
+    }
+
+    fn profile(&self, on: bool) {
+        self.profiler.switch(on);
+    }
+
+    async fn profiled(&self) -> Result<Profile> {
+        Ok(self.profiler.take())
     }
 }

@@ -21,6 +21,13 @@ pub(super) struct Candidate {
     pub(super) info: GpuInfo,
 }
 
+impl Candidate {
+    pub(super) fn of(index: usize, adapter: wgpu::Adapter) -> Self {
+        let info = describe(index, &adapter);
+        Self { adapter, info }
+    }
+}
+
 /// Lists the GPUs of this machine.
 pub(crate) async fn list_gpus() -> GpuList {
     let gpus: Vec<GpuInfo> =
@@ -44,11 +51,7 @@ pub(super) async fn candidates() -> Vec<Candidate> {
     let mut adapters = adapters_of(&instance).await;
     // The sort is stable: equals stay in the system's order.
     adapters.sort_by_key(|adapter| preference(&adapter.get_info()));
-    let describe = |(index, adapter): (usize, wgpu::Adapter)| {
-        let info = describe(index, &adapter);
-        Candidate { adapter, info }
-    };
-    adapters.into_iter().enumerate().map(describe).collect()
+    adapters.into_iter().enumerate().map(|(index, adapter)| Candidate::of(index, adapter)).collect()
 }
 
 #[cfg(not(target_arch = "wasm32"))]

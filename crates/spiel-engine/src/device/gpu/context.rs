@@ -1,11 +1,13 @@
 //! Opening an adapter with what it offers beyond WebGPU's defaults.
 
-use super::adapters;
+use super::adapters::{self, Candidate};
 use super::counters::Counters;
 use super::faults::Faults;
 use super::groups::Groups;
+use super::pace::Pace;
 use super::pipelines::Pipelines;
 use super::pool::Pool;
+use super::profiler::Profiler;
 use super::recorder::Recorder;
 use super::upload::Upload;
 use crate::error::{EngineError, Result};
@@ -37,6 +39,9 @@ pub(crate) struct GpuDevice {
     pub(super) staging: RefCell<Option<wgpu::Buffer>>,
     pub(super) recorder: RefCell<Recorder>,
     pub(super) counters: Cell<Counters>,
+    pub(super) pace: RefCell<Pace>,
+    /// Absent unless what is done is being profiled.
+    pub(super) profiler: RefCell<Option<Profiler>>,
     /// The last words uploaded of each kind, which often are the next ones too.
     pub(super) uploads: RefCell<[Option<Upload>; 2]>,
     /// How products are cut.
@@ -63,15 +68,23 @@ impl GpuDevice {
         limits: impl FnOnce(wgpu::Limits) -> wgpu::Limits,
     ) -> Result<Self> {
         let candidates = adapters::candidates().await;
-        let chosen = adapters::choose(candidates, wish.gpu, wish.allow_software)?;
-        let adapter = chosen.adapter;
-        let tiling = if chosen.info.software { Tiling::Registers } else { Tiling::Shared };
+        Self::on(adapters::choose(candidates, wish.gpu, wish.allow_software)?, limits).await
+    }
+
+    /// Opens an adapter, with limits that are made of what it offers.
+    pub(super) async fn on(
+        Candidate { adapter, info }: Candidate,
+        limits: impl FnOnce(wgpu::Limits) -> wgpu::Limits,
+    ) -> Result<Self> {
+        let tiling = if info.software { Tiling::Registers } else { Tiling::Shared };
         let required_limits = limits(adapter.limits());
         let offset_alignment = required_limits.min_storage_buffer_offset_alignment as usize;
         let binding_bytes = required_limits.max_storage_buffer_binding_size as usize;
-        let descriptor = wgpu::DeviceDescriptor { required_limits, ..Default::default() };
+        let required_features = adapter.features() & wgpu::Features::TIMESTAMP_QUERY;
+        let descriptor =
+            wgpu::DeviceDescriptor { required_features, required_limits, ..Default::default() };
         let (device, queue) = adapter.request_device(&descriptor).await.map_err(|error| {
-            let name = chosen.info.name;
+            let name = info.name;
             EngineError::DeviceUnavailable(format!("GPU \"{name}\" does not open: {error}"))
         })?;
         let faults = Faults::of(&device);
@@ -87,6 +100,8 @@ impl GpuDevice {
             staging: RefCell::default(),
             recorder,
             counters: Cell::default(),
+            pace: RefCell::default(),
+            profiler: RefCell::default(),
             uploads: RefCell::default(),
             tiling: Cell::new(tiling),
             binding_bytes: binding_bytes / offset_alignment * offset_alignment,

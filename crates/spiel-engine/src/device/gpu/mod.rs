@@ -5,12 +5,16 @@ mod attention;
 mod block_ops;
 mod context;
 mod counters;
+#[cfg(all(test, feature = "design"))]
+mod design;
 mod faults;
 mod groups;
 mod operation_bytes;
+mod pace;
 mod pipelines;
 mod pool;
 mod product;
+mod profiler;
 mod readback;
 mod recorder;
 mod reselect;
@@ -26,9 +30,11 @@ pub(crate) use faults::Faults;
 
 use super::{Memory, OperationSizes};
 use crate::error::Result;
+use crate::protocol::Profile;
 use counters::count;
 use groups::Freed;
 use slices::Slice;
+use spiel_kernels::ops::probe::{COPY_WORDS, FMA_SUMS, copy_probe_program, fma_probe_program};
 use spiel_kernels::program::Program;
 use std::sync::Arc;
 
@@ -129,6 +135,29 @@ impl Memory for GpuDevice {
 
     fn clear(&self, buffer: &mut GpuBuffer) {
         self.record_clear(&buffer.buffer, buffer.elements);
+    }
+
+    async fn keep_up(&self) -> Result<()> {
+        self.follow().await
+    }
+
+    fn probe(&self, repeats: usize) -> Result<()> {
+        let words = COPY_WORDS.min(self.binding_bytes / 4);
+        let (from, to) = (self.allocate(words * 4)?, self.allocate(words * 4)?);
+        let sums = self.allocate(FMA_SUMS * 4)?;
+        for _ in 0..repeats {
+            self.run(&fma_probe_program(), &[&sums]);
+            self.run(&copy_probe_program(words), &[&from, &to]);
+        }
+        Ok(())
+    }
+
+    fn profile(&self, on: bool) {
+        self.switch_profile(on);
+    }
+
+    async fn profiled(&self) -> Result<Profile> {
+        self.take_profile().await
     }
 }
 

@@ -42,7 +42,8 @@ impl GpuDevice {
         debug_assert_eq!(program.buffers.len(), buffers.len(), "{}", program.label);
         self.faults.during(program.label);
         self.let_go();
-        if self.recorder.borrow().params.len() + UNIFORM_STRIDE > UNIFORM_BYTES {
+        let is_full = self.recorder.borrow().params.len() + UNIFORM_STRIDE > UNIFORM_BYTES;
+        if is_full || self.profile_is_full() {
             self.submit();
         }
         let pipeline = self.pipeline(program);
@@ -53,10 +54,12 @@ impl GpuDevice {
         let size = std::num::NonZero::new(UNIFORM_STRIDE as u64);
         let params = wgpu::BufferBinding { buffer: &recorder.uniforms, offset: 0, size };
         let group = self.group(program.label, &pipeline, params, buffers);
-        if recorder.pass.is_none() {
-            let pass = recorder
-                .encoder(&self.device)
-                .begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        let profiler = &mut *self.profiler.borrow_mut();
+        let profiler = profiler.as_mut().filter(|profiler| profiler.is_on());
+        let timestamp_writes = profiler.and_then(|profiler| profiler.count(program));
+        if recorder.pass.is_none() || timestamp_writes.is_some() {
+            let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes };
+            let pass = recorder.encoder(&self.device).begin_compute_pass(&descriptor);
             recorder.pass = Some(pass.forget_lifetime());
         }
         let Some(pass) = &mut recorder.pass else { return };
@@ -78,6 +81,7 @@ impl GpuDevice {
         let mut recorder = self.recorder.borrow_mut();
         let encoder = recorder.encoder(&self.device);
         encoder.copy_buffer_to_buffer(from, 0, to, at as u64 * 4, count as u64 * 4);
+        self.profile_transfer("copy", 2 * count);
     }
 
     /// Records a copy of `size` bytes from byte `offset` into a staging buffer.
@@ -97,16 +101,24 @@ impl GpuDevice {
     pub(super) fn record_clear(&self, buffer: &wgpu::Buffer, count: usize) {
         let mut recorder = self.recorder.borrow_mut();
         recorder.encoder(&self.device).clear_buffer(buffer, 0, Some(count as u64 * 4));
+        self.profile_transfer("clear", count);
     }
 
     /// Submits what is recorded.
     pub(super) fn submit(&self) {
         let recorder = &mut *self.recorder.borrow_mut();
         recorder.pass = None;
-        let Some(encoder) = recorder.encoder.take() else { return };
+        let Some(mut encoder) = recorder.encoder.take() else { return };
+        let profiler = &mut *self.profiler.borrow_mut();
+        if let Some(profiler) = profiler {
+            profiler.before_submission(&self.device, &mut encoder);
+        }
         self.queue.write_buffer(&recorder.uniforms, 0, &recorder.params);
         recorder.params.clear();
         self.queue.submit([encoder.finish()]);
         count(&self.counters, |counters| counters.submissions += 1);
+        if let Some(profiler) = profiler {
+            profiler.after_submission();
+        }
     }
 }

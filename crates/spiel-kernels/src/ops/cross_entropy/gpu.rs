@@ -1,6 +1,6 @@
 use crate::assemble::Constant;
 use crate::program::Access::{Read, ReadWrite};
-use crate::program::{Program, word};
+use crate::program::{Program, Work, word};
 
 /// Rows `first..first + count` of the targets. With a scale the logits become their gradient. Buffers: targets,
 /// logits, losses.
@@ -16,5 +16,9 @@ pub fn cross_entropy_program(
     let scale = word(backward.unwrap_or(0.0));
     let params = vec![count as u32, vocab as u32, first as u32, scale];
     let text = include_str!("cross_entropy.wgsl");
+    let (logits, is_backward) = (count * vocab, backward.is_some());
+    let (flops, passes) = if is_backward { (9, 2) } else { (4, 1) };
+    let work = Work::new([count, vocab], flops * logits, passes * logits + 2 * count);
     Program::new("cross_entropy", text, &constants, &[Read, ReadWrite, ReadWrite], params, count)
+        .doing(work)
 }

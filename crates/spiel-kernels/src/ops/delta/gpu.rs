@@ -1,7 +1,7 @@
 use crate::assemble::Constant;
 use crate::formats::Format;
 use crate::program::Access::{Read, ReadWrite};
-use crate::program::{Access, Program};
+use crate::program::{Access, Program, Work};
 use std::ops::Range;
 
 /// Decodes `count` weights. Buffers: stored, weights.
@@ -10,14 +10,20 @@ pub fn materialise_program(format: Format, count: usize) -> Program {
     let constants = [Constant::Part("weight", format.wgsl())];
     let text = include_str!("materialise.wgsl");
     let groups = count.div_ceil(8).div_ceil(256);
+    let work = Work::new([count], 0, count).decoding(format, count);
     Program::new("materialise", text, &constants, &[Read, ReadWrite], vec![count as u32], groups)
+        .doing(work)
 }
 
 /// Changes the weights `window`, of which alone it is given. Buffers: indices, values, weights.
 #[must_use]
 pub fn add_deltas_program(count: usize, window: &Range<usize>) -> Program {
     let text = include_str!("add_deltas.wgsl");
-    scattered("add_deltas", text, &[Read, Read, ReadWrite], count, window)
+    scattered("add_deltas", text, &[Read, Read, ReadWrite], count, window).doing(Work::new(
+        [count],
+        count,
+        4 * count,
+    ))
 }
 
 /// Changes the weights `window`, of which alone it is given. Buffers: indices, base, values, weights.
@@ -25,20 +31,29 @@ pub fn add_deltas_program(count: usize, window: &Range<usize>) -> Program {
 pub fn apply_in_place_program(count: usize, window: &Range<usize>) -> Program {
     let text = include_str!("apply_in_place.wgsl");
     scattered("apply_in_place", text, &[Read, Read, Read, ReadWrite], count, window)
+        .doing(Work::new([count], count, 4 * count))
 }
 
 /// Changes the weights `window`, of which alone it is given. Buffers: indices, base, weights.
 #[must_use]
 pub fn restore_program(count: usize, window: &Range<usize>) -> Program {
     let text = include_str!("restore.wgsl");
-    scattered("restore", text, &[Read, Read, ReadWrite], count, window)
+    scattered("restore", text, &[Read, Read, ReadWrite], count, window).doing(Work::new(
+        [count],
+        0,
+        3 * count,
+    ))
 }
 
 /// Reads the entries `window` of x, of which alone it is given. Buffers: x, indices, out.
 #[must_use]
 pub fn gather_program(count: usize, window: &Range<usize>) -> Program {
     let text = include_str!("gather.wgsl");
-    scattered("gather", text, &[Read, Read, ReadWrite], count, window)
+    scattered("gather", text, &[Read, Read, ReadWrite], count, window).doing(Work::new(
+        [count],
+        0,
+        3 * count,
+    ))
 }
 
 fn scattered(
@@ -68,7 +83,10 @@ pub fn sampled_gradient_program(
     let buffers = &[Read, Read, Read, ReadWrite];
     let params = [count, tokens, inputs, rows.start, rows.len(), columns.start, columns.len()];
     let params = params.map(|param| param as u32).to_vec();
+    // No two slots need share a row or column of the transposes.
+    let words = count * (2 * tokens + 2 + usize::from(accumulate));
     Program::new("sampled_gradient", text, &constants, buffers, params, count.div_ceil(8))
+        .doing(Work::new([count, tokens], 2 * count * tokens, words))
 }
 
 /// Buffers: sample, grads, squared grads.
@@ -78,4 +96,5 @@ pub fn accumulate_candidates_program(count: usize) -> Program {
     let buffers = &[Read, ReadWrite, ReadWrite];
     let params = vec![count as u32];
     Program::new("accumulate_candidates", text, &[], buffers, params, count.div_ceil(256))
+        .doing(Work::new([count], 3 * count, 5 * count))
 }

@@ -1,7 +1,7 @@
 use crate::assemble::Constant;
 use crate::formats::Format;
 use crate::program::Access::{Read, ReadWrite};
-use crate::program::Program;
+use crate::program::{Program, Work};
 use std::ops::Range;
 
 /// Reads the rows `window` of the table, of which alone it is given. Buffers: table, tokens, x.
@@ -16,7 +16,9 @@ pub fn embedding_program(
     let buffers = &[Read, Read, ReadWrite];
     let params = params(tokens, width, window);
     let groups = (tokens * width.div_ceil(8)).div_ceil(256);
+    let work = Work::new([tokens, width], 0, tokens * (width + 1));
     Program::new("embedding", include_str!("embedding.wgsl"), &[weight], buffers, params, groups)
+        .doing(work.decoding(format, tokens * width))
 }
 
 /// Changes the rows `window` of the table, of which alone it is given. Buffers: tokens, `grad_x`, `grad_table`.
@@ -26,6 +28,7 @@ pub fn embedding_backward_program(tokens: usize, width: usize, window: &Range<us
     let buffers = &[Read, Read, ReadWrite];
     let params = params(tokens, width, window);
     Program::new("embedding_backward", text, &[], buffers, params, width.div_ceil(256))
+        .doing(Work::new([tokens, width], tokens * width, tokens * (3 * width + 1)))
 }
 
 fn params(tokens: usize, width: usize, window: &Range<usize>) -> Vec<u32> {

@@ -1,6 +1,6 @@
 use crate::assemble::Constant;
 use crate::program::Access::{Read, ReadWrite};
-use crate::program::Program;
+use crate::program::{Program, Work};
 
 /// How a product is cut into workgroups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +75,15 @@ pub fn product_program(
     let lines = [a, b, c].map(|layout| [layout.first, layout.stride()]).concat();
     let params = [&[m, n, k][..], &lines, &[row_tiles]].concat();
     let params = params.into_iter().map(|param| param as u32).collect();
-    Program::new("product", text, &constants, &[Read, Read, ReadWrite], params, groups)
+    let words = m * k + k * n + m * n * (1 + usize::from(accumulate));
+    let label = match (a.is_row_major(), b.is_row_major()) {
+        (true, true) => "product_nn",
+        (true, false) => "product_nt",
+        (false, true) => "product_tn",
+        (false, false) => "product_tt",
+    };
+    Program::new(label, text, &constants, &[Read, Read, ReadWrite], params, groups)
+        .doing(Work::new([m, n, k], 2 * m * n * k, words))
 }
 
 /// Buffers: bias, y.
@@ -84,7 +92,11 @@ pub fn add_bias_program(tokens: usize, width: usize) -> Program {
     let params = vec![(tokens * width) as u32, width as u32];
     let groups = (tokens * width).div_ceil(256);
     let text = include_str!("add_bias.wgsl");
-    Program::new("add_bias", text, &[], &[Read, ReadWrite], params, groups)
+    Program::new("add_bias", text, &[], &[Read, ReadWrite], params, groups).doing(Work::new(
+        [tokens, width],
+        tokens * width,
+        (2 * tokens + 1) * width,
+    ))
 }
 
 /// Buffers: `grad_y`, `grad_bias`.
@@ -94,4 +106,5 @@ pub fn add_bias_backward_program(tokens: usize, width: usize) -> Program {
     let text = include_str!("add_bias_backward.wgsl");
     let groups = width.div_ceil(256);
     Program::new("add_bias_backward", text, &[], &[Read, ReadWrite], params, groups)
+        .doing(Work::new([tokens, width], tokens * width, (tokens + 2) * width))
 }

@@ -1,6 +1,6 @@
 use crate::assemble::Constant;
 use crate::program::Access::{Read, ReadWrite};
-use crate::program::{Access, Program, word};
+use crate::program::{Access, Program, Work, search, word};
 use std::ops::Range;
 
 /// What a grown delta's entry of an array begins with.
@@ -20,8 +20,10 @@ fn per_element(
     constants: &[Constant],
     buffers: &'static [Access],
     count: usize,
+    words: usize,
 ) -> Program {
     Program::new(label, text, constants, buffers, vec![count as u32], count.div_ceil(256))
+        .doing(Work::new([count], 0, words * count))
 }
 
 /// Buffers: values, drop flags, keys. Only flagged slots take part if `masked`.
@@ -29,20 +31,22 @@ fn per_element(
 pub fn slot_keys_program(count: usize, masked: bool) -> Program {
     let constants = [Constant::Bool("MASKED", masked)];
     let text = include_str!("slot_keys.wgsl");
-    per_element("slot_keys", text, &constants, &[Read, Read, ReadWrite], count)
+    let words = 2 + usize::from(masked);
+    per_element("slot_keys", text, &constants, &[Read, Read, ReadWrite], count, words)
 }
 
 /// Buffers: list, flags.
 #[must_use]
 pub fn mark_program(count: usize) -> Program {
-    per_element("mark", include_str!("mark.wgsl"), &[], &[Read, ReadWrite], count)
+    per_element("mark", include_str!("mark.wgsl"), &[], &[Read, ReadWrite], count, 2)
 }
 
 /// Buffers: indices, drop flags, candidates, grads, slots, keys, counts.
 #[must_use]
 pub fn candidate_keys_program(count: usize) -> Program {
     let buffers = &[Read, Read, Read, Read, ReadWrite, ReadWrite, ReadWrite];
-    per_element("candidate_keys", include_str!("candidate_keys.wgsl"), &[], buffers, count)
+    let text = include_str!("candidate_keys.wgsl");
+    per_element("candidate_keys", text, &[], buffers, count, 5 + search(count))
 }
 
 /// Begins a selection of at most `limit` of `counts[which]`. Buffers: counts, selection.
@@ -50,13 +54,14 @@ pub fn candidate_keys_program(count: usize) -> Program {
 pub fn want_program(limit: usize, which: u32) -> Program {
     let params = vec![limit as u32, which];
     Program::new("want", include_str!("want.wgsl"), &[], &[Read, ReadWrite], params, 1)
+        .doing(Work::new([1], 0, 5))
 }
 
 /// Buffers: chosen candidates, selection, slots, drop flags, grown flags, counts.
 #[must_use]
 pub fn settle_program(count: usize) -> Program {
     let buffers = &[Read, Read, Read, ReadWrite, ReadWrite, ReadWrite];
-    per_element("settle", include_str!("settle.wgsl"), &[], buffers, count)
+    per_element("settle", include_str!("settle.wgsl"), &[], buffers, count, 4)
 }
 
 /// Buffers: rows, columns, keys.
@@ -66,7 +71,11 @@ pub fn momentum_keys_program(rows: usize, columns: usize) -> Program {
     let params = vec![count as u32, columns as u32];
     let text = include_str!("momentum_keys.wgsl");
     let buffers = &[Read, Read, ReadWrite];
-    Program::new("momentum_keys", text, &[], buffers, params, count.div_ceil(256))
+    Program::new("momentum_keys", text, &[], buffers, params, count.div_ceil(256)).doing(Work::new(
+        [rows, columns],
+        count,
+        count + rows + columns,
+    ))
 }
 
 /// Changes the keys `window`, of which alone it is given. Buffers: indices, keys.
@@ -75,13 +84,15 @@ pub fn exclude_program(count: usize, window: &Range<usize>) -> Program {
     let params = vec![count as u32, window.start as u32, window.len() as u32];
     let text = include_str!("exclude.wgsl");
     Program::new("exclude", text, &[], &[Read, ReadWrite], params, count.div_ceil(256))
+        .doing(Work::new([count], 0, 2 * count))
 }
 
 /// Buffers: indices, dropped slots, grown positions, counts, origins.
 #[must_use]
 pub fn place_kept_program(count: usize) -> Program {
     let buffers = &[Read, Read, Read, Read, ReadWrite];
-    per_element("place_kept", include_str!("place_kept.wgsl"), &[], buffers, count)
+    let text = include_str!("place_kept.wgsl");
+    per_element("place_kept", text, &[], buffers, count, 2 + 2 * search(count))
 }
 
 /// Buffers: origins, old entries, seeds, entries.
@@ -97,4 +108,5 @@ pub fn rearrange_program(count: usize, grown: GrownEntry) -> Program {
     let text = include_str!("rearrange.wgsl");
     let buffers = &[Read, Read, Read, ReadWrite];
     Program::new("rearrange", text, &constants, buffers, params, count.div_ceil(256))
+        .doing(Work::new([count], 0, 3 * count))
 }

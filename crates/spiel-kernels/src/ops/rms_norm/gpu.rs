@@ -1,6 +1,6 @@
 use crate::assemble::Constant;
 use crate::program::Access::{Read, ReadWrite};
-use crate::program::{Program, word};
+use crate::program::{Program, Work, word};
 
 const LANES: Constant = Constant::U32("REDUCE_WIDTH", 256);
 
@@ -10,6 +10,7 @@ pub fn rms_norm_program(rows: usize, width: usize, epsilon: f32) -> Program {
     let buffers = &[Read, Read, ReadWrite];
     let params = vec![rows as u32, width as u32, word(epsilon)];
     Program::new("rms_norm", include_str!("rms_norm.wgsl"), &[LANES], buffers, params, rows)
+        .doing(Work::new([rows, width], 4 * rows * width, (2 * rows + 1) * width))
 }
 
 /// Buffers: x, weight, `grad_y`, `grad_x`, inverses `[rows]`.
@@ -24,7 +25,13 @@ pub fn rms_norm_backward_program(
     let text = include_str!("rms_norm_backward.wgsl");
     let buffers = &[Read, Read, Read, ReadWrite, ReadWrite];
     let params = vec![rows as u32, width as u32, word(epsilon)];
-    Program::new("rms_norm_backward", text, &constants, buffers, params, rows)
+    let added = usize::from(accumulate);
+    let words = (3 + added) * rows * width + width + rows;
+    Program::new("rms_norm_backward", text, &constants, buffers, params, rows).doing(Work::new(
+        [rows, width],
+        (10 + added) * rows * width,
+        words,
+    ))
 }
 
 /// Buffers: x, `grad_y`, inverses, `grad_weight`.
@@ -33,5 +40,7 @@ pub fn rms_norm_weight_backward_program(rows: usize, width: usize) -> Program {
     let text = include_str!("rms_norm_weight_backward.wgsl");
     let buffers = &[Read, Read, Read, ReadWrite];
     let params = vec![rows as u32, width as u32];
+    let words = 2 * rows * width + rows + 2 * width;
     Program::new("rms_norm_weight_backward", text, &[], buffers, params, width.div_ceil(256))
+        .doing(Work::new([rows, width], 3 * rows * width, words))
 }

@@ -1,5 +1,5 @@
 use crate::program::Access::{Read, ReadWrite};
-use crate::program::Program;
+use crate::program::{Program, Work};
 use std::ops::Range;
 
 /// Entries `list` of the rows, from the rows `window` of x, of which alone it is given. Buffers: x, rows, out.
@@ -25,4 +25,5 @@ fn program(
     let params = [count, width, list.start, window.start, window.len()];
     let params = params.map(|param| param as u32).to_vec();
     Program::new(label, text, &[], &[Read, Read, ReadWrite], params, count.div_ceil(256))
+        .doing(Work::new([list.len(), width], 0, 2 * count + list.len()))
 }

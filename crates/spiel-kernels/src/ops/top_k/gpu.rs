@@ -1,6 +1,6 @@
 use crate::assemble::Constant;
 use crate::program::Access::{Read, ReadWrite};
-use crate::program::Program;
+use crate::program::{Program, Work};
 
 /// Words of the counts of one digit.
 pub const DIGITS: usize = 2048;
@@ -34,6 +34,7 @@ pub fn count_digits_program(keys: Keys, count: usize, shift: u32) -> Program {
     let text = include_str!("count_digits.wgsl");
     let buffers = &[Read, Read, ReadWrite];
     Program::new("count_digits", text, &[constant(keys)], buffers, params, count.div_ceil(4096))
+        .doing(Work::new([count], 0, count + 2 * DIGITS))
 }
 
 /// Buffers: digits, selection.
@@ -41,6 +42,7 @@ pub fn count_digits_program(keys: Keys, count: usize, shift: u32) -> Program {
 pub fn choose_digit_program(shift: u32) -> Program {
     let text = include_str!("choose_digit.wgsl");
     Program::new("choose_digit", text, &[], &[ReadWrite, ReadWrite], vec![shift], 1)
+        .doing(Work::new([DIGITS], 0, 2 * DIGITS))
 }
 
 /// Buffers: keys, selection, runs `[count / RUN, 2]`.
@@ -49,15 +51,21 @@ pub fn count_chosen_program(keys: Keys, count: usize) -> Program {
     let constants = [constant(keys), Constant::U32("REDUCE_WIDTH", RUN as u32)];
     let text = include_str!("count_chosen.wgsl");
     let (buffers, params) = (&[Read, Read, ReadWrite], vec![count as u32]);
-    Program::new("count_chosen", text, &constants, buffers, params, count.div_ceil(RUN))
+    let runs = count.div_ceil(RUN);
+    Program::new("count_chosen", text, &constants, buffers, params, runs).doing(Work::new(
+        [count],
+        0,
+        count + 2 * runs,
+    ))
 }
 
 /// Buffers: selection, runs.
 #[must_use]
 pub fn place_runs_program(count: usize) -> Program {
-    let params = vec![count.div_ceil(RUN) as u32];
+    let runs = count.div_ceil(RUN);
     let text = include_str!("place_runs.wgsl");
-    Program::new("place_runs", text, &[], &[Read, ReadWrite], params, 1)
+    Program::new("place_runs", text, &[], &[Read, ReadWrite], vec![runs as u32], 1)
+        .doing(Work::new([runs], 0, 4 * runs))
 }
 
 /// Of the keys from index `first` on. Buffers: keys, selection, runs, chosen.
@@ -65,6 +73,10 @@ pub fn place_runs_program(count: usize) -> Program {
 pub fn write_chosen_program(keys: Keys, count: usize, first: usize) -> Program {
     let text = include_str!("write_chosen.wgsl");
     let (buffers, params) = (&[Read, Read, Read, ReadWrite], vec![count as u32, first as u32]);
-    let groups = count.div_ceil(RUN);
-    Program::new("write_chosen", text, &[constant(keys)], buffers, params, groups)
+    let runs = count.div_ceil(RUN);
+    Program::new("write_chosen", text, &[constant(keys)], buffers, params, runs).doing(Work::new(
+        [count],
+        0,
+        count + 2 * runs,
+    ))
 }

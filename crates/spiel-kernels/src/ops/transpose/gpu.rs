@@ -1,5 +1,5 @@
 use crate::program::Access::{Read, ReadWrite};
-use crate::program::Program;
+use crate::program::{Program, Work};
 use std::ops::Range;
 
 /// The block of these rows and columns of a matrix `[total_rows, total_columns]`. It is given the block's rows of x and
@@ -16,5 +16,10 @@ pub fn transpose_program(
     let params = block.into_iter().chain(places).map(|param| param as u32).collect();
     let groups = rows.len().div_ceil(16) * column_tiles;
     let text = include_str!("transpose.wgsl");
-    Program::new("transpose", text, &[], &[Read, ReadWrite], params, groups)
+    let (height, width) = (rows.len(), columns.len());
+    Program::new("transpose", text, &[], &[Read, ReadWrite], params, groups).doing(Work::new(
+        [height, width],
+        0,
+        2 * height * width,
+    ))
 }

@@ -1,0 +1,184 @@
+/**
+ * Measures the programs of a training step on a GPU, and prints one JSON line per operation, shape and format: its rate
+ * of arithmetic and of memory, and what share that is of the adapter's own, which two probes measure in the same run.
+ *
+ * `kernel_bench.ts [--gpu GPU] [--shape NAME] [--scale N] [--tokens T] [--density D] [--format f32,bf16,…] [--repeats N]
+ *   [--host auto|native|wasm] [--native-library FILE]`
+ *
+ * The programs are those of one block and the head of a model of that shape, its widths divided by `--scale`, in steps
+ * by every method: with a selection window, a reselection and a micro-batch of `--tokens` tokens in two sequences. The
+ * smaller defaults of software adapters keep a run within a minute or two.
+ */
+
+import { parseArgs } from "node:util";
+import type { Batch, Engine } from "../src/engine/engine.ts";
+import { open } from "../src/engine/open.ts";
+import type {
+  GrowthCriterion,
+  ModelConfig,
+  ModelOptions,
+  ProfileRow,
+  WeightFormat,
+} from "../src/engine/protocol.gen.ts";
+import { allotDeltas } from "../src/spiel/budget.ts";
+import { MODEL_SHAPES } from "./model_shapes.ts";
+
+const TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
+const PROBE_REPEATS = 3;
+
+const { values: flags } = parseArgs({
+  options: {
+    gpu: { type: "string" },
+    host: { type: "string", default: "auto" },
+    "native-library": { type: "string" },
+    shape: { type: "string", default: "smollm2-135m" },
+    scale: { type: "string" },
+    tokens: { type: "string" },
+    density: { type: "string", default: "0.01" },
+    format: { type: "string", default: "f32,bf16" },
+    repeats: { type: "string" },
+  },
+});
+
+await using engine = await open({
+  host: flags.host as "auto",
+  device: "gpu",
+  gpu: flags.gpu,
+  allowSoftware: true,
+  nativeLibrary: flags["native-library"],
+});
+const { gpus } = await engine.gpus();
+const isSoftware = gpus.find(({ name }) => engine.info.adapter.startsWith(name))?.software ?? false;
+const whole = MODEL_SHAPES[flags.shape]!;
+const scale = Number(flags.scale ?? (isSoftware && whole.hidden_size > 1024 ? 8 : 1));
+const tokens = Number(flags.tokens ?? (isSoftware ? 256 : 2048));
+const repeats = Number(flags.repeats ?? (isSoftware ? 1 : 5));
+const config = scaled(whole, scale);
+
+await engine.switchProfile(true);
+await engine.runProbes(PROBE_REPEATS);
+const probes = (await engine.readProfile()).operations;
+const rateOf = (name: string, amount: "flops" | "bytes") => {
+  const row = probes.find(({ operation }) => operation === name);
+  if (row === undefined || row.seconds === null || row[amount] === null) {
+    throw new Error(`${engine.info.adapter} has no timestamps to measure kernels by`);
+  }
+  return row[amount] / row.seconds;
+};
+const fmaRate = rateOf("fma_probe", "flops");
+const copyRate = rateOf("copy_probe", "bytes");
+
+const rows = new Map<string, ProfileRow>();
+for (const format of flags.format.split(",")) {
+  for (const method of ["spiel-ag", "spiel-ma", "full"] as const) {
+    if (method === "full" && format !== "f32") continue;
+    await prepare(engine, method, format as WeightFormat);
+    // The first pass compiles the programs.
+    await pass(engine, method);
+    await engine.switchProfile(true);
+    for (let i = 0; i < repeats; i++) await pass(engine, method);
+    join(rows, (await engine.readProfile()).operations);
+  }
+}
+for (const row of [...probes, ...rows.values()]) print(row);
+
+/** One block of the shape, its widths divided. */
+function scaled(shape: ModelConfig, scale: number): ModelConfig {
+  const part = (size: number) => Math.max(1, Math.round(size / scale));
+  // Quantised blocks have 32 weights.
+  const width = (size: number) => Math.ceil(size / scale / 32) * 32;
+  return {
+    ...shape,
+    num_hidden_layers: 1,
+    hidden_size: width(shape.hidden_size),
+    intermediate_size: width(shape.intermediate_size),
+    num_attention_heads: part(shape.num_attention_heads),
+    num_key_value_heads: part(shape.num_key_value_heads),
+    vocab_size: width(shape.vocab_size),
+  };
+}
+
+async function prepare(engine: Engine, method: string, format: WeightFormat): Promise<void> {
+  const isFull = method === "full";
+  const bare: ModelOptions = {
+    formats: [],
+    trainable: isFull ? "weights" : "deltas",
+    deltas: [],
+    candidates: method === "spiel-ag",
+    optimizer: method === "spiel-ma" ? "sm3" : "adamw",
+    microBatchTokens: tokens,
+    activationCheckpointing: "none",
+    memoryBudget: null,
+  };
+  const plan = await engine.planModel(config, { ...bare, candidates: false });
+  const matrices = plan.tensors.filter(({ shape }) => shape.length === 2);
+  const formats = format === "f32" ? [] : matrices.map(({ name }) => ({ name, format }));
+  const deltas = isFull ? [] : allotDeltas(plan, { density: Number(flags.density) }, TARGETS);
+  await engine.createModel(config, { ...bare, formats, deltas });
+  await engine.initTensors(1, 0.02);
+  for (const { module, count } of deltas) await engine.attachDeltas(module, count, 1);
+}
+
+/** Two steps and what is between them: with SpIEL-AG a window, else none. */
+async function pass(engine: Engine, method: string): Promise<void> {
+  const batch = randomBatch(config.vocab_size);
+  if (method === "spiel-ag") await engine.beginCandidates();
+  for (let step = 1; step <= 2; step++) {
+    await engine.forwardBackward(batch, 1 / tokens);
+    await engine.gradNorm();
+    const update = { weightDecay: 0, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, gradScale: 1 };
+    await engine.optimizerStep({ learningRate: 1e-4, ...update, step });
+  }
+  if (method === "full") return;
+  const criterion: GrowthCriterion = method === "spiel-ag"
+    ? "accumulatedGradients"
+    : "momentumApproximation";
+  const numbers = { rate: 0.2, gradientAccumulationSteps: 1, beta1: 0.9, beta2: 0.999 };
+  await engine.reselect({ criterion, ...numbers });
+}
+
+/** Two sequences, every position with a target. */
+function randomBatch(vocabulary: number): Batch {
+  const ids = Uint32Array.from(
+    { length: tokens + 1 },
+    (_, i) => (Math.imul(i + 1, 2_654_435_761) >>> 0) % vocabulary,
+  );
+  const cuSeqlens = Uint32Array.of(0, tokens >> 1, tokens);
+  return { tokens: ids.subarray(0, tokens), targets: ids.subarray(1), cuSeqlens };
+}
+
+function join(sums: Map<string, ProfileRow>, rows: readonly ProfileRow[]): void {
+  const add = (a: number | null, b: number | null) => a === null || b === null ? null : a + b;
+  for (const row of rows) {
+    const key = `${row.operation} ${row.shape} ${row.format}`;
+    const before = sums.get(key);
+    sums.set(
+      key,
+      before === undefined ? row : {
+        ...row,
+        calls: before.calls + row.calls,
+        seconds: add(before.seconds, row.seconds),
+        flops: add(before.flops, row.flops),
+        bytes: add(before.bytes, row.bytes),
+      },
+    );
+  }
+}
+
+function print({ operation, shape, format, calls, seconds, flops, bytes }: ProfileRow): void {
+  if (seconds === null || flops === null || bytes === null) return;
+  const round = (value: number) => Number(value.toPrecision(4));
+  console.log(JSON.stringify({
+    adapter: engine.info.adapter,
+    model: scale === 1 ? flags.shape : `${flags.shape} / ${scale}`,
+    operation,
+    shape,
+    format,
+    calls,
+    microseconds: round(1e6 * seconds / calls),
+    gflops_per_second: round(flops / seconds / 1e9),
+    gigabytes_per_second: round(bytes / seconds / 1e9),
+    share_of_fma_rate: round(flops / seconds / fmaRate),
+    share_of_copy_rate: round(bytes / seconds / copyRate),
+  }));
+}

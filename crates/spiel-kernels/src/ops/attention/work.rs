@@ -1,0 +1,87 @@
+//! What attention's programs have to do: it follows from how many keys the queries of all spans see.
+//!
+//! A visible pair of query and key costs a multiply-add per entry of a head in every product that it is part of; the
+//! softmax between the products is not counted.
+
+use super::{Heads, Span};
+use crate::program::Work;
+
+/// Sizes of one launch over all spans.
+struct Sizes {
+    /// Entries of the queries, and of their gradients and outputs.
+    queries: usize,
+    /// Entries of the keys, and of the values.
+    keys: usize,
+    /// Scores of all heads.
+    scores: usize,
+    /// Rows of statistics: queries times heads.
+    rows: usize,
+    shape: [usize; 3],
+}
+
+fn sizes(spans: &[Span], shape: Heads) -> Sizes {
+    let tokens: usize = spans.iter().map(|span| span.query_length).sum();
+    let keys: usize = spans.iter().map(|span| span.key_length).sum();
+    let seen = |span: &Span| -> usize {
+        (0..span.query_length).map(|query| span.visible(query, shape.window).len()).sum()
+    };
+    let pairs: usize = spans.iter().map(seen).sum();
+    Sizes {
+        queries: tokens * shape.query_width(),
+        keys: keys * shape.key_width(),
+        scores: pairs * shape.heads,
+        rows: tokens * shape.heads,
+        shape: [tokens, shape.heads, shape.head_dim],
+    }
+}
+
+/// Of `attention`: the products with keys and values; q, out, k, v and the log-sums move.
+#[must_use]
+pub fn attention_work(spans: &[Span], shape: Heads) -> Work {
+    let Sizes { queries, keys, scores, rows, shape: sizes } = sizes(spans, shape);
+    Work::new(sizes, 4 * scores * shape.head_dim, 2 * queries + 2 * keys + rows)
+}
+
+/// Of `attention_stats`: one product of out and its gradient.
+#[must_use]
+pub fn attention_stats_work(spans: &[Span], shape: Heads) -> Work {
+    let Sizes { queries, rows, shape: sizes, .. } = sizes(spans, shape);
+    Work::new(sizes, 2 * queries, 2 * queries + 3 * rows)
+}
+
+/// Of `attention_backward_q`: scores, their gradients and the gradient of q; q, k, v, two gradients and stats move.
+#[must_use]
+pub fn attention_backward_q_work(spans: &[Span], shape: Heads) -> Work {
+    let Sizes { queries, keys, scores, rows, shape: sizes } = sizes(spans, shape);
+    Work::new(sizes, 6 * scores * shape.head_dim, 3 * queries + 2 * keys + 2 * rows)
+}
+
+/// Of `attention_backward_kv`: scores, their gradients and the gradients of k and v; q, k, v, three gradients and stats
+/// move.
+#[must_use]
+pub fn attention_backward_kv_work(spans: &[Span], shape: Heads) -> Work {
+    let Sizes { queries, keys, scores, rows, shape: sizes } = sizes(spans, shape);
+    Work::new(sizes, 8 * scores * shape.head_dim, 2 * queries + 4 * keys + 2 * rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_follows_the_visible_pairs() {
+        let span = |start, length| Span {
+            query_start: start,
+            query_length: length,
+            key_start: start,
+            key_length: length,
+        };
+        let heads = Heads { heads: 4, kv_heads: 2, head_dim: 8, window: None };
+        // Sequences of 3 and 2 tokens have 6 and 3 causal pairs.
+        let work = attention_work(&[span(0, 3), span(3, 2)], heads);
+        assert_eq!(work.flops, 4 * 9 * 4 * 8);
+        assert_eq!(work.bytes, 4 * (2 * 5 * 32 + 2 * 5 * 16 + 5 * 4));
+        let window = Heads { window: Some(1), ..heads };
+        assert_eq!(attention_work(&[span(0, 3), span(3, 2)], window).flops, 4 * 5 * 4 * 8);
+    }
+}

@@ -1,0 +1,18 @@
+// uses: grid
+// to = from, a vector per invocation.
+struct Params { vectors: u32 }
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> source: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> copy: array<vec4<f32>>;
+
+@compute @workgroup_size(256)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let i = grid_index(group, groups) * 256u + local;
+  if (i < params.vectors) {
+    copy[i] = source[i];
+  }
+}

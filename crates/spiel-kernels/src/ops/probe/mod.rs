@@ -1,0 +1,5 @@
+//! What an adapter can do at most: rates of arithmetic and of copying, against which kernels are measured.
+
+mod gpu;
+
+pub use gpu::{COPY_WORDS, FMA_SUMS, copy_probe_program, fma_probe_program};

@@ -1,0 +1,41 @@
+//! What a program has to do, for profiles and rooflines.
+
+use crate::formats::Format;
+
+/// The arithmetic and the traffic that an operation's formula asks for, however it is launched.
+///
+/// Sequential operands count once, since a perfect kernel moves them once; gathered and scattered ones count at every
+/// access. A program that works on a window of an operand counts as if all of its entries lay in the window.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Work {
+    /// The formula's sizes in its own order, 0 where it has fewer.
+    pub shape: [usize; 3],
+    /// The stored format that is decoded, if one is.
+    pub format: Option<Format>,
+    /// Floating-point operations: a multiply-add is two, a root, exponential or division one.
+    pub flops: u64,
+    /// Bytes read and written.
+    pub bytes: u64,
+}
+
+impl Work {
+    /// On `words` 32-bit words.
+    #[must_use]
+    pub fn new<const N: usize>(sizes: [usize; N], flops: usize, words: usize) -> Self {
+        let mut shape = [0; 3];
+        shape[..N].copy_from_slice(&sizes);
+        Self { shape, format: None, flops: flops as u64, bytes: 4 * words as u64 }
+    }
+
+    /// Also reads `elements` weights stored in `format`.
+    #[must_use]
+    pub fn decoding(self, format: Format, elements: usize) -> Self {
+        let bytes = self.bytes + format.bytes(elements) as u64;
+        Self { format: Some(format), bytes, ..self }
+    }
+}
+
+/// Accesses of a binary search among `count` entries.
+pub(crate) fn search(count: usize) -> usize {
+    count.next_power_of_two().trailing_zeros() as usize
+}

@@ -1,0 +1,45 @@
+/** `profile`: what the steps of a run asked of the device, in an event and in the run folder, on every host and device. */
+
+import assert from "node:assert/strict";
+import { gpuDevices, HOSTED_DEVICES } from "../support/hosts.ts";
+import { TinyRun } from "../support/tiny_run.ts";
+
+/** Two windows, steps 1 to 2 and 4 to 6, each with a reselection. */
+const SHORT = { maxSteps: 6, profile: true };
+
+for (const place of [...HOSTED_DEVICES, ...await gpuDevices()]) {
+  Deno.test({
+    name: `profile: a run counts what its steps do, and trains as without (${place.name})`,
+    ignore: place.ignore ?? false,
+    fn: async () => {
+      using tiny = new TinyRun();
+      await tiny.train(place, "plain", { ...SHORT, profile: false });
+      const { events } = await tiny.train(place, "profiled", SHORT);
+      const adapter = (out: string) =>
+        Deno.readFileSync(tiny.out(`${out}/adapter/adapter_model.safetensors`));
+      assert.deepEqual(adapter("profiled"), adapter("plain"));
+
+      const event = events.find(({ type }) => type === "profile");
+      assert.ok(event?.type === "profile");
+      const { steps, seconds, totals, operations } = event.report;
+      assert.ok(steps === 6 && seconds > 0);
+      const dispatches = operations.filter(({ operation }) => !/^(copy|clear)$/.test(operation))
+        .reduce((sum, { calls }) => sum + calls, 0);
+      assert.equal(totals.dispatches, dispatches);
+      const products = operations.filter(({ operation }) => operation.startsWith("product"));
+      assert.ok(products.length > 0);
+      for (const { seconds } of operations) assert.ok(seconds === null || seconds >= 0);
+      if (place.device === "gpu") {
+        // The losses of 12 micro-batches, 6 norms and 2 reselections of every module.
+        assert.ok(totals.readBacks >= 18 && totals.submissions >= totals.readBacks);
+        assert.ok(products.every(({ flops, shape }) => flops! > 0 && shape.length === 3));
+      }
+
+      const file = JSON.parse(Deno.readTextFileSync(event.path));
+      assert.equal(file.steps, 6);
+      assert.equal(file.engine.device, place.device);
+      assert.equal(file.totals.dispatches, totals.dispatches);
+      assert.equal(file.operations.length, operations.length);
+    },
+  });
+}
