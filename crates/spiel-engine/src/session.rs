@@ -80,6 +80,13 @@ fn build<D: Device>(
     if options.micro_batch_tokens == 0 {
         return Err(invalid!("microBatchTokens is 0, expected at least 1"));
     }
+    let (head, largest) = (config.head_dim, device.largest_trained_head());
+    if options.trainable != Trainable::Nothing && head as usize > largest {
+        return Err(invalid!(
+            "Model configuration: head_dim is {head}, expected at most {largest} to train on {}",
+            device.adapter()
+        ));
+    }
     let mut arena = Arena::new(device, plan_only);
     let model = Model::new(&mut arena, config, options)?;
     let workspace = Workspace::new(&mut arena, &model, options)?;
@@ -188,7 +195,8 @@ impl<D: Device> Session<D> {
                 Ok(())
             })
             .await?;
-        let losses = model.losses(device, &batch, workspace, None).await?;
+        model.losses(device, &batch, workspace, None);
+        let losses = read_losses(device, workspace, &batch).await?;
         let bytes = match output {
             ForwardOutput::Loss => Vec::new(),
             ForwardOutput::TokenLosses => {
@@ -207,13 +215,15 @@ impl<D: Device> Session<D> {
         Ok((loss(&losses), bytes))
     }
 
-    /// Runs a micro-batch forward and backward, adding to the gradients and to an open window.
+    /// Runs a micro-batch forward and backward, adding to the gradients and to an open window. The loss is read only
+    /// where it is asked for.
     pub(crate) async fn forward_backward(
         &mut self,
         shape: BatchShape,
         loss_scale: f64,
+        read_loss: bool,
         payload: &[u8],
-    ) -> Result<Loss> {
+    ) -> Result<Option<Loss>> {
         self.check_ready()?;
         if self.options.trainable == Trainable::Nothing {
             return Err(out_of_order!("The model was created with nothing to train"));
@@ -227,12 +237,15 @@ impl<D: Device> Session<D> {
         let Self { device, model, workspace, .. } = self;
         workspace.load(device, model, &batch);
         model.forward(device, &batch, workspace, None, async |_| Ok(())).await?;
-        let losses = model.losses(device, &batch, workspace, Some(loss_scale as f32)).await?;
+        model.losses(device, &batch, workspace, Some(loss_scale as f32));
+        // Read before the backward pass, a loss is there while that still runs.
+        let losses =
+            if read_loss { Some(read_losses(device, workspace, &batch).await?) } else { None };
         model.backward(device, &batch, window, workspace);
         if let Some(samples) = &mut self.window_samples {
             *samples += 1;
         }
-        Ok(loss(&losses))
+        Ok(losses.as_deref().map(loss))
     }
 
     /// Starts a generation.
@@ -281,6 +294,16 @@ impl<D: Device> Session<D> {
         }
         Err(out_of_order!("The model was created without candidates"))
     }
+}
+
+/// The losses that a pass left.
+async fn read_losses<D: Device>(
+    device: &D,
+    workspace: &Workspace<D>,
+    batch: &Batch,
+) -> Result<Vec<f32>> {
+    let bytes = device.read(&workspace.batch.losses, 0, batch.targets.len() * 4).await?;
+    Ok(bytemuck::pod_collect_to_vec(&bytes))
 }
 
 fn loss(losses: &[f32]) -> Loss {

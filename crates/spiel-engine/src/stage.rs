@@ -4,7 +4,7 @@ use crate::arena::{Arena, Purpose};
 use crate::device::{Device, LinearShape};
 use crate::engine::Answer;
 use crate::error::{EngineError, Result, invalid, out_of_order};
-use crate::protocol::{GradNorm, MemoryTable, ModelConfig, ModelOptions, Reply, Request};
+use crate::protocol::{MemoryTable, ModelConfig, ModelOptions, Reply, Request};
 use crate::session::{self, Session};
 use crate::training::ReselectionPlan;
 use crate::weights;
@@ -150,17 +150,12 @@ impl<D: Device> Session<D> {
                 let (loss, bytes) = self.forward(batch, output, payload).await?;
                 Ok((Reply::Loss(loss), bytes))
             }
-            Request::ForwardBackward { batch, loss_scale } => {
-                Ok(header(Reply::Loss(self.forward_backward(batch, loss_scale, payload).await?)))
+            Request::ForwardBackward { batch, loss_scale, read_loss } => {
+                let loss = self.forward_backward(batch, loss_scale, read_loss, payload).await?;
+                Ok(header(loss.map_or(Reply::Done, Reply::Loss)))
             }
-            Request::GradNorm {} => {
-                let norm = Some(self.grad_norm().await?).filter(|norm| norm.is_finite());
-                Ok(header(Reply::GradNorm(GradNorm { norm })))
-            }
-            Request::OptimizerStep { update } => {
-                self.optimizer_step(&update);
-                Ok(done(()))
-            }
+            Request::OptimizerStep { update } => self.optimizer_step(&update).await.map(done),
+            Request::UpdateRead {} => Ok(header(Reply::UpdateInfo(self.update_info().await?))),
             Request::GradClear {} => {
                 self.grad_clear();
                 Ok(done(()))

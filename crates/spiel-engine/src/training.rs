@@ -5,9 +5,11 @@ use crate::device::{Device, Growth};
 use crate::error::{Result, invalid, out_of_order};
 use crate::protocol::{
     GrowthCriterion, ModuleReselection, Optimizer, OptimizerUpdate, Reselection, Trainable,
+    UpdateInfo,
 };
 use crate::session::Session;
 use spiel_kernels::ops::adamw::{AdamW, Seed};
+use spiel_kernels::ops::clip::Clip;
 use spiel_kernels::ops::reselect::replaceable;
 use spiel_kernels::ops::sm3::Sm3;
 
@@ -74,6 +76,7 @@ impl<D: Device> Session<D> {
         };
         let seed = Seed::new(samples, plan.gradient_accumulation_steps, plan.betas.0, plan.betas.1);
         let Self { device, model, workspace, .. } = self;
+        device.clear(&mut workspace.updates.replaced);
         let mut modules = Vec::new();
         for linear in model.linears_mut() {
             let shape = linear.weight.linear_shape(0);
@@ -108,45 +111,62 @@ impl<D: Device> Session<D> {
                 }
                 _ => continue,
             };
-            let replaced = device.reselect(indices, values, growth, count).await?;
+            let (replaced, at) = (&mut workspace.updates.replaced, 2 * modules.len());
+            device.reselect(indices, values, growth, count, replaced, at);
             device.clear(grads);
             delta.keep_base(device, &mut linear.weight);
             modules.push(ModuleReselection {
                 module: linear.module.clone(),
                 requested: requested as u32,
-                replaced: replaced as u32,
+                replaced: 0,
             });
+        }
+        let bytes = device.read(&workspace.updates.replaced, 0, modules.len() * 8).await?;
+        let words: Vec<u32> = bytemuck::pod_collect_to_vec(&bytes);
+        for (module, [_, replaced]) in modules.iter_mut().zip(words.as_chunks().0) {
+            module.replaced = *replaced;
         }
         self.window_samples = None;
         Ok(Reselection { modules })
     }
 
-    /// The global 2-norm of all gradients.
-    pub(crate) async fn grad_norm(&self) -> Result<f64> {
-        let deltas = self
-            .deltas()
-            .filter_map(|delta| delta.training.as_ref())
-            .map(|training| &training.grads);
-        let tensors = self.model.tensors().filter_map(|tensor| tensor.trained.as_ref());
-        let buffers: Vec<&D::Buffer> =
-            deltas.chain(tensors.map(|trained| &trained.grads)).collect();
-        Ok(self.device.sum_of_squares(&buffers).await?.sqrt())
+    /// The gradients' norm in the last update, and the first update that was skipped.
+    pub(crate) async fn update_info(&self) -> Result<UpdateInfo> {
+        if self.options.trainable == Trainable::Nothing {
+            return Err(out_of_order!("The model was created with nothing to train"));
+        }
+        let clip = &self.workspace.updates.clip;
+        let bytes = self.device.read(clip, 0, Clip::WORDS * 4).await?;
+        let mut words = [0; Clip::WORDS];
+        words.copy_from_slice(&bytemuck::pod_collect_to_vec::<u8, u32>(&bytes));
+        let Clip { norm, failed_step, .. } = Clip::from_words(words);
+        let grad_norm = Some(norm).filter(|norm| norm.is_finite());
+        Ok(UpdateInfo { grad_norm, failed_step: Some(failed_step).filter(|step| *step > 0) })
     }
 
-    /// Updates everything that is trained, and clears the gradients.
-    pub(crate) fn optimizer_step(&mut self, update: &OptimizerUpdate) {
-        let OptimizerUpdate {
-            learning_rate,
-            weight_decay,
-            beta1,
-            beta2,
-            epsilon,
-            grad_scale,
-            step,
-        } = *update;
-        let adamw = AdamW { learning_rate, weight_decay, beta1, beta2, epsilon, grad_scale };
-        let sm3 = Sm3 { learning_rate, weight_decay, epsilon, grad_scale };
+    /// Scales the gradients as their norm asks for, updates everything that is trained, and clears the gradients.
+    ///
+    /// The device may still be busy with it, but no further behind than with the update before.
+    pub(crate) async fn optimizer_step(&mut self, update: &OptimizerUpdate) -> Result<()> {
+        let deltas = self.model.linears().filter_map(|linear| linear.delta.as_ref());
+        let deltas = deltas.filter_map(|delta| delta.training.as_ref());
+        let tensors = self.model.tensors().filter_map(|tensor| tensor.trained.as_ref());
+        let grads = deltas.map(|training| &training.grads);
+        let grads: Vec<_> = grads.chain(tensors.map(|trained| &trained.grads)).collect();
+        let clip = &mut self.workspace.updates.clip;
+        self.device.clip(&grads, update.max_grad_norm, update.step, clip);
+        self.apply_update(update);
+        self.grad_clear();
+        self.device.keep_up().await
+    }
+
+    fn apply_update(&mut self, update: &OptimizerUpdate) {
+        let OptimizerUpdate { learning_rate, weight_decay, beta1, beta2, epsilon, step, .. } =
+            *update;
+        let adamw = AdamW { learning_rate, weight_decay, beta1, beta2, epsilon };
+        let sm3 = Sm3 { learning_rate, weight_decay, epsilon };
         let Self { device, model, workspace, .. } = self;
+        let clip = &workspace.updates.clip;
         for linear in model.linears_mut() {
             let Some(delta) = linear.delta.as_mut().filter(|delta| delta.attached) else {
                 continue;
@@ -154,12 +174,13 @@ impl<D: Device> Session<D> {
             let Some(training) = &mut delta.training else { continue };
             match &mut training.state {
                 DeltaState::AdamW(state) => {
-                    device.adamw_deltas(&adamw, &mut delta.values, &training.grads, state);
+                    device.adamw_deltas(&adamw, clip, &mut delta.values, &training.grads, state);
                 }
                 DeltaState::Sm3(state) => {
                     let scratch = &mut workspace.linear.samples;
                     device.sm3(
                         &sm3,
+                        clip,
                         &delta.indices,
                         &mut delta.values,
                         &training.grads,
@@ -178,9 +199,8 @@ impl<D: Device> Session<D> {
             // Norms and biases do not decay, as is usual: zero is no resting place for a gain.
             let decay = if tensor.is_vector { 0.0 } else { weight_decay };
             let adamw = AdamW { weight_decay: decay, ..adamw };
-            device.adamw(&adamw, step, &mut tensor.data, &trained.grads, exp_avg, exp_avg_sq);
+            device.adamw(&adamw, step, clip, &mut tensor.data, &trained.grads, exp_avg, exp_avg_sq);
         }
-        self.grad_clear();
     }
 
     /// Clears the gradients.

@@ -9,6 +9,7 @@ use std::fmt::Write;
 /// Shared texts, by name.
 const PARTS: &[(&str, &str)] = &[
     ("blocks", include_str!("parts/blocks.wgsl")),
+    ("clip", include_str!("parts/clip.wgsl")),
     ("grid", include_str!("parts/grid.wgsl")),
     ("reduce", include_str!("parts/reduce.wgsl")),
     ("select", include_str!("parts/select.wgsl")),

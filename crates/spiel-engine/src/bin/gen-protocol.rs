@@ -57,7 +57,7 @@ fn main() {
         Reselection,
         ModuleReselection,
         Loss,
-        GradNorm,
+        UpdateInfo,
         ErrorInfo,
         ErrorCode,
     );

@@ -90,6 +90,10 @@ pub(crate) trait BlockOps: Memory {
         out: &mut Self::Buffer,
         log_sums: &mut Self::Buffer,
     );
+    /// Entries of the largest head that attention's backward pass takes.
+    fn largest_trained_head(&self) -> usize {
+        usize::MAX
+    }
     fn attention_backward(
         &self,
         pass: AttentionPass<Self::Buffer>,

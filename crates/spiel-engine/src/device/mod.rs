@@ -74,6 +74,8 @@ pub(crate) trait Memory {
     /// Copies the first `count` words of `from` to `to[at..]`.
     fn copy(&self, from: &Self::Buffer, count: usize, to: &mut Self::Buffer, at: usize);
     fn clear(&self, buffer: &mut Self::Buffer);
+    /// Waits until the device is no more than one call of this behind, so that what waits for it is bounded.
+    async fn keep_up(&self) -> Result<()>;
     /// Runs the probes of what the device can do at most, `repeats` times, for a profile to time.
     fn probe(&self, repeats: usize) -> Result<()>;
     /// Counts and times what is issued from now on, or no longer.

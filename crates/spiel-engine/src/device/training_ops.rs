@@ -1,7 +1,6 @@
 //! The operations on what is trained: sampled gradients, candidates, reselection, optimisers.
 
 use super::{LinearShape, Memory};
-use crate::error::Result;
 use spiel_kernels::ops::adamw::{AdamW, Seed};
 use spiel_kernels::ops::sm3::Sm3;
 
@@ -77,18 +76,25 @@ pub(crate) trait TrainingOps: Memory {
         weights: &mut Self::Buffer,
     );
     fn restore(&self, indices: &Self::Buffer, base: &Self::Buffer, weights: &mut Self::Buffer);
-    /// Replaces `count` deltas and keeps all arrays sorted by index; returns how many were replaced.
-    async fn reselect(
+    /// Replaces up to `count` deltas and keeps all arrays sorted by index. How many is the second of two words that it
+    /// puts into `replaced` at place `at`, which are zero.
+    fn reselect(
         &self,
         indices: &mut Self::Buffer,
         values: &mut Self::Buffer,
         growth: Growth<'_, Self::Buffer>,
         count: usize,
-    ) -> Result<usize>;
+        replaced: &mut Self::Buffer,
+        at: usize,
+    );
+    /// What the norm of these gradients makes of update `step`: the next `spiel_kernels::ops::clip::Clip`.
+    fn clip(&self, grads: &[&Self::Buffer], max_norm: f64, step: u32, clip: &mut Self::Buffer);
+    /// Updates whole tensors, unless `clip` says that the update is skipped.
     fn adamw(
         &self,
         update: &AdamW,
         step: u32,
+        clip: &Self::Buffer,
         values: &mut Self::Buffer,
         grads: &Self::Buffer,
         exp_avg: &mut Self::Buffer,
@@ -97,6 +103,7 @@ pub(crate) trait TrainingOps: Memory {
     fn adamw_deltas(
         &self,
         update: &AdamW,
+        clip: &Self::Buffer,
         values: &mut Self::Buffer,
         grads: &Self::Buffer,
         state: &mut AdamWState<Self::Buffer>,
@@ -104,12 +111,11 @@ pub(crate) trait TrainingOps: Memory {
     fn sm3(
         &self,
         update: &Sm3,
+        clip: &Self::Buffer,
         indices: &Self::Buffer,
         values: &mut Self::Buffer,
         grads: &Self::Buffer,
         state: &mut Sm3State<Self::Buffer>,
         scratch: &mut Self::Buffer,
     );
-    /// Σ x² over all of the buffers, each summed in double precision.
-    async fn sum_of_squares(&self, buffers: &[&Self::Buffer]) -> Result<f64>;
 }

@@ -8,17 +8,18 @@ use crate::device::Device;
 use crate::error::Result;
 
 impl<D: Device> Model<D> {
-    /// The loss of every target, in the order of the batch's rows, from `workspace.hidden`.
+    /// Leaves the loss of every target in `workspace.batch.losses`, in the order of the batch's rows, from
+    /// `workspace.hidden`.
     ///
     /// With `backward`, the factor of the summed loss, the gradient in the hidden states is left in `grads.normed` and
     /// that of a trained head is added.
-    pub(crate) async fn losses(
+    pub(crate) fn losses(
         &mut self,
         device: &D,
         batch: &Batch,
         workspace: &mut Workspace<D>,
         backward: Option<f32>,
-    ) -> Result<Vec<f32>> {
+    ) {
         let hidden = self.config.hidden_size as usize;
         let targets = batch.targets.len();
         let matrix = self.output_matrix_mut();
@@ -61,8 +62,6 @@ impl<D: Device> Model<D> {
             }
         }
         matrix.trained = trained;
-        let bytes = device.read(&buffers.losses, 0, targets * 4).await?;
-        Ok(bytemuck::pod_collect_to_vec(&bytes))
     }
 
     /// The logits of rows `first..first + count` of the hidden states, `[count, V]`.

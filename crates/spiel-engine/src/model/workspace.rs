@@ -10,6 +10,7 @@ use crate::model::tensor::Tensor;
 use crate::protocol::{
     ActivationCheckpointing, ModelConfig, ModelOptions, Optimizer, Trainable, WeightFormat,
 };
+use spiel_kernels::ops::clip::Clip;
 
 /// Floats of logits that exist at once.
 const LOGITS: usize = 16 << 20;
@@ -99,6 +100,14 @@ pub(crate) struct BatchBuffers<D: Device> {
     pub(crate) losses: D::Buffer,
 }
 
+/// What updates leave for whoever asks; empty unless something is trained.
+pub(crate) struct UpdateBuffers<D: Device> {
+    /// The last update's `Clip`.
+    pub(crate) clip: D::Buffer,
+    /// Two words per module whose deltas move, the second of which is how many did in the last reselection.
+    pub(crate) replaced: D::Buffer,
+}
+
 /// All of it.
 pub(crate) struct Workspace<D: Device> {
     /// T of the largest micro-batch.
@@ -117,6 +126,7 @@ pub(crate) struct Workspace<D: Device> {
     pub(crate) head: HeadScratch<D>,
     /// Absent when nothing is trained.
     pub(crate) grads: Option<BlockGrads<D>>,
+    pub(crate) updates: UpdateBuffers<D>,
 }
 
 impl<D: Device> Workspace<D> {
@@ -158,6 +168,7 @@ impl<D: Device> Workspace<D> {
             linear: LinearScratch::new(arena, model, options)?,
             head: HeadScratch::new(arena, config, tokens, training)?,
             grads: if training { Some(BlockGrads::new(arena, config, tokens)?) } else { None },
+            updates: UpdateBuffers::new(arena, model, options)?,
         })
     }
 }
@@ -208,6 +219,19 @@ impl<D: Device> LinearScratch<D> {
             x_t: work([widest_input, tokens])?,
             grad_y_t: work([widest_output, tokens])?,
             samples: work([1, most_deltas.unwrap_or(0)])?,
+        })
+    }
+}
+
+impl<D: Device> UpdateBuffers<D> {
+    fn new(arena: &mut Arena<D>, model: &Model<D>, options: &ModelOptions) -> Result<Self> {
+        let trains = options.trainable != Trainable::Nothing;
+        let moves = options.trainable == Trainable::Deltas;
+        let modules = model.linears().filter(|linear| moves && linear.delta.is_some()).count();
+        let mut words = |count| arena.elements(Purpose::Workspace, [count]);
+        Ok(Self {
+            clip: words(if trains { Clip::WORDS } else { 0 })?,
+            replaced: words(2 * modules)?,
         })
     }
 }

@@ -26,8 +26,8 @@ pub enum Reply {
     Reselection(Reselection),
     /// After a forward pass.
     Loss(Loss),
-    /// After `gradNorm`.
-    GradNorm(GradNorm),
+    /// After `updateRead`.
+    UpdateInfo(UpdateInfo),
     /// The request failed; the engine's state is as before, unless the code is `internal` or
     /// `deviceLost`, or `outOfMemory` while a model computes on a GPU.
     Error(ErrorInfo),
@@ -165,12 +165,15 @@ pub struct Loss {
     pub target_tokens: u32,
 }
 
-/// The global gradient norm.
+/// What became of the updates so far.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[cfg_attr(feature = "gen", derive(ts_rs::TS))]
-pub struct GradNorm {
-    /// The 2-norm; absent when not finite.
-    pub norm: Option<f64>,
+#[serde(rename_all = "camelCase")]
+pub struct UpdateInfo {
+    /// The global 2-norm of the last update's gradients before they were scaled; absent when not finite.
+    pub grad_norm: Option<f64>,
+    /// The first update whose gradients were not finite, by its `step`: it and all later ones were skipped.
+    pub failed_step: Option<u32>,
 }
 
 /// Why a request failed.

@@ -129,20 +129,23 @@ pub enum Request {
         /// What the reply's payload holds.
         output: ForwardOutput,
     },
-    /// Runs forward and backward, adding to the gradients. Payload: a micro-batch. Reply: [`Loss`].
+    /// Runs forward and backward, adding to the gradients. Payload: a micro-batch. Reply: [`Loss`] where it is read.
     ForwardBackward {
         /// Size of the micro-batch in the payload.
         batch: BatchShape,
         /// Factor of the summed loss whose gradient is taken.
         loss_scale: f64,
+        /// Whether to wait for the loss.
+        read_loss: bool,
     },
-    /// Measures the global 2-norm of all gradients. Reply: [`GradNorm`].
-    GradNorm {},
-    /// Updates what is trained and clears the gradients.
+    /// Scales the gradients so that their norm is at most the limit, updates what is trained and clears the gradients,
+    /// without waiting for it. An update whose gradients are not finite is skipped, and all that follow it.
     OptimizerStep {
         /// The step's numbers.
         update: OptimizerUpdate,
     },
+    /// Waits for the last update. Reply: [`UpdateInfo`].
+    UpdateRead {},
     /// Clears the gradients without an update.
     GradClear {},
     /// Starts a generation with an empty key-value cache.
@@ -225,8 +228,8 @@ pub struct OptimizerUpdate {
     pub beta2: f64,
     /// Added to the root of the second moment (AdamW) or inside it (SM3).
     pub epsilon: f64,
-    /// Factor of the gradients, below one when they are clipped.
-    pub grad_scale: f64,
+    /// The global 2-norm above which gradients are scaled down to it; 0 is no limit.
+    pub max_grad_norm: f64,
     /// Updates made, this one included; AdamW's bias correction of whole weights.
     pub step: u32,
 }

@@ -2,6 +2,7 @@
 
 pub mod adamw;
 pub mod attention;
+pub mod clip;
 pub mod cross_entropy;
 pub mod delta;
 pub mod embedding;
@@ -12,7 +13,6 @@ pub mod rms_norm;
 pub mod rope;
 pub mod rows;
 pub mod sm3;
-pub mod sum_of_squares;
 pub mod swiglu;
 pub mod top_k;
 pub mod transpose;

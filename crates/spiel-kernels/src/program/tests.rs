@@ -4,9 +4,10 @@ use super::{Access, Program};
 use crate::formats::Format;
 use crate::ops::adamw::{AdamW, adamw_deltas_program, adamw_program};
 use crate::ops::attention::{
-    Heads, attention_backward_kv_program, attention_backward_q_program, attention_program,
+    Bound, Heads, attention_backward_kv_program, attention_backward_q_program, attention_program,
     attention_stats_program,
 };
+use crate::ops::clip::{clip_program, sum_of_squares_program};
 use crate::ops::cross_entropy::cross_entropy_program;
 use crate::ops::delta::{
     accumulate_candidates_program, add_deltas_program, apply_in_place_program, gather_program,
@@ -27,7 +28,6 @@ use crate::ops::rms_norm::{
 use crate::ops::rope::{Direction, rope_program};
 use crate::ops::rows::{gather_rows_program, scatter_rows_program};
 use crate::ops::sm3::{Sm3, sm3_accumulate_program, sm3_estimate_program};
-use crate::ops::sum_of_squares::sum_of_squares_program;
 use crate::ops::swiglu::{swiglu_backward_program, swiglu_program};
 use crate::ops::top_k::{
     Keys, choose_digit_program, count_chosen_program, count_digits_program, place_runs_program,
@@ -45,15 +45,9 @@ const MAX_INVOCATIONS: u32 = 256;
 
 fn programs() -> Vec<Program> {
     let heads = Heads { heads: 4, kv_heads: 2, head_dim: 256, window: None };
-    let adamw = AdamW {
-        learning_rate: 0.1,
-        weight_decay: 0.1,
-        beta1: 0.9,
-        beta2: 0.999,
-        epsilon: 1e-8,
-        grad_scale: 1.0,
-    };
-    let sm3 = Sm3 { learning_rate: 0.1, weight_decay: 0.1, epsilon: 1e-8, grad_scale: 1.0 };
+    let adamw =
+        AdamW { learning_rate: 0.1, weight_decay: 0.1, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
+    let sm3 = Sm3 { learning_rate: 0.1, weight_decay: 0.1, epsilon: 1e-8 };
     let window = 0..9;
     let mut programs = vec![
         embedding_backward_program(3, 64, &window),
@@ -62,10 +56,7 @@ fn programs() -> Vec<Program> {
         rms_norm_backward_program(3, 64, 1e-5, false),
         rms_norm_weight_backward_program(3, 64),
         rope_program(3, 4, 16, Direction::Backward),
-        attention_program(3, heads),
         attention_stats_program(3, heads),
-        attention_backward_q_program(3, heads),
-        attention_backward_kv_program(3, heads),
         swiglu_program(100),
         swiglu_backward_program(100),
         add_bias_program(3, 64),
@@ -87,6 +78,7 @@ fn programs() -> Vec<Program> {
         sm3_estimate_program(&sm3, 9, 64),
         sm3_accumulate_program(9, 64),
         sum_of_squares_program(9, 0),
+        clip_program(9, 1.0, 1),
         fma_probe_program(),
         copy_probe_program(64),
         choose_digit_program(10),
@@ -100,6 +92,15 @@ fn programs() -> Vec<Program> {
         exclude_program(9, &window),
         place_kept_program(9),
     ];
+    for head_dim in [1, 6, 64, 160, 256] {
+        let heads = Heads { head_dim, ..heads };
+        for queries in [1, 100] {
+            let bound = Bound { queries: 0..queries, keys: 0..100, resumes: false };
+            programs.push(attention_program(heads, &bound));
+            programs.push(attention_backward_q_program(heads, &bound));
+            programs.push(attention_backward_kv_program(heads, &bound));
+        }
+    }
     for tiling in [Tiling::Shared, Tiling::Registers] {
         for size in [64, 67, 2048] {
             let row_major = Layout { first: 0, row: size, column: 1 };

@@ -31,6 +31,10 @@ pub(super) async fn attention_and_its_backward(gpus: &[GpuDevice]) {
         (heads(2, 2, 16, Some(1)), vec![7, 4]),
         (heads(2, 1, 16, Some(5)), vec![150, 1, 11]),
         (heads(2, 1, 8, None), vec![129, 300]),
+        // Keys of several bindings, where these are short.
+        (heads(4, 2, 64, None), vec![150, 181]),
+        (heads(4, 1, 128, Some(40)), vec![10, 160, 70]),
+        (heads(2, 1, 256, None), vec![33, 65]),
     ];
     for gpu in gpus {
         for (shape, lengths) in &cases {
@@ -72,9 +76,14 @@ pub(super) async fn attention_and_its_backward(gpus: &[GpuDevice]) {
 
 pub(super) async fn attention_to_earlier_keys(gpus: &[GpuDevice]) {
     for gpu in gpus {
-        for (queries, keys, window) in
-            [(1, 1, None), (1, 200, None), (3, 140, None), (2, 50, Some(9))]
-        {
+        for (queries, keys, window) in [
+            (1, 1, None),
+            (1, 200, None),
+            (3, 140, None),
+            (2, 50, Some(9)),
+            (1, 700, None),
+            (70, 600, None),
+        ] {
             let shape = heads(4, 2, 32, window);
             let span =
                 Span { query_start: 0, query_length: queries, key_start: 0, key_length: keys };

@@ -47,7 +47,7 @@ const UPDATE: OptimizerUpdate = OptimizerUpdate {
     beta1: 0.9,
     beta2: 0.999,
     epsilon: 1e-8,
-    grad_scale: 1.0,
+    max_grad_norm: 1.0,
     step: 1,
 };
 
@@ -60,13 +60,13 @@ fn a_step_reads_back_its_loss_and_its_norm_alone() {
         session.window_samples = Some(0);
         for _ in 0..2 {
             let before = session.device.counters();
-            block_on(session.forward_backward(shape, 1.0, &payload)).expect("a loss");
+            block_on(session.forward_backward(shape, 1.0, true, &payload)).expect("a loss");
             let after = session.device.counters();
             assert_eq!(after.read_backs - before.read_backs, 1);
             assert_eq!(after.read_bytes - before.read_bytes, u64::from(TOKENS) * 4);
-            session.optimizer_step(&UPDATE);
+            block_on(session.optimizer_step(&UPDATE)).expect("an update");
             assert_eq!(session.device.counters().read_backs, after.read_backs);
-            block_on(session.grad_norm()).expect("a norm");
+            block_on(session.update_info()).expect("a norm");
             let now = session.device.counters();
             assert_eq!(now.read_backs - after.read_backs, 1);
             assert!(now.dispatches > after.dispatches && now.submissions > before.submissions);
@@ -79,10 +79,10 @@ fn whole_step(session: &mut Session<GpuDevice>) {
     session.window_samples = Some(0);
     for (tokens, sequences) in [(TOKENS, 2), (5, 1), (TOKENS, 1), (7, 2)] {
         let (shape, payload) = micro_batch(tokens, sequences);
-        block_on(session.forward_backward(shape, 1.0, &payload)).expect("a loss");
+        block_on(session.forward_backward(shape, 1.0, true, &payload)).expect("a loss");
     }
-    block_on(session.grad_norm()).expect("a norm");
-    session.optimizer_step(&UPDATE);
+    block_on(session.optimizer_step(&UPDATE)).expect("an update");
+    block_on(session.update_info()).expect("a norm");
     let plan = ReselectionPlan {
         criterion: GrowthCriterion::AccumulatedGradients,
         rate: 0.5,

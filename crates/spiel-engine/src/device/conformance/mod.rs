@@ -20,6 +20,8 @@ mod reselection;
 mod rows;
 mod sampling;
 mod subject;
+#[cfg(test)]
+mod unlogged;
 mod weights;
 
 use super::GpuDevice;
@@ -57,7 +59,8 @@ cases! {
     attention::attention_to_earlier_keys,
     optimizers::adamw_on_tensors_and_deltas,
     optimizers::sm3,
-    optimizers::sum_of_squares,
+    optimizers::clipping_by_the_norm_of_all_gradients,
+    optimizers::the_first_gradient_that_is_not_finite_is_remembered,
     passes::rms_norm,
     passes::rms_norm_backward,
     passes::rope,

@@ -3,17 +3,17 @@
 use super::{Bound, Subject, conform, normal, words_of};
 use crate::device::{AdamWState, GpuDevice, Sm3State, TrainingOps};
 use spiel_kernels::ops::adamw::AdamW;
+use spiel_kernels::ops::clip::Clip;
 use spiel_kernels::ops::sm3::Sm3;
 use spiel_kernels::random::positions;
 
-const ADAMW: AdamW = AdamW {
-    learning_rate: 0.01,
-    weight_decay: 0.1,
-    beta1: 0.9,
-    beta2: 0.999,
-    epsilon: 1e-8,
-    grad_scale: 0.5,
-};
+const ADAMW: AdamW =
+    AdamW { learning_rate: 0.01, weight_decay: 0.1, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
+
+/// Halves the gradients of an update, or has it skipped.
+fn clip(failed_step: u32) -> [u32; Clip::WORDS] {
+    Clip { norm: 2.0, factor: 0.5, failed_step }.to_words()
+}
 
 /// Positive floats.
 fn positive(seed: u32, count: usize) -> Vec<u32> {
@@ -22,13 +22,15 @@ fn positive(seed: u32, count: usize) -> Vec<u32> {
 
 pub(super) async fn adamw_on_tensors_and_deltas(gpus: &[GpuDevice]) {
     for gpu in gpus {
-        for count in [0, 1, 257, 5003] {
-            conform!(gpu, format!("adamw {count}"), [Bound::Within(1e-5); 7], |on| {
+        for (count, failed_step) in [(0, 0), (1, 0), (257, 0), (257, 3), (5003, 0)] {
+            let case = format!("adamw {count} {failed_step}");
+            conform!(gpu, case, [Bound::Within(1e-5); 7], |on| {
+                let clip = on.holding(&clip(failed_step));
                 let grads = on.holding(&normal(1, count));
                 let start = || (on.holding(&normal(2, count)), on.holding(&normal(3, count)));
                 let ((mut values, mut exp_avg), mut exp_avg_sq) =
                     (start(), on.holding(&positive(4, count)));
-                on.adamw(&ADAMW, 7, &mut values, &grads, &mut exp_avg, &mut exp_avg_sq);
+                on.adamw(&ADAMW, 7, &clip, &mut values, &grads, &mut exp_avg, &mut exp_avg_sq);
                 let ages: Vec<f32> = (0..count).map(|i| (1 + i * i % 3000) as f32).collect();
                 let (mut deltas, moments) = start();
                 let mut state = AdamWState {
@@ -36,7 +38,7 @@ pub(super) async fn adamw_on_tensors_and_deltas(gpus: &[GpuDevice]) {
                     exp_avg: moments,
                     exp_avg_sq: on.holding(&positive(4, count)),
                 };
-                on.adamw_deltas(&ADAMW, &mut deltas, &grads, &mut state);
+                on.adamw_deltas(&ADAMW, &clip, &mut deltas, &grads, &mut state);
                 let AdamWState { ages, exp_avg: first, exp_avg_sq: second } = state;
                 let outputs = [values, exp_avg, exp_avg_sq, deltas, ages, first, second];
                 on.all_taken(&outputs, count).await
@@ -46,14 +48,16 @@ pub(super) async fn adamw_on_tensors_and_deltas(gpus: &[GpuDevice]) {
 }
 
 pub(super) async fn sm3(gpus: &[GpuDevice]) {
-    let update = Sm3 { learning_rate: 0.01, weight_decay: 0.1, epsilon: 1e-6, grad_scale: 0.5 };
+    let update = Sm3 { learning_rate: 0.01, weight_decay: 0.1, epsilon: 1e-6 };
     for gpu in gpus {
-        for (rows, columns, count) in [(1, 1, 0), (1, 1, 1), (7, 5, 20), (130, 70, 3001)] {
+        let sizes = [(1, 1, 0, 0), (1, 1, 1, 0), (7, 5, 20, 0), (7, 5, 20, 1), (130, 70, 3001, 0)];
+        for (rows, columns, count, failed_step) in sizes {
             conform!(
                 gpu,
-                format!("sm3 {rows}x{columns} {count}"),
+                format!("sm3 {rows}x{columns} {count} {failed_step}"),
                 [Bound::Within(1e-5); 3],
                 |on| {
+                    let clip = on.holding(&clip(failed_step));
                     let indices = on.holding(&positions(1, 0, count, (rows * columns) as u32));
                     let grads = on.holding(&normal(2, count));
                     let (mut values, mut scratch) =
@@ -62,7 +66,7 @@ pub(super) async fn sm3(gpus: &[GpuDevice]) {
                         rows: on.holding(&positive(4, rows)),
                         columns: on.holding(&positive(5, columns)),
                     };
-                    on.sm3(&update, &indices, &mut values, &grads, &mut state, &mut scratch);
+                    on.sm3(&update, &clip, &indices, &mut values, &grads, &mut state, &mut scratch);
                     let Sm3State { rows: row_sums, columns: column_sums } = state;
                     let values = on.taken(&values, count).await;
                     vec![
@@ -76,16 +80,40 @@ pub(super) async fn sm3(gpus: &[GpuDevice]) {
     }
 }
 
-pub(super) async fn sum_of_squares(gpus: &[GpuDevice]) {
+pub(super) async fn clipping_by_the_norm_of_all_gradients(gpus: &[GpuDevice]) {
     for gpu in gpus {
         for counts in [&[][..], &[0], &[1], &[3, 0, 4096, 1], &[4097, 20_011]] {
-            conform!(gpu, format!("sum_of_squares {counts:?}"), [Bound::Within(1e-6)], |on| {
-                let buffers: Vec<_> =
-                    counts.iter().map(|count| on.holding(&normal(1, *count))).collect();
-                let all: Vec<_> = buffers.iter().collect();
-                let sum = on.sum_of_squares(&all).await.expect("a sum");
-                vec![words_of(&[sum as f32])]
-            });
+            for max_norm in [0.0, 0.5, 1e9] {
+                let case = format!("clip {counts:?} at {max_norm}");
+                conform!(gpu, case, [Bound::Within(1e-6), Bound::Exact], |on| {
+                    let buffers: Vec<_> =
+                        counts.iter().map(|count| on.holding(&normal(1, *count))).collect();
+                    let all: Vec<_> = buffers.iter().collect();
+                    let mut clip = on.holding(&Clip::default().to_words());
+                    on.clip(&all, max_norm, 5, &mut clip);
+                    let [norm, rest, factor, failed_step] = taken(on, &clip).await;
+                    let norm = f32::from_bits(norm) + f32::from_bits(rest);
+                    vec![vec![norm.to_bits(), factor], vec![failed_step]]
+                });
+            }
         }
     }
+}
+
+pub(super) async fn the_first_gradient_that_is_not_finite_is_remembered(gpus: &[GpuDevice]) {
+    for gpu in gpus {
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX] {
+            let grads = gpu.holding(&words_of(&[1.0, bad, 2.0]));
+            let finite = gpu.holding(&words_of(&[1.0, 2.0]));
+            let mut clip = gpu.holding(&Clip::default().to_words());
+            for (step, grads) in [(6, &finite), (7, &grads), (8, &finite), (9, &grads)] {
+                gpu.clip(&[grads], 1.0, step, &mut clip);
+            }
+            assert_eq!(Clip::from_words(taken(gpu, &clip).await).failed_step, 7, "{bad}");
+        }
+    }
+}
+
+async fn taken<D: Subject>(on: &D, clip: &D::Buffer) -> [u32; Clip::WORDS] {
+    on.taken(clip, Clip::WORDS).await.try_into().expect("as many words")
 }

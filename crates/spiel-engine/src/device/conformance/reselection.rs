@@ -71,8 +71,9 @@ pub(super) async fn by_accumulated_gradients(gpus: &[GpuDevice]) {
                         state: &mut state,
                         seed: Seed::new(40, 2, 0.9, 0.999),
                     };
-                    let replaced = on.reselect(&mut indices, &mut deltas, growth, count);
-                    let replaced = replaced.await.expect("a reselection") as u32;
+                    let mut replaced = on.holding(&[0; 4]);
+                    on.reselect(&mut indices, &mut deltas, growth, count, &mut replaced, 2);
+                    let replaced = on.taken(&replaced, 4).await[3];
                     let AdamWState { ages, exp_avg, exp_avg_sq } = state;
                     let arrays = [indices, deltas, ages, exp_avg, exp_avg_sq];
                     let mut outputs = vec![vec![replaced]];
@@ -109,8 +110,9 @@ pub(super) async fn by_momentum(gpus: &[GpuDevice]) {
                             shape: LinearShape { tokens: 0, inputs: columns, outputs: rows },
                             scratch: &mut scratch,
                         };
-                        let replaced = on.reselect(&mut indices, &mut deltas, growth, count);
-                        let replaced = replaced.await.expect("a reselection") as u32;
+                        let mut replaced = on.holding(&[0; 4]);
+                        on.reselect(&mut indices, &mut deltas, growth, count, &mut replaced, 2);
+                        let replaced = on.taken(&replaced, 4).await[3];
                         vec![
                             vec![replaced],
                             on.taken(&indices, slots).await,

@@ -120,6 +120,10 @@ impl Memory for CpuDevice {
         buffer.0.fill(0);
     }
 
+    async fn keep_up(&self) -> Result<()> {
+        Ok(())
+    }
+
     fn probe(&self, _repeats: usize) -> Result<()> {
         Err(EngineError::InvalidRequest("The CPU device has no probes".to_owned()))
     }

@@ -2,8 +2,8 @@
 
 use super::{CpuDevice, Words};
 use crate::device::{AdamWState, CandidateState, Growth, LinearShape, Sm3State, TrainingOps};
-use crate::error::Result;
 use spiel_kernels::ops::adamw::{self, AdamW};
+use spiel_kernels::ops::clip::Clip;
 use spiel_kernels::ops::reselect::{self, Candidates};
 use spiel_kernels::ops::sm3::{self, Sm3};
 use spiel_kernels::ops::{delta, top_k, transpose};
@@ -94,13 +94,15 @@ impl TrainingOps for CpuDevice {
         self.run("restore", || delta::restore(&indices.0, base.floats(), weights.floats_mut()));
     }
 
-    async fn reselect(
+    fn reselect(
         &self,
         indices: &mut Words,
         values: &mut Words,
         growth: Growth<'_, Words>,
         count: usize,
-    ) -> Result<usize> {
+        replaced: &mut Words,
+        at: usize,
+    ) {
         let (replacement, order) = match growth {
             Growth::AccumulatedGradients { candidates, state, seed } => {
                 let (grads, grads_sq) = (candidates.grads.floats(), candidates.grads_sq.floats());
@@ -140,64 +142,83 @@ impl TrainingOps for CpuDevice {
             reselect::rearrange(&order, values.floats_mut(), |_| 0.0);
             reselect::rearrange(&order, &mut indices.0, |number| replacement.grown[number]);
         });
-        Ok(replacement.grown.len())
+        replaced.0[at + 1] = replacement.grown.len() as u32;
+    }
+
+    fn clip(&self, grads: &[&Words], max_norm: f64, step: u32, clip: &mut Words) {
+        let sum: f64 = grads.iter().map(|grads| self.sum_of_squares(grads.floats())).sum();
+        let next = clip_in(clip).after(sum.sqrt(), max_norm, step);
+        clip.0[..Clip::WORDS].copy_from_slice(&next.to_words());
     }
 
     fn adamw(
         &self,
         update: &AdamW,
         step: u32,
+        clip: &Words,
         values: &mut Words,
         grads: &Words,
         exp_avg: &mut Words,
         exp_avg_sq: &mut Words,
     ) {
+        let Some(scale) = clip_in(clip).scale() else { return };
         let (values, grads) = (values.floats_mut(), grads.floats());
         let (exp_avg, exp_avg_sq) = (exp_avg.floats_mut(), exp_avg_sq.floats_mut());
-        self.run("adamw", || adamw::adamw(update, step, values, grads, exp_avg, exp_avg_sq));
+        self.run("adamw", || adamw::adamw(update, step, scale, values, grads, exp_avg, exp_avg_sq));
     }
 
     fn adamw_deltas(
         &self,
         update: &AdamW,
+        clip: &Words,
         values: &mut Words,
         grads: &Words,
         state: &mut AdamWState<Words>,
     ) {
+        let Some(scale) = clip_in(clip).scale() else { return };
         let (values, grads, ages) = (values.floats_mut(), grads.floats(), state.ages.floats_mut());
         let (exp_avg, exp_avg_sq) = (state.exp_avg.floats_mut(), state.exp_avg_sq.floats_mut());
         self.run("adamw_deltas", || {
-            adamw::adamw_deltas(update, values, grads, ages, exp_avg, exp_avg_sq)
+            adamw::adamw_deltas(update, scale, values, grads, ages, exp_avg, exp_avg_sq)
         });
     }
 
     fn sm3(
         &self,
         update: &Sm3,
+        clip: &Words,
         indices: &Words,
         values: &mut Words,
         grads: &Words,
         state: &mut Sm3State<Words>,
         scratch: &mut Words,
     ) {
+        let Some(scale) = clip_in(clip).scale() else { return };
         let estimates = &mut scratch.floats_mut()[..indices.0.len()];
         let (values, grads) = (values.floats_mut(), grads.floats());
         let (rows, columns) = (state.rows.floats_mut(), state.columns.floats_mut());
-        self.run("sm3", || sm3::sm3(update, &indices.0, values, grads, rows, columns, estimates));
+        self.run("sm3", || {
+            sm3::sm3(update, scale, &indices.0, values, grads, rows, columns, estimates)
+        });
     }
+}
 
-    async fn sum_of_squares(&self, buffers: &[&Words]) -> Result<f64> {
-        let mut total = 0.0;
-        for buffer in buffers {
-            let x = buffer.floats();
-            let parts = self.run("sum_of_squares", || {
-                map(x.len().div_ceil(TASK), |task| {
-                    let chunk = &x[task * TASK..((task + 1) * TASK).min(x.len())];
-                    chunk.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>()
-                })
-            });
-            total += parts.iter().sum::<f64>();
-        }
-        Ok(total)
+impl CpuDevice {
+    /// Σ x², in double precision.
+    fn sum_of_squares(&self, x: &[f32]) -> f64 {
+        let parts = self.run("sum_of_squares", || {
+            map(x.len().div_ceil(TASK), |task| {
+                let chunk = &x[task * TASK..((task + 1) * TASK).min(x.len())];
+                chunk.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>()
+            })
+        });
+        parts.iter().sum()
     }
+}
+
+/// What lies in memory, of which only that many words are read.
+fn clip_in(words: &Words) -> Clip {
+    let mut clip = [0; Clip::WORDS];
+    clip.copy_from_slice(&words.0[..Clip::WORDS]);
+    Clip::from_words(clip)
 }

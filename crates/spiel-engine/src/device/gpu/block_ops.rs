@@ -1,11 +1,10 @@
 //! Forward and backward operations, by the kernels' programs.
 
 use super::product::Operand;
-use super::upload::Kind;
 use super::{GpuBuffer, GpuDevice};
 use crate::device::{AttentionPass, BlockOps, LinearShape, NormBackward, Qkv};
 use spiel_kernels::formats::Format;
-use spiel_kernels::ops::attention::{self, Heads, Span};
+use spiel_kernels::ops::attention::{Heads, LARGEST_HEAD, Span};
 use spiel_kernels::ops::rope::{self, Direction};
 use spiel_kernels::ops::{cross_entropy, delta, embedding, linear, rms_norm, rows, swiglu};
 
@@ -112,11 +111,11 @@ impl BlockOps for GpuDevice {
         out: &mut GpuBuffer,
         log_sums: &mut GpuBuffer,
     ) {
-        let seen = attention::seen_keys(spans, heads);
-        let program = attention::attention_program(seen.len() / 2, heads)
-            .doing(attention::attention_work(spans, heads));
-        let seen = &*self.shared_upload(Kind::SeenKeys, seen);
-        self.run(&program, &[inputs.q, inputs.k, inputs.v, seen, out, log_sums]);
+        self.attend(inputs, heads, spans, [out, log_sums]);
+    }
+
+    fn largest_trained_head(&self) -> usize {
+        LARGEST_HEAD
     }
 
     fn attention_backward(
@@ -126,22 +125,7 @@ impl BlockOps for GpuDevice {
         spans: &[Span],
         grads: Qkv<&mut GpuBuffer>,
     ) {
-        let AttentionPass { inputs: Qkv { q, k, v }, out, log_sums, grad_out } = pass;
-        let seen = attention::seen_keys(spans, heads);
-        let seers = attention::seeing_queries(spans, heads);
-        let (tokens, keys) = (seen.len() / 2, seers.len() / 2);
-        let seen = &*self.shared_upload(Kind::SeenKeys, seen);
-        let seers = &*self.shared_upload(Kind::SeeingQueries, seers);
-        let stats = self.temporary(2 * tokens * heads.heads);
-        let program = attention::attention_stats_program(tokens, heads)
-            .doing(attention::attention_stats_work(spans, heads));
-        self.run(&program, &[out, grad_out, log_sums, &*stats]);
-        let program = attention::attention_backward_q_program(tokens, heads)
-            .doing(attention::attention_backward_q_work(spans, heads));
-        self.run(&program, &[q, k, v, seen, &*stats, grad_out, grads.q]);
-        let program = attention::attention_backward_kv_program(keys, heads)
-            .doing(attention::attention_backward_kv_work(spans, heads));
-        self.run(&program, &[q, k, v, seers, &*stats, grad_out, grads.k, grads.v]);
+        self.attend_backward(pass, heads, spans, grads);
     }
 
     fn swiglu(&self, gate: &GpuBuffer, up: &GpuBuffer, count: usize, activation: &mut GpuBuffer) {

@@ -4,6 +4,7 @@ use super::adapters::{self, Candidate};
 use super::counters::Counters;
 use super::faults::Faults;
 use super::groups::Groups;
+use super::pace::Pace;
 use super::pipelines::Pipelines;
 use super::pool::Pool;
 use super::profiler::Profiler;
@@ -38,6 +39,7 @@ pub(crate) struct GpuDevice {
     pub(super) staging: RefCell<Option<wgpu::Buffer>>,
     pub(super) recorder: RefCell<Recorder>,
     pub(super) counters: Cell<Counters>,
+    pub(super) pace: RefCell<Pace>,
     /// Absent unless what is done is being profiled.
     pub(super) profiler: RefCell<Option<Profiler>>,
     /// The last words uploaded of each kind, which often are the next ones too.
@@ -98,6 +100,7 @@ impl GpuDevice {
             staging: RefCell::default(),
             recorder,
             counters: Cell::default(),
+            pace: RefCell::default(),
             profiler: RefCell::default(),
             uploads: RefCell::default(),
             tiling: Cell::new(tiling),

@@ -30,7 +30,7 @@ const UPDATE: OptimizerUpdate = OptimizerUpdate {
     beta1: 0.9,
     beta2: 0.999,
     epsilon: 1e-8,
-    grad_scale: 1.0,
+    max_grad_norm: 1.0,
     step: 1,
 };
 
@@ -251,8 +251,8 @@ fn launches(session: &mut Session<GpuDevice>, part: Part) -> Launches {
         };
         block_on(session.reselect(&plan)).expect("a reselection");
     } else {
-        block_on(session.forward_backward(shape, 1.0, &payload)).expect("a loss");
-        session.optimizer_step(&UPDATE);
+        block_on(session.forward_backward(shape, 1.0, false, &payload)).expect("a loss");
+        block_on(session.optimizer_step(&UPDATE)).expect("an update");
     }
     let programs = session.device.launched();
     let rows = block_on(session.device.take_profile()).expect("a profile").operations;

@@ -1,6 +1,7 @@
 //! A GPU through wgpu: operations are recorded, and submitted when something is read or the recording is long.
 
 mod adapters;
+mod attention;
 mod block_ops;
 mod context;
 mod counters;
@@ -9,6 +10,7 @@ mod design;
 mod faults;
 mod groups;
 mod operation_bytes;
+mod pace;
 mod pipelines;
 mod pool;
 mod product;
@@ -133,6 +135,10 @@ impl Memory for GpuDevice {
 
     fn clear(&self, buffer: &mut GpuBuffer) {
         self.record_clear(&buffer.buffer, buffer.elements);
+    }
+
+    async fn keep_up(&self) -> Result<()> {
+        self.follow().await
     }
 
     fn probe(&self, repeats: usize) -> Result<()> {

@@ -5,7 +5,7 @@ use super::pool::pooled_bytes;
 use super::readback::staging_bytes;
 use super::recorder::UNIFORM_BYTES;
 use crate::device::OperationSizes;
-use spiel_kernels::ops::{sum_of_squares, top_k};
+use spiel_kernels::ops::{clip, top_k};
 use std::collections::BTreeSet;
 
 /// Arrays of one word per delta that a reselection holds at once.
@@ -19,7 +19,7 @@ impl GpuDevice {
         let OperationSizes { tokens, heads, vocab, trained, modules } = sizes;
         let runs = |elements: &usize| -> usize {
             let cuts = self.cuts(*elements, &[4]);
-            cuts.iter().map(|part| part.len().div_ceil(sum_of_squares::RUN)).sum()
+            cuts.iter().map(|part| part.len().div_ceil(clip::RUN)).sum()
         };
         let norm_parts: usize = trained.iter().map(runs).sum();
         let reads = [*tokens, *vocab, norm_parts].map(|words| words as u64 * 4);

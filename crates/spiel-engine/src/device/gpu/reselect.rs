@@ -2,8 +2,7 @@
 
 use super::pool::Temporary;
 use super::{GpuBuffer, GpuDevice};
-use crate::device::{AdamWState, CandidateState, Growth, Memory};
-use crate::error::Result;
+use crate::device::{AdamWState, CandidateState, Growth};
 use spiel_kernels::ops::reselect::{self, GrownEntry};
 use spiel_kernels::ops::top_k::{self, Keys};
 use std::ops::Range;
@@ -64,16 +63,17 @@ impl GpuDevice {
         }
     }
 
-    /// Replaces `count` deltas and returns how many could be.
-    pub(super) async fn replace_deltas(
+    /// Replaces `count` deltas, or as many as can be: that is the second of two words at this place of `replaced`.
+    pub(super) fn replace_deltas(
         &self,
         indices: &mut GpuBuffer,
         values: &mut GpuBuffer,
         growth: Growth<'_, GpuBuffer>,
         count: usize,
-    ) -> Result<usize> {
+        (replaced, at): (&GpuBuffer, usize),
+    ) {
         if count == 0 {
-            return Ok(0);
+            return;
         }
         let slots = indices.len();
         let replacement = match growth {
@@ -118,8 +118,7 @@ impl GpuDevice {
         let origins = self.origins(indices, &replacement);
         self.rearrange(&origins, values, GrownEntry::Constant(0), &origins);
         self.rearrange(&origins, indices, GrownEntry::Copied, &replacement.grown);
-        let counts = self.read(&replacement.counts, 4, 4).await?;
-        Ok(bytemuck::pod_read_unaligned::<u32>(&counts) as usize)
+        self.record_copy(&replacement.counts.buffer, 2, &replaced.buffer, at);
     }
 
     /// What SpIEL-AG replaces, and the candidates that the grown positions come from.

@@ -4,11 +4,10 @@ use super::{GpuBuffer, GpuDevice};
 use crate::device::{
     AdamWState, CandidateState, Growth, LinearShape, Memory, Sm3State, TrainingOps,
 };
-use crate::error::Result;
 use spiel_kernels::ops::adamw::{self, AdamW};
 use spiel_kernels::ops::sm3::{self, Sm3};
 use spiel_kernels::ops::top_k::Keys;
-use spiel_kernels::ops::{delta, sum_of_squares, transpose};
+use spiel_kernels::ops::{clip, delta, transpose};
 use std::ops::Range;
 
 impl TrainingOps for GpuDevice {
@@ -91,20 +90,40 @@ impl TrainingOps for GpuDevice {
         }
     }
 
-    async fn reselect(
+    fn reselect(
         &self,
         indices: &mut GpuBuffer,
         values: &mut GpuBuffer,
         growth: Growth<'_, GpuBuffer>,
         count: usize,
-    ) -> Result<usize> {
-        self.replace_deltas(indices, values, growth, count).await
+        replaced: &mut GpuBuffer,
+        at: usize,
+    ) {
+        self.replace_deltas(indices, values, growth, count, (replaced, at));
+    }
+
+    fn clip(&self, grads: &[&GpuBuffer], max_norm: f64, step: u32, clip: &mut GpuBuffer) {
+        let parts = grads.iter().flat_map(|buffer| {
+            self.cuts(buffer.len(), &[4]).into_iter().map(|part| (*buffer, part))
+        });
+        let parts: Vec<_> = parts.collect();
+        let runs = |part: &Range<usize>| part.len().div_ceil(clip::RUN);
+        let total: usize = parts.iter().map(|(_, part)| runs(part)).sum();
+        let sums = self.temporary(total);
+        let mut place = 0;
+        for (buffer, part) in &parts {
+            let program = clip::sum_of_squares_program(part.len(), place);
+            self.run(&program, &[self.part(buffer, part, 4), sums.whole()]);
+            place += runs(part);
+        }
+        self.run(&clip::clip_program(total, max_norm, step), &[&*sums, clip]);
     }
 
     fn adamw(
         &self,
         update: &AdamW,
         step: u32,
+        clip: &GpuBuffer,
         values: &mut GpuBuffer,
         grads: &GpuBuffer,
         exp_avg: &mut GpuBuffer,
@@ -112,26 +131,29 @@ impl TrainingOps for GpuDevice {
     ) {
         for part in self.cuts(values.len(), &[4]) {
             let program = adamw::adamw_program(update, step, part.len());
-            let buffers = [grads, values, exp_avg, exp_avg_sq];
-            self.run(&program, &buffers.map(|buffer| self.part(buffer, &part, 4)));
+            let [grads, values, exp_avg, exp_avg_sq] =
+                [grads, values, exp_avg, exp_avg_sq].map(|buffer| self.part(buffer, &part, 4));
+            self.run(&program, &[grads, values, exp_avg, exp_avg_sq, clip.whole()]);
         }
     }
 
     fn adamw_deltas(
         &self,
         update: &AdamW,
+        clip: &GpuBuffer,
         values: &mut GpuBuffer,
         grads: &GpuBuffer,
         state: &mut AdamWState<GpuBuffer>,
     ) {
         let AdamWState { ages, exp_avg, exp_avg_sq } = state;
         let program = adamw::adamw_deltas_program(update, values.len());
-        self.run(&program, &[grads, values, exp_avg, exp_avg_sq, ages]);
+        self.run(&program, &[grads, values, exp_avg, exp_avg_sq, clip, ages]);
     }
 
     fn sm3(
         &self,
         update: &Sm3,
+        clip: &GpuBuffer,
         indices: &GpuBuffer,
         values: &mut GpuBuffer,
         grads: &GpuBuffer,
@@ -141,28 +163,9 @@ impl TrainingOps for GpuDevice {
         let Sm3State { rows, columns } = state;
         let (count, width) = (indices.len(), columns.len());
         let program = sm3::sm3_estimate_program(update, count, width);
-        self.run(&program, &[indices, grads, rows, columns, values, scratch]);
+        self.run(&program, &[indices, grads, rows, columns, values, scratch, clip]);
         let program = sm3::sm3_accumulate_program(count, width);
-        self.run(&program, &[indices, scratch, rows, columns]);
-    }
-
-    async fn sum_of_squares(&self, buffers: &[&GpuBuffer]) -> Result<f64> {
-        let parts = buffers.iter().flat_map(|buffer| {
-            self.cuts(buffer.len(), &[4]).into_iter().map(|part| (*buffer, part))
-        });
-        let parts: Vec<_> = parts.collect();
-        let runs = |part: &Range<usize>| part.len().div_ceil(sum_of_squares::RUN);
-        let total: usize = parts.iter().map(|(_, part)| runs(part)).sum();
-        let all = self.temporary(total);
-        let mut place = 0;
-        for (buffer, part) in &parts {
-            let program = sum_of_squares::sum_of_squares_program(part.len(), place);
-            self.run(&program, &[self.part(buffer, part, 4), all.whole()]);
-            place += runs(part);
-        }
-        let bytes = self.read(&all, 0, total * 4).await?;
-        let sums: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
-        Ok(sums.into_iter().map(f64::from).sum())
+        self.run(&program, &[indices, scratch, rows, columns, clip]);
     }
 }
 

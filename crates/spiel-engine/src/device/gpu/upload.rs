@@ -1,14 +1,13 @@
 //! Small arrays of the host that operations need: which keys a query sees, and which queries see a key.
 
 use super::counters::count;
-use super::pool::{Temporary, pooled_bytes};
+use super::pool::Temporary;
 use super::{GpuBuffer, GpuDevice};
-use std::sync::Arc;
 
 /// Words, and the buffer that holds them.
 pub(super) struct Upload {
     words: Vec<u32>,
-    buffer: Arc<GpuBuffer>,
+    buffer: GpuBuffer,
 }
 
 /// What uploaded words are.
@@ -20,26 +19,17 @@ pub(super) enum Kind {
 
 impl GpuDevice {
     /// A buffer with these words: the last of its kind if it has them, so that the layers of a pass share one.
-    pub(super) fn shared_upload(&self, kind: Kind, words: Vec<u32>) -> Arc<GpuBuffer> {
+    pub(super) fn shared_upload(&self, kind: Kind, words: &[u32]) -> GpuBuffer {
         let last = &mut self.uploads.borrow_mut()[kind as usize];
-        let size = pooled_bytes(words.len());
-        let buffer = match last.take() {
-            Some(upload) if upload.words == words => upload.buffer,
-            Some(upload) if upload.buffer.buffer.size() == size => {
-                self.upload(&words, &upload.buffer);
-                upload.buffer
-            }
-            other => {
-                if let Some(upload) = other {
-                    self.put_back(&upload.buffer);
-                }
-                let buffer = Arc::new(self.take(words.len()));
-                self.upload(&words, &buffer);
-                buffer
-            }
-        };
-        *last = Some(Upload { words, buffer: Arc::clone(&buffer) });
-        buffer
+        if let Some(other) = last.take_if(|upload| upload.words != words) {
+            self.put_back(&other.buffer);
+        }
+        let upload = last.get_or_insert_with(|| {
+            let buffer = self.take(words.len());
+            self.upload(words, &buffer);
+            Upload { words: words.to_vec(), buffer }
+        });
+        GpuBuffer::unowned(upload.buffer.buffer.clone(), words.len())
     }
 
     /// A buffer with these words, for the operations of one call.

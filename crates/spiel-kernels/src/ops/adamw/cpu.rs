@@ -13,15 +13,12 @@ pub struct AdamW {
     pub beta2: f64,
     /// Added to the root of the second moment.
     pub epsilon: f64,
-    /// Factor of the gradients.
-    pub grad_scale: f64,
 }
 
 impl AdamW {
-    /// Moves the two moments by a gradient.
+    /// Moves the two moments by a scaled gradient.
     #[inline]
     fn move_moments(&self, grad: f32, exp_avg: &mut f32, exp_avg_sq: &mut f32) {
-        let grad = grad * self.grad_scale as f32;
         *exp_avg = self.beta1 as f32 * *exp_avg + (1.0 - self.beta1) as f32 * grad;
         *exp_avg_sq = self.beta2 as f32 * *exp_avg_sq + (1.0 - self.beta2) as f32 * grad * grad;
     }
@@ -52,10 +49,11 @@ impl AdamW {
     }
 }
 
-/// Updates a whole tensor as `torch.optim.AdamW`; `step` counts updates from 1.
+/// Updates a whole tensor as `torch.optim.AdamW`; `step` counts updates from 1, and gradients count `grad_scale` times.
 pub fn adamw(
     update: &AdamW,
     step: u32,
+    grad_scale: f32,
     values: &mut [f32],
     grads: &[f32],
     exp_avg: &mut [f32],
@@ -69,7 +67,7 @@ pub fn adamw(
         |task, values, exp_avg, exp_avg_sq| {
             let grads = &grads[task * TASK..];
             for i in 0..values.len() {
-                update.move_moments(grads[i], &mut exp_avg[i], &mut exp_avg_sq[i]);
+                update.move_moments(grads[i] * grad_scale, &mut exp_avg[i], &mut exp_avg_sq[i]);
                 values[i] = update.weight(values[i], exp_avg[i], exp_avg_sq[i], correction);
             }
         },
@@ -79,6 +77,7 @@ pub fn adamw(
 /// Updates deltas by their own ages, then advances the ages: the reference's `SftAdamW.step`.
 pub fn adamw_deltas(
     update: &AdamW,
+    grad_scale: f32,
     values: &mut [f32],
     grads: &[f32],
     ages: &mut [f32],
@@ -98,7 +97,7 @@ pub fn adamw_deltas(
                     age = ages[i];
                     correction = update.correction(age);
                 }
-                update.move_moments(grads[i], &mut exp_avg[i], &mut exp_avg_sq[i]);
+                update.move_moments(grads[i] * grad_scale, &mut exp_avg[i], &mut exp_avg_sq[i]);
                 values[i] = update.delta(values[i], exp_avg[i], exp_avg_sq[i], correction);
             }
         },
@@ -154,19 +153,13 @@ impl Seed {
 mod tests {
     use super::*;
 
-    const UPDATE: AdamW = AdamW {
-        learning_rate: 0.1,
-        weight_decay: 0.0,
-        beta1: 0.9,
-        beta2: 0.999,
-        epsilon: 1e-8,
-        grad_scale: 0.5,
-    };
+    const UPDATE: AdamW =
+        AdamW { learning_rate: 0.1, weight_decay: 0.0, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
 
     #[test]
     fn the_first_step_moves_by_the_learning_rate() {
         let (mut values, mut m, mut v, mut ages) = ([1.0, 1.0], [0.0; 2], [0.0; 2], [1.0; 2]);
-        adamw_deltas(&UPDATE, &mut values, &[3.0, -0.2], &mut ages, &mut m, &mut v);
+        adamw_deltas(&UPDATE, 0.5, &mut values, &[3.0, -0.2], &mut ages, &mut m, &mut v);
         assert!((values[0] - 0.9).abs() < 1e-6 && (values[1] - 1.1).abs() < 1e-6);
         assert_eq!(ages, [2.0, 2.0]);
     }
@@ -174,14 +167,14 @@ mod tests {
     /// Four steps of both formulas in double precision, with an epsilon and a decay that show their order.
     #[test]
     fn weights_follow_pytorch_and_deltas_the_reference() {
-        let update = AdamW { weight_decay: 0.2, epsilon: 0.05, grad_scale: 1.0, ..UPDATE };
+        let update = AdamW { weight_decay: 0.2, epsilon: 0.05, ..UPDATE };
         let (lr, decay) = (update.learning_rate, update.learning_rate * update.weight_decay);
         let (mut a, mut am, mut av) = ([0.5], [0.0], [0.0]);
         let (mut b, mut bm, mut bv, mut ages) = ([0.5], [0.0], [0.0], [1.0]);
         let (mut weight, mut delta, mut m, mut v) = (0.5_f64, 0.5_f64, 0.0, 0.0);
         for (step, grad) in [(1, 0.3_f32), (2, -0.1), (3, 0.2), (4, 0.05)] {
-            adamw(&update, step, &mut a, &[grad], &mut am, &mut av);
-            adamw_deltas(&update, &mut b, &[grad], &mut ages, &mut bm, &mut bv);
+            adamw(&update, step, 1.0, &mut a, &[grad], &mut am, &mut av);
+            adamw_deltas(&update, 1.0, &mut b, &[grad], &mut ages, &mut bm, &mut bv);
             let g = f64::from(grad);
             m = update.beta1 * m + (1.0 - update.beta1) * g;
             v = update.beta2 * v + (1.0 - update.beta2) * g * g;

@@ -1,6 +1,6 @@
 // As the reference's SftAdamW: epsilon is added before the root is corrected, and the updated value decays. Every delta
 // has an age of its own, which advances.
-@group(0) @binding(5) var<storage, read_write> ages: array<f32>; // [k]
+@group(0) @binding(6) var<storage, read_write> ages: array<f32>; // [k]
 
 fn updated(i: u32, value: f32, m: f32, v: f32) -> f32 {
   let age = ages[i];

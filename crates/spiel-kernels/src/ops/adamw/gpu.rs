@@ -3,11 +3,11 @@ use crate::assemble::Constant;
 use crate::program::Access::{Read, ReadWrite};
 use crate::program::{Program, Work, word};
 
-/// Whole tensors at one step, counted from 1. Buffers: grads, values, first and second moments.
+/// Whole tensors at one step, counted from 1. Buffers: grads, values, first and second moments, clip.
 #[must_use]
 pub fn adamw_program(update: &AdamW, step: u32, count: usize) -> Program {
     let rule = Constant::Part("rule", include_str!("weight.wgsl"));
-    let buffers = &[Read, ReadWrite, ReadWrite, ReadWrite];
+    let buffers = &[Read, ReadWrite, ReadWrite, ReadWrite, Read];
     program(update, update.correction(step as f32), count, rule, buffers).doing(Work::new(
         [count],
         18 * count,
@@ -15,11 +15,12 @@ pub fn adamw_program(update: &AdamW, step: u32, count: usize) -> Program {
     ))
 }
 
-/// Deltas by their own ages. Buffers: grads, values, first and second moments, ages.
+/// Deltas by their own ages. Buffers: grads, values, first and second moments, clip,
+/// ages.
 #[must_use]
 pub fn adamw_deltas_program(update: &AdamW, count: usize) -> Program {
     let rule = Constant::Part("rule", include_str!("delta.wgsl"));
-    let buffers = &[Read, ReadWrite, ReadWrite, ReadWrite, ReadWrite];
+    let buffers = &[Read, ReadWrite, ReadWrite, ReadWrite, Read, ReadWrite];
     program(update, (0.0, 0.0), count, rule, buffers).doing(Work::new(
         [count],
         27 * count,
@@ -42,7 +43,6 @@ fn program(
         1.0 - update.beta1,
         1.0 - update.beta2,
         update.epsilon,
-        update.grad_scale,
         f64::from(correction.0),
         f64::from(correction.1),
         update.beta1.log2(),

@@ -1,77 +1,131 @@
-// uses: grid
-// The gradients in one key and value of one head, summed over the heads that share it and the queries that see it, in
-// a fixed order: an invocation scores a query, then owns entries of the gradients.
-struct Params { keys: u32, heads: u32, kv_heads: u32, factor: f32 }
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> q: array<f32>; // [T, H, head_dim]
-@group(0) @binding(2) var<storage, read> k: array<f32>; // [S, K, head_dim]
-@group(0) @binding(3) var<storage, read> v: array<f32>; // [S, K, head_dim]
-@group(0) @binding(4) var<storage, read> seers: array<vec2<u32>>; // [S]: first query that sees a key, and the end
-@group(0) @binding(5) var<storage, read> stats: array<vec2<f32>>; // [T, H]: log-sum, mean
-@group(0) @binding(6) var<storage, read> grad_out: array<f32>; // [T, H, head_dim]
+// uses: grid $operands $backward_operands $tile
+// The gradients in 64 keys and values, summed over the rows of queries that see them, 32 at a time: scores are computed
+// again, transposed.
 @group(0) @binding(7) var<storage, read_write> grad_k: array<f32>; // [S, K, head_dim]
 @group(0) @binding(8) var<storage, read_write> grad_v: array<f32>; // [S, K, head_dim]
 
-var<workgroup> key: array<f32, HEAD_DIM>;
-var<workgroup> value: array<f32, HEAD_DIM>;
-var<workgroup> weights: array<f32, 128>;
-var<workgroup> grad_scores: array<f32, 128>;
+fn left(operand: u32, row: u32, at: u32) -> vec4<f32> {
+  if (operand == 0u) {
+    return key_four(row, at);
+  }
+  return value_four(row, at);
+}
 
-@compute @workgroup_size(128)
+fn right(operand: u32, column: u32, at: u32) -> vec4<f32> {
+  if (operand == 0u) {
+    return query_four(column, at);
+  }
+  return grad_four(column, at);
+}
+
+// The bound rows of queries that see a key.
+fn seeing(key: u32) -> vec2<u32> {
+  if (key >= params.keys) {
+    return vec2<u32>();
+  }
+  let last = params.first_query + params.queries;
+  let range = ranges[params.first_key + key];
+  return (clamp(range, vec2<u32>(params.first_query), vec2<u32>(last)) - params.first_query) * SHARED;
+}
+
+fn store_one(key: u32, entry: u32, key_sum: f32, value_sum: f32) {
+  if (entry < HEAD_DIM) {
+    let at = key_row(key) * HEAD_DIM + entry;
+    let resumes = params.resumes != 0u;
+    grad_k[at] = select(0.0, grad_k[at], resumes) + key_sum;
+    grad_v[at] = select(0.0, grad_v[at], resumes) + value_sum;
+  }
+}
+
+fn store_row(key: u32, entry: u32, key_sums: vec4<f32>, value_sums: vec4<f32>) {
+  if (key < params.keys) {
+    store_one(key, entry, key_sums.x, value_sums.x);
+    store_one(key, entry + 1u, key_sums.y, value_sums.y);
+    store_one(key, entry + 2u, key_sums.z, value_sums.z);
+    store_one(key, entry + 3u, key_sums.w, value_sums.w);
+  }
+}
+
+fn store(key: u32, entry: u32, key_sums: mat4x4<f32>, value_sums: mat4x4<f32>) {
+  store_row(key, entry, key_sums[0], value_sums[0]);
+  store_row(key + 1u, entry, key_sums[1], value_sums[1]);
+  store_row(key + 2u, entry, key_sums[2], value_sums[2]);
+  store_row(key + 3u, entry, key_sums[3], value_sums[3]);
+}
+
+@compute @workgroup_size(256)
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
   @builtin(num_workgroups) groups: vec3<u32>,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let row = grid_index(group, groups); // s * K + kv_head
-  if (row >= params.keys * params.kv_heads) {
+  let index = grid_index(group, groups);
+  if (index >= (params.keys + 63u) / 64u * KV_HEADS) {
     return;
   }
-  let shared_heads = params.heads / params.kv_heads;
-  let first_head = row % params.kv_heads * shared_heads;
-  for (var i = local; i < HEAD_DIM; i += 128u) {
-    key[i] = k[row * HEAD_DIM + i];
-    value[i] = v[row * HEAD_DIM + i];
-  }
-  workgroupBarrier();
-  let range = seers[row / params.kv_heads];
-  var key_sums: array<f32, ENTRIES>;
-  var value_sums: array<f32, ENTRIES>;
-  for (var head = first_head; head < first_head + shared_heads; head++) {
-    for (var first = range.x; first < range.y; first += 128u) {
-      let token = first + local;
-      if (token < range.y) {
-        let at = token * params.heads + head;
-        var score = 0.0;
-        var grad = 0.0;
-        for (var i = 0u; i < HEAD_DIM; i++) {
-          score += key[i] * q[at * HEAD_DIM + i];
-          grad += value[i] * grad_out[at * HEAD_DIM + i];
-        }
-        let weight = exp(score * params.factor - stats[at].x);
-        weights[local] = weight;
-        grad_scores[local] = weight * (grad - stats[at].y) * params.factor;
-      }
-      workgroupBarrier();
-      let count = min(128u, range.y - first);
-      for (var entry = 0u; entry < ENTRIES; entry++) {
-        let i = local + entry * 128u;
-        if (i < HEAD_DIM) {
-          for (var j = 0u; j < count; j++) {
-            let at = ((first + j) * params.heads + head) * HEAD_DIM + i;
-            key_sums[entry] += grad_scores[j] * q[at];
-            value_sums[entry] += weights[j] * grad_out[at];
-          }
-        }
-      }
-      workgroupBarrier();
+  kv_head = index % KV_HEADS;
+  let first_key = index / KV_HEADS * 64u; // those that are seen the most come first
+  let x = local % 16u;
+  let y = local / 16u;
+  let key = first_key + 4u * y;
+  let a = seeing(key);
+  let b = seeing(key + 1u);
+  let c = seeing(key + 2u);
+  let d = seeing(key + 3u);
+  let starts = vec4<u32>(a.x, b.x, c.x, d.x);
+  let ends = vec4<u32>(a.y, b.y, c.y, d.y);
+  var key_sums: mat4x4<f32>;
+  var key_sums64: mat4x4<f32>;
+  var key_sums128: mat4x4<f32>;
+  var key_sums192: mat4x4<f32>;
+  var value_sums: mat4x4<f32>;
+  var value_sums64: mat4x4<f32>;
+  var value_sums128: mat4x4<f32>;
+  var value_sums192: mat4x4<f32>;
+  let end = seeing(min(first_key + 63u, params.keys - 1u)).y;
+  for (var first = seeing(first_key).x; first < end; first += 32u) {
+    let scores = products(0u, first_key, first, x, y);
+    let grads = products(1u, first_key, first, x, y);
+    let near_row = vec4<u32>(first + x);
+    let far_row = near_row + 16u;
+    let near_stats = stats_of(first + x);
+    let far_stats = stats_of(first + x + 16u);
+    let near_weights = select(
+      vec4<f32>(), exp(scores.near * params.factor - near_stats.x),
+      (near_row >= starts) & (near_row < ends));
+    let far_weights = select(
+      vec4<f32>(), exp(scores.far * params.factor - far_stats.x),
+      (far_row >= starts) & (far_row < ends));
+    workgroupBarrier();
+    stage_factor(
+      near_weights * (grads.near - near_stats.y) * params.factor,
+      far_weights * (grads.far - far_stats.y) * params.factor,
+      x, y);
+    key_sums = add_products(key_sums, 0u, first, 0u, x, y);
+    if (HEAD_DIM > 64u) {
+      key_sums64 = add_products(key_sums64, 0u, first, 64u, x, y);
+    }
+    if (HEAD_DIM > 128u) {
+      key_sums128 = add_products(key_sums128, 0u, first, 128u, x, y);
+    }
+    if (HEAD_DIM > 192u) {
+      key_sums192 = add_products(key_sums192, 0u, first, 192u, x, y);
+    }
+    workgroupBarrier();
+    stage_factor(near_weights, far_weights, x, y);
+    value_sums = add_products(value_sums, 1u, first, 0u, x, y);
+    if (HEAD_DIM > 64u) {
+      value_sums64 = add_products(value_sums64, 1u, first, 64u, x, y);
+    }
+    if (HEAD_DIM > 128u) {
+      value_sums128 = add_products(value_sums128, 1u, first, 128u, x, y);
+    }
+    if (HEAD_DIM > 192u) {
+      value_sums192 = add_products(value_sums192, 1u, first, 192u, x, y);
     }
   }
-  for (var entry = 0u; entry < ENTRIES; entry++) {
-    let i = local + entry * 128u;
-    if (i < HEAD_DIM) {
-      grad_k[row * HEAD_DIM + i] = key_sums[entry];
-      grad_v[row * HEAD_DIM + i] = value_sums[entry];
-    }
-  }
+  store(key, 4u * x, key_sums, value_sums);
+  store(key, 64u + 4u * x, key_sums64, value_sums64);
+  store(key, 128u + 4u * x, key_sums128, value_sums128);
+  store(key, 192u + 4u * x, key_sums192, value_sums192);
 }

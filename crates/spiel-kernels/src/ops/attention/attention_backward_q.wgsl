@@ -1,68 +1,113 @@
-// uses: grid
-// The gradient in one query of one head: scores are computed again, keys in blocks of 128; an invocation scores a key,
-// then owns entries of the gradient.
-struct Params { tokens: u32, heads: u32, kv_heads: u32, factor: f32 }
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> q: array<f32>; // [T, H, head_dim]
-@group(0) @binding(2) var<storage, read> k: array<f32>; // [S, K, head_dim]
-@group(0) @binding(3) var<storage, read> v: array<f32>; // [S, K, head_dim]
-@group(0) @binding(4) var<storage, read> seen: array<vec2<u32>>; // [T]
-@group(0) @binding(5) var<storage, read> stats: array<vec2<f32>>; // [T, H]: log-sum, mean
-@group(0) @binding(6) var<storage, read> grad_out: array<f32>; // [T, H, head_dim]
+// uses: grid $operands $backward_operands $tile
+// The gradients in 64 rows of queries: scores are computed again, for 32 keys at a time.
 @group(0) @binding(7) var<storage, read_write> grad_q: array<f32>; // [T, H, head_dim]
 
-var<workgroup> query: array<f32, HEAD_DIM>;
-var<workgroup> grad_row: array<f32, HEAD_DIM>;
-var<workgroup> grad_scores: array<f32, 128>;
+fn left(operand: u32, row: u32, at: u32) -> vec4<f32> {
+  if (operand == 0u) {
+    return query_four(row, at);
+  }
+  return grad_four(row, at);
+}
 
-@compute @workgroup_size(128)
+fn right(operand: u32, column: u32, at: u32) -> vec4<f32> {
+  if (operand == 0u) {
+    return key_four(column, at);
+  }
+  return value_four(column, at);
+}
+
+// The bound keys that a row sees.
+fn seen_by(row: u32) -> vec2<u32> {
+  if (!is_query(row)) {
+    return vec2<u32>();
+  }
+  let last = params.first_key + params.keys;
+  let range = ranges[params.first_query + row / SHARED];
+  return clamp(range, vec2<u32>(params.first_key), vec2<u32>(last)) - params.first_key;
+}
+
+fn store_one(row: u32, entry: u32, x: f32) {
+  if (entry < HEAD_DIM) {
+    let at = query_row(row) * HEAD_DIM + entry;
+    grad_q[at] = select(0.0, grad_q[at], params.resumes != 0u) + x;
+  }
+}
+
+fn store_row(row: u32, entry: u32, x: vec4<f32>) {
+  if (is_query(row)) {
+    store_one(row, entry, x.x);
+    store_one(row, entry + 1u, x.y);
+    store_one(row, entry + 2u, x.z);
+    store_one(row, entry + 3u, x.w);
+  }
+}
+
+fn store(row: u32, entry: u32, sums: mat4x4<f32>) {
+  store_row(row, entry, sums[0]);
+  store_row(row + 1u, entry, sums[1]);
+  store_row(row + 2u, entry, sums[2]);
+  store_row(row + 3u, entry, sums[3]);
+}
+
+@compute @workgroup_size(256)
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
   @builtin(num_workgroups) groups: vec3<u32>,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let row = grid_index(group, groups); // t * H + h
-  if (row >= params.tokens * params.heads) {
+  let index = grid_index(group, groups);
+  let rows = params.queries * SHARED;
+  let tiles = (rows + 63u) / 64u;
+  if (index >= tiles * KV_HEADS) {
     return;
   }
-  let kv_head = row % params.heads / (params.heads / params.kv_heads);
-  for (var i = local; i < HEAD_DIM; i += 128u) {
-    query[i] = q[row * HEAD_DIM + i];
-    grad_row[i] = grad_out[row * HEAD_DIM + i];
-  }
-  workgroupBarrier();
-  let range = seen[row / params.heads];
-  let stat = stats[row];
-  var sums: array<f32, ENTRIES>;
-  for (var first = range.x; first < range.y; first += 128u) {
-    let key = first + local;
-    if (key < range.y) {
-      let at = (key * params.kv_heads + kv_head) * HEAD_DIM;
-      var score = 0.0;
-      var grad = 0.0;
-      for (var i = 0u; i < HEAD_DIM; i++) {
-        score += query[i] * k[at + i];
-        grad += grad_row[i] * v[at + i];
-      }
-      grad_scores[local] = exp(score * params.factor - stat.x) * (grad - stat.y) * params.factor;
-    }
+  kv_head = index % KV_HEADS;
+  let first_row = (tiles - 1u - index / KV_HEADS) * 64u; // those that see the most come first
+  let x = local % 16u;
+  let y = local / 16u;
+  let row = first_row + 4u * y;
+  let a = seen_by(row);
+  let b = seen_by(row + 1u);
+  let c = seen_by(row + 2u);
+  let d = seen_by(row + 3u);
+  let starts = vec4<u32>(a.x, b.x, c.x, d.x);
+  let ends = vec4<u32>(a.y, b.y, c.y, d.y);
+  let of_a = stats_of(row);
+  let of_b = stats_of(row + 1u);
+  let of_c = stats_of(row + 2u);
+  let of_d = stats_of(row + 3u);
+  let log_sums = vec4<f32>(of_a.x, of_b.x, of_c.x, of_d.x);
+  let means = vec4<f32>(of_a.y, of_b.y, of_c.y, of_d.y);
+  var sums: mat4x4<f32>;
+  var sums64: mat4x4<f32>;
+  var sums128: mat4x4<f32>;
+  var sums192: mat4x4<f32>;
+  let end = seen_by(min(first_row + 63u, rows - 1u)).y;
+  for (var first = seen_by(first_row).x; first < end; first += 32u) {
+    let scores = products(0u, first_row, first, x, y);
+    let grads = products(1u, first_row, first, x, y);
+    let near_key = vec4<u32>(first + x);
+    let far_key = near_key + 16u;
+    let near = exp(scores.near * params.factor - log_sums) * (grads.near - means) * params.factor;
+    let far = exp(scores.far * params.factor - log_sums) * (grads.far - means) * params.factor;
     workgroupBarrier();
-    let count = min(128u, range.y - first);
-    for (var entry = 0u; entry < ENTRIES; entry++) {
-      let i = local + entry * 128u;
-      if (i < HEAD_DIM) {
-        for (var j = 0u; j < count; j++) {
-          sums[entry] +=
-            grad_scores[j] * k[((first + j) * params.kv_heads + kv_head) * HEAD_DIM + i];
-        }
-      }
+    stage_factor(
+      select(vec4<f32>(), near, (near_key >= starts) & (near_key < ends)),
+      select(vec4<f32>(), far, (far_key >= starts) & (far_key < ends)),
+      x, y);
+    sums = add_products(sums, 0u, first, 0u, x, y);
+    if (HEAD_DIM > 64u) {
+      sums64 = add_products(sums64, 0u, first, 64u, x, y);
     }
-    workgroupBarrier();
-  }
-  for (var entry = 0u; entry < ENTRIES; entry++) {
-    let i = local + entry * 128u;
-    if (i < HEAD_DIM) {
-      grad_q[row * HEAD_DIM + i] = sums[entry];
+    if (HEAD_DIM > 128u) {
+      sums128 = add_products(sums128, 0u, first, 128u, x, y);
+    }
+    if (HEAD_DIM > 192u) {
+      sums192 = add_products(sums192, 0u, first, 192u, x, y);
     }
   }
+  store(row, 4u * x, sums);
+  store(row, 64u + 4u * x, sums64);
+  store(row, 128u + 4u * x, sums128);
+  store(row, 192u + 4u * x, sums192);
 }

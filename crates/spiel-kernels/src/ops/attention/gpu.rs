@@ -1,12 +1,20 @@
 use super::{Heads, Span};
 use crate::assemble::Constant;
 use crate::program::Access::{Read, ReadWrite};
-use crate::program::{Program, word};
+use crate::program::{Access, Program, word};
+use std::ops::Range;
 
-/// Invocations of a workgroup.
-const WIDTH: usize = 128;
+/// Rows that a workgroup owns: of queries, each head that shares a key head counted, or of keys.
+const TILE: usize = 64;
+/// With fewer rows of queries, one workgroup each is faster than a tile.
+const FEW_ROWS: usize = 16;
+/// Invocations of a workgroup that owns one row.
+const ROW_WIDTH: usize = 128;
 
-/// For every query the first key it sees and the end, as rows of the keys: `[T, 2]`.
+/// Entries of a head that the programs of tiles reach.
+pub const LARGEST_HEAD: usize = 256;
+
+/// For every query the first key it sees and the end, as rows of the keys: `[T, 2]`. Both never fall.
 #[must_use]
 pub fn seen_keys(spans: &[Span], shape: Heads) -> Vec<u32> {
     let ranges = spans.iter().flat_map(|span| {
@@ -18,8 +26,8 @@ pub fn seen_keys(spans: &[Span], shape: Heads) -> Vec<u32> {
     ranges.flatten().map(|row| row as u32).collect()
 }
 
-/// For every key the first query that sees it and the end, as rows of the queries: `[S, 2]`. The spans' queries and
-/// keys must be the same tokens.
+/// For every key the first query that sees it and the end, as rows of the queries: `[S, 2]`. Both never fall. The spans'
+/// queries and keys must be the same tokens.
 #[must_use]
 pub fn seeing_queries(spans: &[Span], shape: Heads) -> Vec<u32> {
     let ranges = spans.iter().flat_map(|span| {
@@ -31,25 +39,51 @@ pub fn seeing_queries(spans: &[Span], shape: Heads) -> Vec<u32> {
     ranges.flatten().map(|row| row as u32).collect()
 }
 
-fn constants(shape: Heads) -> [Constant; 3] {
-    [
-        Constant::U32("REDUCE_WIDTH", WIDTH as u32),
+/// The queries and keys that a program is given, and whether it adds to the results of others.
+#[derive(Debug, Clone)]
+pub struct Bound {
+    /// Rows of q, out, log-sums, stats and their gradients.
+    pub queries: Range<usize>,
+    /// Rows of k, v and their gradients.
+    pub keys: Range<usize>,
+    /// Whether the results of other keys (of other queries, in the keys' gradients) are there and are completed.
+    pub resumes: bool,
+}
+
+fn program(
+    label: &'static str,
+    text: &str,
+    shape: Heads,
+    bound: &Bound,
+    buffers: &'static [Access],
+    groups: usize,
+) -> Program {
+    let constants = [
+        Constant::Part("operands", include_str!("operands.wgsl")),
+        Constant::Part("backward_operands", include_str!("backward_operands.wgsl")),
+        Constant::Part("tile", include_str!("tile.wgsl")),
         Constant::U32("HEAD_DIM", shape.head_dim as u32),
-        Constant::U32("ENTRIES", shape.head_dim.div_ceil(WIDTH) as u32),
-    ]
+        Constant::U32("KV_HEADS", shape.kv_heads as u32),
+        Constant::U32("SHARED", (shape.heads / shape.kv_heads) as u32),
+        Constant::U32("REDUCE_WIDTH", ROW_WIDTH as u32),
+    ];
+    let Bound { queries, keys, resumes } = bound;
+    let params = [queries.len(), queries.start, keys.len(), keys.start].map(|row| row as u32);
+    let params = [&params[..], &[word(shape.factor()), u32::from(*resumes)]].concat();
+    Program::new(label, text, &constants, buffers, params, groups)
 }
 
-fn params(rows: usize, shape: Heads) -> Vec<u32> {
-    vec![rows as u32, shape.heads as u32, shape.kv_heads as u32, word(shape.factor())]
-}
-
-/// Buffers: q, k, v, seen keys, out, log-sums.
+/// Buffers: q, k, v, seen keys (of all queries), out, log-sums.
 #[must_use]
-pub fn attention_program(tokens: usize, shape: Heads) -> Program {
-    let text = include_str!("attention.wgsl");
+pub fn attention_program(shape: Heads, bound: &Bound) -> Program {
     let buffers = &[Read, Read, Read, Read, ReadWrite, ReadWrite];
-    let groups = tokens * shape.heads;
-    Program::new("attention", text, &constants(shape), buffers, params(tokens, shape), groups)
+    let rows = bound.queries.len() * shape.heads / shape.kv_heads;
+    let (text, groups) = if rows < FEW_ROWS || shape.head_dim > LARGEST_HEAD {
+        (include_str!("attention_row.wgsl"), rows)
+    } else {
+        (include_str!("attention.wgsl"), rows.div_ceil(TILE))
+    };
+    program("attention", text, shape, bound, buffers, groups * shape.kv_heads)
 }
 
 /// Buffers: out, `grad_out`, log-sums, stats `[T, H, 2]`.
@@ -58,23 +92,26 @@ pub fn attention_stats_program(tokens: usize, shape: Heads) -> Program {
     let text = include_str!("attention_stats.wgsl");
     let rows = tokens * shape.heads;
     let buffers = &[Read, Read, Read, ReadWrite];
-    Program::new("attention_stats", text, &constants(shape), buffers, vec![rows as u32], rows)
+    let constants = [Constant::U32("HEAD_DIM", shape.head_dim as u32)];
+    let (params, groups) = (vec![rows as u32], rows.div_ceil(64));
+    Program::new("attention_stats", text, &constants, buffers, params, groups)
 }
 
-/// Buffers: q, k, v, seen keys, stats, `grad_out`, `grad_q`.
+/// Buffers: q, k, v, seen keys (of all queries), stats, `grad_out`, `grad_q`.
 #[must_use]
-pub fn attention_backward_q_program(tokens: usize, shape: Heads) -> Program {
+pub fn attention_backward_q_program(shape: Heads, bound: &Bound) -> Program {
     let text = include_str!("attention_backward_q.wgsl");
     let buffers = &[Read, Read, Read, Read, Read, Read, ReadWrite];
-    let (params, groups) = (params(tokens, shape), tokens * shape.heads);
-    Program::new("attention_backward_q", text, &constants(shape), buffers, params, groups)
+    let rows = bound.queries.len() * shape.heads / shape.kv_heads;
+    let groups = rows.div_ceil(TILE) * shape.kv_heads;
+    program("attention_backward_q", text, shape, bound, buffers, groups)
 }
 
-/// Buffers: q, k, v, seeing queries, stats, `grad_out`, `grad_k`, `grad_v`.
+/// Buffers: q, k, v, seeing queries (of all keys), stats, `grad_out`, `grad_k`, `grad_v`.
 #[must_use]
-pub fn attention_backward_kv_program(keys: usize, shape: Heads) -> Program {
+pub fn attention_backward_kv_program(shape: Heads, bound: &Bound) -> Program {
     let text = include_str!("attention_backward_kv.wgsl");
     let buffers = &[Read, Read, Read, Read, Read, Read, ReadWrite, ReadWrite];
-    let (params, groups) = (params(keys, shape), keys * shape.kv_heads);
-    Program::new("attention_backward_kv", text, &constants(shape), buffers, params, groups)
+    let groups = bound.keys.len().div_ceil(TILE) * shape.kv_heads;
+    program("attention_backward_kv", text, shape, bound, buffers, groups)
 }

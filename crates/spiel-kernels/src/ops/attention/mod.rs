@@ -11,8 +11,8 @@ mod work;
 pub use cpu::{AttentionInputs, attention};
 pub use cpu_backward::{AttentionGrads, attention_backward};
 pub use gpu::{
-    attention_backward_kv_program, attention_backward_q_program, attention_program,
-    attention_stats_program, seeing_queries, seen_keys,
+    Bound, LARGEST_HEAD, attention_backward_kv_program, attention_backward_q_program,
+    attention_program, attention_stats_program, seeing_queries, seen_keys,
 };
 pub use work::{
     attention_backward_kv_work, attention_backward_q_work, attention_stats_work, attention_work,

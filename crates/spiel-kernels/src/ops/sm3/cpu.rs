@@ -12,16 +12,15 @@ pub struct Sm3 {
     pub weight_decay: f64,
     /// Added inside the root.
     pub epsilon: f64,
-    /// Factor of the gradients.
-    pub grad_scale: f64,
 }
 
 /// Updates the deltas of one matrix and its accumulators `rows [out]`, `columns [in]`.
 ///
 /// Every delta uses the accumulators as they were before the step; then each accumulator becomes the largest of
-/// itself and its deltas' new estimates. `estimates` is scratch, one per delta.
+/// itself and its deltas' new estimates. Gradients count `grad_scale` times. `estimates` is scratch, one per delta.
 pub fn sm3(
     update: &Sm3,
+    grad_scale: f32,
     indices: &[u32],
     values: &mut [f32],
     grads: &[f32],
@@ -34,13 +33,13 @@ pub fn sm3(
     chunks_mut(estimates, TASK, |task, estimates| {
         for (i, estimate) in estimates.iter_mut().enumerate() {
             let (row, column) = place(indices[task * TASK + i]);
-            let grad = grads[task * TASK + i] * update.grad_scale as f32;
+            let grad = grads[task * TASK + i] * grad_scale;
             *estimate = rows[row].min(columns[column]) + grad * grad;
         }
     });
     chunks_mut2((values, TASK), (&mut *estimates, TASK), |task, values, estimates| {
         for i in 0..values.len() {
-            let grad = grads[task * TASK + i] * update.grad_scale as f32;
+            let grad = grads[task * TASK + i] * grad_scale;
             let step = grad / (estimates[i] + update.epsilon as f32).sqrt();
             let stepped = values[i] - update.learning_rate as f32 * step;
             values[i] = stepped - (update.learning_rate * update.weight_decay) as f32 * stepped;
@@ -94,11 +93,12 @@ mod tests {
 
     #[test]
     fn follows_the_formula_by_hand() {
-        let update = Sm3 { learning_rate: 0.1, weight_decay: 0.0, epsilon: 0.0, grad_scale: 1.0 };
+        let update = Sm3 { learning_rate: 0.1, weight_decay: 0.0, epsilon: 0.0 };
         let (mut values, mut rows, mut columns) = ([0.0; 3], [0.0, 9.0], [4.0, 1.0]);
         // Positions (0, 0), (0, 1), (1, 0) of a 2 x 2 matrix.
         sm3(
             &update,
+            1.0,
             &[0, 1, 2],
             &mut values,
             &[2.0, 3.0, 0.0],

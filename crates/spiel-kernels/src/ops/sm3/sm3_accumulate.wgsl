@@ -1,4 +1,4 @@
-// uses: grid
+// uses: clip grid
 // Raises both accumulators to the estimates. Floats that are not negative order as their bits do, so an integer maximum
 // serves, and its result does not depend on the order.
 struct Params { count: u32, width: u32 }
@@ -7,6 +7,7 @@ struct Params { count: u32, width: u32 }
 @group(0) @binding(2) var<storage, read> estimates: array<f32>; // [k]
 @group(0) @binding(3) var<storage, read_write> rows: array<atomic<u32>>; // [out]
 @group(0) @binding(4) var<storage, read_write> columns: array<atomic<u32>>; // [in]
+@group(0) @binding(5) var<storage, read> clip: Clip;
 
 @compute @workgroup_size(256)
 fn main(
@@ -15,7 +16,7 @@ fn main(
   @builtin(local_invocation_index) local: u32,
 ) {
   let i = grid_index(group, groups) * 256u + local;
-  if (i >= params.count) {
+  if (i >= params.count || is_skipped(clip)) {
     return;
   }
   let bits = bitcast<u32>(estimates[i]);

@@ -1,6 +1,6 @@
-// uses: grid
+// uses: clip grid
 // Every delta's estimate, from the accumulators as they are, and its update.
-struct Params { count: u32, width: u32, learning_rate: f32, decay: f32, epsilon: f32, grad_scale: f32 }
+struct Params { count: u32, width: u32, learning_rate: f32, decay: f32, epsilon: f32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> indices: array<u32>; // [k]
 @group(0) @binding(2) var<storage, read> grads: array<f32>; // [k]
@@ -8,6 +8,7 @@ struct Params { count: u32, width: u32, learning_rate: f32, decay: f32, epsilon:
 @group(0) @binding(4) var<storage, read> columns: array<f32>; // [in]
 @group(0) @binding(5) var<storage, read_write> values: array<f32>; // [k]
 @group(0) @binding(6) var<storage, read_write> estimates: array<f32>; // [k]
+@group(0) @binding(7) var<storage, read> clip: Clip;
 
 @compute @workgroup_size(256)
 fn main(
@@ -16,10 +17,10 @@ fn main(
   @builtin(local_invocation_index) local: u32,
 ) {
   let i = grid_index(group, groups) * 256u + local;
-  if (i >= params.count) {
+  if (i >= params.count || is_skipped(clip)) {
     return;
   }
-  let grad = grads[i] * params.grad_scale;
+  let grad = grads[i] * clip.factor;
   let row = rows[indices[i] / params.width];
   let estimate = min(row, columns[indices[i] % params.width]) + grad * grad;
   estimates[i] = estimate;

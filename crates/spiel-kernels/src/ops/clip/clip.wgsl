@@ -1,0 +1,30 @@
+// uses: clip reduce
+// The norm of all gradients out of their partial sums, and what it makes of the update: see `Clip`. One workgroup.
+struct Params { count: u32, step: u32, max_norm: f32 }
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> sums: array<f32>;
+@group(0) @binding(2) var<storage, read_write> clip: Clip;
+
+@compute @workgroup_size(256)
+fn main(@builtin(local_invocation_index) local: u32) {
+  var sum = 0.0;
+  for (var i = local; i < params.count; i += 256u) {
+    sum += sums[i];
+  }
+  let total = reduce_sum(local, sum);
+  if (local > 0u) {
+    return;
+  }
+  let norm = sqrt(total);
+  clip.norm = norm;
+  clip.norm_rest = 0.0;
+  clip.factor = 1.0;
+  if (params.max_norm > 0.0) {
+    clip.factor = min(1.0, params.max_norm / (norm + 1e-6));
+  }
+  // Compilers may take floats for finite; their bits do not lie.
+  let is_finite = (bitcast<u32>(total) & 0x7F800000u) != 0x7F800000u;
+  if (!is_finite && clip.failed_step == 0u) {
+    clip.failed_step = params.step;
+  }
+}

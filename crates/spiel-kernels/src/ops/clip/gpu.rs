@@ -1,0 +1,33 @@
+use crate::assemble::Constant;
+use crate::program::Access::{Read, ReadWrite};
+use crate::program::{Program, Work, word};
+
+/// Elements of one partial sum.
+pub const RUN: usize = 4096;
+
+const LANES: Constant = Constant::U32("REDUCE_WIDTH", 256);
+
+/// Writes a sum per run, from `place` on. Buffers: x, sums.
+#[must_use]
+pub fn sum_of_squares_program(count: usize, place: usize) -> Program {
+    let text = include_str!("sum_of_squares.wgsl");
+    let (buffers, params) = (&[Read, ReadWrite], vec![count as u32, place as u32]);
+    let runs = count.div_ceil(RUN);
+    Program::new("sum_of_squares", text, &[LANES], buffers, params, runs).doing(Work::new(
+        [count],
+        2 * count,
+        count + runs,
+    ))
+}
+
+/// What follows for update `step` from `count` partial sums. Buffers: sums, clip.
+#[must_use]
+pub fn clip_program(count: usize, max_norm: f64, step: u32) -> Program {
+    let params = vec![count as u32, step, word(max_norm as f32)];
+    let text = include_str!("clip.wgsl");
+    Program::new("clip", text, &[LANES], &[Read, ReadWrite], params, 1).doing(Work::new(
+        [count.max(1)],
+        count,
+        count + 4,
+    ))
+}

@@ -1,0 +1,7 @@
+//! The norm of all gradients and what it makes of an update: their factor, or that there is none.
+
+mod cpu;
+mod gpu;
+
+pub use cpu::Clip;
+pub use gpu::{RUN, clip_program, sum_of_squares_program};

@@ -1,0 +1,11 @@
+// What the norm of all gradients makes of an update.
+struct Clip {
+  norm: f32,
+  norm_rest: f32, // zero here; a device with finer floats has the rest of the norm in it
+  factor: f32, // of the gradients
+  failed_step: u32, // the first update whose gradients were not finite, or 0
+}
+
+fn is_skipped(clip: Clip) -> bool {
+  return clip.failed_step != 0u;
+}
