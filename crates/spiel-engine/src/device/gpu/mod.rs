@@ -50,7 +50,7 @@ impl GpuBuffer {
     }
 
     /// The same buffer, said to have fewer elements.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "conformance"))]
     pub(super) fn cut_to(self, elements: usize) -> Self {
         Self { elements, ..self }
     }
@@ -148,7 +148,7 @@ impl GpuDevice {
     }
 
     /// Cuts products in this way from now on.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "conformance"))]
     pub(super) fn tile_by(&self, tiling: spiel_kernels::ops::linear::Tiling) {
         self.tiling.set(tiling);
     }
