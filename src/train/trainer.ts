@@ -127,18 +127,17 @@ export class Trainer {
     const lr = learningRate(step, options.learningRate);
     const request = { step, batches, learningRate: lr };
     const isRead = step % options.logEvery === 0 || step >= totalSteps;
-    const result = isRead
-      ? await makeStep(parts.engine, request, options.update)
-      : await makeStepUnread(parts.engine, request, options.update);
+    const read = isRead ? await makeStep(parts.engine, request, options.update) : null;
+    const size = read ?? await makeStepUnread(parts.engine, request, options.update);
 
     position.step = step;
     position.microBatch += batches.length;
-    position.tokens += result.tokens;
-    position.targetTokens += result.targetTokens;
+    position.tokens += size.tokens;
+    position.targetTokens += size.targetTokens;
     position.windowSamples += this.#windowIsOpen ? batches.length : 0;
     this.#saver.markChanged();
-    this.#unread.end(result.tokens);
-    if (!("loss" in result)) return;
+    this.#unread.end(size.tokens);
+    if (read === null) return;
 
     const next = spiel && nextReselection(step, spiel.schedule);
     const { steps, seconds, tokens } = this.#unread.take();
@@ -147,7 +146,7 @@ export class Trainer {
       type: "step",
       step,
       totalSteps,
-      ...result,
+      ...read,
       lr,
       tokensPerSecond: tokens / seconds,
       epoch: parts.batches.epochAt(position.microBatch),
@@ -155,7 +154,7 @@ export class Trainer {
       ...(next === null ? {} : { nextReselection: next - step }),
       etaSeconds: this.#pace.secondsFor(totalSteps - step),
     });
-    this.#guard.check(step, result, lr);
+    this.#guard.check(step, read, lr);
   }
 
   async #nextBatches(): Promise<TrainingBatch[]> {

@@ -219,7 +219,10 @@ export class FakeEngine implements Transport {
     return { sum, targetTokens };
   }
 
-  #backward({ lossScale, readLoss }: Of<"forwardBackward">, batch: ReturnType<typeof tokensOf>): Answer {
+  #backward(
+    { lossScale, readLoss }: Of<"forwardBackward">,
+    batch: ReturnType<typeof tokensOf>,
+  ): Answer {
     const loss = this.#loss(batch);
     const dense = (module: Module, index: number, at: number) => {
       let sum = 0;

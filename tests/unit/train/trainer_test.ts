@@ -61,6 +61,8 @@ async function run(
   return { events, requests, fake, saved, error };
 }
 
+const ZERO_NORM = { kind: "updateInfo", gradNorm: 0, failedStep: null } as const;
+
 const stepsOf = (events: TrainEvent[], type: TrainEvent["type"]) =>
   events.flatMap((event) => event.type === type && "step" in event ? [event.step] : []);
 
@@ -300,8 +302,7 @@ Deno.test("trainer: a run that breaks down names the step, the rate and what is 
   const options = { ...toyOptions("spiel-ag"), evalEvery: 0, saveEvery: 2 };
   let norms = 0;
   const dead = await run(options, {
-    intercept: ({ op }) =>
-      op === "gradNorm" && ++norms > 4 ? { kind: "gradNorm", norm: 0 } : undefined,
+    intercept: ({ op }) => op === "updateRead" && ++norms > 4 ? ZERO_NORM : undefined,
   });
   assert.ok(dead.error instanceof SpielError && dead.error.kind === "numeric");
   assert.match(
@@ -314,8 +315,7 @@ Deno.test("trainer: a run that breaks down names the step, the rate and what is 
 
   norms = 0;
   const recovered = await run(options, {
-    intercept: ({ op }) =>
-      op === "gradNorm" && [6, 7].includes(++norms) ? { kind: "gradNorm", norm: 0 } : undefined,
+    intercept: ({ op }) => op === "updateRead" && [6, 7].includes(++norms) ? ZERO_NORM : undefined,
   });
   assert.equal(recovered.error, undefined);
   assert.deepEqual(recovered.saved, [2, 4, 8, 10, 12, 14]);
