@@ -119,16 +119,16 @@ async function step(number: number): Promise<number> {
   if (flags.window) await engine.beginCandidates();
   const start = performance.now();
   await engine.forwardBackward(batch, 1 / tokens);
-  await engine.gradNorm();
   await engine.optimizerStep({
     learningRate: 1e-4,
     weightDecay: 0,
     beta1: 0.9,
     beta2: 0.999,
     epsilon: 1e-8,
-    gradScale: 1,
+    maxGradNorm: 1,
     step: number,
   });
+  await engine.readUpdate();
   return (performance.now() - start) / 1000;
 }
 

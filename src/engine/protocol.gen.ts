@@ -1,7 +1,7 @@
 // Generated from crates/spiel-engine/src/protocol by `deno task gen`. Do not edit.
 
 /** Identifies the protocol these types belong to. */
-export const PROTOCOL_HASH = "e0ce6a6e58070ec6";
+export const PROTOCOL_HASH = "f5aaab03c0276846";
 
 /** Marks a position of a micro-batch whose next token is not trained. */
 export const IGNORE = 0xFFFFFFFF;
@@ -202,8 +202,11 @@ export type Request =
      * Factor of the summed loss whose gradient is taken.
      */
     lossScale: number;
+    /**
+     * Whether to wait for the loss.
+     */
+    readLoss: boolean;
   }
-  | { "op": "gradNorm" }
   | {
     "op": "optimizerStep";
     /**
@@ -211,6 +214,7 @@ export type Request =
      */
     update: OptimizerUpdate;
   }
+  | { "op": "updateRead" }
   | { "op": "gradClear" }
   | {
     "op": "generateBegin";
@@ -517,9 +521,9 @@ export type OptimizerUpdate = {
    */
   epsilon: number;
   /**
-   * Factor of the gradients, below one when they are clipped.
+   * The global 2-norm above which gradients are scaled down to it; 0 is no limit.
    */
-  gradScale: number;
+  maxGradNorm: number;
   /**
    * Updates made, this one included; AdamW's bias correction of whole weights.
    */
@@ -539,7 +543,7 @@ export type Reply =
   | { "kind": "arrayInfo" } & ArrayInfo
   | { "kind": "reselection" } & Reselection
   | { "kind": "loss" } & Loss
-  | { "kind": "gradNorm" } & GradNorm
+  | { "kind": "updateInfo" } & UpdateInfo
   | { "kind": "error" } & ErrorInfo;
 
 /**
@@ -880,13 +884,17 @@ export type Loss = {
 };
 
 /**
- * The global gradient norm.
+ * What became of the updates so far.
  */
-export type GradNorm = {
+export type UpdateInfo = {
   /**
-   * The 2-norm; absent when not finite.
+   * The global 2-norm of the last update's gradients before they were scaled; absent when not finite.
    */
-  norm: number | null;
+  gradNorm: number | null;
+  /**
+   * The first update whose gradients were not finite, by its `step`: it and all later ones were skipped.
+   */
+  failedStep: number | null;
 };
 
 /**

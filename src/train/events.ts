@@ -75,7 +75,7 @@ export interface ResumedEvent extends SteppedEvent<"resumed"> {
   readonly elapsedS: number;
 }
 
-/** An optimiser step is done. */
+/** An optimiser step is done, and what it came to is read: every `log_every` steps, and the last. */
 export interface StepEvent extends SteppedEvent<"step"> {
   /** Optimiser steps of the whole run. */
   readonly totalSteps: number;
@@ -89,7 +89,7 @@ export interface StepEvent extends SteppedEvent<"step"> {
   readonly tokens: number;
   /** Targets of this step. */
   readonly targetTokens: number;
-  /** Tokens of this step by its time. */
+  /** Tokens of the steps since the last such event, by their time. */
   readonly tokensPerSecond: number;
   /** Passes over the data, with a fraction. */
   readonly epoch: number;

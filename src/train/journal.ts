@@ -24,27 +24,23 @@ export interface Scores {
 /** Writes a run down. */
 export class Journal {
   readonly #metrics: MetricsWriter;
-  readonly #pace: { readonly logEvery: number; readonly totalSteps: number };
   readonly #hooks: JournalHooks;
   readonly #evaluations: EvalMetrics[];
   /** Whether the last line was written. */
   #writes = true;
 
-  /** @param pace Steps between two lines of steps, and steps of the whole run, whose last one is always written. */
   constructor(
     metrics: MetricsWriter,
-    pace: { readonly logEvery: number; readonly totalSteps: number },
     hooks: JournalHooks,
   ) {
     this.#metrics = metrics;
-    this.#pace = pace;
     this.#hooks = hooks;
     this.#evaluations = metrics.history.filter((line) => line.event === "eval");
   }
 
   /** Writes an event's line, where it has one, and passes the event on. */
   async record(event: TrainEvent): Promise<void> {
-    const line = this.#isSkipped(event) ? null : metricsOf(event);
+    const line = metricsOf(event);
     if (line !== null) await this.write(line);
     await this.#hooks.onEvent?.(event);
   }
@@ -75,11 +71,6 @@ export class Journal {
       ...(first === undefined ? {} : { before: evaluationIn(first) }),
       ...(last === undefined ? {} : { after: evaluationIn(last) }),
     };
-  }
-
-  #isSkipped(event: TrainEvent): boolean {
-    const { logEvery, totalSteps } = this.#pace;
-    return event.type === "step" && event.step % logEvery !== 0 && event.step < totalSteps;
   }
 }
 

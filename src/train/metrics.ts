@@ -24,7 +24,7 @@ export interface StepMetrics {
   tokens: number;
   /** Targets that the loss is the mean of. */
   target_tokens: number;
-  /** Tokens of the step by its time. */
+  /** Tokens of the steps since the last such line, by their time. */
   tokens_per_second: number;
   /** Passes over the data, with a fraction. */
   epoch: number;

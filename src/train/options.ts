@@ -21,6 +21,8 @@ export interface TrainerOptions {
   readonly update: StepOptions;
   /** How deltas move; `null` where they stay, or where every weight is trained. */
   readonly spiel: { readonly growth: Growth; readonly schedule: ScheduleConfig } | null;
+  /** Steps between two whose loss and gradient norm are read and told; the last is always. */
+  readonly logEvery: number;
   /** Steps between evaluations; 0 evaluates before the first and after the last step only. */
   readonly evalEvery: number;
   /** Evaluations without a lower loss after which the run ends; 0 is never. */
@@ -54,6 +56,7 @@ export function trainerOptions(
       epsilon: config.epsilon,
     },
     spiel: growth === undefined ? null : { growth, schedule: scheduleOf(config, totalSteps) },
+    logEvery: config.logEvery,
     evalEvery: config.evalEvery,
     earlyStopPatience: config.earlyStopPatience,
     saveEvery: config.saveEvery,

@@ -148,7 +148,7 @@ export async function trainRun(
   // The first trace of the run: one that ends before leaves the folder free for the same command.
   await folder.writeConfig(configRecord(resolved));
   using metrics = await MetricsWriter.open(files, folder.metricsPath, checkpoint && position);
-  const journal = new Journal(metrics, { logEvery: config.logEvery, totalSteps }, hooks);
+  const journal = new Journal(metrics, hooks);
   const { history, elapsedBefore } = metrics;
   const { step } = position;
   if (checkpoint !== null) {
@@ -187,6 +187,7 @@ export async function trainRun(
   let result: TrainingResult;
   try {
     result = await trainer.run();
+    if (profiler !== undefined) await tell(await profileEvent(profiler, output));
   } catch (error) {
     await reportFailure(output, { ...about, samples: samples.list }, error, onWarning);
     throw error;
@@ -197,6 +198,16 @@ export async function trainRun(
     await tell({ type: "profile", report, path: folder.profilePath });
   }
   return await finish(output, { ...about, samples: samples.list }, result, journal);
+}
+
+/** Writes down what the steps asked of the device. */
+async function profileEvent(
+  profiler: StepProfiler,
+  { engine, folder }: OutputParts,
+): Promise<TrainEvent> {
+  const report = await profiler.report();
+  await folder.writeProfile(profileRecord(report, engine.info));
+  return { type: "profile", report, path: folder.profilePath };
 }
 
 function dryRunSummary(): TrainSummary {

@@ -13,11 +13,11 @@ import type { Evaluation } from "./evaluate.ts";
 import type { TrainEvent } from "./events.ts";
 import { learningRate } from "./lr_schedule.ts";
 import type { TrainerOptions } from "./options.ts";
-import { Pace } from "./pace.ts";
+import { Pace, Stretch } from "./pace.ts";
 import { startPosition, type TrainingPosition } from "./position.ts";
 import type { StepProfiler } from "./profile.ts";
 import { Saver, type SaverParts, storageFailure } from "./saving.ts";
-import { makeStep, type TrainingBatch } from "./step.ts";
+import { checkUpdates, makeStep, makeStepUnread, type TrainingBatch } from "./step.ts";
 
 /** Training data as an endless sequence of micro-batches, a pure function of the index. */
 export interface BatchSource {
@@ -59,6 +59,7 @@ export interface TrainingResult {
 export class Trainer {
   readonly #pace: Pace;
   readonly #saver: Saver;
+  readonly #unread = new Stretch();
   readonly #guard: DivergenceGuard;
   /** Whether a regular checkpoint waits for the run to recover. */
   #saveIsOwed = false;
@@ -120,35 +121,40 @@ export class Trainer {
   async #step(): Promise<void> {
     const { position, options, parts } = this;
     const { totalSteps, spiel } = options;
-    const begun = performance.now();
+    this.#unread.begin();
     const step = position.step + 1;
     const batches = await this.#nextBatches();
     const lr = learningRate(step, options.learningRate);
-    const result = await makeStep(parts.engine, batches, step, lr, options.update);
+    const request = { step, batches, learningRate: lr };
+    const isRead = step % options.logEvery === 0 || step >= totalSteps;
+    const read = isRead ? await makeStep(parts.engine, request, options.update) : null;
+    const size = read ?? await makeStepUnread(parts.engine, request, options.update);
 
     position.step = step;
     position.microBatch += batches.length;
-    position.tokens += result.tokens;
-    position.targetTokens += result.targetTokens;
+    position.tokens += size.tokens;
+    position.targetTokens += size.targetTokens;
     position.windowSamples += this.#windowIsOpen ? batches.length : 0;
     this.#saver.markChanged();
+    this.#unread.end(size.tokens);
+    if (read === null) return;
 
     const next = spiel && nextReselection(step, spiel.schedule);
-    const seconds = (performance.now() - begun) / 1000;
-    this.#pace.record(seconds);
+    const { steps, seconds, tokens } = this.#unread.take();
+    this.#pace.record(seconds / steps);
     await this.#tell({
       type: "step",
       step,
       totalSteps,
-      ...result,
+      ...read,
       lr,
-      tokensPerSecond: result.tokens / seconds,
+      tokensPerSecond: tokens / seconds,
       epoch: parts.batches.epochAt(position.microBatch),
       elapsedS: this.#pace.elapsedS,
       ...(next === null ? {} : { nextReselection: next - step }),
       etaSeconds: this.#pace.secondsFor(totalSteps - step),
     });
-    this.#guard.check(step, result, lr);
+    this.#guard.check(step, read, lr);
   }
 
   async #nextBatches(): Promise<TrainingBatch[]> {
@@ -184,6 +190,7 @@ export class Trainer {
   async #evaluateIfDue(): Promise<boolean> {
     const { position, parts, options } = this;
     if (parts.evaluate === null || !this.#evaluationIsDue) return false;
+    await this.#checkUnread();
     const { step, best } = position;
     const evaluation = await parts.evaluate(parts.signal).catch((error) => {
       throw withPlace(error, step, learningRate(step, options.learningRate));
@@ -201,6 +208,13 @@ export class Trainer {
     return true;
   }
 
+  /** Waits for steps that nobody has looked at: one may have failed. */
+  async #checkUnread(): Promise<void> {
+    const { position: { step }, parts: { engine }, options } = this;
+    if (this.#unread.steps === 0) return;
+    await checkUpdates(engine, learningRate(step, options.learningRate));
+  }
+
   async #saveIfDue(): Promise<void> {
     const { position: { step, best }, options: { saveEvery, earlyStopPatience } } = this;
     const keepsBest = saveEvery > 0 || earlyStopPatience > 0;
@@ -211,11 +225,13 @@ export class Trainer {
     if (this.#isFinished) this.#unsaved = await storageFailure(() => this.#saver.save());
     else if (isRegular || (isBest && step > 0)) {
       this.#saveIsOwed = false;
+      await this.#checkUnread();
       await this.#saver.tryToSave();
     }
   }
 
   async #interrupt(): Promise<never> {
+    await this.#checkUnread();
     await this.#saver.save();
     const { step } = this.position;
     const next = this.parts.save === null

@@ -170,7 +170,7 @@ class Replay {
         beta1,
         beta2,
         epsilon: eps,
-        gradScale: 1,
+        maxGradNorm: 0,
         step,
       });
       const { reselect } = actionsAfter(step, this.#schedule);

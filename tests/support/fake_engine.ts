@@ -46,6 +46,12 @@ export class FakeEngine implements Transport {
   #optimizer: Optimizer = "adamw";
   /** Micro-batches that the open window has seen; undefined when none is open. */
   #samples: number | undefined;
+  #lastNorm = 0;
+
+  /** Every array of every module. */
+  get state(): Map<string, Map<Field, Uint32Array | Float32Array>> {
+    return new Map([...this.#modules].map(([name, { fields }]) => [name, fields]));
+  }
 
   call(header: string, payload: Uint8Array): Promise<Message> {
     const request = JSON.parse(header) as Request;
@@ -103,8 +109,8 @@ export class FakeEngine implements Transport {
         return { header: { kind: "loss", ...this.#loss(tokensOf(request, payload)) } };
       case "forwardBackward":
         return this.#backward(request, tokensOf(request, payload));
-      case "gradNorm":
-        return { header: { kind: "gradNorm", norm: this.#gradNorm() } };
+      case "updateRead":
+        return { header: { kind: "updateInfo", gradNorm: this.#lastNorm, failedStep: null } };
       case "optimizerStep":
         return this.#update(request);
       case "generateForward":
@@ -213,7 +219,10 @@ export class FakeEngine implements Transport {
     return { sum, targetTokens };
   }
 
-  #backward({ lossScale }: Of<"forwardBackward">, batch: ReturnType<typeof tokensOf>): Answer {
+  #backward(
+    { lossScale, readLoss }: Of<"forwardBackward">,
+    batch: ReturnType<typeof tokensOf>,
+  ): Answer {
     const loss = this.#loss(batch);
     const dense = (module: Module, index: number, at: number) => {
       let sum = 0;
@@ -228,7 +237,7 @@ export class FakeEngine implements Transport {
       floatsOf(module, "grads")[slot]! += dense(module, index, value(module, slot));
     });
     if (this.#samples !== undefined) this.#accumulate(dense);
-    return { header: { kind: "loss", ...loss } };
+    return readLoss ? { header: { kind: "loss", ...loss } } : DONE;
   }
 
   #accumulate(dense: (module: Module, index: number, at: number) => number): void {
@@ -259,8 +268,11 @@ export class FakeEngine implements Transport {
   }
 
   #update({ update }: Of<"optimizerStep">): Answer {
+    const { maxGradNorm } = update;
+    this.#lastNorm = this.#gradNorm();
+    const scale = maxGradNorm === 0 ? 1 : Math.min(1, maxGradNorm / (this.#lastNorm + 1e-6));
     this.#eachDelta((module, slot, index) => {
-      const grad = floatsOf(module, "grads")[slot]! * update.gradScale;
+      const grad = floatsOf(module, "grads")[slot]! * scale;
       floatsOf(module, "grads")[slot] = grad;
       if (this.#optimizer === "sm3") sm3(module, slot, index, update);
       else momentum(module, slot, update);

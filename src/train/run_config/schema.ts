@@ -305,7 +305,8 @@ export const runConfigSchema = z.strictObject({
   }),
   log_every: count(1).default(1).register(keyWords, {
     group: "Run folder",
-    description: "steps between two lines of metrics",
+    description:
+      "steps between two lines of metrics; a GPU need not wait for the steps between them",
     unit: "steps",
     changeable: true,
   }),

@@ -14,7 +14,6 @@ mod native;
 mod optimizers;
 mod passes;
 mod products;
-#[cfg(test)]
 mod profile;
 mod reselection;
 mod rows;
@@ -60,7 +59,9 @@ cases! {
     optimizers::adamw_on_tensors_and_deltas,
     optimizers::sm3,
     optimizers::clipping_by_the_norm_of_all_gradients,
-    optimizers::the_first_gradient_that_is_not_finite_is_remembered,
+    optimizers::gradients_that_are_not_finite,
+    profile::what_is_asked_under_profiling,
+    profile::more_dispatches_than_a_submission_times,
     passes::rms_norm,
     passes::rms_norm_backward,
     passes::rope,

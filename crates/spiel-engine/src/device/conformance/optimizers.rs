@@ -91,16 +91,15 @@ pub(super) async fn clipping_by_the_norm_of_all_gradients(gpus: &[GpuDevice]) {
                     let all: Vec<_> = buffers.iter().collect();
                     let mut clip = on.holding(&Clip::default().to_words());
                     on.clip(&all, max_norm, 5, &mut clip);
-                    let [norm, rest, factor, failed_step] = taken(on, &clip).await;
-                    let norm = f32::from_bits(norm) + f32::from_bits(rest);
-                    vec![vec![norm.to_bits(), factor], vec![failed_step]]
+                    let Clip { norm, factor, failed_step } = taken(on, &clip).await;
+                    vec![words_of(&[norm as f32, factor]), vec![failed_step]]
                 });
             }
         }
     }
 }
 
-pub(super) async fn the_first_gradient_that_is_not_finite_is_remembered(gpus: &[GpuDevice]) {
+pub(super) async fn gradients_that_are_not_finite(gpus: &[GpuDevice]) {
     for gpu in gpus {
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX] {
             let grads = gpu.holding(&words_of(&[1.0, bad, 2.0]));
@@ -109,11 +108,12 @@ pub(super) async fn the_first_gradient_that_is_not_finite_is_remembered(gpus: &[
             for (step, grads) in [(6, &finite), (7, &grads), (8, &finite), (9, &grads)] {
                 gpu.clip(&[grads], 1.0, step, &mut clip);
             }
-            assert_eq!(Clip::from_words(taken(gpu, &clip).await).failed_step, 7, "{bad}");
+            assert_eq!(taken(gpu, &clip).await.failed_step, 7, "{bad}");
         }
     }
 }
 
-async fn taken<D: Subject>(on: &D, clip: &D::Buffer) -> [u32; Clip::WORDS] {
-    on.taken(clip, Clip::WORDS).await.try_into().expect("as many words")
+async fn taken<D: Subject>(on: &D, clip: &D::Buffer) -> Clip {
+    let words = on.taken(clip, Clip::WORDS).await;
+    Clip::from_words(words.try_into().expect("as many words"))
 }
