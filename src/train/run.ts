@@ -134,8 +134,8 @@ export async function trainRun(
     if (moved !== null) await onWarning(moved);
   }
   if (adapter !== null && config.adapter !== undefined) {
-    const hash = identity.base_model_hash;
-    const warning = otherBaseWarning(adapter.config, config.adapter, hash, config.model);
+    const fitting = { path: config.model, tensors, hash: () => identity.base_model_hash };
+    const warning = await otherBaseWarning(adapter, config.adapter, fitting);
     if (warning !== null) await onWarning(warning);
   }
   const init = config.init === "random" ? { seed: config.seed, std: config.initStd } : null;
