@@ -21,6 +21,8 @@ const CHUNK_BYTES = 16 << 20;
 export interface ModelUse extends Omit<ModelOptions, "formats" | "deltas" | "memoryBudget"> {
   /** Most bytes that the plan may take; `null` is no limit, `"free"` what this machine has free. */
   readonly memoryBudget: number | null | "free";
+  /** What the user can do where that is too little, in words. */
+  readonly remedies: readonly string[];
   /** The deltas of each module, once the model's parts are known. */
   readonly deltas: (plan: ModelPlan) => DeltaCount[];
 }
@@ -35,6 +37,7 @@ export function inferenceUse(microBatchTokens: number, deltas: DeltaCount[] = []
     microBatchTokens,
     activationCheckpointing: "none",
     memoryBudget: null,
+    remedies: ["a smaller model"],
   };
 }
 
@@ -61,7 +64,7 @@ export async function planModel(
   source: Pick<ModelSource, "config" | "tensors">,
   use: ModelUse,
 ): Promise<PlannedModel> {
-  const { deltas, ...rest } = use;
+  const { deltas, remedies, ...rest } = use;
   const formats = formatsOf(engine, source, use);
   const withoutBudget: ModelOptions = { ...rest, formats, deltas: [], memoryBudget: null };
   const bare = await engine.planModel(source.config, withoutBudget);
@@ -69,9 +72,8 @@ export async function planModel(
   const plan = await engine.planModel(source.config, whole);
   const isGiven = use.memoryBudget !== "free";
   const memoryBudget = isGiven ? use.memoryBudget : availableMemory(engine.info);
-  const options = { ...whole, memoryBudget };
-  refuseOverBudget(plan.memory, options, isGiven);
-  return { plan, options };
+  refuseOverBudget(plan.memory, { budget: memoryBudget, isGiven, remedies });
+  return { plan, options: { ...whole, memoryBudget } };
 }
 
 /** Random weights instead of the source's own. */
