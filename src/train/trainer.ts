@@ -15,7 +15,7 @@ import { learningRate } from "./lr_schedule.ts";
 import type { TrainerOptions } from "./options.ts";
 import { Pace } from "./pace.ts";
 import { startPosition, type TrainingPosition } from "./position.ts";
-import { Saver, type SaverParts, storageFailure } from "./saving.ts";
+import { Saver, storageFailure } from "./saving.ts";
 import { makeStep, type TrainingBatch } from "./step.ts";
 
 /** Training data as an endless sequence of micro-batches, a pure function of the index. */
@@ -27,13 +27,17 @@ export interface BatchSource {
 }
 
 /** What the loop works with. */
-export interface TrainerParts extends SaverParts {
+export interface TrainerParts {
   /** Holds the model, its deltas attached and, in a resumed run, its state restored. */
   readonly engine: Engine;
   /** What to train on. */
   readonly batches: BatchSource;
   /** Evaluates held-out data; returns `null` when the signal cut it short. `null` where there is none. */
   readonly evaluate: ((signal?: AbortSignal) => Promise<Evaluation | null>) | null;
+  /** Saves a checkpoint and returns its path. `null` where nothing is saved. */
+  readonly save: ((position: Readonly<TrainingPosition>) => Promise<string>) | null;
+  /** Told of everything that happens, and awaited. */
+  readonly onEvent?: (event: TrainEvent) => void | Promise<void>;
   /** Ends the run at the next step's boundary, after saving. */
   readonly signal?: AbortSignal | undefined;
   /** Seconds of the run before this process took it up; none when absent. */
@@ -210,7 +214,7 @@ export class Trainer {
     const { step } = this.position;
     const next = this.parts.save === null
       ? ""
-      : " and saved; go on by the same command with --resume";
+      : "; all is saved, and the same command with --resume goes on";
     throw new SpielError("interrupted", `Stopped after step ${step}, as asked${next}`);
   }
 

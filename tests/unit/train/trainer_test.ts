@@ -321,7 +321,7 @@ Deno.test("trainer: a stop says how the run goes on, where it was saved", async 
   const stopped = await run(options, { signal: AbortSignal.abort(), evaluate: null });
   assert.match(
     `${stopped.error}`,
-    /Stopped after step 0, as asked and saved; go on by the same command with --resume$/,
+    /Stopped after step 0, as asked; all is saved, and the same command with --resume goes on$/,
   );
   const lost = await run(options, { signal: AbortSignal.abort(), evaluate: null, save: null });
   assert.match(`${lost.error}`, /Stopped after step 0, as asked$/);
