@@ -146,9 +146,11 @@ export class Trainer {
   }
 
   async #nextBatches(): Promise<TrainingBatch[]> {
+    const { options: { gradientAccumulationSteps, totalMicroBatches = Infinity }, position } = this;
+    const end = Math.min(position.microBatch + gradientAccumulationSteps, totalMicroBatches);
     const batches: TrainingBatch[] = [];
-    for (let i = 0; i < this.options.gradientAccumulationSteps; i++) {
-      batches.push(await this.parts.batches.microBatch(this.position.microBatch + i));
+    for (let index = position.microBatch; index < end; index++) {
+      batches.push(await this.parts.batches.microBatch(index));
     }
     return batches;
   }
@@ -183,7 +185,7 @@ export class Trainer {
       throw withPlace(error, step, learningRate(step, options.learningRate));
     });
     if (evaluation === null) return false;
-    const isBetter = best === null || evaluation.loss < best.loss;
+    const isBetter = best === null || evaluation.loss < best.loss || best.step === step;
     if (isBetter) position.best = { step, loss: evaluation.loss };
     position.evaluationsWithoutImprovement = isBetter
       ? 0
