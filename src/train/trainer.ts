@@ -16,15 +16,7 @@ import type { TrainerOptions } from "./options.ts";
 import { Pace } from "./pace.ts";
 import { startPosition, type TrainingPosition } from "./position.ts";
 import { Saver, storageFailure } from "./saving.ts";
-import { makeStep, type TrainingBatch } from "./step.ts";
-
-/** Training data as an endless sequence of micro-batches, a pure function of the index. */
-export interface BatchSource {
-  /** Micro-batch `index`, counted over all epochs. */
-  microBatch(index: number): TrainingBatch | Promise<TrainingBatch>;
-  /** Passes over the data before micro-batch `index`, with a fraction. */
-  epochAt(index: number): number;
-}
+import { type BatchSource, makeStep, type TrainingBatch } from "./step.ts";
 
 /** What the loop works with. */
 export interface TrainerParts {
@@ -178,12 +170,10 @@ export class Trainer {
 
   /** Returns whether it evaluated. */
   async #evaluateIfDue(): Promise<boolean> {
-    const { position, parts, options } = this;
+    const { position, parts } = this;
     if (parts.evaluate === null || !this.#evaluationIsDue) return false;
     const { step, best } = position;
-    const evaluation = await parts.evaluate(parts.signal).catch((error) => {
-      throw withPlace(error, step, learningRate(step, options.learningRate));
-    });
+    const evaluation = await this.#located(parts.evaluate(parts.signal));
     if (evaluation === null) return false;
     const isBetter = best === null || evaluation.loss < best.loss || best.step === step;
     if (isBetter) position.best = { step, loss: evaluation.loss };
@@ -204,20 +194,31 @@ export class Trainer {
     this.#saveIsOwed ||= saveEvery > 0 && step > 0 && step % saveEvery === 0;
     const isRegular = this.#saveIsOwed && !this.#guard.isSuspicious;
     // What is trained is worth more than its checkpoint: it is told of once the result is safe.
-    if (this.#isFinished) this.#unsaved = await storageFailure(() => this.#saver.save());
+    const save = () => this.#located(this.#saver.save());
+    if (this.#isFinished) this.#unsaved = await storageFailure(save);
     else if (isRegular || (isBest && step > 0)) {
       this.#saveIsOwed = false;
-      await this.#saver.tryToSave();
+      await this.#located(this.#saver.tryToSave());
     }
   }
 
   async #interrupt(): Promise<never> {
-    await this.#saver.save();
+    await this.#located(this.#saver.save());
     const { step } = this.position;
     const next = this.parts.save === null
       ? ""
       : "; all is saved, and the same command with --resume goes on";
     throw new SpielError("interrupted", `Stopped after step ${step}, as asked${next}`);
+  }
+
+  /** Work whose errors of numbers tell after which step they came. */
+  async #located<Result>(work: Promise<Result>): Promise<Result> {
+    try {
+      return await work;
+    } catch (error) {
+      const { step } = this.position;
+      throw withPlace(error, step, learningRate(step, this.options.learningRate));
+    }
   }
 
   get #isFinished(): boolean {

@@ -298,6 +298,17 @@ Deno.test("trainer: a run that breaks down names the step, the rate and what is 
   );
 });
 
+Deno.test("trainer: a state that cannot be saved for its numbers is told with its step", async () => {
+  const options = { ...toyOptions("spiel-ag"), evalEvery: 0, saveEvery: 5 };
+  const save = () => Promise.reject(new SpielError("numeric", "Element 3 is not finite"));
+  const { error } = await run(options, { save });
+  assert.ok(error instanceof SpielError && error.kind === "numeric");
+  assert.match(
+    error.message,
+    /^Element 3 is not finite after step 5 at learning rate 4\.2e-1; try a lower learning rate$/,
+  );
+});
+
 Deno.test("trainer: a last checkpoint that the disk refuses does not cost what was trained", async () => {
   const options = { ...toyOptions("spiel-ag"), evalEvery: 0, saveEvery: 0 };
   const { engine } = await openFakeEngine();
