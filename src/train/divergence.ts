@@ -16,6 +16,7 @@ const OF_GUESSING = 1.5;
 
 /** Watches the steps of a run. */
 export class DivergenceGuard {
+  /** Of this process: a run that was resumed is measured by where it went on. */
   #firstLoss: number | undefined;
   #deadSteps = 0;
   #explodedSteps = 0;
