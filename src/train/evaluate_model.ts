@@ -67,6 +67,7 @@ export async function evaluateModel(options: EvaluateModelOptions): Promise<Mode
   const exam = examOf(dataset, tokenizer, {
     count: options.evalGenerate ?? 0,
     maxNewTokens: options.evalMaxNewTokens ?? 128,
+    maxLength: model.source.config.max_position_embeddings,
     stopTokens,
     onAnswer,
   });

@@ -164,12 +164,13 @@ export async function trainRun(
     }
   }
   const samples = new Samples(position.evaluatedStep === null);
+  const answers = { tokenizer, stopTokens, maxLength: source.config.max_position_embeddings };
   const onProgress = (progress: EvaluationProgress) => tell({ type: "evaluating", ...progress });
   const trainer = new Trainer(
     {
       engine,
       batches: data.stream,
-      evaluate: evaluationOf(engine, config, data, { tokenizer, stopTokens }, samples, onProgress),
+      evaluate: evaluationOf(engine, config, data, answers, samples, onProgress),
       save: async (position) => {
         // A checkpoint never outlives the lines that lead up to it.
         await metrics.sync();

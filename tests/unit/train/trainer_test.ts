@@ -27,10 +27,14 @@ interface Run {
 
 async function run(
   options: TrainerOptions,
-  parts: Partial<TrainerParts> & { method?: string; intercept?: FakeEngine["intercept"] } = {},
+  parts: Partial<TrainerParts> & {
+    method?: string;
+    intercept?: FakeEngine["intercept"];
+    position?: TrainingPosition;
+  } = {},
 ): Promise<Run> {
   const { engine, fake } = await openFakeEngine();
-  const { method = "spiel-ag", intercept, ...rest } = parts;
+  const { method = "spiel-ag", intercept, position = startPosition(), ...rest } = parts;
   await createToy(engine, method);
   await attachToyDeltas(engine, method);
   const events: TrainEvent[] = [];
@@ -53,7 +57,7 @@ async function run(
       ...rest,
     },
     options,
-    startPosition(),
+    position,
   );
   let error: unknown;
   await trainer.run().catch((cause) => error = cause);
@@ -61,8 +65,26 @@ async function run(
   return { events, requests, fake, saved, error };
 }
 
+const backwards = (requests: readonly Request[]) =>
+  requests.filter(({ op }) => op === "forwardBackward").length;
+
 const stepsOf = (events: TrainEvent[], type: TrainEvent["type"]) =>
   events.flatMap((event) => event.type === type && "step" in event ? [event.step] : []);
+
+Deno.test("trainer: the last step takes the micro-batches that are left, also of a resumed run", async () => {
+  const options = { ...toyOptions("spiel-ag"), totalMicroBatches: 27 };
+  const { requests, events, error } = await run(options);
+  assert.equal(error, undefined);
+  assert.equal(backwards(requests), 27);
+  const last = events.findLast((event) => event.type === "step");
+  assert.deepEqual([last?.step, last?.epoch, last?.targetTokens], [14, 27 / 6, 4]);
+  assert.equal(last?.tokens, 6, "one micro-batch, the third of its epoch");
+  const resumed = await run({ ...options, spiel: null }, {
+    position: { ...startPosition(), step: 13, microBatch: 26, evaluatedStep: 12 },
+  });
+  assert.equal(resumed.error, undefined);
+  assert.equal(backwards(resumed.requests), 1);
+});
 
 Deno.test("trainer: AG opens windows, reselects, evaluates and saves at their steps", async () => {
   const { requests, events, saved, error } = await run(toyOptions("spiel-ag"));
