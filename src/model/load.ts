@@ -13,9 +13,7 @@ import type {
 import { SpielError } from "../errors.ts";
 import { refuseOverBudget } from "./memory.ts";
 import type { ModelSource } from "./source.ts";
-
-/** Bytes in flight between a file and the engine. */
-const CHUNK_BYTES = 16 << 20;
+import { PART_BYTES } from "./tensor_parts.ts";
 
 /** What a model will be used for. */
 export interface ModelUse extends Omit<ModelOptions, "formats" | "deltas" | "memoryBudget"> {
@@ -184,7 +182,7 @@ async function streamTensor(engine: Engine, source: ModelSource, { name, format 
   const from = formatInfo(engine, stored.format, name);
   const to = formatInfo(engine, format, name);
   // Whole blocks of both formats, so that a chunk can be converted by itself.
-  const blocks = Math.floor(CHUNK_BYTES / from.blockBytes / to.blockElements) * to.blockElements;
+  const blocks = Math.floor(PART_BYTES / from.blockBytes / to.blockElements) * to.blockElements;
   const chunk = blocks * from.blockBytes;
   for (let offset = 0; offset < stored.byteLength; offset += chunk) {
     const bytes = source.read(name, offset, Math.min(chunk, stored.byteLength - offset));
