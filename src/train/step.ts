@@ -12,6 +12,29 @@ export interface TrainingBatch extends Batch {
   readonly origins?: readonly string[];
 }
 
+/** Training data as an endless sequence of micro-batches, a pure function of the index. */
+export interface BatchSource {
+  /** Micro-batch `index`, counted over all epochs. */
+  microBatch(index: number): TrainingBatch | Promise<TrainingBatch>;
+  /** Passes over the data before micro-batch `index`, with a fraction. */
+  epochAt(index: number): number;
+}
+
+/** The micro-batches of the step that begins with micro-batch `first`; fewer at the end of the run. */
+export async function nextBatches(
+  batches: BatchSource,
+  first: number,
+  { gradientAccumulationSteps, totalMicroBatches = Infinity }: {
+    gradientAccumulationSteps: number;
+    totalMicroBatches?: number;
+  },
+): Promise<TrainingBatch[]> {
+  const end = Math.min(first + gradientAccumulationSteps, totalMicroBatches);
+  const next: TrainingBatch[] = [];
+  for (let index = first; index < end; index++) next.push(await batches.microBatch(index));
+  return next;
+}
+
 /** How micro-batches weigh in a step. */
 export type LossNormalization =
   /** By their targets: the gradient of the mean over all targets of the step. */

@@ -7,34 +7,31 @@
 
 import type { Engine } from "../engine/engine.ts";
 import { SpielError } from "../errors.ts";
-import { actionsAfter, nextReselection, windowIsOpen } from "../spiel/schedule.ts";
+import { nextReselection, windowIsOpen } from "../spiel/schedule.ts";
 import { DivergenceGuard, withPlace, withWhatIsKept } from "./divergence.ts";
 import type { Evaluation } from "./evaluate.ts";
 import type { TrainEvent } from "./events.ts";
 import { learningRate } from "./lr_schedule.ts";
 import type { TrainerOptions } from "./options.ts";
+import { moveDeltas } from "./move_deltas.ts";
 import { Pace, Stretch } from "./pace.ts";
 import { startPosition, type TrainingPosition } from "./position.ts";
 import type { StepProfiler } from "./profile.ts";
-import { Saver, type SaverParts, storageFailure } from "./saving.ts";
-import { checkUpdates, makeStep, makeStepUnread, type TrainingBatch } from "./step.ts";
-
-/** Training data as an endless sequence of micro-batches, a pure function of the index. */
-export interface BatchSource {
-  /** Micro-batch `index`, counted over all epochs. */
-  microBatch(index: number): TrainingBatch | Promise<TrainingBatch>;
-  /** Passes over the data before micro-batch `index`, with a fraction. */
-  epochAt(index: number): number;
-}
+import { Saver, storageFailure } from "./saving.ts";
+import { type BatchSource, checkUpdates, makeStep, makeStepUnread, nextBatches } from "./step.ts";
 
 /** What the loop works with. */
-export interface TrainerParts extends SaverParts {
+export interface TrainerParts {
   /** Holds the model, its deltas attached and, in a resumed run, its state restored. */
   readonly engine: Engine;
   /** What to train on. */
   readonly batches: BatchSource;
   /** Evaluates held-out data; returns `null` when the signal cut it short. `null` where there is none. */
   readonly evaluate: ((signal?: AbortSignal) => Promise<Evaluation | null>) | null;
+  /** Saves a checkpoint and returns its path. `null` where nothing is saved. */
+  readonly save: ((position: Readonly<TrainingPosition>) => Promise<string>) | null;
+  /** Told of everything that happens, and awaited. */
+  readonly onEvent?: (event: TrainEvent) => void | Promise<void>;
   /** Counts what steps ask of the device. */
   readonly profiler?: StepProfiler | undefined;
   /** Ends the run at the next step's boundary, after saving. */
@@ -123,7 +120,7 @@ export class Trainer {
     const { totalSteps, spiel } = options;
     this.#unread.begin();
     const step = position.step + 1;
-    const batches = await this.#nextBatches();
+    const batches = await nextBatches(parts.batches, position.microBatch, options);
     const lr = learningRate(step, options.learningRate);
     const request = { step, batches, learningRate: lr };
     const isRead = step % options.logEvery === 0 || step >= totalSteps;
@@ -157,46 +154,23 @@ export class Trainer {
     this.#guard.check(step, read, lr);
   }
 
-  async #nextBatches(): Promise<TrainingBatch[]> {
-    const batches: TrainingBatch[] = [];
-    for (let i = 0; i < this.options.gradientAccumulationSteps; i++) {
-      batches.push(await this.parts.batches.microBatch(this.position.microBatch + i));
-    }
-    return batches;
-  }
-
-  /** Does what SpIEL's calendar asks for after the steps done so far. */
   async #moveDeltas(): Promise<void> {
-    const { position: { step }, parts: { engine }, options: { spiel, update } } = this;
-    if (spiel === null) return;
-    const { growth, schedule } = spiel;
-    const { candidatesBegin, reselect } = actionsAfter(step, schedule);
-    if (candidatesBegin && growth.needsWindow) await engine.beginCandidates();
-    if (reselect === null) return;
-    const modules = await engine.reselect({
-      criterion: growth.criterion,
-      rate: reselect.rate,
-      gradientAccumulationSteps: this.options.gradientAccumulationSteps,
-      beta1: update.beta1,
-      beta2: update.beta2,
-    });
-    this.position.windowSamples = 0;
-    const replaced = modules.reduce((sum, module) => sum + module.replaced, 0);
-    const { rate } = reselect;
-    await this.#tell({ type: "reselect", step, rate, dropped: replaced, grown: replaced });
+    const { position, parts: { engine }, options } = this;
+    const moved = await moveDeltas(engine, position.step, options);
+    if (moved === null) return;
+    position.windowSamples = 0;
+    await this.#tell({ type: "reselect", step: position.step, ...moved });
   }
 
   /** Returns whether it evaluated. */
   async #evaluateIfDue(): Promise<boolean> {
-    const { position, parts, options } = this;
+    const { position, parts } = this;
     if (parts.evaluate === null || !this.#evaluationIsDue) return false;
     await this.#checkUnread();
     const { step, best } = position;
-    const evaluation = await parts.evaluate(parts.signal).catch((error) => {
-      throw withPlace(error, step, learningRate(step, options.learningRate));
-    });
+    const evaluation = await this.#located(parts.evaluate(parts.signal));
     if (evaluation === null) return false;
-    const isBetter = best === null || evaluation.loss < best.loss;
+    const isBetter = best === null || evaluation.loss < best.loss || best.step === step;
     if (isBetter) position.best = { step, loss: evaluation.loss };
     position.evaluationsWithoutImprovement = isBetter
       ? 0
@@ -222,22 +196,33 @@ export class Trainer {
     this.#saveIsOwed ||= saveEvery > 0 && step > 0 && step % saveEvery === 0;
     const isRegular = this.#saveIsOwed && !this.#guard.isSuspicious;
     // What is trained is worth more than its checkpoint: it is told of once the result is safe.
-    if (this.#isFinished) this.#unsaved = await storageFailure(() => this.#saver.save());
+    const save = () => this.#located(this.#saver.save());
+    if (this.#isFinished) this.#unsaved = await storageFailure(save);
     else if (isRegular || (isBest && step > 0)) {
       this.#saveIsOwed = false;
       await this.#checkUnread();
-      await this.#saver.tryToSave();
+      await this.#located(this.#saver.tryToSave());
     }
   }
 
   async #interrupt(): Promise<never> {
     await this.#checkUnread();
-    await this.#saver.save();
+    await this.#located(this.#saver.save());
     const { step } = this.position;
     const next = this.parts.save === null
       ? ""
-      : " and saved; go on by the same command with --resume";
+      : "; all is saved, and the same command with --resume goes on";
     throw new SpielError("interrupted", `Stopped after step ${step}, as asked${next}`);
+  }
+
+  /** Work whose errors of numbers tell after which step they came. */
+  async #located<Result>(work: Promise<Result>): Promise<Result> {
+    try {
+      return await work;
+    } catch (error) {
+      const { step } = this.position;
+      throw withPlace(error, step, learningRate(step, this.options.learningRate));
+    }
   }
 
   get #isFinished(): boolean {

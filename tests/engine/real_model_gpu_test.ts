@@ -48,9 +48,8 @@ async function trainOneStep(engine: Engine, growth: Growth): Promise<[number, nu
 
   if (growth.needsWindow) await engine.beginCandidates();
   const before = await loss();
-  await engine.gradNorm();
   const learningRate = 1e-3;
-  const update = { learningRate, weightDecay: 0, epsilon: 1e-8, gradScale: 1, step: 1, ...BETAS };
+  const update = { learningRate, weightDecay: 0, epsilon: 1e-8, maxGradNorm: 0, step: 1, ...BETAS };
   await engine.optimizerStep(update);
   const { criterion } = growth;
   await engine.reselect({ criterion, rate: 0.2, gradientAccumulationSteps: 1, ...BETAS });
