@@ -214,15 +214,19 @@ impl<D: Device> Session<D> {
         Ok(loss(&losses))
     }
 
-    /// Starts a generation.
+    /// Starts a generation; the one before it must have ended, for its tokens would go into the new cache.
     pub(crate) fn generate_begin(&mut self, max_tokens: u32) -> Result<()> {
         self.check_ready()?;
+        if self.cache.is_some() {
+            return Err(out_of_order!(
+                "A generation has begun already and must end before another"
+            ));
+        }
         let capacity = max_tokens as usize;
         if capacity == 0 {
             return Err(invalid!("maxTokens is 0, expected at least 1"));
         }
         check_budget(&self.memory_with(capacity)?, &self.options)?;
-        self.cache = None;
         self.cache = Some(Cache::new(&mut Arena::new(&self.device, false), &self.model, capacity)?);
         Ok(())
     }
