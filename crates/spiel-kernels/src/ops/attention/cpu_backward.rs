@@ -19,8 +19,8 @@ pub struct AttentionGrads<'a> {
 
 /// Keys whose gradients one task sums: enough for a product, few enough that a long block of scores feeds all threads.
 const KEY_BLOCK: usize = 256;
-/// Columns of scores that the heads of a group hold together, in whole blocks of keys: beyond the largest group, its
-/// scores take 2 MiB whatever the length of a sequence, which also keeps a head's in cache.
+/// Columns of scores that the heads of a group hold together, in whole blocks of keys. The scores of a block of queries
+/// then take 2 MiB at any length of the sequence; only groups of over 16 heads take more, a block of keys for each.
 const COLUMNS: usize = 4096;
 
 /// What the forward pass left, and the gradient that comes back.
