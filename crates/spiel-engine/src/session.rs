@@ -13,6 +13,7 @@ use crate::protocol::{
     ArrayInfo, ArrayType, BatchShape, ForwardOutput, Loss, MemoryTable, ModelConfig, ModelOptions,
     ModelPlan, Optimizer, TensorInfo, Trainable,
 };
+use std::collections::HashMap;
 
 /// A model that is ready for requests.
 pub(crate) struct Session<D: Device> {
@@ -34,18 +35,15 @@ pub(crate) fn plan<D: Device>(
 ) -> Result<ModelPlan> {
     let (model, _, memory) = build(device, config, options, true)?;
     check_budget(&memory, options)?;
-    let modules: Vec<(String, &str)> = model
+    let modules: HashMap<&str, &str> = model
         .linears()
-        .map(|linear| (linear.weight.name.clone(), linear.module.as_str()))
+        .map(|linear| (linear.weight.name.as_str(), linear.module.as_str()))
         .collect();
     let tensors = model.tensors().map(|tensor| TensorInfo {
         name: tensor.name.clone(),
         shape: tensor.shape(),
         format: tensor.format,
-        delta_module: modules
-            .iter()
-            .find(|(weight, _)| *weight == tensor.name)
-            .map(|(_, module)| (*module).to_owned()),
+        delta_module: modules.get(tensor.name.as_str()).map(|module| (*module).to_owned()),
     });
     let parameters = model.tensors().map(|tensor| tensor.elements() as u64).sum();
     Ok(ModelPlan { memory, tensors: tensors.collect(), parameters })
