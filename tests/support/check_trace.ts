@@ -61,8 +61,10 @@ export async function checkTrace(engine: Engine, folder: string): Promise<CheckR
   );
   if (growth === undefined) throw new Error(`${folder}: unknown selection_algorithm`);
   const replay = new Replay(engine, trace, growth, snapshots, reselections);
-  await replay.load(baseModel(folder, trace));
-  await replay.run(microBatches(data));
+  const batches = microBatches(data);
+  const largest = Math.max(...batches.map(({ tokens }) => tokens.length));
+  await replay.load(baseModel(folder, trace), largest);
+  await replay.run(batches);
   return {
     deviations: replay.deviations,
     details: {
@@ -134,10 +136,10 @@ class Replay {
     };
   }
 
-  async load(model: string): Promise<void> {
+  async load(model: string, microBatchTokens: number): Promise<void> {
     using source = openModelSource(model);
     await loadModel(this.engine, source, {
-      ...inferenceUse(128),
+      ...inferenceUse(microBatchTokens),
       trainable: "deltas",
       candidates: this.growth.needsWindow,
       optimizer: this.growth.optimizer,
