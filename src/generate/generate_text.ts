@@ -37,7 +37,11 @@ export type GenerateTextOptions = OpenModelOptions & AnswerOptions & Prompt;
 
 /** A model that stays open from one answer to the next. */
 export interface Responder extends AsyncDisposable {
-  /** Answers in pieces of text that never split a character. */
+  /**
+   * Answers in pieces of text that never split a character. An answer ends with its last piece or when its reader leaves.
+   *
+   * @throws {SpielError} `usage` when read while another answer has not ended.
+   */
   answer(prompt: Prompt & AnswerOptions): AsyncGenerator<string, void, void>;
 }
 
@@ -57,8 +61,19 @@ export async function openResponder(options: OpenModelOptions): Promise<Responde
   try {
     const { tokenizer, stopTokens } = tokenizerOf(model.source);
     const limit = model.source.config.max_position_embeddings;
+    let answering = false;
     return {
-      answer: (prompt) => answer(model.engine, tokenizer, stopTokens, limit, prompt),
+      async *answer(prompt) {
+        if (answering) {
+          throw new SpielError("usage", "The model gives another answer; end that one first");
+        }
+        answering = true;
+        try {
+          yield* answer(model.engine, tokenizer, stopTokens, limit, prompt);
+        } finally {
+          answering = false;
+        }
+      },
       [Symbol.asyncDispose]: () => model[Symbol.asyncDispose](),
     };
   } catch (error) {

@@ -63,8 +63,6 @@ export class Trainer {
   #unsaved: SpielError | null = null;
 
   /**
-   * Prepares a run; `run` makes it.
-   *
    * @param position Where to begin; that of a checkpoint in a resumed run.
    */
   constructor(

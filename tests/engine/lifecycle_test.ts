@@ -80,14 +80,29 @@ engineTest("lifecycle: a generation's cache counts against the budget", async (e
   const { plan } = await planModel(engine, source, use);
   const memoryBudget = plan.memory.totalBytes + 100_000;
   await load(engine, { ...use, memoryBudget });
-  await engine.beginGeneration(8);
-  const held = (await engine.stats()).totalBytes;
   await assert.rejects(() => engine.beginGeneration(1_000_000), {
     kind: "device",
     message: new RegExp(`over its budget of ${memoryBudget}`),
   });
-  assert.equal((await engine.stats()).totalBytes, held);
-  assert.ok((await engine.feed(Uint32Array.of(1, 2))).length > 0);
+  assert.equal((await engine.stats()).totalBytes, plan.memory.totalBytes);
+  await engine.beginGeneration(8);
+  assert.ok((await engine.stats()).totalBytes > plan.memory.totalBytes);
+  await engine.endGeneration();
+  assert.equal((await engine.stats()).totalBytes, plan.memory.totalBytes);
+});
+
+engineTest("lifecycle: a generation is not mixed with another", async (engine) => {
+  await load(engine, inferenceUse(64));
+  const feed = (...tokens: number[]) => engine.feed(Uint32Array.from(tokens));
+  await engine.beginGeneration(3);
+  await feed(1, 2);
+  const alone = await feed(3);
+  await engine.endGeneration();
+  await engine.beginGeneration(3);
+  await feed(1, 2);
+  await assert.rejects(() => engine.beginGeneration(3), { message: /must end before another/ });
+  assert.deepEqual(await feed(3), alone);
+  await engine.endGeneration();
 });
 
 engineTest("lifecycle: without training no scratch of training is held", async (engine) => {
@@ -167,6 +182,7 @@ engineTest("lifecycle: a configuration that makes no sense is the files' fault",
     { head_dim: 15 },
     { vocab_size: 0 },
     { num_hidden_layers: 0 },
+    { num_hidden_layers: 4097 },
   ];
   for (const change of bad) {
     const altered = { config: { ...source.config, ...change }, tensors: source.tensors };

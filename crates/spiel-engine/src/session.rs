@@ -14,6 +14,7 @@ use crate::protocol::{
     ArrayInfo, ArrayType, BatchShape, ForwardOutput, Loss, MemoryTable, ModelConfig, ModelOptions,
     ModelPlan, Optimizer, TensorInfo, Trainable,
 };
+use std::collections::HashMap;
 
 /// A model that is ready for requests.
 pub(crate) struct Session<D: Device> {
@@ -35,18 +36,15 @@ pub(crate) fn plan<D: Device>(
 ) -> Result<ModelPlan> {
     let (model, _, memory) = build(device, config, options, true)?;
     check_budget(&memory, options)?;
-    let modules: Vec<(String, &str)> = model
+    let modules: HashMap<&str, &str> = model
         .linears()
-        .map(|linear| (linear.weight.name.clone(), linear.module.as_str()))
+        .map(|linear| (linear.weight.name.as_str(), linear.module.as_str()))
         .collect();
     let tensors = model.tensors().map(|tensor| TensorInfo {
         name: tensor.name.clone(),
         shape: tensor.shape(),
         format: tensor.format,
-        delta_module: modules
-            .iter()
-            .find(|(weight, _)| *weight == tensor.name)
-            .map(|(_, module)| (*module).to_owned()),
+        delta_module: modules.get(tensor.name.as_str()).map(|module| (*module).to_owned()),
     });
     let parameters = model.tensors().map(|tensor| tensor.elements() as u64).sum();
     Ok(ModelPlan { memory, tensors: tensors.collect(), parameters })
@@ -248,15 +246,19 @@ impl<D: Device> Session<D> {
         Ok(losses.as_deref().map(loss))
     }
 
-    /// Starts a generation.
+    /// Starts a generation; the one before it must have ended, for its tokens would go into the new cache.
     pub(crate) fn generate_begin(&mut self, max_tokens: u32) -> Result<()> {
         self.check_ready()?;
+        if self.cache.is_some() {
+            return Err(out_of_order!(
+                "A generation has begun already and must end before another"
+            ));
+        }
         let capacity = max_tokens as usize;
         if capacity == 0 {
             return Err(invalid!("maxTokens is 0, expected at least 1"));
         }
         check_budget(&self.memory_with(capacity)?, &self.options)?;
-        self.cache = None;
         self.cache = Some(Cache::new(&mut Arena::new(&self.device, false), &self.model, capacity)?);
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use crate::delta::{Delta, DeltaState, DeltaTraining};
 use crate::device::{Device, Growth};
-use crate::error::{Result, invalid, out_of_order};
+use crate::error::{EngineError, Result, invalid, out_of_order};
 use crate::protocol::{
     GrowthCriterion, ModuleReselection, Optimizer, OptimizerUpdate, Reselection, Trainable,
     UpdateInfo,
@@ -92,25 +92,32 @@ impl<D: Device> Session<D> {
                 GrowthCriterion::AccumulatedGradients => requested,
             };
             let Delta { indices, values, base, training, .. } = delta;
-            let Some(DeltaTraining { grads, state, candidates }) = training else { continue };
+            let (grads, growth) = match (plan.criterion, training) {
+                (
+                    GrowthCriterion::AccumulatedGradients,
+                    Some(DeltaTraining {
+                        grads,
+                        state: DeltaState::AdamW(state),
+                        candidates: Some(candidates),
+                    }),
+                ) => (grads, Growth::AccumulatedGradients { candidates, state, seed }),
+                (
+                    GrowthCriterion::MomentumApproximation,
+                    Some(DeltaTraining { grads, state: DeltaState::Sm3(state), .. }),
+                ) => {
+                    let scratch = &mut workspace.linear.weights;
+                    (grads, Growth::MomentumApproximation { state, shape, scratch })
+                }
+                _ => {
+                    let (module, criterion) = (&linear.module, plan.criterion);
+                    return Err(EngineError::Internal(format!(
+                        "deltas of \"{module}\" lack what {criterion:?} needs"
+                    )));
+                }
+            };
             if let Some(base) = base {
                 device.restore(indices, base, &mut linear.weight.data);
             }
-            let growth = match (plan.criterion, state, candidates) {
-                (
-                    GrowthCriterion::AccumulatedGradients,
-                    DeltaState::AdamW(state),
-                    Some(candidates),
-                ) => Growth::AccumulatedGradients { candidates, state, seed },
-                (GrowthCriterion::MomentumApproximation, DeltaState::Sm3(state), _) => {
-                    Growth::MomentumApproximation {
-                        state,
-                        shape,
-                        scratch: &mut workspace.linear.weights,
-                    }
-                }
-                _ => continue,
-            };
             let (replaced, at) = (&mut workspace.updates.replaced, 2 * modules.len());
             device.reselect(indices, values, growth, count, replaced, at);
             device.clear(grads);

@@ -8,7 +8,10 @@ use crate::model::tensor::Tensor;
 use crate::protocol::{ArrayInfo, ArrayType, WeightFormat};
 use crate::session::Session;
 use spiel_kernels::formats::{Format, decode_threaded, encode};
-use spiel_kernels::random::fill_normal;
+use spiel_kernels::random::{NORMALS_PER_DRAW, fill_normal};
+
+/// Weights that are drawn and encoded at once when a model is initialised: the memory of all beside the model's own.
+const INITIALISED_AT_ONCE: usize = 1 << 20;
 
 impl<D: Device> Session<D> {
     /// Writes stored bytes of a tensor.
@@ -29,14 +32,21 @@ impl<D: Device> Session<D> {
         }
         let Self { device, model, .. } = self;
         for (stream, tensor) in model.tensors_mut().enumerate() {
-            let mut values = zeros(tensor.elements())?;
-            if !tensor.is_vector {
-                device.on_threads(|| fill_normal(&mut values, seed, stream as u32, std));
-            } else if tensor.name.rsplit('.').next() != Some("bias") {
-                values.fill(1.0);
+            let stored = Format::from(tensor.format);
+            let gain = if tensor.name.rsplit('.').next() == Some("bias") { 0.0 } else { 1.0 };
+            let rows = rows_at_once(tensor.columns);
+            for row in (0..tensor.rows).step_by(rows) {
+                let first = row * tensor.columns;
+                let mut values = zeros(rows.min(tensor.rows - row) * tensor.columns)?;
+                if tensor.is_vector {
+                    values.fill(gain);
+                } else {
+                    let draw = (first / NORMALS_PER_DRAW) as u64;
+                    device.on_threads(|| fill_normal(&mut values, seed, stream as u32, draw, std));
+                }
+                let (_, bytes) = encoded(device, tensor.format, &values)?;
+                tensor.write(device, stored.bytes(first), &bytes)?;
             }
-            let (_, bytes) = encoded(device, tensor.format, &values)?;
-            tensor.write(device, 0, &bytes)?;
         }
         Ok(())
     }
@@ -115,6 +125,11 @@ fn unknown(name: &str) -> EngineError {
     invalid!("The model has no tensor \"{name}\"")
 }
 
+/// Rows of a matrix that are initialised at once: whole draws of random numbers, and about [`INITIALISED_AT_ONCE`].
+fn rows_at_once(columns: usize) -> usize {
+    (INITIALISED_AT_ONCE / columns).max(1).next_multiple_of(NORMALS_PER_DRAW)
+}
+
 /// Decodes `values.len()` weights from element `start` on, a multiple of the row.
 async fn read_values<D: Device>(
     device: &D,
@@ -168,4 +183,18 @@ pub(crate) fn convert(
     let mut values = zeros(elements)?;
     device.on_threads(|| decode_threaded(source, payload, &mut values));
     encoded(device, to, &values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_matrix_is_initialised_in_whole_draws() {
+        for columns in [1, 3, 64, 1001, INITIALISED_AT_ONCE, INITIALISED_AT_ONCE + 1] {
+            let rows = rows_at_once(columns);
+            assert!(rows * columns >= INITIALISED_AT_ONCE.min(columns));
+            assert_eq!(rows * columns % NORMALS_PER_DRAW, 0, "{columns} columns");
+        }
+    }
 }

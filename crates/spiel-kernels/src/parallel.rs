@@ -2,9 +2,19 @@
 
 #[cfg(feature = "threads")]
 use rayon::prelude::*;
+use std::sync::{Mutex, PoisonError};
 
 /// Elements that one task of an element-wise operation takes: large against the cost of a task, small against a row.
 pub const ELEMENTS_PER_TASK: usize = 16 * 1024;
+
+/// Threads that share the work from here.
+#[must_use]
+pub fn threads() -> usize {
+    #[cfg(feature = "threads")]
+    return rayon::current_num_threads();
+    #[cfg(not(feature = "threads"))]
+    return 1;
+}
 
 /// The number of rows of `width` elements that make up one task, at least one.
 #[must_use]
@@ -71,10 +81,50 @@ pub fn for_each<T: Send>(tasks: Vec<T>, work: impl Fn(T) + Sync + Send) {
     tasks.into_iter().for_each(work);
 }
 
+/// Calls `work` for every task with one of the scratches, of which no two tasks share one at a time.
+///
+/// So no more tasks are under way than there are scratches, even where `work` splits itself and a thread that waits for
+/// the parts takes up other work meanwhile.
+pub fn for_each_with<T: Send, S: Send>(
+    tasks: Vec<T>,
+    scratches: &mut [S],
+    work: impl Fn(T, &mut S) + Sync + Send,
+) {
+    let tasks = Mutex::new(tasks.into_iter());
+    // The lock is given back before the task begins.
+    let next = || tasks.lock().unwrap_or_else(PoisonError::into_inner).next();
+    chunks_mut(scratches, 1, |_, scratch| {
+        while let Some(task) = next() {
+            work(task, &mut scratch[0]);
+        }
+    });
+}
+
 /// Evaluates `work` for `0..count` and returns the results in order.
 pub fn map<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync + Send) -> Vec<T> {
     #[cfg(feature = "threads")]
     return (0..count).into_par_iter().map(work).collect();
     #[cfg(not(feature = "threads"))]
     return (0..count).map(work).collect();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn no_more_tasks_are_under_way_than_there_are_scratches() {
+        let (under_way, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let mut scratches = [0; 2];
+        for_each_with((0..100).collect(), &mut scratches, |task: usize, done| {
+            most.fetch_max(under_way.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            // Waiting for these parts, a thread may take up whatever else there is.
+            let parts = map(16, |part| (0..2000).fold(part, |sum, i| sum ^ (i * task)));
+            under_way.fetch_sub(usize::from(parts.len() == 16), Ordering::SeqCst);
+            *done += 1;
+        });
+        assert_eq!(scratches.iter().sum::<usize>(), 100);
+        assert!(most.into_inner() <= scratches.len());
+    }
 }

@@ -1,6 +1,9 @@
 //! Dense matrix products C = A·B (+ C), in f32, over strided views.
 #![allow(unsafe_code)]
 
+#[cfg(feature = "native-gemm")]
+use crate::parallel::threads;
+
 /// A read-only strided matrix.
 #[derive(Clone, Copy)]
 pub struct Matrix<'a> {
@@ -108,8 +111,8 @@ fn run(a: Matrix, b: Matrix, factor: f32, c: Output, threaded: bool) {
     }
     #[cfg(feature = "native-gemm")]
     {
-        let parallelism = if threaded && rayon_threads() > 1 {
-            gemm::Parallelism::Rayon(rayon_threads())
+        let parallelism = if threaded && threads() > 1 {
+            gemm::Parallelism::Rayon(threads())
         } else {
             gemm::Parallelism::None
         };
@@ -162,14 +165,6 @@ fn run(a: Matrix, b: Matrix, factor: f32, c: Output, threaded: bool) {
             );
         }
     }
-}
-
-#[cfg(feature = "native-gemm")]
-fn rayon_threads() -> usize {
-    #[cfg(feature = "threads")]
-    return rayon::current_num_threads();
-    #[cfg(not(feature = "threads"))]
-    return 1;
 }
 
 #[cfg(test)]

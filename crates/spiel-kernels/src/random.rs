@@ -16,11 +16,15 @@ pub fn philox(key: [u32; 2], counter: [u32; 4]) -> [u32; 4] {
     [c0, c1, c2, c3]
 }
 
-/// Fills `out` with normal numbers of mean 0, drawn from (seed, stream) at counters `first..`.
-pub fn fill_normal(out: &mut [f32], seed: u32, stream: u32, std: f32) {
+/// Normal numbers that one counter gives.
+pub const NORMALS_PER_DRAW: usize = 4;
+
+/// Fills `out` with normal numbers of mean 0, drawn from (seed, stream) at counters `first..`, of which each gives
+/// [`NORMALS_PER_DRAW`].
+pub fn fill_normal(out: &mut [f32], seed: u32, stream: u32, first: u64, std: f32) {
     crate::parallel::chunks_mut(out, crate::parallel::ELEMENTS_PER_TASK, |task, chunk| {
-        let first = (task * crate::parallel::ELEMENTS_PER_TASK / 4) as u64;
-        for (block, four) in chunk.chunks_mut(4).enumerate() {
+        let first = first + (task * crate::parallel::ELEMENTS_PER_TASK / NORMALS_PER_DRAW) as u64;
+        for (block, four) in chunk.chunks_mut(NORMALS_PER_DRAW).enumerate() {
             let counter = first + block as u64;
             let words = philox([seed, stream], [counter as u32, (counter >> 32) as u32, 0, 0]);
             let pairs = [box_muller(words[0], words[1]), box_muller(words[2], words[3])];
@@ -114,9 +118,19 @@ mod tests {
     }
 
     #[test]
+    fn normal_numbers_can_be_drawn_in_parts() {
+        let (mut whole, mut parts) = (vec![0.0; 40_003], vec![0.0; 40_003]);
+        fill_normal(&mut whole, 5, 1, 0, 1.0);
+        let (low, high) = parts.split_at_mut(20_004);
+        fill_normal(high, 5, 1, 20_004 / NORMALS_PER_DRAW as u64, 1.0);
+        fill_normal(low, 5, 1, 0, 1.0);
+        assert!(parts == whole);
+    }
+
+    #[test]
     fn normal_numbers_have_the_right_moments() {
         let mut x = vec![0.0; 100_001];
-        fill_normal(&mut x, 5, 0, 2.0);
+        fill_normal(&mut x, 5, 0, 0, 2.0);
         let mean = x.iter().sum::<f32>() / x.len() as f32;
         let variance = x.iter().map(|x| x * x).sum::<f32>() / x.len() as f32;
         assert!(mean.abs() < 0.03 && (variance - 4.0).abs() < 0.08, "{mean} {variance}");

@@ -81,13 +81,13 @@ impl Slot {
 /// Runs `work`; a panic becomes its text and place, and is printed nowhere.
 fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     let _watch = faults::Watch::begin();
-    catch_unwind(AssertUnwindSafe(work))
-        .map_err(|_| faults::take().unwrap_or_else(|| "unknown cause".to_owned()))
+    catch_unwind(AssertUnwindSafe(work)).map_err(|payload| faults::describe(&*payload))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Barrier;
 
     #[test]
     fn a_panic_is_told_with_its_place_even_from_another_thread() {
@@ -98,5 +98,28 @@ mod tests {
         let there = caught(|| pool.install(|| panic!("in a thread"))).map(|(): ()| ());
         assert!(there.unwrap_err().starts_with("in a thread ("));
         assert_eq!(caught(|| 3), Ok(3));
+    }
+
+    #[test]
+    fn calls_that_panic_at_once_are_each_told_their_own_cause() {
+        /// Waits, while a panic unwinds, until all have panicked.
+        struct Together<'a>(&'a Barrier);
+        impl Drop for Together<'_> {
+            fn drop(&mut self) {
+                self.0.wait();
+            }
+        }
+        let both = Barrier::new(2);
+        let fail = |number: u32| {
+            let cause = caught(|| -> () {
+                let _together = Together(&both);
+                panic!("number {number}")
+            });
+            assert!(cause.unwrap_err().starts_with(&format!("number {number} (")));
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| fail(1));
+            scope.spawn(|| fail(2));
+        });
     }
 }

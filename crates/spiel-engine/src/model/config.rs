@@ -5,6 +5,11 @@ use crate::protocol::{ModelConfig, RopeScaling};
 use spiel_kernels::ops::attention::Heads;
 use spiel_kernels::ops::rope;
 
+/// Largest size of any kind; products of two fit 64 bits.
+const MOST: u32 = 1 << 24;
+/// Most blocks: far over any model's, few enough that a damaged number is refused before millions are planned.
+const MOST_LAYERS: u32 = 4096;
+
 /// Refuses numbers that no model can have.
 pub(crate) fn check(config: &ModelConfig) -> Result<()> {
     let positive = [
@@ -22,11 +27,9 @@ pub(crate) fn check(config: &ModelConfig) -> Result<()> {
         if value == 0 {
             return Err(invalid!("Model configuration: {key} is 0, expected at least 1"));
         }
-        if value > 1 << 24 {
-            return Err(invalid!(
-                "Model configuration: {key} is {value}, expected at most {}",
-                1 << 24
-            ));
+        let most = if key == "num_hidden_layers" { MOST_LAYERS } else { MOST };
+        if value > most {
+            return Err(invalid!("Model configuration: {key} is {value}, expected at most {most}"));
         }
     }
     let (heads, kv_heads) = (config.num_attention_heads, config.num_key_value_heads);
@@ -75,21 +78,96 @@ pub(crate) fn heads(config: &ModelConfig) -> Heads {
     }
 }
 
-/// The rotary frequencies.
+/// The rotary frequencies, `[head_dim / 2]`.
 pub(crate) fn frequencies(config: &ModelConfig) -> Vec<f32> {
-    let scaling = config.rope_scaling.as_ref().map(|scaling| match *scaling {
-        RopeScaling::Linear { factor } => rope::RopeScaling::Linear { factor },
+    let plain = rope::frequencies(config.head_dim as usize, config.rope_theta);
+    let scaling = config.rope_scaling.as_ref();
+    plain
+        .map(|frequency| scaling.map_or(frequency, |scaling| stretched(scaling, frequency)) as f32)
+        .collect()
+}
+
+fn stretched(scaling: &RopeScaling, frequency: f64) -> f64 {
+    match *scaling {
+        RopeScaling::Linear { factor } => frequency / factor,
         RopeScaling::Llama3 {
             factor,
             low_freq_factor,
             high_freq_factor,
             original_max_position_embeddings,
-        } => rope::RopeScaling::Llama3 {
-            factor,
-            low_freq_factor,
-            high_freq_factor,
-            context: original_max_position_embeddings,
-        },
-    });
-    rope::frequencies(config.head_dim as usize, config.rope_theta, scaling)
+        } => {
+            let context = f64::from(original_max_position_embeddings);
+            // The turns that the context takes, in units between the two thresholds.
+            let turns = context * frequency / std::f64::consts::TAU;
+            let kept =
+                ((turns - low_freq_factor) / (high_freq_factor - low_freq_factor)).clamp(0.0, 1.0);
+            frequency * (kept + (1.0 - kept) / factor)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> ModelConfig {
+        ModelConfig {
+            hidden_size: 64,
+            intermediate_size: 128,
+            num_hidden_layers: 2,
+            num_attention_heads: 4,
+            num_key_value_heads: 2,
+            head_dim: 128,
+            vocab_size: 512,
+            max_position_embeddings: 256,
+            rms_norm_eps: 1e-5,
+            rope_theta: 500_000.0,
+            rope_scaling: None,
+            tie_word_embeddings: true,
+            attention_bias: false,
+            qk_norm: false,
+            sliding_window: None,
+        }
+    }
+
+    #[test]
+    fn llama3_keeps_high_and_divides_low_frequencies() {
+        let scaling = RopeScaling::Llama3 {
+            factor: 8.0,
+            low_freq_factor: 1.0,
+            high_freq_factor: 4.0,
+            original_max_position_embeddings: 8192,
+        };
+        let plain = frequencies(&config());
+        let scaled = frequencies(&ModelConfig { rope_scaling: Some(scaling), ..config() });
+        assert_eq!(scaled[0].to_bits(), plain[0].to_bits());
+        assert!((scaled[63] * 8.0 / plain[63] - 1.0).abs() < 1e-6);
+        assert!(scaled.is_sorted_by(|high, low| high > low), "nothing jumps between");
+    }
+
+    #[test]
+    fn linear_scaling_divides_all_frequencies() {
+        let scaling = Some(RopeScaling::Linear { factor: 4.0 });
+        let plain = frequencies(&config());
+        let scaled = frequencies(&ModelConfig { rope_scaling: scaling, ..config() });
+        assert!(plain.iter().zip(&scaled).all(|(plain, scaled)| *scaled * 4.0 == *plain));
+    }
+
+    #[test]
+    fn sizes_that_no_model_has_are_refused() {
+        assert!(check(&config()).is_ok());
+        let most = ModelConfig { num_hidden_layers: MOST_LAYERS, ..config() };
+        assert!(check(&most).is_ok());
+        for (layers, expected) in
+            [(0, "is 0, expected at least 1"), (4097, "is 4097, expected at most 4096")]
+        {
+            let error = check(&ModelConfig { num_hidden_layers: layers, ..config() }).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!("Model configuration: num_hidden_layers {expected}")
+            );
+        }
+        let error = check(&ModelConfig { head_dim: 1 << 25, ..config() }).unwrap_err();
+        assert!(error.to_string().ends_with("expected at most 16777216"));
+    }
 }

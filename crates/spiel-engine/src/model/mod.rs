@@ -32,7 +32,7 @@ pub(crate) struct Model<D: Device> {
     pub(crate) head: Option<Tensor<D>>,
 }
 
-/// Takes the formats and delta counts of a request apart as the model is built, so that left-over names show.
+/// Takes the formats and delta counts of a request apart as the model is built, so that names left over show.
 pub(crate) struct Builder<'a, 'd, D: Device> {
     pub(crate) arena: &'a mut Arena<'d, D>,
     pub(crate) options: &'a ModelOptions,
@@ -59,17 +59,21 @@ impl<D: Device> Model<D> {
     /// Allocates (or plans) a model.
     ///
     /// # Errors
-    /// When the configuration is inconsistent, a format does not fit a shape or a name is unknown.
+    /// When the configuration is inconsistent, a format does not fit a shape, or a name is unknown or there twice.
     pub(crate) fn new(
         arena: &mut Arena<D>,
         config: &ModelConfig,
         options: &ModelOptions,
     ) -> Result<Self> {
         config::check(config)?;
-        let formats =
-            options.formats.iter().map(|entry| (entry.name.as_str(), entry.format)).collect();
-        let counts =
-            options.deltas.iter().map(|entry| (entry.module.as_str(), entry.count)).collect();
+        let formats = by_name(
+            "tensor",
+            options.formats.iter().map(|entry| (entry.name.as_str(), entry.format)),
+        )?;
+        let counts = by_name(
+            "linear layer",
+            options.deltas.iter().map(|entry| (entry.module.as_str(), entry.count)),
+        )?;
         let mut builder = Builder { arena, options, formats, counts };
         let (vocab, hidden) = (config.vocab_size as usize, config.hidden_size as usize);
         let embedding = builder.tensor("model.embed_tokens.weight".to_owned(), &[vocab, hidden])?;
@@ -124,4 +128,18 @@ impl<D: Device> Model<D> {
     pub(crate) fn linears_mut(&mut self) -> impl Iterator<Item = &mut Linear<D>> {
         self.layers.iter_mut().flat_map(Layer::linears_mut)
     }
+}
+
+/// Entries by their names, of which none may be there twice.
+fn by_name<'a, T>(
+    what: &str,
+    entries: impl Iterator<Item = (&'a str, T)>,
+) -> Result<HashMap<&'a str, T>> {
+    let mut found = HashMap::new();
+    for (name, value) in entries {
+        if found.insert(name, value).is_some() {
+            return Err(invalid!("Cannot create the model: {what} \"{name}\" is named twice"));
+        }
+    }
+    Ok(found)
 }

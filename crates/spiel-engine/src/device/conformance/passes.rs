@@ -46,7 +46,9 @@ pub(super) async fn rope(gpus: &[GpuDevice]) {
                 let count = tokens * heads * head_dim;
                 conform!(gpu, case, [Bound::Within(1e-6)], |on| {
                     let positions: Vec<u32> = (0..tokens as u32).collect();
-                    let table = rotations(&positions, &frequencies(head_dim, 10_000.0, None));
+                    let frequencies: Vec<f32> =
+                        frequencies(head_dim, 10_000.0).map(|frequency| frequency as f32).collect();
+                    let table = rotations(&positions, &frequencies);
                     let table = on.holding(bytemuck::cast_slice(&table));
                     let mut x = on.holding(&normal(1, count));
                     on.rope(&mut x, &table, tokens, heads, head_dim, direction);

@@ -81,7 +81,7 @@ pub(crate) async fn open_gpus() -> Result<Vec<GpuDevice>> {
 /// Standard normal floats, as words.
 pub(super) fn normal(seed: u32, count: usize) -> Vec<u32> {
     let mut values = vec![0.0; count];
-    fill_normal(&mut values, seed, 0, 1.0);
+    fill_normal(&mut values, seed, 0, 0, 1.0);
     words_of(&values)
 }
 

@@ -2,7 +2,7 @@ use super::cpu::{AttentionInputs, block_keys, offset, rows_of, scores_into};
 use super::layout::{interleave_all, regions};
 use super::{Heads, Span};
 use crate::math::{dot, exp};
-use crate::parallel::{chunks_mut2, for_each};
+use crate::parallel::{chunks_mut2, for_each_with, threads};
 use crate::product::{Matrix, Output, product};
 use multiversion::multiversion;
 use std::ops::Range;
@@ -19,6 +19,9 @@ pub struct AttentionGrads<'a> {
 
 /// Keys whose gradients one task sums: enough for a product, few enough that a long block of scores feeds all threads.
 const KEY_BLOCK: usize = 256;
+/// Columns of scores that the heads of a group hold together, in whole blocks of keys. The scores of a block of queries
+/// then take 2 MiB at any length of the sequence; only groups of over 16 heads take more, a block of keys for each.
+const COLUMNS: usize = 4096;
 
 /// What the forward pass left, and the gradient that comes back.
 #[derive(Clone, Copy)]
@@ -43,7 +46,7 @@ struct Group<'a> {
 }
 
 /// One head's probabilities of a block of queries, and the gradients in its scores: `[rows, keys]`.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Scores {
     probabilities: Vec<f32>,
     grads: Vec<f32>,
@@ -51,8 +54,8 @@ struct Scores {
 
 /// The gradients in q, k and v from `grad_out [T, H, head_dim]`, given the forward pass's output and log-sums.
 ///
-/// Scores are computed again, block by block (Dao, arXiv 2307.08691); spans must lie in ascending order and cover every
-/// row.
+/// Scores are computed again, block by block (Dao, arXiv 2307.08691), with no more memory than a few blocks for each
+/// thread. Spans must lie in ascending order and cover every row.
 pub fn attention_backward(
     inputs: AttentionInputs,
     shape: Heads,
@@ -82,7 +85,9 @@ pub fn attention_backward(
             v,
         }));
     }
-    for_each(groups, |group| backward_group(pass, group));
+    let mut scratches =
+        vec![vec![Scores::default(); shape.heads / shape.kv_heads]; threads().min(groups.len())];
+    for_each_with(groups, &mut scratches, |group, scores| backward_group(pass, group, scores));
     for (grad, rows, heads) in [
         (q, Span::query_rows as fn(&Span) -> _, shape.heads),
         (k, Span::key_rows, shape.kv_heads),
@@ -93,36 +98,56 @@ pub fn attention_backward(
     }
 }
 
-/// Every head of the group in turn adds to the gradients in its keys and values, in a fixed order.
-fn backward_group(pass: Pass, group: Group) {
+/// Keys that a group of `heads` heads goes through together.
+pub(super) fn keys_at_once(heads: usize) -> usize {
+    (COLUMNS / heads / KEY_BLOCK).max(1) * KEY_BLOCK
+}
+
+/// Goes through the blocks of queries, and for each through the keys that they see, as many at once as `all` may hold.
+fn backward_group(pass: Pass, mut group: Group, all: &mut [Scores]) {
+    let keys_at_once = keys_at_once(all.len());
+    group.k.fill(0.0);
+    group.v.fill(0.0);
+    for rows in group.span.blocks() {
+        let seen = block_keys(group.span, pass.shape, &rows);
+        for first in seen.clone().step_by(keys_at_once) {
+            let keys = first..seen.end.min(first + keys_at_once);
+            backward_block(pass, &mut group, &rows, &keys, first > seen.start, all);
+        }
+    }
+}
+
+/// Every head of the group in turn adds to the gradients in its keys and values, in a fixed order. Those in its queries
+/// are replaced, or added to.
+fn backward_block(
+    pass: Pass,
+    group: &mut Group,
+    rows: &Range<usize>,
+    keys: &Range<usize>,
+    accumulate: bool,
+    all: &mut [Scores],
+) {
     let Pass { inputs, shape, .. } = pass;
     let Group { span, kv_head, q, k, v } = group;
-    let (head_dim, shared) = (shape.head_dim, shape.heads / shape.kv_heads);
-    k.fill(0.0);
-    v.fill(0.0);
-    let mut all: Vec<Scores> = (0..shared).map(|_| Scores::default()).collect();
-    for rows in span.blocks() {
-        let keys = block_keys(span, shape, &rows);
-        let queries = (&mut *q, span.query_length * head_dim);
-        chunks_mut2((&mut all, 1), queries, |number, scores, grad_q| {
-            let head = kv_head * shared + number;
-            let grad_q = &mut grad_q[rows.start * head_dim..rows.end * head_dim];
-            backward_scores(pass, span, head, &rows, &keys, &mut scores[0], grad_q);
-        });
-        let inside = keys.start * head_dim..keys.end * head_dim;
-        let (k, v) = (&mut k[inside.clone()], &mut v[inside]);
-        chunks_mut2((k, KEY_BLOCK * head_dim), (v, KEY_BLOCK * head_dim), |task, k, v| {
-            let (first, count) = (task * KEY_BLOCK, k.len() / head_dim);
-            let part = |scores| columns_of(scores, rows.len(), keys.len(), first, count);
-            for (number, scores) in all.iter().enumerate() {
-                let head = kv_head * shared + number;
-                let query_rows = inputs.queries(shape, span, head, &rows);
-                product(part(&scores.grads).transposed(), query_rows, 1.0, Output::add(k));
-                let grad_rows = pass.grad_rows(span, head, &rows);
-                product(part(&scores.probabilities).transposed(), grad_rows, 1.0, Output::add(v));
-            }
-        });
-    }
+    let (span, head_dim, first_head) = (*span, shape.head_dim, *kv_head * all.len());
+    let queries = (&mut **q, span.query_length * head_dim);
+    chunks_mut2((&mut *all, 1), queries, |number, scores, grad_q| {
+        let grad_q = &mut grad_q[rows.start * head_dim..rows.end * head_dim];
+        let grad_q = if accumulate { Output::add(grad_q) } else { Output::replace(grad_q) };
+        backward_scores(pass, span, first_head + number, rows, keys, &mut scores[0], grad_q);
+    });
+    let inside = keys.start * head_dim..keys.end * head_dim;
+    let (k, v) = (&mut k[inside.clone()], &mut v[inside]);
+    chunks_mut2((k, KEY_BLOCK * head_dim), (v, KEY_BLOCK * head_dim), |task, k, v| {
+        let (first, count) = (task * KEY_BLOCK, k.len() / head_dim);
+        let part = |scores| columns_of(scores, rows.len(), keys.len(), first, count);
+        for (number, scores) in all.iter().enumerate() {
+            let query_rows = inputs.queries(shape, span, first_head + number, rows);
+            product(part(&scores.grads).transposed(), query_rows, 1.0, Output::add(k));
+            let grad_rows = pass.grad_rows(span, first_head + number, rows);
+            product(part(&scores.probabilities).transposed(), grad_rows, 1.0, Output::add(v));
+        }
+    });
 }
 
 /// Columns `first..first + count` of a row-major matrix.
@@ -138,7 +163,7 @@ impl<'a> Pass<'a> {
     }
 }
 
-/// One head of one block of queries: its probabilities, the gradients in its scores and those in its queries.
+/// One head of one block of queries and keys: its probabilities, the gradients in its scores and in its queries.
 fn backward_scores(
     pass: Pass,
     span: Span,
@@ -146,7 +171,7 @@ fn backward_scores(
     rows: &Range<usize>,
     keys: &Range<usize>,
     scores: &mut Scores,
-    grad_q: &mut [f32],
+    grad_q: Output,
 ) {
     let Pass { inputs, shape, out, log_sums, grad_out } = pass;
     let (width, head_dim, columns) = (shape.query_width(), shape.head_dim, keys.len());
@@ -159,7 +184,9 @@ fn backward_scores(
     product(grad_rows, values.transposed(), 1.0, Output::replace(grads));
     let both = probabilities.chunks_mut(columns).zip(grads.chunks_mut(columns));
     for (row, (probabilities, grads)) in both.enumerate() {
-        let seen = offset(&span.visible(rows.start + row, shape.window), keys.start);
+        let seen = span.visible(rows.start + row, shape.window);
+        let seen = seen.start.clamp(keys.start, keys.end)..seen.end.clamp(keys.start, keys.end);
+        let seen = offset(&seen, keys.start);
         let token = span.query_start + rows.start + row;
         let at = token * width + head * head_dim;
         let mean = dot(&out[at..at + head_dim], &grad_out[at..at + head_dim]);
@@ -174,7 +201,7 @@ fn backward_scores(
     }
     let key_rows = inputs.keys(shape, span, head, keys);
     let grad_scores = columns_of(grads, rows.len(), columns, 0, columns);
-    product(grad_scores, key_rows, 1.0, Output::replace(grad_q));
+    product(grad_scores, key_rows, 1.0, grad_q);
 }
 
 /// Turns scores into probabilities, and the gradients in the probabilities into those in q·k.

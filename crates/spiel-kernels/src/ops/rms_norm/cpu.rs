@@ -1,4 +1,4 @@
-use crate::math::{dot, sum_of_squares};
+use crate::math::{dot3, sum_of_squares};
 use crate::parallel::{chunks_mut, map, rows_per_task};
 use multiversion::multiversion;
 
@@ -61,13 +61,9 @@ fn row_backward(
     grad_x: &mut [f32],
 ) {
     let width = weight.len();
-    let mut scaled = vec![0.0; width];
+    let mean = dot3(weight, grad_y, x) * inverse / width as f32;
     for i in 0..width {
-        scaled[i] = weight[i] * grad_y[i];
-    }
-    let mean = dot(&scaled, x) * inverse / width as f32;
-    for i in 0..width {
-        let grad = (scaled[i] - x[i] * inverse * mean) * inverse;
+        let grad = (weight[i] * grad_y[i] - x[i] * inverse * mean) * inverse;
         grad_x[i] = if accumulate { grad_x[i] + grad } else { grad };
     }
 }

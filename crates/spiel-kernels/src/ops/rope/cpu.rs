@@ -1,42 +1,8 @@
 use crate::parallel::{chunks_mut, rows_per_task};
 
-/// How the frequencies are stretched for longer contexts.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum RopeScaling {
-    /// All frequencies divided by `factor`.
-    Linear {
-        /// The divisor.
-        factor: f64,
-    },
-    /// Llama 3.1's: long wavelengths divided by `factor`, short ones kept, those between interpolated.
-    Llama3 {
-        /// The divisor of low frequencies.
-        factor: f64,
-        /// Wavelengths over `context / low_freq_factor` are divided.
-        low_freq_factor: f64,
-        /// Wavelengths under `context / high_freq_factor` are kept.
-        high_freq_factor: f64,
-        /// The context length before stretching.
-        context: u32,
-    },
-}
-
-/// The angle per position of each pair of a head's entries: `[head_dim / 2]`.
-#[must_use]
-pub fn frequencies(head_dim: usize, theta: f64, scaling: Option<RopeScaling>) -> Vec<f32> {
-    let frequency = |pair: usize| theta.powf(-(2.0 * pair as f64) / head_dim as f64);
-    let scaled = |frequency: f64| match scaling {
-        None => frequency,
-        Some(RopeScaling::Linear { factor }) => frequency / factor,
-        Some(RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, context }) => {
-            // The share of the context in one turn, in units between the two thresholds.
-            let turns = f64::from(context) * frequency / std::f64::consts::TAU;
-            let kept =
-                ((turns - low_freq_factor) / (high_freq_factor - low_freq_factor)).clamp(0.0, 1.0);
-            frequency * (kept + (1.0 - kept) / factor)
-        }
-    };
-    (0..head_dim / 2).map(|pair| scaled(frequency(pair)) as f32).collect()
+/// The angle per position of each pair of a head's entries, `[head_dim / 2]`, before any stretching.
+pub fn frequencies(head_dim: usize, theta: f64) -> impl Iterator<Item = f64> {
+    (0..head_dim / 2).map(move |pair| theta.powf(-(2.0 * pair as f64) / head_dim as f64))
 }
 
 /// The cosine and sine of every position's angles: `[T, head_dim]`, cosines first.
@@ -94,12 +60,16 @@ mod tests {
     use super::*;
     use crate::random::uniform;
 
+    fn table_of(head_dim: usize, divisor: f64) -> Vec<f32> {
+        frequencies(head_dim, 10_000.0).map(|frequency| (frequency / divisor) as f32).collect()
+    }
+
     #[test]
     fn backward_undoes_forward() {
         let (tokens, heads, head_dim) = (9, 3, 8);
         let x = uniform(1, tokens * heads * head_dim);
         let positions: Vec<u32> = (0..tokens as u32).map(|t| t * 7).collect();
-        let table = rotations(&positions, &frequencies(head_dim, 10_000.0, None));
+        let table = rotations(&positions, &table_of(head_dim, 1.0));
         let mut y = x.clone();
         rope(&mut y, &table, heads, head_dim, Direction::Forward);
         assert!(x.iter().zip(&y).any(|(x, y)| (x - y).abs() > 0.1));
@@ -111,7 +81,7 @@ mod tests {
     fn scores_depend_on_the_distance_only() {
         let head_dim = 16;
         let (q, k) = (uniform(1, head_dim), uniform(2, head_dim));
-        let table = frequencies(head_dim, 10_000.0, Some(RopeScaling::Linear { factor: 4.0 }));
+        let table = table_of(head_dim, 4.0);
         let score = |query: u32, key: u32| {
             let (mut q, mut k) = (q.clone(), k.clone());
             rope(&mut q, &rotations(&[query], &table), 1, head_dim, Direction::Forward);
@@ -120,19 +90,5 @@ mod tests {
         };
         assert!((score(9, 4) - score(105, 100)).abs() < 1e-5);
         assert!((score(9, 4) - score(9, 5)).abs() > 1e-3);
-    }
-
-    #[test]
-    fn llama3_keeps_high_and_divides_low_frequencies() {
-        let plain = frequencies(128, 500_000.0, None);
-        let scaling = RopeScaling::Llama3 {
-            factor: 8.0,
-            low_freq_factor: 1.0,
-            high_freq_factor: 4.0,
-            context: 8192,
-        };
-        let scaled = frequencies(128, 500_000.0, Some(scaling));
-        assert_eq!(scaled[0].to_bits(), plain[0].to_bits());
-        assert!((scaled[63] * 8.0 / plain[63] - 1.0).abs() < 1e-6);
     }
 }

@@ -3,5 +3,5 @@
 mod cpu;
 mod gpu;
 
-pub use cpu::{Direction, RopeScaling, frequencies, rope, rotations};
+pub use cpu::{Direction, frequencies, rope, rotations};
 pub use gpu::rope_program;

@@ -31,8 +31,10 @@ pub fn largest(count: usize, k: usize, key: impl Fn(usize) -> u32 + Sync) -> Vec
     }
     let chunks = count.div_ceil(CHUNK);
     let range = |chunk: usize| chunk * CHUNK..((chunk + 1) * CHUNK).min(count);
-    // `threshold` is the k-th largest key's digits found so far; `wanted` keys equal to it are needed.
+    // `threshold` is the k-th largest key's digits found so far; `wanted` keys equal to it are needed, of which each
+    // chunk holds so many.
     let (mut threshold, mut wanted, mut decided) = (0_u32, k, 0_u32);
+    let mut equals = Vec::new();
     for (shift, bits) in PASSES {
         let counts = map(chunks, |chunk| {
             let mut counts = vec![0_usize; 1 << bits];
@@ -55,22 +57,28 @@ pub fn largest(count: usize, k: usize, key: impl Fn(usize) -> u32 + Sync) -> Vec
         }
         threshold |= (digit as u32) << shift;
         decided |= ((1_u32 << bits) - 1) << shift;
+        equals = counts.iter().map(|counts| counts[digit]).collect();
+    }
+    // Of equal keys the first chunks take all that are wanted, so that no chunk lists more than it gives.
+    for equals in &mut equals {
+        *equals = wanted.min(*equals);
+        wanted -= *equals;
     }
     let parts = map(chunks, |chunk| {
-        let (mut above, mut equal) = (Vec::new(), Vec::new());
+        let (mut above, mut equal) = (Vec::new(), Vec::with_capacity(equals[chunk]));
         for index in range(chunk) {
             match key(index).cmp(&threshold) {
                 std::cmp::Ordering::Greater => above.push(index as u32),
-                std::cmp::Ordering::Equal => equal.push(index as u32),
-                std::cmp::Ordering::Less => {}
+                std::cmp::Ordering::Equal if equal.len() < equals[chunk] => {
+                    equal.push(index as u32);
+                }
+                std::cmp::Ordering::Equal | std::cmp::Ordering::Less => {}
             }
         }
         (above, equal)
     });
     let mut chosen = Vec::with_capacity(k);
-    for (above, mut equal) in parts {
-        equal.truncate(wanted);
-        wanted -= equal.len();
+    for (above, equal) in parts {
         merge(&above, &equal, &mut chosen);
     }
     chosen
