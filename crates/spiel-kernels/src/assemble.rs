@@ -10,6 +10,7 @@ use std::fmt::Write;
 const PARTS: &[(&str, &str)] = &[
     ("blocks", include_str!("parts/blocks.wgsl")),
     ("grid", include_str!("parts/grid.wgsl")),
+    ("philox", include_str!("parts/philox.wgsl")),
     ("reduce", include_str!("parts/reduce.wgsl")),
     ("select", include_str!("parts/select.wgsl")),
 ];

@@ -6,6 +6,7 @@ pub mod cross_entropy;
 pub mod delta;
 pub mod embedding;
 pub mod linear;
+pub mod positions;
 pub mod reselect;
 pub mod rms_norm;
 pub mod rope;

@@ -16,6 +16,7 @@ use crate::ops::embedding::{embedding_backward_program, embedding_program};
 use crate::ops::linear::{
     Layout, Tiling, add_bias_backward_program, add_bias_program, product_program,
 };
+use crate::ops::positions::{count_marked_program, mark_drawn_program, write_marked_program};
 use crate::ops::reselect::{
     GrownEntry, candidate_keys_program, exclude_program, mark_program, momentum_keys_program,
     place_kept_program, rearrange_program, settle_program, slot_keys_program, want_program,
@@ -69,6 +70,9 @@ fn programs() -> Vec<Program> {
         swiglu_backward_program(100),
         add_bias_program(3, 64),
         add_bias_backward_program(3, 64),
+        mark_drawn_program([1, 2], 9, 99, &window),
+        count_marked_program(9),
+        write_marked_program(9, 0),
         transpose_program([9, 64], &window, &(0..64)),
         gather_rows_program(&window, 64, &window),
         scatter_rows_program(&window, 64, &window),
