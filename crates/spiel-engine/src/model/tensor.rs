@@ -6,19 +6,6 @@ use crate::error::{Result, invalid, out_of_order};
 use crate::protocol::WeightFormat;
 use spiel_kernels::formats::Format;
 
-impl From<WeightFormat> for Format {
-    fn from(format: WeightFormat) -> Self {
-        match format {
-            WeightFormat::F32 => Self::F32,
-            WeightFormat::F16 => Self::F16,
-            WeightFormat::Bf16 => Self::Bf16,
-            WeightFormat::Q4_0 => Self::Q4_0,
-            WeightFormat::Q4_1 => Self::Q4_1,
-            WeightFormat::Q8_0 => Self::Q8_0,
-        }
-    }
-}
-
 /// A weight tensor, `[out, in]` or `[n]`.
 pub(crate) struct Tensor<D: Device> {
     pub(crate) name: String,

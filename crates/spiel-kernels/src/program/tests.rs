@@ -35,6 +35,7 @@ use crate::ops::top_k::{
 };
 use crate::ops::transpose::transpose_program;
 use naga::valid::{Capabilities, ValidationFlags, Validator};
+use std::path::Path;
 
 /// WebGPU's default for storage buffers per stage.
 const MAX_STORAGE_BUFFERS: usize = 8;
@@ -113,7 +114,7 @@ fn programs() -> Vec<Program> {
             }
         }
     }
-    for format in Format::ALL {
+    for &format in Format::ALL {
         programs.push(embedding_program(format, 3, 64, &window));
         programs.push(materialise_program(format, 64));
     }
@@ -178,4 +179,26 @@ fn every_program_fits_the_limits_of_webgpu() {
             .sum();
         assert!(memory <= MAX_WORKGROUP_MEMORY, "{label}: {memory} bytes");
     }
+}
+
+#[test]
+fn every_wgsl_file_is_in_a_program() {
+    let sources: Vec<String> = programs().into_iter().map(|program| program.source).collect();
+    for text in wgsl_files(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))) {
+        assert!(sources.iter().any(|source| source.contains(&text)), "in no program:\n{text}");
+    }
+}
+
+/// The texts of the WGSL files below a folder.
+fn wgsl_files(folder: &Path) -> Vec<String> {
+    let entries =
+        std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry"));
+    let texts = entries.map(|entry| entry.path()).map(|path| match path.extension() {
+        _ if path.is_dir() => wgsl_files(&path),
+        Some(extension) if extension == "wgsl" => {
+            vec![std::fs::read_to_string(&path).expect("a text")]
+        }
+        _ => Vec::new(),
+    });
+    texts.flatten().collect()
 }

@@ -17,7 +17,7 @@ fn stored(format: Format, elements: usize) -> Vec<u32> {
 #[test]
 fn materialise() {
     for gpu in &gpus() {
-        for format in Format::ALL {
+        for &format in Format::ALL {
             let block = format.block_elements();
             for (rows, blocks) in [(1, 1), (3, 5), (131, 7), (67, 21)] {
                 let (width, elements) = (blocks * block, rows * blocks * block);
@@ -44,7 +44,7 @@ fn materialise() {
 #[test]
 fn embedding() {
     for gpu in &gpus() {
-        for format in Format::ALL {
+        for &format in Format::ALL {
             let block = format.block_elements();
             for (vocab, blocks, count) in [(1, 1, 1), (7, 3, 5), (101, 8, 33)] {
                 let width = blocks * block;
