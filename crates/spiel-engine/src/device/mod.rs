@@ -12,7 +12,7 @@ mod cpu;
 mod gpu;
 mod training_ops;
 
-pub(crate) use block_ops::{AttentionPass, BlockOps, LinearShape, NormBackward, Qkv};
+pub(crate) use block_ops::{AttentionPass, BlockOps, LinearShape, NormBackward, Qkv, Stored};
 pub(crate) use cpu::CpuDevice;
 #[cfg(feature = "gpu")]
 pub(crate) use gpu::{Faults, GpuDevice, GpuWish, list_gpus, may_have_gpu};

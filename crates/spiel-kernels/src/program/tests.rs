@@ -14,7 +14,8 @@ use crate::ops::delta::{
 };
 use crate::ops::embedding::{embedding_backward_program, embedding_program};
 use crate::ops::linear::{
-    Layout, Tiling, add_bias_backward_program, add_bias_program, product_program,
+    Layout, Tiling, add_bias_backward_program, add_bias_program, linear_deltas_program,
+    linear_packed_program, product_program,
 };
 use crate::ops::positions::{count_marked_program, mark_drawn_program, write_marked_program};
 use crate::ops::reselect::{
@@ -71,6 +72,8 @@ fn programs() -> Vec<Program> {
         swiglu_backward_program(100),
         add_bias_program(3, 64),
         add_bias_backward_program(3, 64),
+        linear_deltas_program(9, 1, [64, 9]),
+        linear_deltas_program(9, 8, [64, 9]),
         mark_drawn_program([1, 2], 9, 99, &window),
         count_marked_program(9),
         write_marked_program(9, 0),
@@ -117,6 +120,8 @@ fn programs() -> Vec<Program> {
     for &format in Format::ALL {
         programs.push(embedding_program(format, 3, 64, &window));
         programs.push(materialise_program(format, 64));
+        programs.push(linear_packed_program(format, 1, [64, 9], &window));
+        programs.push(linear_packed_program(format, 8, [64, 9], &window));
     }
     for keys in [Keys::Words, Keys::Magnitudes] {
         programs.push(count_digits_program(keys, 9, 0));
