@@ -5,7 +5,6 @@ use crate::device::{AdamWState, CandidateState, Device, LinearShape, Sm3State};
 use crate::error::{Result, invalid};
 use crate::model::tensor::Tensor;
 use crate::protocol::{ModelOptions, Optimizer, Trainable, WeightFormat};
-use spiel_kernels::random;
 
 /// The stream of random numbers that initial positions are drawn from.
 const POSITIONS_STREAM: u32 = 0x5049_454C;
@@ -87,21 +86,20 @@ impl<D: Device> Delta<D> {
         seed: u32,
     ) -> Result<()> {
         matrix.check_written()?;
-        let drawn;
-        let indices = if indices.is_empty() && self.count > 0 {
+        let drawn = indices.is_empty() && self.count > 0;
+        if !drawn {
+            self.check_indices(matrix, indices)?;
+        }
+        self.detach(device, matrix);
+        if drawn {
             // Modules draw from streams of their own, so one seed gives different positions everywhere.
             let stream = matrix.name.bytes().fold(POSITIONS_STREAM, |hash, byte| {
                 (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
             });
-            let (count, total) = (self.count, matrix.elements() as u32);
-            drawn = device.on_threads(|| random::positions(seed, stream, count, total));
-            &drawn
+            device.draw_positions(seed, stream, matrix.elements() as u32, &mut self.indices);
         } else {
-            indices
-        };
-        self.check_indices(matrix, indices)?;
-        self.detach(device, matrix);
-        device.write(&mut self.indices, 0, bytemuck::cast_slice(indices));
+            device.write(&mut self.indices, 0, bytemuck::cast_slice(indices));
+        }
         device.clear(&mut self.values);
         if let Some(training) = &mut self.training {
             training.clear(device, self.count);

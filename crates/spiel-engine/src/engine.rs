@@ -6,7 +6,7 @@ use crate::device::{Faults, GpuDevice, GpuWish, list_gpus as gpu_list, may_have_
 use crate::error::{EngineError, Result, out_of_order};
 #[cfg(not(feature = "gpu"))]
 use crate::protocol::GpuList;
-use crate::protocol::{DeviceChoice, EngineInfo, FormatInfo, Reply, Request, WeightFormat};
+use crate::protocol::{DeviceChoice, EngineInfo, FormatInfo, Reply, Request};
 use crate::stage::{Stage, header};
 use spiel_kernels::formats::Format;
 #[cfg(feature = "gpu")]
@@ -141,11 +141,10 @@ fn describe(device: &impl Device, kind: DeviceChoice, device_reason: String) -> 
 }
 
 fn format_table() -> Vec<FormatInfo> {
-    use WeightFormat::{Bf16, F16, F32, Q4_0, Q4_1, Q8_0};
-    let row = |format: WeightFormat| FormatInfo {
-        format,
-        block_elements: Format::from(format).block_elements() as u32,
-        block_bytes: Format::from(format).block_bytes() as u32,
+    let row = |format: &Format| FormatInfo {
+        format: (*format).into(),
+        block_elements: format.block_elements() as u32,
+        block_bytes: format.block_bytes() as u32,
     };
-    [F32, F16, Bf16, Q4_0, Q4_1, Q8_0].map(row).to_vec()
+    Format::ALL.iter().map(row).collect()
 }

@@ -11,6 +11,7 @@ const PARTS: &[(&str, &str)] = &[
     ("blocks", include_str!("parts/blocks.wgsl")),
     ("clip", include_str!("parts/clip.wgsl")),
     ("grid", include_str!("parts/grid.wgsl")),
+    ("philox", include_str!("parts/philox.wgsl")),
     ("reduce", include_str!("parts/reduce.wgsl")),
     ("select", include_str!("parts/select.wgsl")),
 ];

@@ -44,6 +44,11 @@ fn box_muller(a: u32, b: u32) -> [f32; 2] {
     [(radius * cos) as f32, (radius * sin) as f32]
 }
 
+/// Half of the next even number of bits that hold every position below `total`.
+pub(crate) fn half_bits(total: u32) -> u32 {
+    (u32::BITS - total.saturating_sub(1).leading_zeros()).div_ceil(2).max(1)
+}
+
 /// `count` different positions below `total`, ascending, drawn from (seed, stream).
 ///
 /// The positions are the images of `0..count` under a keyed permutation of `0..total`: a Feistel network over the
@@ -54,7 +59,7 @@ fn box_muller(a: u32, b: u32) -> [f32; 2] {
 #[must_use]
 pub fn positions(seed: u32, stream: u32, count: usize, total: u32) -> Vec<u32> {
     assert!(count <= total as usize, "{count} positions of {total}");
-    let half_bits = (u32::BITS - total.saturating_sub(1).leading_zeros()).div_ceil(2).max(1);
+    let half_bits = half_bits(total);
     let mask = (1_u32 << half_bits) - 1;
     let permute = |index: u32| {
         let (mut left, mut right) = (index >> half_bits, index & mask);

@@ -13,6 +13,13 @@ pub(crate) struct LinearShape {
     pub(crate) outputs: usize,
 }
 
+/// A matrix as it is stored, and the deltas `(indices, values)` that are added to it.
+pub(crate) struct Stored<'a, B> {
+    pub(crate) data: &'a B,
+    pub(crate) format: Format,
+    pub(crate) deltas: Option<(&'a B, &'a B)>,
+}
+
 /// q, k and v, or their gradients.
 pub(crate) struct Qkv<T> {
     pub(crate) q: T,
@@ -126,6 +133,17 @@ pub(crate) trait BlockOps: Memory {
         shape: LinearShape,
         y: &mut Self::Buffer,
     );
+    /// The same without ever making the matrix dense, and whether that was done: only some devices gain by it, and only
+    /// for a few tokens.
+    fn linear_packed(
+        &self,
+        _x: &Self::Buffer,
+        _weight: &Stored<Self::Buffer>,
+        _shape: LinearShape,
+        _y: &mut Self::Buffer,
+    ) -> bool {
+        false
+    }
     fn linear_backward_input(
         &self,
         grad_y: &Self::Buffer,
@@ -179,13 +197,11 @@ pub(crate) trait BlockOps: Memory {
         backward: Option<f32>,
         losses: &mut Self::Buffer,
     );
-    /// Decodes `elements` weights and adds deltas `(indices, values)` of a matrix `width` wide.
+    /// Decodes `elements` weights and adds the deltas.
     fn materialise(
         &self,
-        stored: &Self::Buffer,
-        format: Format,
+        stored: &Stored<Self::Buffer>,
         elements: usize,
-        deltas: Option<(&Self::Buffer, &Self::Buffer, usize)>,
         weights: &mut Self::Buffer,
     );
 }

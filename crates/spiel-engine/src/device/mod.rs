@@ -13,7 +13,7 @@ mod gpu;
 mod profile;
 mod training_ops;
 
-pub(crate) use block_ops::{AttentionPass, BlockOps, LinearShape, NormBackward, Qkv};
+pub(crate) use block_ops::{AttentionPass, BlockOps, LinearShape, NormBackward, Qkv, Stored};
 #[cfg(feature = "conformance")]
 pub(crate) use conformance::{CASES, open_gpus};
 pub(crate) use cpu::CpuDevice;

@@ -67,6 +67,8 @@ pub(crate) trait TrainingOps: Memory {
         candidates: &mut CandidateState<Self::Buffer>,
         scratch: &mut Self::Buffer,
     );
+    /// Fills `positions` with different random numbers below `total`, ascending: `spiel_kernels::random::positions`.
+    fn draw_positions(&self, seed: u32, stream: u32, total: u32, positions: &mut Self::Buffer);
     fn gather(&self, x: &Self::Buffer, indices: &Self::Buffer, out: &mut Self::Buffer);
     fn apply_in_place(
         &self,

@@ -74,14 +74,14 @@ impl<D: Device> Model<D> {
         let hidden = self.config.hidden_size as usize;
         let matrix = self.output_matrix();
         let Workspace { batch: buffers, linear, head, hidden: states, .. } = workspace;
-        let weights = matrix.dense(device, None, &mut linear.weights);
         let mut bytes = with_room(reply_bytes([rows.len(), matrix.rows])?)?;
         for first in rows.clone().step_by(head.rows) {
             let count = rows.end.min(first + head.rows) - first;
             let chunk: Vec<u32> = (first as u32..(first + count) as u32).collect();
             device.write(&mut buffers.rows, 0, bytemuck::cast_slice(&chunk));
             device.gather_rows(states, &buffers.rows, 0, count, hidden, &mut head.hidden);
-            device.linear(&head.hidden, weights, matrix.linear_shape(count), &mut head.logits);
+            let HeadScratch { hidden: chunk, logits, .. } = head;
+            matrix.forward(device, None, chunk, count, &mut linear.weights, logits);
             bytes.extend(device.read(&head.logits, 0, count * matrix.rows * 4).await?);
         }
         Ok(bytes)

@@ -56,9 +56,10 @@ impl<D: Device> Linear<D> {
         self.weight.linear_shape(tokens)
     }
 
-    fn dense<'a>(&'a self, device: &D, scratch: &'a mut D::Buffer) -> &'a D::Buffer {
-        let active = self.delta.as_ref().filter(|delta| delta.attached);
-        self.weight.dense(device, active.map(|delta| (&delta.indices, &delta.values)), scratch)
+    /// The deltas that are added to the weight.
+    fn active(&self) -> Option<(&D::Buffer, &D::Buffer)> {
+        let delta = self.delta.as_ref().filter(|delta| delta.attached);
+        delta.map(|delta| (&delta.indices, &delta.values))
     }
 
     /// y `[T, out]` of x `[T, in]`.
@@ -70,7 +71,7 @@ impl<D: Device> Linear<D> {
         scratch: &mut LinearScratch<D>,
         y: &mut D::Buffer,
     ) {
-        device.linear(x, self.dense(device, &mut scratch.weights), self.shape(tokens), y);
+        self.weight.forward(device, self.active(), x, tokens, &mut scratch.weights, y);
         if let Some(bias) = &self.bias {
             device.add_bias(&bias.data, tokens, self.weight.rows, y);
         }
@@ -90,7 +91,7 @@ impl<D: Device> Linear<D> {
         let shape = self.shape(pass.tokens);
         device.linear_backward_input(
             grad_y,
-            self.dense(device, &mut scratch.weights),
+            self.weight.dense(device, self.active(), &mut scratch.weights),
             shape,
             accumulate,
             grad_x,

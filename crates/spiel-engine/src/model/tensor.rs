@@ -1,36 +1,10 @@
 //! One weight tensor in its stored format, and what training all of it needs.
 
 use crate::arena::{Arena, Purpose};
-use crate::device::Device;
+use crate::device::{Device, Stored};
 use crate::error::{Result, invalid, out_of_order};
 use crate::protocol::WeightFormat;
 use spiel_kernels::formats::Format;
-
-impl From<WeightFormat> for Format {
-    fn from(format: WeightFormat) -> Self {
-        match format {
-            WeightFormat::F32 => Self::F32,
-            WeightFormat::F16 => Self::F16,
-            WeightFormat::Bf16 => Self::Bf16,
-            WeightFormat::Q4_0 => Self::Q4_0,
-            WeightFormat::Q4_1 => Self::Q4_1,
-            WeightFormat::Q8_0 => Self::Q8_0,
-        }
-    }
-}
-
-impl From<Format> for WeightFormat {
-    fn from(format: Format) -> Self {
-        match format {
-            Format::F32 => Self::F32,
-            Format::F16 => Self::F16,
-            Format::Bf16 => Self::Bf16,
-            Format::Q4_0 => Self::Q4_0,
-            Format::Q4_1 => Self::Q4_1,
-            Format::Q8_0 => Self::Q8_0,
-        }
-    }
-}
 
 /// A weight tensor, `[out, in]` or `[n]`.
 pub(crate) struct Tensor<D: Device> {
@@ -129,6 +103,15 @@ impl<D: Device> Tensor<D> {
         Err(out_of_order!("Tensor \"{name}\" has {} of its {total} bytes", self.written))
     }
 
+    /// The weights as stored, with the deltas that are still to be added: an f32 matrix holds its own already.
+    fn stored<'a>(
+        &'a self,
+        deltas: Option<(&'a D::Buffer, &'a D::Buffer)>,
+    ) -> Stored<'a, D::Buffer> {
+        let deltas = deltas.filter(|_| self.format != WeightFormat::F32);
+        Stored { data: &self.data, format: self.format.into(), deltas }
+    }
+
     /// The weights in f32: the tensor's own when it is f32, else decoded into `scratch` with `deltas` added.
     pub(crate) fn dense<'a>(
         &'a self,
@@ -139,9 +122,24 @@ impl<D: Device> Tensor<D> {
         if self.format == WeightFormat::F32 {
             return &self.data;
         }
-        let deltas = deltas.map(|(indices, values)| (indices, values, self.columns));
-        device.materialise(&self.data, self.format.into(), self.elements(), deltas, scratch);
+        device.materialise(&self.stored(deltas), self.elements(), scratch);
         scratch
+    }
+
+    /// y `[T, out]` of x `[T, in]` by the weights with `deltas` added.
+    pub(crate) fn forward(
+        &self,
+        device: &D,
+        deltas: Option<(&D::Buffer, &D::Buffer)>,
+        x: &D::Buffer,
+        tokens: usize,
+        scratch: &mut D::Buffer,
+        y: &mut D::Buffer,
+    ) {
+        let shape = self.linear_shape(tokens);
+        if !device.linear_packed(x, &self.stored(deltas), shape, y) {
+            device.linear(x, self.dense(device, deltas, scratch), shape, y);
+        }
     }
 }
 

@@ -17,10 +17,12 @@ pub use reply::*;
 pub use request::*;
 pub use words::*;
 
+use spiel_kernels::formats::Format;
+
 /// Marks a position of a micro-batch whose next token is not trained.
 pub const IGNORE: u32 = u32::MAX;
 
-/// Identifies the protocol: a hash of the text of its types, compared when an engine is opened.
+/// Identifies the protocol: a hash of the text of its types and of the formats' names, compared when an engine is opened.
 #[must_use]
 pub fn protocol_hash() -> String {
     let texts = [
@@ -31,8 +33,9 @@ pub fn protocol_hash() -> String {
         include_str!("request.rs"),
         include_str!("words.rs"),
     ];
+    let formats = Format::ALL.iter().map(|format| format.name());
     // FNV-1a, 64 bits; carriage returns do not count, so a checkout with CRLF line ends agrees.
-    let bytes = texts.into_iter().flat_map(str::bytes).filter(|byte| *byte != b'\r');
+    let bytes = texts.into_iter().chain(formats).flat_map(str::bytes).filter(|byte| *byte != b'\r');
     let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });

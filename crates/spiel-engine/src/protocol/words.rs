@@ -1,6 +1,7 @@
 //! The words that requests and replies share: devices, formats, state fields, choices.
 
 use serde::{Deserialize, Serialize};
+use spiel_kernels::formats::Format;
 
 /// A device to compute on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
@@ -15,27 +16,34 @@ pub enum DeviceChoice {
     Gpu,
 }
 
-/// A way weights are stored, named as in GGUF.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, Serialize)]
-#[cfg_attr(feature = "gen", derive(ts_rs::TS))]
-#[serde(rename_all = "snake_case")]
-pub enum WeightFormat {
-    /// 32-bit floats.
-    F32,
-    /// IEEE half floats.
-    F16,
-    /// bfloat16.
-    Bf16,
-    /// 32 four-bit codes and a half scale.
-    #[serde(rename = "q4_0")]
-    Q4_0,
-    /// 32 four-bit codes, a half scale and a half minimum.
-    #[serde(rename = "q4_1")]
-    Q4_1,
-    /// 32 eight-bit codes and a half scale.
-    #[serde(rename = "q8_0")]
-    Q8_0,
+macro_rules! weight_formats {
+    ($($what:literal, $format:ident, $file:ident;)+) => {
+        /// A way weights are stored, named as in GGUF.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, Serialize)]
+        #[cfg_attr(feature = "gen", derive(ts_rs::TS))]
+        #[serde(rename_all = "lowercase")]
+        pub enum WeightFormat {
+            $(#[doc = $what] $format,)+
+        }
+
+        impl From<WeightFormat> for Format {
+            fn from(format: WeightFormat) -> Self {
+                match format {
+                    $(WeightFormat::$format => Self::$format,)+
+                }
+            }
+        }
+
+        impl From<Format> for WeightFormat {
+            fn from(format: Format) -> Self {
+                match format {
+                    $(Format::$format => Self::$format,)+
+                }
+            }
+        }
+    };
 }
+spiel_kernels::formats!(weight_formats);
 
 /// An array that belongs to a module's deltas or to a fully trained tensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]

@@ -1,31 +1,75 @@
-//! The ways weights are stored: one file per format, named as in GGUF, and the registry of them all.
-
-mod floats;
-mod q4_0;
-mod q4_1;
-mod q8_0;
+//! The ways weights are stored, named as in GGUF, and the registry of them all.
+//!
+//! A format is a pair of files, `<name>.rs` with its codec and `<name>.wgsl` with its decoder for GPUs, and one line of
+//! [`formats!`].
 
 use crate::parallel::{ELEMENTS_PER_TASK, chunks_mut};
 
 /// Elements of a quantised block of the formats here.
 const BLOCK: usize = 32;
 
-/// A stored format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Format {
-    /// 32-bit floats.
-    F32,
-    /// IEEE half floats.
-    F16,
-    /// bfloat16.
-    Bf16,
-    /// 32 four-bit codes around 8 and a half scale.
-    Q4_0,
-    /// 32 four-bit codes, a half scale and a half minimum.
-    Q4_1,
-    /// 32 eight-bit codes and a half scale.
-    Q8_0,
+/// Hands every stored format to a macro: what it is, its variant and the name of its files.
+#[macro_export]
+macro_rules! formats {
+    ($define:ident) => {
+        $define! {
+            "32-bit floats.", F32, f32;
+            "IEEE half floats.", F16, f16;
+            "bfloat16.", Bf16, bf16;
+            "32 four-bit codes around 8 and a half scale.", Q4_0, q4_0;
+            "32 four-bit codes, a half scale and a half minimum.", Q4_1, q4_1;
+            "32 eight-bit codes and a half scale.", Q8_0, q8_0;
+        }
+    };
 }
+
+macro_rules! define {
+    ($($what:literal, $format:ident, $file:ident;)+) => {
+        $(mod $file;)+
+
+        /// A stored format.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Format {
+            $(#[doc = $what] $format,)+
+        }
+
+        impl Format {
+            /// Every format.
+            pub const ALL: &[Self] = &[$(Self::$format),+];
+
+            /// The name of its files, and in messages.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$format => stringify!($file),)+
+                }
+            }
+
+            const fn codec(self) -> Codec {
+                match self {
+                    $(Self::$format => $file::CODEC,)+
+                }
+            }
+
+            /// The WGSL part that decodes the format.
+            #[must_use]
+            pub const fn wgsl(self) -> &'static str {
+                match self {
+                    $(Self::$format => include_str!(concat!(stringify!($file), ".wgsl")),)+
+                }
+            }
+
+            /// How far an encoded element may be off, where the largest of its block is 1.
+            #[cfg(test)]
+            const fn worst_error(self) -> f32 {
+                match self {
+                    $(Self::$format => $file::WORST_ERROR,)+
+                }
+            }
+        }
+    };
+}
+formats!(define);
 
 /// What a format is made of; its functions take any number of whole blocks.
 struct Codec {
@@ -36,34 +80,6 @@ struct Codec {
 }
 
 impl Format {
-    /// Every format.
-    pub const ALL: [Self; 6] =
-        [Self::F32, Self::F16, Self::Bf16, Self::Q4_0, Self::Q4_1, Self::Q8_0];
-
-    const fn codec(self) -> Codec {
-        match self {
-            Self::F32 => floats::F32,
-            Self::F16 => floats::F16,
-            Self::Bf16 => floats::BF16,
-            Self::Q4_0 => q4_0::CODEC,
-            Self::Q4_1 => q4_1::CODEC,
-            Self::Q8_0 => q8_0::CODEC,
-        }
-    }
-
-    /// The WGSL part that decodes the format.
-    #[must_use]
-    pub const fn wgsl(self) -> &'static str {
-        match self {
-            Self::F32 => include_str!("f32.wgsl"),
-            Self::F16 => include_str!("f16.wgsl"),
-            Self::Bf16 => include_str!("bf16.wgsl"),
-            Self::Q4_0 => include_str!("q4_0.wgsl"),
-            Self::Q4_1 => include_str!("q4_1.wgsl"),
-            Self::Q8_0 => include_str!("q8_0.wgsl"),
-        }
-    }
-
     /// Elements per block.
     #[must_use]
     pub const fn block_elements(self) -> usize {

@@ -3,6 +3,8 @@
 use super::{BLOCK, Codec, half_at, put_half};
 
 pub(super) const CODEC: Codec = Codec { elements: BLOCK, bytes: 34, decode, encode };
+#[cfg(test)]
+pub(super) const WORST_ERROR: f32 = 5e-3;
 
 fn decode(bytes: &[u8], out: &mut [f32]) {
     for (block, out) in bytes.chunks_exact(CODEC.bytes).zip(out.chunks_exact_mut(BLOCK)) {

@@ -7,6 +7,7 @@ pub mod cross_entropy;
 pub mod delta;
 pub mod embedding;
 pub mod linear;
+pub mod positions;
 pub mod probe;
 pub mod reselect;
 pub mod rms_norm;

@@ -15,8 +15,10 @@ use crate::ops::delta::{
 };
 use crate::ops::embedding::{embedding_backward_program, embedding_program};
 use crate::ops::linear::{
-    Layout, Tiling, add_bias_backward_program, add_bias_program, product_program,
+    Layout, Tiling, add_bias_backward_program, add_bias_program, linear_deltas_program,
+    linear_packed_program, product_program,
 };
+use crate::ops::positions::{count_marked_program, mark_drawn_program, write_marked_program};
 use crate::ops::probe::{copy_probe_program, fma_probe_program};
 use crate::ops::reselect::{
     GrownEntry, candidate_keys_program, exclude_program, mark_program, momentum_keys_program,
@@ -35,6 +37,7 @@ use crate::ops::top_k::{
 };
 use crate::ops::transpose::transpose_program;
 use naga::valid::{Capabilities, ValidationFlags, Validator};
+use std::path::Path;
 
 /// WebGPU's default for storage buffers per stage.
 const MAX_STORAGE_BUFFERS: usize = 8;
@@ -61,6 +64,11 @@ fn programs() -> Vec<Program> {
         swiglu_backward_program(100),
         add_bias_program(3, 64),
         add_bias_backward_program(3, 64),
+        linear_deltas_program(9, 1, [64, 9]),
+        linear_deltas_program(9, 8, [64, 9]),
+        mark_drawn_program([1, 2], 9, 99, &window),
+        count_marked_program(9),
+        write_marked_program(9, 0),
         transpose_program([9, 64], &window, &(0..64)),
         gather_rows_program(&window, 64, &window),
         scatter_rows_program(&window, 64, &window),
@@ -113,9 +121,11 @@ fn programs() -> Vec<Program> {
             }
         }
     }
-    for format in Format::ALL {
+    for &format in Format::ALL {
         programs.push(embedding_program(format, 3, 64, &window));
         programs.push(materialise_program(format, 64));
+        programs.push(linear_packed_program(format, 1, [64, 9], &window));
+        programs.push(linear_packed_program(format, 8, [64, 9], &window));
     }
     for keys in [Keys::Words, Keys::Magnitudes] {
         programs.push(count_digits_program(keys, 9, 0));
@@ -187,4 +197,26 @@ fn every_program_fits_the_limits_of_webgpu() {
             .sum();
         assert!(memory <= MAX_WORKGROUP_MEMORY, "{label}: {memory} bytes");
     }
+}
+
+#[test]
+fn every_wgsl_file_is_in_a_program() {
+    let sources: Vec<String> = programs().into_iter().map(|program| program.source).collect();
+    for text in wgsl_files(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))) {
+        assert!(sources.iter().any(|source| source.contains(&text)), "in no program:\n{text}");
+    }
+}
+
+/// The texts of the WGSL files below a folder.
+fn wgsl_files(folder: &Path) -> Vec<String> {
+    let entries =
+        std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry"));
+    let texts = entries.map(|entry| entry.path()).map(|path| match path.extension() {
+        _ if path.is_dir() => wgsl_files(&path),
+        Some(extension) if extension == "wgsl" => {
+            vec![std::fs::read_to_string(&path).expect("a text")]
+        }
+        _ => Vec::new(),
+    });
+    texts.flatten().collect()
 }

@@ -76,9 +76,12 @@ cases! {
     reselection::by_momentum,
     rows::gather_and_scatter_rows,
     rows::deltas_in_place,
+    sampling::drawn_positions_are_those_of_the_cpu,
     sampling::sampled_gradient,
     sampling::chosen_candidates_are_exactly_the_largest,
     weights::materialise,
+    weights::linear_packed,
+    weights::a_gpu_makes_no_matrix_dense_for_a_few_tokens,
     weights::embedding,
     weights::embedding_backward,
 }

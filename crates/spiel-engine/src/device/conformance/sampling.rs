@@ -1,4 +1,4 @@
-//! Sampled gradients and candidates.
+//! Drawn positions, sampled gradients and candidates.
 
 use super::{Bound, Subject, conform, normal, words_of};
 use crate::device::{CandidateState, GpuDevice, LinearShape, TrainingOps};
@@ -6,6 +6,32 @@ use spiel_kernels::random::positions;
 
 /// Sums over tokens in another order than the CPU's.
 const SUMS: Bound = Bound::Within(2e-5);
+
+pub(super) async fn drawn_positions_are_those_of_the_cpu(gpus: &[GpuDevice]) {
+    // One bit, odd and even numbers of bits, whole words and their neighbours, more words than a binding, every word.
+    let sizes = [
+        (0, 1),
+        (1, 1),
+        (5, 5),
+        (100, 101),
+        (31, 32),
+        (1000, 65_537),
+        (4097, 8192 * 7 + 1),
+        (9000, 3_000_000),
+    ];
+    for gpu in gpus {
+        for (count, total) in sizes {
+            for (seed, stream) in [(0, 0), (7, 3), (u32::MAX, 0x8000_0001)] {
+                let case = format!("{count} positions of {total} from {seed}, {stream}");
+                conform!(gpu, case, [Bound::Exact], |on| {
+                    let mut positions = on.output(count);
+                    on.draw_positions(seed, stream, total, &mut positions);
+                    vec![on.taken(&positions, count).await]
+                });
+            }
+        }
+    }
+}
 
 pub(super) async fn sampled_gradient(gpus: &[GpuDevice]) {
     for gpu in gpus {

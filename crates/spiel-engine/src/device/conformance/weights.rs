@@ -1,7 +1,7 @@
-//! Weights in every stored format: embedding and materialisation with deltas.
+//! Weights in every stored format: embedding, materialisation with deltas, and products without it.
 
 use super::{Bound, Subject, conform, normal};
-use crate::device::{BlockOps, GpuDevice};
+use crate::device::{BlockOps, GpuDevice, LinearShape, Stored};
 use spiel_kernels::formats::{Format, encode};
 use spiel_kernels::random::positions;
 
@@ -16,7 +16,7 @@ fn stored(format: Format, elements: usize) -> Vec<u32> {
 
 pub(super) async fn materialise(gpus: &[GpuDevice]) {
     for gpu in gpus {
-        for format in Format::ALL {
+        for &format in Format::ALL {
             let block = format.block_elements();
             for (rows, blocks) in [(1, 1), (3, 5), (131, 7), (67, 21)] {
                 let (width, elements) = (blocks * block, rows * blocks * block);
@@ -28,10 +28,10 @@ pub(super) async fn materialise(gpus: &[GpuDevice]) {
                             let indices = positions(3, 0, count, elements as u32);
                             (on.holding(&indices), on.holding(&normal(4, count)))
                         });
-                        let deltas =
-                            deltas.as_ref().map(|(indices, values)| (indices, values, width));
+                        let deltas = deltas.as_ref().map(|(indices, values)| (indices, values));
+                        let stored = Stored { data: &stored, format, deltas };
                         let mut weights = on.output(elements);
-                        on.materialise(&stored, format, elements, deltas, &mut weights);
+                        on.materialise(&stored, elements, &mut weights);
                         vec![on.taken(&weights, elements).await]
                     });
                 }
@@ -40,9 +40,67 @@ pub(super) async fn materialise(gpus: &[GpuDevice]) {
     }
 }
 
+/// Tokens, rows, blocks of a row, and deltas if any.
+const PACKED: [(usize, usize, usize, Option<usize>); 9] = [
+    (1, 1, 1, None),
+    (1, 1, 1, Some(1)),
+    (1, 67, 21, Some(0)),
+    (1, 131, 7, Some(300)),
+    (2, 3, 37, Some(90)),
+    (3, 67, 21, None),
+    (5, 5, 67, Some(150)),
+    (7, 300, 3, Some(899)),
+    (8, 131, 7, Some(600)),
+];
+
+pub(super) async fn linear_packed(gpus: &[GpuDevice]) {
+    for gpu in gpus {
+        for &format in Format::ALL {
+            for (tokens, rows, blocks, count) in PACKED {
+                let width = blocks * format.block_elements();
+                let (elements, shape) =
+                    (rows * width, LinearShape { tokens, inputs: width, outputs: rows });
+                let case = format!("linear_packed {format:?} {tokens} by {rows}x{width} {count:?}");
+                // Sums in another order than the CPU's, up to 2144 terms of size one.
+                conform!(gpu, case, [Bound::Within(2e-5)], |on| {
+                    let data = on.holding(&stored(format, elements));
+                    let deltas = count.map(|count| {
+                        let indices = positions(3, 0, count, elements as u32);
+                        (on.holding(&indices), on.holding(&normal(4, count)))
+                    });
+                    let deltas = deltas.as_ref().map(|(indices, values)| (indices, values));
+                    let weight = Stored { data: &data, format, deltas };
+                    let x = on.holding(&normal(2, tokens * width));
+                    let mut y = on.output(tokens * rows);
+                    if !on.linear_packed(&x, &weight, shape, &mut y) {
+                        let mut dense = on.output(elements);
+                        on.materialise(&weight, elements, &mut dense);
+                        on.linear(&x, &dense, shape, &mut y);
+                    }
+                    vec![on.taken(&y, tokens * rows).await]
+                });
+            }
+        }
+    }
+}
+
+pub(super) async fn a_gpu_makes_no_matrix_dense_for_a_few_tokens(gpus: &[GpuDevice]) {
+    for gpu in gpus {
+        let (inputs, outputs) = (32, 5);
+        let data = gpu.holding(&normal(1, inputs * outputs));
+        let weight = Stored { data: &data, format: Format::F32, deltas: None };
+        for tokens in 1..10 {
+            let x = gpu.holding(&normal(2, tokens * inputs));
+            let mut y = gpu.output(tokens * outputs);
+            let shape = LinearShape { tokens, inputs, outputs };
+            assert_eq!(gpu.linear_packed(&x, &weight, shape, &mut y), tokens <= 8, "{tokens}");
+        }
+    }
+}
+
 pub(super) async fn embedding(gpus: &[GpuDevice]) {
     for gpu in gpus {
-        for format in Format::ALL {
+        for &format in Format::ALL {
             let block = format.block_elements();
             for (vocab, blocks, count) in [(1, 1, 1), (7, 3, 5), (101, 8, 33)] {
                 let width = blocks * block;

@@ -1,7 +1,7 @@
 //! Forward and backward operations, by the kernels' CPU functions.
 
 use super::{CpuDevice, Words};
-use crate::device::{AttentionPass, BlockOps, LinearShape, NormBackward, Qkv};
+use crate::device::{AttentionPass, BlockOps, LinearShape, NormBackward, Qkv, Stored};
 use spiel_kernels::formats::{Format, decode_threaded};
 use spiel_kernels::ops::attention::{self, AttentionGrads, AttentionInputs, Heads, Span};
 use spiel_kernels::ops::rope::{self, Direction};
@@ -283,18 +283,11 @@ impl BlockOps for CpuDevice {
         });
     }
 
-    fn materialise(
-        &self,
-        stored: &Words,
-        format: Format,
-        elements: usize,
-        deltas: Option<(&Words, &Words, usize)>,
-        weights: &mut Words,
-    ) {
+    fn materialise(&self, stored: &Stored<Words>, elements: usize, weights: &mut Words) {
         let weights = &mut weights.floats_mut()[..elements];
         self.run("materialise", || {
-            decode_threaded(format, stored.bytes(), weights);
-            if let Some((indices, values, _)) = deltas {
+            decode_threaded(stored.format, stored.data.bytes(), weights);
+            if let Some((indices, values)) = stored.deltas {
                 delta::add_deltas(&indices.0, values.floats(), weights);
             }
         });

@@ -8,6 +8,7 @@ use spiel_kernels::ops::reselect::{self, Candidates};
 use spiel_kernels::ops::sm3::{self, Sm3};
 use spiel_kernels::ops::{delta, top_k, transpose};
 use spiel_kernels::parallel::{ELEMENTS_PER_TASK as TASK, chunks_mut, chunks_mut2, map};
+use spiel_kernels::random;
 
 impl TrainingOps for CpuDevice {
     fn transpose(&self, x: &Words, rows: usize, columns: usize, out: &mut Words) {
@@ -79,6 +80,11 @@ impl TrainingOps for CpuDevice {
                 }
             });
         });
+    }
+
+    fn draw_positions(&self, seed: u32, stream: u32, total: u32, positions: &mut Words) {
+        let count = positions.0.len();
+        positions.0 = self.run("draw_positions", || random::positions(seed, stream, count, total));
     }
 
     fn gather(&self, x: &Words, indices: &Words, out: &mut Words) {

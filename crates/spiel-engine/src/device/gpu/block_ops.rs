@@ -2,11 +2,14 @@
 
 use super::product::Operand;
 use super::{GpuBuffer, GpuDevice};
-use crate::device::{AttentionPass, BlockOps, LinearShape, NormBackward, Qkv};
+use crate::device::{AttentionPass, BlockOps, LinearShape, NormBackward, Qkv, Stored};
 use spiel_kernels::formats::Format;
 use spiel_kernels::ops::attention::{Heads, LARGEST_HEAD, Span};
 use spiel_kernels::ops::rope::{self, Direction};
 use spiel_kernels::ops::{cross_entropy, delta, embedding, linear, rms_norm, rows, swiglu};
+
+/// Most tokens for which reading packed weights again and again costs less than decoding them for dense tiles.
+const FEW_TOKENS: usize = 8;
 
 impl BlockOps for GpuDevice {
     fn embedding(
@@ -166,6 +169,31 @@ impl BlockOps for GpuDevice {
         self.product([tokens, outputs, inputs], x, weight.transposed(), y, false);
     }
 
+    fn linear_packed(
+        &self,
+        x: &GpuBuffer,
+        weight: &Stored<GpuBuffer>,
+        shape: LinearShape,
+        y: &mut GpuBuffer,
+    ) -> bool {
+        let LinearShape { tokens, inputs, outputs } = shape;
+        let fits = |width: usize| tokens * width * 4 <= self.binding_bytes;
+        if tokens > FEW_TOKENS || !fits(inputs) || !fits(outputs) {
+            return false;
+        }
+        let Stored { data, format, deltas } = *weight;
+        let row = format.bytes(inputs);
+        for rows in self.cuts(outputs, &[row]) {
+            let program = linear::linear_packed_program(format, tokens, [inputs, outputs], &rows);
+            self.run(&program, &[self.part(data, &rows, row), x.whole(), y.whole()]);
+        }
+        if let Some((indices, values)) = deltas {
+            let program = linear::linear_deltas_program(indices.len(), tokens, [inputs, outputs]);
+            self.run(&program, &[indices, values, x, y]);
+        }
+        true
+    }
+
     fn linear_backward_input(
         &self,
         grad_y: &GpuBuffer,
@@ -272,21 +300,15 @@ impl BlockOps for GpuDevice {
         }
     }
 
-    fn materialise(
-        &self,
-        stored: &GpuBuffer,
-        format: Format,
-        elements: usize,
-        deltas: Option<(&GpuBuffer, &GpuBuffer, usize)>,
-        weights: &mut GpuBuffer,
-    ) {
+    fn materialise(&self, stored: &Stored<GpuBuffer>, elements: usize, weights: &mut GpuBuffer) {
+        let Stored { data, format, deltas } = *stored;
         let (block, bytes) = (format.block_elements(), format.block_bytes());
         for part in self.cuts(elements / block, &[bytes, block * 4]) {
             let program = delta::materialise_program(format, part.len() * block);
-            let stored = self.part(stored, &part, bytes);
-            self.run(&program, &[stored, self.part(weights, &part, block * 4)]);
+            let data = self.part(data, &part, bytes);
+            self.run(&program, &[data, self.part(weights, &part, block * 4)]);
         }
-        let Some((indices, values, _)) = deltas else { return };
+        let Some((indices, values)) = deltas else { return };
         for window in self.cuts(elements, &[4]) {
             let program = delta::add_deltas_program(indices.len(), &window);
             let weights = self.part(weights, &window, 4);

@@ -6,8 +6,8 @@ use crate::device::{
 };
 use spiel_kernels::ops::adamw::{self, AdamW};
 use spiel_kernels::ops::sm3::{self, Sm3};
-use spiel_kernels::ops::top_k::Keys;
-use spiel_kernels::ops::{clip, delta, transpose};
+use spiel_kernels::ops::top_k::{self, Keys, RUN};
+use spiel_kernels::ops::{clip, delta, positions, transpose};
 use std::ops::Range;
 
 impl TrainingOps for GpuDevice {
@@ -62,6 +62,32 @@ impl TrainingOps for GpuDevice {
         self.sample([indices, x_t, grad_y_t], shape, false, scratch);
         let program = delta::accumulate_candidates_program(indices.len());
         self.run(&program, &[&*scratch, grads, grads_sq]);
+    }
+
+    fn draw_positions(&self, seed: u32, stream: u32, total: u32, positions: &mut GpuBuffer) {
+        let words = (total as usize).div_ceil(32);
+        let marks = self.temporary(words);
+        for window in self.cuts(words, &[4]) {
+            let program =
+                positions::mark_drawn_program([seed, stream], positions.len(), total, &window);
+            self.run(&program, &[self.part(&marks, &window, 4)]);
+        }
+        let runs = words.div_ceil(RUN);
+        let places = self.temporary(2 * runs);
+        let cuts = self.cuts(runs, &[RUN * 4, 8]);
+        // The words of a cut of the runs.
+        let part = |cut: &Range<usize>| cut.start * RUN..words.min(cut.end * RUN);
+        for cut in &cuts {
+            let program = positions::count_marked_program(part(cut).len());
+            self.run(&program, &[self.part(&marks, cut, RUN * 4), self.part(&places, cut, 8)]);
+        }
+        self.run(&top_k::place_runs_program(words), &[&self.selection_of(0), &places]);
+        for cut in &cuts {
+            let words = part(cut);
+            let program = positions::write_marked_program(words.len(), words.start);
+            let (marks, places) = (self.part(&marks, cut, RUN * 4), self.part(&places, cut, 8));
+            self.run(&program, &[marks, places, positions.whole()]);
+        }
     }
 
     fn gather(&self, x: &GpuBuffer, indices: &GpuBuffer, out: &mut GpuBuffer) {

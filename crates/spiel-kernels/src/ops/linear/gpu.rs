@@ -1,6 +1,8 @@
 use crate::assemble::Constant;
+use crate::formats::Format;
 use crate::program::Access::{Read, ReadWrite};
 use crate::program::{Program, Work};
+use std::ops::Range;
 
 /// How a product is cut into workgroups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +86,56 @@ pub fn product_program(
     };
     Program::new(label, text, &constants, &[Read, Read, ReadWrite], params, groups)
         .doing(Work::new([m, n, k], 0, words).of_flops(&[2, m, n, k]))
+}
+
+/// Invocations that share a row of stored weights.
+const PACKED_WIDTH: usize = 64;
+/// Invocations that share a row's deltas, which are few.
+const DELTAS_WIDTH: usize = 32;
+
+/// y = x·Wᵀ for `tokens` tokens, from the stored rows `rows` of W `[outputs, inputs]`, of which alone it is given.
+/// Buffers: stored, x, y.
+#[must_use]
+pub fn linear_packed_program(
+    format: Format,
+    tokens: usize,
+    [inputs, outputs]: [usize; 2],
+    rows: &Range<usize>,
+) -> Program {
+    let constants = [
+        Constant::Part("weight", format.wgsl()),
+        Constant::U32("TOKENS", tokens as u32),
+        Constant::U32("REDUCE_WIDTH", PACKED_WIDTH as u32),
+    ];
+    let text = include_str!("linear_packed.wgsl");
+    let params = [inputs, outputs, rows.start, rows.len()].map(|param| param as u32).to_vec();
+    let work = Work::new([tokens, rows.len(), inputs], 0, tokens * (inputs + rows.len()))
+        .of_flops(&[2, tokens, rows.len(), inputs])
+        .decoding(format, rows.len() * inputs);
+    Program::new("linear_packed", text, &constants, &[Read, Read, ReadWrite], params, rows.len())
+        .doing(work)
+}
+
+/// Adds the products of `count` deltas of W `[outputs, inputs]`. Buffers: indices, values, x, y.
+#[must_use]
+pub fn linear_deltas_program(
+    count: usize,
+    tokens: usize,
+    [inputs, outputs]: [usize; 2],
+) -> Program {
+    let constants = [
+        Constant::U32("TOKENS", tokens as u32),
+        Constant::U32("REDUCE_WIDTH", DELTAS_WIDTH as u32),
+    ];
+    let text = include_str!("linear_deltas.wgsl");
+    let buffers = &[Read, Read, Read, ReadWrite];
+    let params = [count, inputs, outputs].map(|param| param as u32).to_vec();
+    let words = count * (2 + tokens) + 2 * tokens * outputs;
+    Program::new("linear_deltas", text, &constants, buffers, params, outputs).doing(Work::new(
+        [count, tokens],
+        2 * count * tokens,
+        words,
+    ))
 }
 
 /// Buffers: bias, y.

@@ -1,0 +1,25 @@
+// uses: grid reduce
+// How many positions every run of 256 words of the bitmap marks.
+struct Params { words: u32 }
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> marks: array<u32>;
+@group(0) @binding(2) var<storage, read_write> runs: array<vec2<u32>>; // per run: positions, none that tie
+
+@compute @workgroup_size(256)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let run = grid_index(group, groups);
+  let at = run * 256u + local;
+  var count = 0u;
+  if (at < params.words) {
+    count = countOneBits(marks[at]);
+  }
+  // Counts up to 8,192 are exact in f32.
+  let total = reduce_sum(local, f32(count));
+  if (local == 0u && run * 256u < params.words) {
+    runs[run] = vec2<u32>(u32(total), 0u);
+  }
+}

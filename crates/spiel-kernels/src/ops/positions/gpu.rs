@@ -1,0 +1,44 @@
+use crate::assemble::Constant;
+use crate::ops::top_k::RUN;
+use crate::program::Access::{Read, ReadWrite};
+use crate::program::{Program, Work};
+use crate::random::half_bits;
+use std::ops::Range;
+
+/// Marks `count` of `total` positions in the words `window` of a bitmap, of which alone it is given. Buffers: marks.
+#[must_use]
+pub fn mark_drawn_program(
+    [seed, stream]: [u32; 2],
+    count: usize,
+    total: u32,
+    window: &Range<usize>,
+) -> Program {
+    let [first, length] = [window.start as u32, window.len() as u32];
+    let params = vec![count as u32, total, half_bits(total), seed, stream, first, length];
+    let text = include_str!("mark_drawn.wgsl");
+    Program::new("mark_drawn", text, &[], &[ReadWrite], params, count.div_ceil(256))
+        .doing(Work::new([count], 0, count))
+}
+
+/// Counts as the top-k's runs, which its `place_runs_program` places. Buffers: marks, runs `[words / RUN, 2]`.
+#[must_use]
+pub fn count_marked_program(words: usize) -> Program {
+    let constants = [Constant::U32("REDUCE_WIDTH", RUN as u32)];
+    let text = include_str!("count_marked.wgsl");
+    let (params, groups) = (vec![words as u32], words.div_ceil(RUN));
+    Program::new("count_marked", text, &constants, &[Read, ReadWrite], params, groups)
+        .doing(Work::new([words], 0, words + 2 * groups))
+}
+
+/// Of the bitmap's words from number `first` on. Buffers: marks, runs, positions.
+#[must_use]
+pub fn write_marked_program(words: usize, first: usize) -> Program {
+    let params = vec![words as u32, first as u32];
+    let text = include_str!("write_marked.wgsl");
+    let buffers = &[Read, Read, ReadWrite];
+    Program::new("write_marked", text, &[], buffers, params, words.div_ceil(RUN)).doing(Work::new(
+        [words],
+        0,
+        words,
+    ))
+}

@@ -1,0 +1,5 @@
+//! Random initial positions, drawn on the device. What is right is said by [`crate::random::positions`].
+
+mod gpu;
+
+pub use gpu::{count_marked_program, mark_drawn_program, write_marked_program};
