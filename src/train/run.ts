@@ -11,7 +11,7 @@ import { denoFiles, type Files } from "../io/files.ts";
 import { createModel, planModel } from "../model/load.ts";
 import { tokenizerOf } from "../model/tokenizer.ts";
 import { openModelSource, openWithoutWeights } from "../model/source.ts";
-import { saveRun } from "./checkpointing.ts";
+import { forgetEvaluation, saveRun } from "./checkpointing.ts";
 import type { EvaluationProgress } from "./evaluate.ts";
 import type { RunEnding, TrainEvent } from "./events.ts";
 import { Journal, type JournalHooks, type Scores } from "./journal.ts";
@@ -120,7 +120,7 @@ export async function trainRun(
   const filled = data.stream.fillRate(0);
   await tell({ type: "data", ...dataCounts(data.train), ...heldOut, filled, totalSteps });
   const vocabulary = source.config.vocab_size;
-  const options = trainerOptions(config, { totalSteps, vocabulary });
+  const options = trainerOptions(config, data, vocabulary);
   if (folder === null) return dryRunSummary();
 
   const recorded = checkpoint?.state.run.adapter_digest ?? null;
@@ -135,8 +135,8 @@ export async function trainRun(
     if (moved !== null) await onWarning(moved);
   }
   if (adapter !== null && config.adapter !== undefined) {
-    const hash = identity.base_model_hash;
-    const warning = otherBaseWarning(adapter.config, config.adapter, hash, config.model);
+    const fitting = { path: config.model, tensors, hash: () => identity.base_model_hash };
+    const warning = await otherBaseWarning(adapter, config.adapter, fitting);
     if (warning !== null) await onWarning(warning);
   }
   const init = config.init === "random" ? { seed: config.seed, std: config.initStd } : null;
@@ -157,15 +157,22 @@ export async function trainRun(
     const told = history.findLast(({ event }) => event === "checkpoint")?.step;
     // A crash came between the checkpoint and its line.
     if (told !== step) await journal.write({ event: "checkpoint", step, path });
+    const isTold = history.some((line) => line.event === "eval" && line.step === step);
+    if (position.evaluatedStep === step && !isTold) {
+      const lost = `"${folder.metricsPath}" has lost the evaluation of step ${step}`;
+      await onWarning(`${lost}, which is made again`);
+      forgetEvaluation(position);
+    }
   }
   const samples = new Samples(position.evaluatedStep === null);
   const profiler = config.profile ? new StepProfiler(engine) : undefined;
+  const answers = { tokenizer, stopTokens, maxLength: source.config.max_position_embeddings };
   const onProgress = (progress: EvaluationProgress) => tell({ type: "evaluating", ...progress });
   const trainer = new Trainer(
     {
       engine,
       batches: data.stream,
-      evaluate: evaluationOf(engine, config, data, { tokenizer, stopTokens }, samples, onProgress),
+      evaluate: evaluationOf(engine, config, data, answers, samples, onProgress),
       save: async (position) => {
         // A checkpoint never outlives the lines that lead up to it.
         await metrics.sync();

@@ -2,8 +2,8 @@
 
 import { sequentialMicroBatches } from "../data/sampler.ts";
 import type { Engine } from "../engine/engine.ts";
-import type { tokenizerOf } from "../model/tokenizer.ts";
-import { evaluate, type Evaluation, type EvaluationHooks } from "./evaluate.ts";
+import type { ModelTokenizer } from "../model/tokenizer.ts";
+import { evaluate, type Evaluation, type EvaluationHooks, type Exam } from "./evaluate.ts";
 import type { ReportSample } from "./report.ts";
 import type { RunConfig } from "./run_config.ts";
 import { examOf, type RunData } from "./run_data.ts";
@@ -36,7 +36,7 @@ export function evaluationOf(
   engine: Engine,
   config: RunConfig,
   { heldOut }: RunData,
-  { tokenizer, stopTokens }: ReturnType<typeof tokenizerOf>,
+  { tokenizer, stopTokens, maxLength }: ModelTokenizer & Pick<Exam, "maxLength">,
   samples: Samples,
   onProgress: EvaluationHooks["onProgress"],
 ): ((signal?: AbortSignal) => Promise<Evaluation | null>) | null {
@@ -45,6 +45,7 @@ export function evaluationOf(
   const exam = examOf(heldOut, tokenizer, {
     count: config.evalGenerate,
     maxNewTokens: config.evalMaxNewTokens,
+    maxLength,
     stopTokens,
     onAnswer: samples.add,
   });

@@ -49,7 +49,17 @@ export function useOf(config: RunConfig, beginning: Beginning): ModelUse {
     microBatchTokens: config.microBatchTokens,
     activationCheckpointing: config.activationCheckpointing,
     memoryBudget: memoryBudgetOf(config.memoryBudget),
+    remedies: remediesOf(config),
   };
+}
+
+function remediesOf({ method, activationCheckpointing, adapter }: RunConfig): string[] {
+  const remedies = ["a smaller --micro-batch-tokens"];
+  if (activationCheckpointing === "none") remedies.push("--activation-checkpointing block");
+  if (method === "full") remedies.push("a --method with deltas");
+  // An adapter to start from brings its own.
+  else if (adapter === undefined) remedies.push("a lower --density");
+  return remedies;
 }
 
 function deltasOf(config: RunConfig, plan: ModelPlan, { checkpoint, adapter }: Beginning) {

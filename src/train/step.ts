@@ -12,6 +12,14 @@ export interface TrainingBatch extends Batch {
   readonly origins?: readonly string[];
 }
 
+/** Training data as an endless sequence of micro-batches, a pure function of the index. */
+export interface BatchSource {
+  /** Micro-batch `index`, counted over all epochs. */
+  microBatch(index: number): TrainingBatch | Promise<TrainingBatch>;
+  /** Passes over the data before micro-batch `index`, with a fraction. */
+  epochAt(index: number): number;
+}
+
 /** How micro-batches weigh in a step. */
 export type LossNormalization =
   /** By their targets: the gradient of the mean over all targets of the step. */

@@ -16,25 +16,27 @@ import type { TrainerOptions } from "./options.ts";
 import { Pace, Stretch } from "./pace.ts";
 import { startPosition, type TrainingPosition } from "./position.ts";
 import type { StepProfiler } from "./profile.ts";
-import { Saver, type SaverParts, storageFailure } from "./saving.ts";
-import { checkUpdates, makeStep, makeStepUnread, type TrainingBatch } from "./step.ts";
-
-/** Training data as an endless sequence of micro-batches, a pure function of the index. */
-export interface BatchSource {
-  /** Micro-batch `index`, counted over all epochs. */
-  microBatch(index: number): TrainingBatch | Promise<TrainingBatch>;
-  /** Passes over the data before micro-batch `index`, with a fraction. */
-  epochAt(index: number): number;
-}
+import { Saver, storageFailure } from "./saving.ts";
+import {
+  type BatchSource,
+  checkUpdates,
+  makeStep,
+  makeStepUnread,
+  type TrainingBatch,
+} from "./step.ts";
 
 /** What the loop works with. */
-export interface TrainerParts extends SaverParts {
+export interface TrainerParts {
   /** Holds the model, its deltas attached and, in a resumed run, its state restored. */
   readonly engine: Engine;
   /** What to train on. */
   readonly batches: BatchSource;
   /** Evaluates held-out data; returns `null` when the signal cut it short. `null` where there is none. */
   readonly evaluate: ((signal?: AbortSignal) => Promise<Evaluation | null>) | null;
+  /** Saves a checkpoint and returns its path. `null` where nothing is saved. */
+  readonly save: ((position: Readonly<TrainingPosition>) => Promise<string>) | null;
+  /** Told of everything that happens, and awaited. */
+  readonly onEvent?: (event: TrainEvent) => void | Promise<void>;
   /** Counts what steps ask of the device. */
   readonly profiler?: StepProfiler | undefined;
   /** Ends the run at the next step's boundary, after saving. */
@@ -158,9 +160,11 @@ export class Trainer {
   }
 
   async #nextBatches(): Promise<TrainingBatch[]> {
+    const { options: { gradientAccumulationSteps, totalMicroBatches = Infinity }, position } = this;
+    const end = Math.min(position.microBatch + gradientAccumulationSteps, totalMicroBatches);
     const batches: TrainingBatch[] = [];
-    for (let i = 0; i < this.options.gradientAccumulationSteps; i++) {
-      batches.push(await this.parts.batches.microBatch(this.position.microBatch + i));
+    for (let index = position.microBatch; index < end; index++) {
+      batches.push(await this.parts.batches.microBatch(index));
     }
     return batches;
   }
@@ -188,15 +192,13 @@ export class Trainer {
 
   /** Returns whether it evaluated. */
   async #evaluateIfDue(): Promise<boolean> {
-    const { position, parts, options } = this;
+    const { position, parts } = this;
     if (parts.evaluate === null || !this.#evaluationIsDue) return false;
     await this.#checkUnread();
     const { step, best } = position;
-    const evaluation = await parts.evaluate(parts.signal).catch((error) => {
-      throw withPlace(error, step, learningRate(step, options.learningRate));
-    });
+    const evaluation = await this.#located(parts.evaluate(parts.signal));
     if (evaluation === null) return false;
-    const isBetter = best === null || evaluation.loss < best.loss;
+    const isBetter = best === null || evaluation.loss < best.loss || best.step === step;
     if (isBetter) position.best = { step, loss: evaluation.loss };
     position.evaluationsWithoutImprovement = isBetter
       ? 0
@@ -222,22 +224,33 @@ export class Trainer {
     this.#saveIsOwed ||= saveEvery > 0 && step > 0 && step % saveEvery === 0;
     const isRegular = this.#saveIsOwed && !this.#guard.isSuspicious;
     // What is trained is worth more than its checkpoint: it is told of once the result is safe.
-    if (this.#isFinished) this.#unsaved = await storageFailure(() => this.#saver.save());
+    const save = () => this.#located(this.#saver.save());
+    if (this.#isFinished) this.#unsaved = await storageFailure(save);
     else if (isRegular || (isBest && step > 0)) {
       this.#saveIsOwed = false;
       await this.#checkUnread();
-      await this.#saver.tryToSave();
+      await this.#located(this.#saver.tryToSave());
     }
   }
 
   async #interrupt(): Promise<never> {
     await this.#checkUnread();
-    await this.#saver.save();
+    await this.#located(this.#saver.save());
     const { step } = this.position;
     const next = this.parts.save === null
       ? ""
-      : " and saved; go on by the same command with --resume";
+      : "; all is saved, and the same command with --resume goes on";
     throw new SpielError("interrupted", `Stopped after step ${step}, as asked${next}`);
+  }
+
+  /** Work whose errors of numbers tell after which step they came. */
+  async #located<Result>(work: Promise<Result>): Promise<Result> {
+    try {
+      return await work;
+    } catch (error) {
+      const { step } = this.position;
+      throw withPlace(error, step, learningRate(step, this.options.learningRate));
+    }
   }
 
   get #isFinished(): boolean {
