@@ -46,8 +46,7 @@ export async function beginRun(
   const metrics = held.use(
     await MetricsWriter.open(files, folder.metricsPath, isResumed ? position : null),
   );
-  const { totalSteps } = options;
-  const journal = new Journal(metrics, { logEvery: config.logEvery, totalSteps }, hooks);
+  const journal = new Journal(metrics, hooks);
   const begun = { identity, position, metrics, journal };
   if (beginning.checkpoint !== null) await goOn(begun, beginning.checkpoint.path, context);
   return begun;
