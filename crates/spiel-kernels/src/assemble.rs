@@ -13,6 +13,7 @@ const PARTS: &[(&str, &str)] = &[
     ("grid", include_str!("parts/grid.wgsl")),
     ("philox", include_str!("parts/philox.wgsl")),
     ("reduce", include_str!("parts/reduce.wgsl")),
+    ("row_sums", include_str!("parts/row_sums.wgsl")),
     ("select", include_str!("parts/select.wgsl")),
 ];
 

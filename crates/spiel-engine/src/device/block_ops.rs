@@ -133,17 +133,14 @@ pub(crate) trait BlockOps: Memory {
         shape: LinearShape,
         y: &mut Self::Buffer,
     );
-    /// The same without ever making the matrix dense, and whether that was done: only some devices gain by it, and only
-    /// for a few tokens.
+    /// The same without ever making the matrix dense, and whether that was done: it pays for a few tokens only.
     fn linear_packed(
         &self,
-        _x: &Self::Buffer,
-        _weight: &Stored<Self::Buffer>,
-        _shape: LinearShape,
-        _y: &mut Self::Buffer,
-    ) -> bool {
-        false
-    }
+        x: &Self::Buffer,
+        weight: &Stored<Self::Buffer>,
+        shape: LinearShape,
+        y: &mut Self::Buffer,
+    ) -> bool;
     fn linear_backward_input(
         &self,
         grad_y: &Self::Buffer,

@@ -64,8 +64,6 @@ fn programs() -> Vec<Program> {
         swiglu_backward_program(100),
         add_bias_program(3, 64),
         add_bias_backward_program(3, 64),
-        linear_deltas_program(9, 1, [64, 9]),
-        linear_deltas_program(9, 8, [64, 9]),
         mark_drawn_program([1, 2], 9, 99, &window),
         count_marked_program(9),
         write_marked_program(9, 0),
@@ -121,11 +119,20 @@ fn programs() -> Vec<Program> {
             }
         }
     }
+    for tiling in [Tiling::Shared, Tiling::Registers] {
+        for tokens in [1, 8] {
+            programs.push(linear_deltas_program(tiling, 9, tokens, [64, 9]));
+            for &format in Format::ALL {
+                for inputs in [63, 64] {
+                    let shape = [inputs, 9];
+                    programs.push(linear_packed_program(tiling, format, tokens, shape, &window));
+                }
+            }
+        }
+    }
     for &format in Format::ALL {
         programs.push(embedding_program(format, 3, 64, &window));
         programs.push(materialise_program(format, 64));
-        programs.push(linear_packed_program(format, 1, [64, 9], &window));
-        programs.push(linear_packed_program(format, 8, [64, 9], &window));
     }
     for keys in [Keys::Words, Keys::Magnitudes] {
         programs.push(count_digits_program(keys, 9, 0));

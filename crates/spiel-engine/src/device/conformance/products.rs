@@ -21,7 +21,7 @@ const SHAPES: [[usize; 3]; 10] = [
 const SUMS: Bound = Bound::Within(1e-5);
 
 /// Every GPU with every tiling.
-fn tilings(gpus: &[GpuDevice]) -> impl Iterator<Item = (&GpuDevice, Tiling)> {
+pub(super) fn tilings(gpus: &[GpuDevice]) -> impl Iterator<Item = (&GpuDevice, Tiling)> {
     let all = [Tiling::Shared, Tiling::Registers];
     gpus.iter().flat_map(move |gpu| all.map(|tiling| (gpu, tiling)))
 }

@@ -1,5 +1,6 @@
 //! Weights in every stored format: embedding, materialisation with deltas, and products without it.
 
+use super::products::tilings;
 use super::{Bound, Subject, conform, normal};
 use crate::device::{BlockOps, GpuDevice, LinearShape, Stored};
 use spiel_kernels::formats::{Format, encode};
@@ -41,26 +42,30 @@ pub(super) async fn materialise(gpus: &[GpuDevice]) {
 }
 
 /// Tokens, rows, blocks of a row, and deltas if any.
-const PACKED: [(usize, usize, usize, Option<usize>); 9] = [
+const PACKED: [(usize, usize, usize, Option<usize>); 10] = [
     (1, 1, 1, None),
     (1, 1, 1, Some(1)),
     (1, 67, 21, Some(0)),
     (1, 131, 7, Some(300)),
-    (2, 3, 37, Some(90)),
+    (3, 3, 37, Some(90)),
     (3, 67, 21, None),
-    (5, 5, 67, Some(150)),
-    (7, 300, 3, Some(899)),
+    (3, 9, 64, Some(40)),
+    (3, 5, 67, Some(150)),
+    (8, 300, 3, Some(899)),
     (8, 131, 7, Some(600)),
 ];
 
 pub(super) async fn linear_packed(gpus: &[GpuDevice]) {
-    for gpu in gpus {
+    for (gpu, tiling) in tilings(gpus) {
+        gpu.tile_by(tiling);
         for &format in Format::ALL {
             for (tokens, rows, blocks, count) in PACKED {
                 let width = blocks * format.block_elements();
                 let (elements, shape) =
                     (rows * width, LinearShape { tokens, inputs: width, outputs: rows });
-                let case = format!("linear_packed {format:?} {tokens} by {rows}x{width} {count:?}");
+                let case = format!(
+                    "linear_packed {format:?} {tokens} by {rows}x{width} {count:?} {tiling:?}"
+                );
                 // Sums in another order than the CPU's, up to 2144 terms of size one.
                 conform!(gpu, case, [Bound::Within(2e-5)], |on| {
                     let data = on.holding(&stored(format, elements));

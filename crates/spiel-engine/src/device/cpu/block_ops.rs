@@ -174,6 +174,26 @@ impl BlockOps for CpuDevice {
         });
     }
 
+    fn linear_packed(
+        &self,
+        x: &Words,
+        weight: &Stored<Words>,
+        shape: LinearShape,
+        y: &mut Words,
+    ) -> bool {
+        // Dense tiles share what they decode between tokens, and f32 has nothing to decode.
+        if shape.tokens != 1 || weight.format == Format::F32 {
+            return false;
+        }
+        let Stored { data, format, deltas } = *weight;
+        let deltas = deltas.map_or_else(Default::default, |(indices, values)| {
+            (indices.0.as_slice(), values.floats())
+        });
+        let (x, y) = (&x.floats()[..shape.inputs], &mut y.floats_mut()[..shape.outputs]);
+        self.run("linear_packed", || linear::linear_packed(format, data.bytes(), deltas, x, y));
+        true
+    }
+
     fn linear_backward_input(
         &self,
         grad_y: &Words,

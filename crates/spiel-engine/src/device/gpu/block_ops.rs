@@ -182,13 +182,15 @@ impl BlockOps for GpuDevice {
             return false;
         }
         let Stored { data, format, deltas } = *weight;
-        let row = format.bytes(inputs);
+        let (row, tiling) = (format.bytes(inputs), self.tiling.get());
         for rows in self.cuts(outputs, &[row]) {
-            let program = linear::linear_packed_program(format, tokens, [inputs, outputs], &rows);
+            let program =
+                linear::linear_packed_program(tiling, format, tokens, [inputs, outputs], &rows);
             self.run(&program, &[self.part(data, &rows, row), x.whole(), y.whole()]);
         }
         if let Some((indices, values)) = deltas {
-            let program = linear::linear_deltas_program(indices.len(), tokens, [inputs, outputs]);
+            let count = indices.len();
+            let program = linear::linear_deltas_program(tiling, count, tokens, [inputs, outputs]);
             self.run(&program, &[indices, values, x, y]);
         }
         true

@@ -1,3 +1,5 @@
+use crate::formats::{Format, decode};
+use crate::math::dot;
 use crate::parallel::{chunks_mut, rows_per_task};
 use crate::product::{Matrix, Output, product_threaded};
 
@@ -15,6 +17,31 @@ pub fn linear(
         Matrix::new(weight, outputs, inputs, inputs).transposed(),
         Output::replace(y),
     );
+}
+
+/// The same for one token, `x [in]` and `y [out]`, from stored weights, of which a row at a time is decoded and gets its
+/// deltas: sorted flat positions and their values.
+pub fn linear_packed(
+    format: Format,
+    stored: &[u8],
+    (indices, values): (&[u32], &[f32]),
+    x: &[f32],
+    y: &mut [f32],
+) {
+    let inputs = x.len();
+    let rows = rows_per_task(inputs);
+    chunks_mut(y, rows, |task, y| {
+        let mut weights = vec![0.0; inputs];
+        for (row, y) in (task * rows..).zip(y) {
+            let start = row * inputs;
+            decode(format, &stored[format.bytes(start)..], &mut weights);
+            let slot = |end: usize| indices.partition_point(|index| (*index as usize) < end);
+            for slot in slot(start)..slot(start + inputs) {
+                weights[indices[slot] as usize - start] += values[slot];
+            }
+            *y = dot(&weights, x);
+        }
+    });
 }
 
 /// The gradient in x, `grad_y·W`, replacing `grad_x [T, in]` or added to it.
@@ -75,8 +102,34 @@ pub fn add_bias_backward(grad_y: &[f32], grad_bias: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formats::encode;
+    use crate::ops::delta::add_deltas;
     use crate::ops::finite_difference::{assert_gradient, weighted_sum};
-    use crate::random::uniform;
+    use crate::random::{positions, uniform};
+
+    #[test]
+    fn stored_weights_multiply_as_decoded_ones_do() {
+        for &format in Format::ALL {
+            for (outputs, blocks, count) in [(1, 1, 0), (5, 3, 4), (300, 2, 500), (7, 900, 90)] {
+                let inputs = blocks * format.block_elements();
+                let mut weights = uniform(1, outputs * inputs);
+                let mut stored = vec![0; format.bytes(weights.len())];
+                encode(format, &weights, &mut stored);
+                decode(format, &stored, &mut weights);
+                let count = count.min(weights.len());
+                let indices = positions(2, 0, count, weights.len() as u32);
+                let (values, x) = (uniform(3, count), uniform(4, inputs));
+                add_deltas(&indices, &values, &mut weights);
+                let (mut y, mut expected) = (vec![f32::NAN; outputs], vec![0.0; outputs]);
+                linear_packed(format, &stored, (&indices, &values), &x, &mut y);
+                linear(&x, &weights, 1, inputs, outputs, &mut expected);
+                for (y, expected) in y.iter().zip(&expected) {
+                    let bound = 1e-6 * inputs as f32;
+                    assert!((y - expected).abs() <= bound, "{format:?} {outputs}x{inputs}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn backward_is_the_derivative() {

@@ -88,54 +88,70 @@ pub fn product_program(
         .doing(Work::new([m, n, k], 0, words).of_flops(&[2, m, n, k]))
 }
 
-/// Invocations that share a row of stored weights.
-const PACKED_WIDTH: usize = 64;
-/// Invocations that share a row's deltas, which are few.
-const DELTAS_WIDTH: usize = 32;
+/// Invocations of a workgroup that multiplies a few tokens.
+const FEW_INVOCATIONS: usize = 64;
+
+impl Tiling {
+    /// How a few tokens are multiplied, and how many rows a workgroup then owns: more where barriers cost more.
+    fn few(self, tokens: usize) -> ([Constant; 3], usize) {
+        let lanes = match self {
+            Self::Shared => 32,
+            Self::Registers => 8,
+        };
+        let rows = FEW_INVOCATIONS / lanes;
+        let constants = [("TOKENS", tokens), ("LANES", lanes), ("ROWS", rows)];
+        (constants.map(|(name, value)| Constant::U32(name, value as u32)), rows)
+    }
+}
 
 /// y = x·Wᵀ for `tokens` tokens, from the stored rows `rows` of W `[outputs, inputs]`, of which alone it is given.
 /// Buffers: stored, x, y.
 #[must_use]
 pub fn linear_packed_program(
+    tiling: Tiling,
     format: Format,
     tokens: usize,
     [inputs, outputs]: [usize; 2],
     rows: &Range<usize>,
 ) -> Program {
+    let in_eights = inputs.is_multiple_of(8);
+    let x = if in_eights { include_str!("b_vectors.wgsl") } else { include_str!("b_scalars.wgsl") };
+    let (few, rows_of_group) = tiling.few(tokens);
     let constants = [
-        Constant::Part("weight", format.wgsl()),
-        Constant::U32("TOKENS", tokens as u32),
-        Constant::U32("REDUCE_WIDTH", PACKED_WIDTH as u32),
-    ];
+        &few[..],
+        &[
+            Constant::Part("weight", format.wgsl()),
+            Constant::Part("b", x),
+            Constant::Bool("IN_EIGHTS", in_eights),
+        ],
+    ]
+    .concat();
     let text = include_str!("linear_packed.wgsl");
     let params = [inputs, outputs, rows.start, rows.len()].map(|param| param as u32).to_vec();
     let work = Work::new([tokens, rows.len(), inputs], 0, tokens * (inputs + rows.len()))
         .of_flops(&[2, tokens, rows.len(), inputs])
         .decoding(format, rows.len() * inputs);
-    Program::new("linear_packed", text, &constants, &[Read, Read, ReadWrite], params, rows.len())
+    let groups = rows.len().div_ceil(rows_of_group);
+    Program::new("linear_packed", text, &constants, &[Read, Read, ReadWrite], params, groups)
         .doing(work)
 }
 
 /// Adds the products of `count` deltas of W `[outputs, inputs]`. Buffers: indices, values, x, y.
 #[must_use]
 pub fn linear_deltas_program(
+    tiling: Tiling,
     count: usize,
     tokens: usize,
     [inputs, outputs]: [usize; 2],
 ) -> Program {
-    let constants = [
-        Constant::U32("TOKENS", tokens as u32),
-        Constant::U32("REDUCE_WIDTH", DELTAS_WIDTH as u32),
-    ];
+    let (constants, rows) = tiling.few(tokens);
     let text = include_str!("linear_deltas.wgsl");
     let buffers = &[Read, Read, Read, ReadWrite];
     let params = [count, inputs, outputs].map(|param| param as u32).to_vec();
     let words = count * (2 + tokens) + 2 * tokens * outputs;
-    Program::new("linear_deltas", text, &constants, buffers, params, outputs).doing(Work::new(
-        [count, tokens],
-        2 * count * tokens,
-        words,
-    ))
+    let work = Work::new([count, tokens], 2 * count * tokens, words);
+    Program::new("linear_deltas", text, &constants, buffers, params, outputs.div_ceil(rows))
+        .doing(work)
 }
 
 /// Buffers: bias, y.

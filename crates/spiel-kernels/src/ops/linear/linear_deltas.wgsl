@@ -1,6 +1,6 @@
-// uses: grid reduce
-// y += x·Dᵀ for a few tokens and the sparse matrix D of a module's deltas: a workgroup owns a row of D, whose slots are
-// adjacent because positions ascend.
+// uses: grid row_sums
+// y += x·Dᵀ for a few tokens and the sparse matrix D of a module's deltas: LANES invocations share a row of D, whose slots
+// are adjacent because positions ascend.
 struct Params { count: u32, width: u32, outputs: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> indices: array<u32>; // [k], flat over [outputs, width]
@@ -8,30 +8,27 @@ struct Params { count: u32, width: u32, outputs: u32 }
 @group(0) @binding(3) var<storage, read> x: array<f32>; // [TOKENS, width]
 @group(0) @binding(4) var<storage, read_write> y: array<f32>; // [TOKENS, outputs]
 
-@compute @workgroup_size(REDUCE_WIDTH)
+@compute @workgroup_size(ROWS * LANES)
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
   @builtin(num_workgroups) groups: vec3<u32>,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let row = grid_index(group, groups);
-  if (row >= params.outputs) {
-    return;
-  }
-  let start = row * params.width;
+  let first_row = grid_index(group, groups) * ROWS;
+  // Rows past the end repeat the last; their sums are not stored.
+  let start = min(first_row + local / LANES, params.outputs - 1u) * params.width;
   let end = first_slot(start + params.width);
   var sums: array<f32, TOKENS>;
-  for (var slot = first_slot(start) + local; slot < end; slot += REDUCE_WIDTH) {
+  for (var slot = first_slot(start) + local % LANES; slot < end; slot += LANES) {
     let column = indices[slot] - start;
     for (var token = 0u; token < TOKENS; token++) {
       sums[token] += values[slot] * x[token * params.width + column];
     }
   }
-  for (var token = 0u; token < TOKENS; token++) {
-    let sum = reduce_sum(local, sums[token]);
-    if (local == 0u) {
-      y[token * params.outputs + row] += sum;
-    }
+  put_sums(local, sums);
+  let row = first_row + local % ROWS;
+  if (local < ROWS * TOKENS && row < params.outputs) {
+    y[local / ROWS * params.outputs + row] += sum_of_row(local);
   }
 }
 

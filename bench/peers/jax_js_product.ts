@@ -1,0 +1,88 @@
+/**
+ * Measures the dense product on a GPU against jax-js, in turn in one process, and prints one JSON line per size.
+ *
+ * `jax_js_product.ts [--sizes 512,1024] [--rounds N] [--host native|wasm] [--library PATH]`
+ *
+ * Both run C = A·B of square f32 matrices on the adapter that the system prefers, software included. `single` waits for
+ * every product: ours allocates its operands each time and reads one word back, jax-js reads the whole result. `rate`
+ * is of the products alone: how much longer ten more of them take before one wait.
+ */
+
+import { defaultDevice, init, numpy } from "npm:@jax-js/jax@0.1.25";
+import { parseArgs } from "node:util";
+import { open } from "../../src/engine/open.ts";
+
+/** GFLOP/s of one product with its wait, and of further ones. */
+interface Rates {
+  readonly single: number;
+  readonly rate: number;
+}
+
+/** Products by which two measurements differ. */
+const MORE = 10;
+
+const { values: flags } = parseArgs({
+  options: {
+    sizes: { type: "string", default: "512,1024" },
+    rounds: { type: "string", default: "7" },
+    host: { type: "string", default: "wasm" },
+    library: { type: "string" },
+  },
+});
+
+await using engine = await open({
+  host: flags.host as "wasm",
+  device: "gpu",
+  allowSoftware: true,
+  nativeLibrary: flags.library,
+});
+if (!(await init()).includes("webgpu")) throw new Error("jax-js finds no WebGPU adapter");
+defaultDevice("webgpu");
+
+for (const size of flags.sizes.split(",").map(Number)) {
+  const ours = (count: number) => engine.runProduct(size, size, size, count);
+  const theirs = jaxProduct(size);
+  await ours(1);
+  await theirs(1);
+  const rounds: { ours: Rates; theirs: Rates }[] = [];
+  for (let i = 0; i < Number(flags.rounds); i++) {
+    rounds.push({ ours: await measure(ours, size), theirs: await measure(theirs, size) });
+  }
+  const median = (pick: (round: typeof rounds[number]) => number) =>
+    Number(rounds.map(pick).toSorted((a, b) => a - b)[rounds.length >> 1]!.toPrecision(3));
+  console.log(JSON.stringify({
+    size,
+    host: flags.host,
+    adapter: engine.info.adapter,
+    single_gflops: median(({ ours }) => ours.single),
+    jax_js_single_gflops: median(({ theirs }) => theirs.single),
+    single_ratio: median(({ ours, theirs }) => ours.single / theirs.single),
+    rate_gflops: median(({ ours }) => ours.rate),
+    jax_js_rate_gflops: median(({ theirs }) => theirs.rate),
+    rate_ratio: median(({ ours, theirs }) => ours.rate / theirs.rate),
+  }));
+}
+
+/** Runs so many products of jax-js, each of the one before so that all must run, and reads the last result. */
+function jaxProduct(size: number): (count: number) => Promise<void> {
+  const matrix = (step: number) =>
+    numpy.array(Float32Array.from({ length: size * size }, (_, i) => Math.sin(i * step)))
+      .reshape([size, size]);
+  const [a, b] = [matrix(0.7), matrix(1.3)];
+  return async (count) => {
+    let product = b.ref;
+    for (let i = 0; i < count; i++) product = numpy.matmul(a.ref, product);
+    await product.data();
+  };
+}
+
+async function measure(run: (count: number) => Promise<void>, size: number): Promise<Rates> {
+  const seconds = async (count: number) => {
+    const start = performance.now();
+    await run(count);
+    return (performance.now() - start) / 1000;
+  };
+  const gflops = (count: number, seconds: number) => 2 * count * size ** 3 / seconds / 1e9;
+  const single = await seconds(1);
+  return { single: gflops(1, single), rate: gflops(MORE, await seconds(1 + MORE) - single) };
+}
