@@ -125,8 +125,7 @@ async function pass(engine: Engine, method: string): Promise<void> {
   if (method === "spiel-ag") await engine.beginCandidates();
   for (let step = 1; step <= 2; step++) {
     await engine.forwardBackward(batch, 1 / tokens);
-    await engine.gradNorm();
-    const update = { weightDecay: 0, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, gradScale: 1 };
+    const update = { weightDecay: 0, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, maxGradNorm: 1 };
     await engine.optimizerStep({ learningRate: 1e-4, ...update, step });
   }
   if (method === "full") return;

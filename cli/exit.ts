@@ -1,6 +1,7 @@
 /** The end of a command: its exit code, and every error as a sentence. */
 
-import { EXIT_CODES, isSpielError, missingPermission } from "../mod.ts";
+import { EXIT_CODES, isSpielError, missingPermission, storageError } from "../mod.ts";
+import { standardOutput } from "./streams.ts";
 import { environment } from "./ui.ts";
 
 /** How a command ends: the process's code and what is said on standard error. */
@@ -61,7 +62,7 @@ export function exitWith(error: unknown): never {
   Deno.exit(code);
 }
 
-/** Runs a command and leaves the process as its ending says. */
+/** Runs a command and leaves the process as its ending says; one whose output was lost has failed. */
 export async function runToExit(command: () => Promise<void>): Promise<void> {
   addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
@@ -69,6 +70,8 @@ export async function runToExit(command: () => Promise<void>): Promise<void> {
   });
   try {
     await command();
+    const { failure } = standardOutput;
+    if (failure !== undefined) throw storageError("Cannot write to standard output", failure);
   } catch (error) {
     exitWith(error);
   }

@@ -20,6 +20,7 @@ const KEYS = [
   "data",
   "map",
   "format",
+  "skip_bad",
   "max_length",
   "micro_batch_tokens",
   "eval_examples",

@@ -29,6 +29,7 @@ const KEYS = [
   "allow_software",
   "native_library",
   "threads",
+  "memory_budget",
 ] as const satisfies readonly ConfigKey[];
 
 const WORDS: KeyWords = {

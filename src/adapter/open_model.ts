@@ -3,15 +3,9 @@
 import type { Engine } from "../engine/engine.ts";
 import { open, type OpenOptions } from "../engine/open.ts";
 import type { ModelPlan } from "../engine/protocol.gen.ts";
-import {
-  attachDeltas,
-  countDeltas,
-  inferenceUse,
-  loadModel,
-  memoryBudgetOf,
-} from "../model/load.ts";
+import { attachDeltas, inferenceUse, loadModel, memoryBudgetOf } from "../model/load.ts";
 import { modelIdentity, type ModelSource, openModelSource } from "../model/source.ts";
-import { otherBaseWarning } from "./base_model.ts";
+import { countFittingDeltas, otherBaseWarning } from "./base_model.ts";
 import { loadSftAdapter } from "./sft.ts";
 
 /** Which model to open, and where. */
@@ -58,7 +52,9 @@ export async function openModel(
       ...inferenceUse(microBatchTokens),
       memoryBudget: memoryBudgetOf(memoryBudget),
       deltas: (plan: ModelPlan) =>
-        adapter === null ? [] : countDeltas(plan, adapter.modules, `Adapter "${folder}"`),
+        adapter === null || folder === undefined
+          ? []
+          : countFittingDeltas(adapter, folder, plan, model),
     };
     const plan = await loadModel(engine, source, use, { signal });
     if (folder !== undefined && adapter?.config.spiel !== undefined) {

@@ -1,5 +1,6 @@
 /** The order of training: micro-batch k of a whole run as a pure function of (seed, settings, data). */
 import { createHash } from "node:crypto";
+import { SpielError } from "../errors.ts";
 import type { Dataset } from "./dataset.ts";
 import {
   joinExamples,
@@ -46,9 +47,10 @@ export class MicroBatchStream {
   /**
    * Plans the first epoch.
    *
-   * @throws {SpielError} kind "usage" when the longest example does not fit a micro-batch.
+   * @throws {SpielError} kind "usage" when the longest example does not fit a micro-batch; "data" without examples.
    */
   constructor(dataset: Dataset, options: StreamOptions) {
+    if (dataset.length === 0) throw new SpielError("data", "There are no examples to train on");
     this.#dataset = dataset;
     this.#options = options;
     this.#plan(0);

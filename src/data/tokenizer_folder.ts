@@ -1,6 +1,7 @@
 /** Reads the tokenizer files of a Hugging Face folder. */
 import { SpielError } from "../errors.ts";
 import { isFile, isObject, readJsonObject, readTextFile } from "../io/random_access.ts";
+import { mistakenForModel } from "../io/recognise.ts";
 import { readSpecialTokenIds } from "./special_tokens.ts";
 import type { TokenizerParts } from "./tokenizer.ts";
 
@@ -11,6 +12,8 @@ const MAX_CONFIG_BYTES = 16 * 1024 * 1024;
 export function readFolderTokenizer(folder: string): TokenizerParts {
   const where = `${folder}/tokenizer.json`;
   if (!isFile(where)) {
+    const mistaken = mistakenForModel(folder);
+    if (mistaken !== undefined) throw new SpielError("data", `Model "${folder}" ${mistaken}`);
     const sentencePiece = isFile(`${folder}/tokenizer.model`)
       ? "; its tokenizer.model must be converted to tokenizer.json first"
       : "";

@@ -8,6 +8,7 @@ import type {
   EngineInfo,
   ForwardOutput,
   GpuList,
+  GradientTrial,
   GrowthCriterion,
   Loss,
   MemoryTable,
@@ -20,6 +21,7 @@ import type {
   Reply,
   Request,
   StateField,
+  UpdateInfo,
   WeightFormat,
 } from "./protocol.gen.ts";
 import type { Transport } from "./transport.ts";
@@ -197,6 +199,14 @@ export class Engine implements Disposable, AsyncDisposable {
     await this.#ask("done", request, bytesOf(indices));
   }
 
+  /**
+   * Measures the ways in which the device can compute the gradients at the attached deltas, and takes the faster one for
+   * each size of module. All give the same bits. Empty where there is one way only.
+   */
+  async tryGradients(): Promise<GradientTrial[]> {
+    return (await this.#ask("gradientTrials", { op: "gradientsTry" })).trials;
+  }
+
   /** Reads an array of a module's deltas or of a fully trained tensor, or elements of it. */
   async readState(
     name: string,
@@ -255,17 +265,27 @@ export class Engine implements Disposable, AsyncDisposable {
   /** Runs forward and backward, adding the gradient of `lossScale` times the summed loss. */
   async forwardBackward(batch: Batch, lossScale: number): Promise<Loss> {
     const request = { op: "forwardBackward", batch: shapeOf(batch), lossScale } as const;
-    return await this.#ask("loss", request, batchBytes(batch));
+    return await this.#ask("loss", { ...request, readLoss: true }, batchBytes(batch));
   }
 
-  /** The global 2-norm of all gradients; `null` when it is not finite. */
-  async gradNorm(): Promise<number | null> {
-    return (await this.#ask("gradNorm", { op: "gradNorm" })).norm;
+  /** As `forwardBackward`, without waiting for the loss. */
+  async addGradients(batch: Batch, lossScale: number): Promise<void> {
+    const request = { op: "forwardBackward", batch: shapeOf(batch), lossScale } as const;
+    await this.#ask("done", { ...request, readLoss: false }, batchBytes(batch));
   }
 
-  /** Updates what is trained and clears the gradients. */
+  /**
+   * Scales the gradients so that their norm is at most the limit, updates what is trained and clears the gradients; a
+   * GPU may still be at it. An update whose gradients are not finite is skipped, and all that follow it.
+   */
   async optimizerStep(update: OptimizerUpdate): Promise<void> {
     await this.#ask("done", { op: "optimizerStep", update });
+  }
+
+  /** Waits for the last update: the norm of its gradients, and which one was the first to be skipped. */
+  async readUpdate(): Promise<UpdateInfo> {
+    const { kind: _, ...info } = await this.#ask("updateInfo", { op: "updateRead" });
+    return info;
   }
 
   /** Clears the gradients without an update. */

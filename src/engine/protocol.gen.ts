@@ -1,7 +1,7 @@
 // Generated from crates/spiel-engine/src/protocol by `deno task gen`. Do not edit.
 
 /** Identifies the protocol these types belong to. */
-export const PROTOCOL_HASH = "e0ce6a6e58070ec6";
+export const PROTOCOL_HASH = "67dae318830bb9fd";
 
 /** Marks a position of a micro-batch whose next token is not trained. */
 export const IGNORE = 0xFFFFFFFF;
@@ -115,6 +115,7 @@ export type Request =
      */
     seed: number;
   }
+  | { "op": "gradientsTry" }
   | {
     "op": "stateRead";
     /**
@@ -202,8 +203,11 @@ export type Request =
      * Factor of the summed loss whose gradient is taken.
      */
     lossScale: number;
+    /**
+     * Whether to wait for the loss.
+     */
+    readLoss: boolean;
   }
-  | { "op": "gradNorm" }
   | {
     "op": "optimizerStep";
     /**
@@ -211,6 +215,7 @@ export type Request =
      */
     update: OptimizerUpdate;
   }
+  | { "op": "updateRead" }
   | { "op": "gradClear" }
   | {
     "op": "generateBegin";
@@ -517,9 +522,9 @@ export type OptimizerUpdate = {
    */
   epsilon: number;
   /**
-   * Factor of the gradients, below one when they are clipped.
+   * The global 2-norm above which gradients are scaled down to it; 0 is no limit.
    */
-  gradScale: number;
+  maxGradNorm: number;
   /**
    * Updates made, this one included; AdamW's bias correction of whole weights.
    */
@@ -537,9 +542,10 @@ export type Reply =
   | { "kind": "profile" } & Profile
   | { "kind": "modelPlan" } & ModelPlan
   | { "kind": "arrayInfo" } & ArrayInfo
+  | { "kind": "gradientTrials" } & GradientTrials
   | { "kind": "reselection" } & Reselection
   | { "kind": "loss" } & Loss
-  | { "kind": "gradNorm" } & GradNorm
+  | { "kind": "updateInfo" } & UpdateInfo
   | { "kind": "error" } & ErrorInfo;
 
 /**
@@ -838,6 +844,46 @@ export type ArrayInfo = {
 export type ArrayType = "u32" | "f32" | "bytes";
 
 /**
+ * What trials of the ways to compute gradients at deltas measured.
+ */
+export type GradientTrials = {
+  /**
+   * One row per size of module; none where the device has one way only.
+   */
+  trials: Array<GradientTrial>;
+};
+
+/**
+ * The trial of one size of module.
+ */
+export type GradientTrial = {
+  /**
+   * `in_features`.
+   */
+  inputs: number;
+  /**
+   * `out_features`.
+   */
+  outputs: number;
+  /**
+   * Deltas of the module.
+   */
+  deltas: number;
+  /**
+   * Seconds with the gradient of each delta sampled by itself, for the largest micro-batch.
+   */
+  sampledSeconds: number;
+  /**
+   * Seconds with dense tiles that the gradients are gathered from.
+   */
+  denseSeconds: number;
+  /**
+   * Whether dense tiles were taken.
+   */
+  dense: boolean;
+};
+
+/**
  * What a reselection replaced.
  */
 export type Reselection = {
@@ -880,13 +926,17 @@ export type Loss = {
 };
 
 /**
- * The global gradient norm.
+ * What became of the updates so far.
  */
-export type GradNorm = {
+export type UpdateInfo = {
   /**
-   * The 2-norm; absent when not finite.
+   * The global 2-norm of the last update's gradients before they were scaled; absent when not finite.
    */
-  norm: number | null;
+  gradNorm: number | null;
+  /**
+   * The first update whose gradients were not finite, by its `step`: it and all later ones were skipped.
+   */
+  failedStep: number | null;
 };
 
 /**

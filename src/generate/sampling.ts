@@ -6,8 +6,18 @@ import { SpielError } from "../errors.ts";
 export interface SamplingOptions {
   /** Divides the logits; 0 takes the likeliest token. */
   readonly temperature: number;
-  /** Draws among the likeliest tokens that together reach this probability, 0 to 1. */
+  /** Draws among the likeliest tokens that together reach this probability, above 0 and at most 1. */
   readonly topP: number;
+}
+
+/** @throws {SpielError} `usage` for numbers that tokens cannot be chosen by. */
+export function checkSampling({ temperature, topP }: SamplingOptions): void {
+  if (!(temperature >= 0)) {
+    throw new SpielError("usage", `temperature is ${temperature}; expected a number of at least 0`);
+  }
+  if (!(topP > 0 && topP <= 1)) {
+    throw new SpielError("usage", `topP is ${topP}; expected a number above 0 and at most 1`);
+  }
 }
 
 /**

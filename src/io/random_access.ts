@@ -1,5 +1,6 @@
 /** Random reads from a file on disk, with errors that name the file. */
 import { SpielError } from "../errors.ts";
+import { missingPermission } from "./permission.ts";
 
 /** A file kept open for reading ranges. Close it with `using` or `[Symbol.dispose]()`. */
 export class RandomAccessFile implements Disposable {
@@ -145,9 +146,9 @@ function readFailure(path: string, error: unknown): SpielError {
     return new SpielError("data", `"${path}" does not exist`, cause);
   }
   if (error instanceof Deno.errors.NotCapable) {
-    // Files under /dev, such as those in memory, take more than the permission to read.
-    const flag = /--allow-[\w-]+/.exec(error.message)?.[0] ?? "--allow-read";
-    return new SpielError("environment", `"${path}" may not be read: add ${flag}`, cause);
+    const flag = missingPermission(error.message);
+    const message = `"${path}" may not be read: add ${flag} to the deno command`;
+    return new SpielError("environment", message, cause);
   }
   const reason = error instanceof Error ? error.message : String(error);
   return new SpielError("data", `"${path}" cannot be read: ${reason}`, cause);

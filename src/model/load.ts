@@ -145,7 +145,8 @@ export function countDeltas(plan: ModelPlan, deltas: DeltaArrays, where: string)
     if (last < out * inputs) return [{ module: deltaModule, count: found.indices.length }];
     throw new SpielError(
       "data",
-      `${where}: "${deltaModule}" has a delta at position ${last}, but ${out * inputs} weights`,
+      `${where} has a delta at position ${last} of "${deltaModule}", ` +
+        `but the model's has shape [${out}, ${inputs}], ${out * inputs} weights`,
     );
   });
   const known = new Set(counts.map(({ module }) => module));

@@ -46,8 +46,11 @@ export function refuseOverBudget(
 }
 
 function remediesFor({ trainable, activationCheckpointing }: Choices): string {
+  if (trainable === "nothing") {
+    return "a smaller model, or with evaluate a smaller --micro-batch-tokens";
+  }
   const remedies = ["a smaller --micro-batch-tokens"];
-  if (trainable !== "nothing" && activationCheckpointing === "none") {
+  if (activationCheckpointing === "none") {
     remedies.push("--activation-checkpointing block");
   }
   if (trainable === "deltas") remedies.push("a lower --density");

@@ -1,8 +1,10 @@
 /** What a training run tells while it goes on. */
 
 import type { OpenInfo } from "../engine/engine.ts";
-import type { MemoryTable } from "../engine/protocol.gen.ts";
+import type { GradientTrial, MemoryTable } from "../engine/protocol.gen.ts";
 import type { Evaluation, EvaluationProgress } from "./evaluate.ts";
+import type { MetricsEvent } from "./metrics.ts";
+import type { BestEvaluation } from "./position.ts";
 import type { ProfileReport } from "./profile.ts";
 
 /** What all events have. */
@@ -43,7 +45,7 @@ export interface ReadingEvent extends TaggedEvent<"reading"> {
 
 /** What the data holds. */
 export interface DataEvent extends TaggedEvent<"data">, DataCounts {
-  /** The held-out data; absent without any. */
+  /** The held-out examples that are evaluated; absent without any. */
   readonly eval?: DataCounts;
   /** Share of the micro-batches' room that the training data fills in the first epoch, 0 to 1. */
   readonly filled: number;
@@ -63,13 +65,23 @@ export interface DataCounts {
   readonly truncated: number;
 }
 
+/** The device's ways to the gradients at the deltas were measured; not told where it has one way only. */
+export interface GradientsEvent extends TaggedEvent<"gradients"> {
+  /** The trial of each size of module. */
+  readonly trials: readonly GradientTrial[];
+}
+
 /** The run goes on from a checkpoint. */
 export interface ResumedEvent extends SteppedEvent<"resumed"> {
   /** The checkpoint's folder. */
   readonly path: string;
+  /** What was measured up to there: the lines of `metrics.jsonl` that the run goes on from. */
+  readonly history: readonly MetricsEvent[];
+  /** Seconds of the run up to there. */
+  readonly elapsedS: number;
 }
 
-/** An optimiser step is done. */
+/** An optimiser step is done, and what it came to is read: every `log_every` steps, and the last. */
 export interface StepEvent extends SteppedEvent<"step"> {
   /** Optimiser steps of the whole run. */
   readonly totalSteps: number;
@@ -83,11 +95,11 @@ export interface StepEvent extends SteppedEvent<"step"> {
   readonly tokens: number;
   /** Targets of this step. */
   readonly targetTokens: number;
-  /** Tokens of this step by its time. */
+  /** Tokens of the steps since the last such event, by their time. */
   readonly tokensPerSecond: number;
   /** Passes over the data, with a fraction. */
   readonly epoch: number;
-  /** Seconds since this process began the run. */
+  /** Seconds of the run up to here, over all resumptions. */
   readonly elapsedS: number;
   /** Steps until the next reselection; absent when there is none left. */
   readonly nextReselection?: number;
@@ -100,9 +112,9 @@ export interface EvaluatingEvent extends TaggedEvent<"evaluating">, EvaluationPr
 
 /** The held-out data was evaluated. */
 export interface EvalEvent extends SteppedEvent<"eval">, Evaluation {
-  /** Whether no trained state before had a lower loss. */
+  /** Whether it is better than all before, that of the untrained model included; false at step 0. */
   readonly isBest: boolean;
-  /** Seconds since this process began the run. */
+  /** Seconds of the run up to here, over all resumptions. */
   readonly elapsedS: number;
 }
 
@@ -124,7 +136,7 @@ export interface CheckpointEvent extends SteppedEvent<"checkpoint"> {
 
 /** Something that did not stop the run. */
 export interface WarningEvent extends TaggedEvent<"warning"> {
-  /** One sentence. */
+  /** A sentence, or one with a list below it. */
   readonly message: string;
 }
 
@@ -136,14 +148,24 @@ export interface ProfileEvent extends TaggedEvent<"profile"> {
   readonly path: string;
 }
 
-/** The run is complete. */
-export interface DoneEvent extends SteppedEvent<"done"> {
+/** How a complete run ended. */
+export interface RunEnding {
   /** Whether it ended because evaluations no longer improved. */
   readonly stoppedEarly: boolean;
-  /** The folder of the adapter, or of the model with method full; absent after a dry run. */
-  readonly output?: string;
-  /** Seconds since this process began the run. */
+  /** Step of the state that was saved: the last, or after an early stop the best. */
+  readonly savedStep: number;
+  /** The best evaluation; its step is 0 where none was better than the untrained model's. `null` without held-out data. */
+  readonly best: BestEvaluation | null;
+  /** Seconds of the run, over all resumptions. */
   readonly elapsedS: number;
+  /** Most bytes that this process has held, the engine's included but for a GPU's; `null` where the system does not tell. */
+  readonly peakMemoryBytes: number | null;
+}
+
+/** The run is complete. */
+export interface DoneEvent extends SteppedEvent<"done">, RunEnding {
+  /** The folder of the adapter, or of the model with method full. */
+  readonly output: string;
 }
 
 /** Everything that a run tells, by `type`. */
@@ -152,6 +174,7 @@ export type TrainEvent =
   | PlannedEvent
   | ReadingEvent
   | DataEvent
+  | GradientsEvent
   | ResumedEvent
   | StepEvent
   | EvaluatingEvent

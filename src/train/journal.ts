@@ -17,34 +17,30 @@ export interface JournalHooks {
 export interface Scores {
   /** Before the first step. */
   readonly before?: Evaluation;
-  /** The last one. */
+  /** Of what was saved. */
   readonly after?: Evaluation;
 }
 
 /** Writes a run down. */
 export class Journal {
   readonly #metrics: MetricsWriter;
-  readonly #pace: { readonly logEvery: number; readonly totalSteps: number };
   readonly #hooks: JournalHooks;
   readonly #evaluations: EvalMetrics[];
   /** Whether the last line was written. */
   #writes = true;
 
-  /** @param pace Steps between two lines of steps, and steps of the whole run, whose last one is always written. */
   constructor(
     metrics: MetricsWriter,
-    pace: { readonly logEvery: number; readonly totalSteps: number },
     hooks: JournalHooks,
   ) {
     this.#metrics = metrics;
-    this.#pace = pace;
     this.#hooks = hooks;
-    this.#evaluations = [...metrics.evaluationsBefore];
+    this.#evaluations = metrics.history.filter((line) => line.event === "eval");
   }
 
   /** Writes an event's line, where it has one, and passes the event on. */
   async record(event: TrainEvent): Promise<void> {
-    const line = this.#isSkipped(event) ? null : metricsOf(event, this.#metrics.elapsedBefore);
+    const line = metricsOf(event);
     if (line !== null) await this.write(line);
     await this.#hooks.onEvent?.(event);
   }
@@ -67,19 +63,14 @@ export class Journal {
     await this.#hooks.onMetrics?.(line);
   }
 
-  /** The run's first and last evaluation, as far as there are any. */
-  get scores(): Scores {
+  /** The run's first evaluation and that of a step, as far as there are any. */
+  scoresAt(saved: number): Scores {
     const first = this.#evaluations.find(({ step }) => step === 0);
-    const last = this.#evaluations.at(-1);
+    const last = this.#evaluations.findLast(({ step }) => step === saved);
     return {
       ...(first === undefined ? {} : { before: evaluationIn(first) }),
       ...(last === undefined ? {} : { after: evaluationIn(last) }),
     };
-  }
-
-  #isSkipped(event: TrainEvent): boolean {
-    const { logEvery, totalSteps } = this.#pace;
-    return event.type === "step" && event.step % logEvery !== 0 && event.step < totalSteps;
   }
 }
 

@@ -11,6 +11,8 @@ import type { StepOptions } from "./step.ts";
 export interface TrainerOptions {
   /** N, optimiser steps of the whole run. */
   readonly totalSteps: number;
+  /** V, tokens to choose from, by which an exploded loss is known; it is not looked for when absent. */
+  readonly vocabulary?: number;
   /** G, micro-batches per step. */
   readonly gradientAccumulationSteps: number;
   /** The learning rate of every step. */
@@ -19,6 +21,8 @@ export interface TrainerOptions {
   readonly update: StepOptions;
   /** How deltas move; `null` where they stay, or where every weight is trained. */
   readonly spiel: { readonly growth: Growth; readonly schedule: ScheduleConfig } | null;
+  /** Steps between two whose loss and gradient norm are read and told; the last is always. */
+  readonly logEvery: number;
   /** Steps between evaluations; 0 evaluates before the first and after the last step only. */
   readonly evalEvery: number;
   /** Evaluations without a lower loss after which the run ends; 0 is never. */
@@ -27,11 +31,15 @@ export interface TrainerOptions {
   readonly saveEvery: number;
 }
 
-/** The loop's options for a run of `totalSteps` steps. */
-export function trainerOptions(config: RunConfig, totalSteps: number): TrainerOptions {
+/** The loop's options for a run of `totalSteps` steps on a model with a vocabulary. */
+export function trainerOptions(
+  config: RunConfig,
+  { totalSteps, vocabulary }: { readonly totalSteps: number; readonly vocabulary: number },
+): TrainerOptions {
   const growth = growthOf(config.method);
   return {
     totalSteps,
+    vocabulary,
     gradientAccumulationSteps: config.gradientAccumulationSteps,
     learningRate: {
       lr: config.lr,
@@ -48,6 +56,7 @@ export function trainerOptions(config: RunConfig, totalSteps: number): TrainerOp
       epsilon: config.epsilon,
     },
     spiel: growth === undefined ? null : { growth, schedule: scheduleOf(config, totalSteps) },
+    logEvery: config.logEvery,
     evalEvery: config.evalEvery,
     earlyStopPatience: config.earlyStopPatience,
     saveEvery: config.saveEvery,

@@ -1,10 +1,10 @@
 /** The data of a run: training micro-batches, held-out micro-batches, and the questions to answer. */
 
+import { openDataFiles, type ReadingOptions, refuseIdleMap } from "../data/data_files.ts";
 import { type Dataset, loadDataset } from "../data/dataset.ts";
 import { MicroBatchStream } from "../data/sampler.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import { SpielError } from "../errors.ts";
-import { RandomAccessFile } from "../io/random_access.ts";
 import type { ModelSource } from "../model/source.ts";
 import type { DataCounts, ReadingEvent } from "./events.ts";
 import type { Exam } from "./evaluate.ts";
@@ -21,26 +21,33 @@ export interface RunData {
 }
 
 /**
- * Opens every data file once, so that a wrong path is told before anything that takes time.
+ * Looks at the first records of every data file, so that a wrong path, kind of file, format or map is told before
+ * anything that takes time.
  *
- * @throws {SpielError} `data` or `environment`, naming the first file that cannot be read.
+ * @throws {SpielError} `data`, `usage` or `environment`, naming the first file that cannot be read.
  */
-export function checkReadable(paths: Iterable<string>): void {
-  for (const path of paths) {
-    using _file = RandomAccessFile.open(path);
-  }
+export function checkData(paths: readonly string[], options: ReadingOptions): void {
+  refuseIdleMap(openDataFiles(paths, options), options.map ?? {});
 }
 
-/** The warning for examples that are longer than the model was made for; null where none is. */
-export function lengthWarning(
+/**
+ * Warnings of examples that were left out, of answers whose end cannot be learnt, and of examples that are longer than
+ * the model was made for.
+ */
+export function dataWarnings(
   datasets: readonly Dataset[],
   maxLength: number,
   { config: { max_position_embeddings: limit } }: ModelSource,
-): string | null {
+): string[] {
+  const found = datasets.flatMap(({ badNotice, endNotice }) => [badNotice, endNotice]);
+  const notices = [...new Set(found)].filter((notice) => notice !== null);
   const longest = Math.max(...datasets.map((dataset) => dataset.longest));
-  if (longest <= limit) return null;
-  return `max_length ${maxLength} lets examples of up to ${longest} tokens through, but this model's ` +
-    `max_position_embeddings is ${limit}: what it learns and predicts past that position is of no use`;
+  if (longest <= limit) return notices;
+  return [
+    ...notices,
+    `max_length ${maxLength} lets examples of up to ${longest} tokens through, but this model's ` +
+    `max_position_embeddings is ${limit}: what it learns and predicts past that position is of no use`,
+  ];
 }
 
 /** What can be hooked into the loading of data. */
@@ -58,9 +65,10 @@ export async function loadRunData(
   { signal, onEvent }: RunDataHooks,
 ): Promise<RunData> {
   const { maxLength, format, map, microBatchTokens, microBatchExamples } = config;
+  const bad = config.skipBad ? "skip" : "refuse";
   const load = async (data: ReadingEvent["data"], paths: readonly string[]) => {
     const onProgress = (examples: number) => onEvent({ type: "reading", data, examples });
-    return await loadDataset({ tokenizer, maxLength, format, map, signal, paths, onProgress });
+    return await loadDataset({ tokenizer, maxLength, format, map, bad, signal, paths, onProgress });
   };
   const train = await load("train", config.data);
   const heldOut = config.evalData.length === 0 ? null : await load("held-out", config.evalData);
@@ -73,10 +81,15 @@ export async function loadRunData(
   return { train, stream, heldOut, totalSteps: totalSteps(config, stream) };
 }
 
-/** What the events tell of a data set. */
-export function dataCounts({ counts }: Dataset): DataCounts {
-  const { examples, tokens, targetTokens, truncatedExamples: truncated } = counts;
-  return { examples, tokens, targetTokens, truncated };
+/** What the events tell of the first examples of a data set, of all where their number is not given. */
+export function dataCounts(dataset: Dataset, examples: number = dataset.length): DataCounts {
+  const counts = dataset.countsOfFirst(examples);
+  return {
+    examples: counts.examples,
+    tokens: counts.tokens,
+    targetTokens: counts.targetTokens,
+    truncated: counts.truncatedExamples,
+  };
 }
 
 /** What an exam is made from. */

@@ -3,9 +3,12 @@
 import { join } from "node:path";
 import { SpielError } from "../errors.ts";
 import { type FileLock, type Files, storageError } from "../io/files.ts";
-import { makeFolderDurably, publishFile } from "../io/publish.ts";
+import { makeFolderDurably, publishFile, TEMPORARY_PREFIX } from "../io/publish.ts";
+import { isObject } from "../io/random_access.ts";
+import { isWithin } from "../io/within.ts";
 
 const LOCK_NAME = "run.lock";
+const CONFIG_NAME = "config.json";
 
 /** A value of the configuration and where it comes from. */
 export interface ConfigValue {
@@ -28,8 +31,8 @@ export class RunFolder implements Disposable {
    * Makes the folder if need be and locks it.
    *
    * @param resume whether a run that is there already is to go on.
-   * @throws SpielError "usage" when another run has the folder, when it is a file, or when it is not
-   * empty and `resume` is false; "storage" when it cannot be made.
+   * @throws SpielError "usage" when another run has the folder, when it is a file, when it holds other things than a
+   * run, or when it holds a run and `resume` is false; "storage" when it cannot be made.
    */
   static async open(
     files: Files,
@@ -40,6 +43,8 @@ export class RunFolder implements Disposable {
       if ((await files.status(path))?.isFolder === false) {
         throw new SpielError("usage", `Run folder "${path}" is a file; choose another --out`);
       }
+      // Before anything is put into it.
+      refuseOther(path, await contentOf(files, path));
       await makeFolderDurably(files, path);
       const lock = await files.lock(join(path, LOCK_NAME));
       if (!lock) {
@@ -49,7 +54,9 @@ export class RunFolder implements Disposable {
         );
       }
       try {
-        if (!resume) await refuseUsed(files, path);
+        const content = await contentOf(files, path);
+        refuseOther(path, content);
+        if (!resume) refuseRun(path, content);
         return new RunFolder(files, path, lock);
       } catch (error) {
         lock.release();
@@ -61,7 +68,7 @@ export class RunFolder implements Disposable {
   }
 
   get configPath(): string {
-    return join(this.path, "config.json");
+    return join(this.path, CONFIG_NAME);
   }
 
   get metricsPath(): string {
@@ -72,12 +79,34 @@ export class RunFolder implements Disposable {
     return join(this.path, "adapter");
   }
 
+  /** Of the whole model, which method full saves instead of an adapter. */
+  get modelPath(): string {
+    return join(this.path, "model");
+  }
+
   get reportPath(): string {
     return join(this.path, "report.html");
   }
 
   get profilePath(): string {
     return join(this.path, "profile.json");
+  }
+
+  /**
+   * Refuses inputs that the run's own output would replace.
+   *
+   * @param output The folder that the run ends with.
+   * @param inputs Files and folders that the run is made from.
+   * @throws SpielError "usage".
+   */
+  refuseInputsIn(output: string, inputs: readonly string[]): void {
+    const lost = inputs.find((input) => isWithin(input, output));
+    if (lost === undefined) return;
+    throw new SpielError(
+      "usage",
+      `The run would replace "${lost}", which it is made from, by its result "${output}"; ` +
+        "choose another --out",
+    );
   }
 
   /** Writes `config.json`: every key with its value and origin. @throws SpielError "storage". */
@@ -108,16 +137,47 @@ export class RunFolder implements Disposable {
   }
 }
 
-async function refuseUsed(files: Files, path: string): Promise<void> {
-  const names = (await files.list(path)).map(({ name }) => name).filter((name) =>
-    name !== LOCK_NAME
-  );
-  if (names.length === 0) return;
-  const isRun = names.includes("metrics.jsonl") || names.includes("checkpoints");
+/** What a folder holds: nothing that would be lost, a run, or something else with its first name. */
+type Content = { kind: "nothing" | "run" } | { kind: "other"; first: string };
+
+/** A run's first trace is its `config.json`: whatever holds other names but no such record is no run. */
+async function contentOf(files: Files, path: string): Promise<Content> {
+  if (await files.status(path) === null) return { kind: "nothing" };
+  const names = (await files.list(path)).map(({ name }) => name);
+  const [first] = names.filter((name) => name !== LOCK_NAME && !name.startsWith(TEMPORARY_PREFIX));
+  if (first === undefined) return { kind: "nothing" };
+  const isRun = names.includes(CONFIG_NAME) &&
+    isConfigRecord(await files.read(join(path, CONFIG_NAME)));
+  return isRun ? { kind: "run" } : { kind: "other", first };
+}
+
+/** Whether a file is a configuration as runs record it, which that of a model is not. */
+function isConfigRecord(content: Uint8Array): boolean {
+  let record: unknown;
+  try {
+    record = JSON.parse(new TextDecoder().decode(content));
+  } catch {
+    return false;
+  }
+  if (!isObject(record)) return false;
+  const entries = Object.values(record);
+  return entries.length > 0 &&
+    entries.every((entry) => isObject(entry) && "value" in entry && "origin" in entry);
+}
+
+function refuseOther(path: string, content: Content): void {
+  if (content.kind !== "other") return;
   throw new SpielError(
     "usage",
-    isRun
-      ? `Run folder "${path}" already holds a run; go on with it by --resume or choose another --out`
-      : `Run folder "${path}" is not empty (${names[0]} …); choose another --out`,
+    `Run folder "${path}" is not empty (${content.first} …) and has no config.json of a run; ` +
+      "choose another --out",
+  );
+}
+
+function refuseRun(path: string, content: Content): void {
+  if (content.kind !== "run") return;
+  throw new SpielError(
+    "usage",
+    `Run folder "${path}" already holds a run; go on with it by --resume or choose another --out`,
   );
 }

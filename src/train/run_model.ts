@@ -1,16 +1,11 @@
 /** The model of a run: what it trains, the deltas it gets, and where these begin or go on. */
 
+import { countFittingDeltas } from "../adapter/base_model.ts";
 import type { SftAdapter } from "../adapter/sft.ts";
 import type { LoadedCheckpoint } from "../checkpoint/checkpoint.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { DeltaCount, ModelPlan } from "../engine/protocol.gen.ts";
-import {
-  attachDeltas,
-  countDeltas,
-  memoryBudgetOf,
-  type ModelUse,
-  type PlannedModel,
-} from "../model/load.ts";
+import { attachDeltas, memoryBudgetOf, type ModelUse, type PlannedModel } from "../model/load.ts";
 import { allotDeltas, type Budget } from "../spiel/budget.ts";
 import { growthOf } from "../spiel/growth/mod.ts";
 import { restoreRun } from "./checkpointing.ts";
@@ -58,7 +53,9 @@ export function useOf(config: RunConfig, beginning: Beginning): ModelUse {
 }
 
 function deltasOf(config: RunConfig, plan: ModelPlan, { checkpoint, adapter }: Beginning) {
-  if (adapter !== null) return countDeltas(plan, adapter.modules, `Adapter "${config.adapter}"`);
+  if (adapter !== null && config.adapter !== undefined) {
+    return countFittingDeltas(adapter, config.adapter, plan, config.model);
+  }
   // The adapter that such a run began with may be gone by now.
   if (checkpoint !== null && config.adapter !== undefined) return deltasIn(checkpoint, plan);
   return allotDeltas(plan, budgetOf(config), config.targetModules);

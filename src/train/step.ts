@@ -2,6 +2,7 @@
 
 import type { Batch, Engine } from "../engine/engine.ts";
 import { SpielError } from "../errors.ts";
+import { rateWords } from "./divergence.ts";
 
 /** A micro-batch of training data. */
 export interface TrainingBatch extends Batch {
@@ -34,63 +35,129 @@ export interface StepOptions {
   readonly epsilon: number;
 }
 
-/** What a step did. */
-export interface StepResult {
-  /** Loss as it is normalised for the gradient, in nats. */
-  readonly loss: number;
-  /** 2-norm of the gradient before clipping. */
-  readonly gradNorm: number;
+/** What a step is made from. */
+export interface StepSize {
   /** Tokens of all micro-batches. */
   readonly tokens: number;
   /** Targets of all micro-batches. */
   readonly targetTokens: number;
 }
 
+/** What a step came to. */
+export interface StepResult extends StepSize {
+  /** Loss as it is normalised for the gradient, in nats. */
+  readonly loss: number;
+  /** 2-norm of the gradient before clipping. */
+  readonly gradNorm: number;
+}
+
+/** A step's micro-batches and numbers. */
+export interface StepRequest {
+  /** The update's number, from 1. */
+  readonly step: number;
+  readonly batches: readonly TrainingBatch[];
+  readonly learningRate: number;
+}
+
 /**
- * Makes one update from a step's micro-batches.
+ * Makes one update from a step's micro-batches, and reads what it came to.
  *
- * @param step The update's number, from 1.
- * @throws {SpielError} `numeric` when a loss or the gradient is not finite; nothing is then updated.
+ * @throws {SpielError} `numeric` when a loss or the gradient is not finite, here or in a step before that was not
+ * read; what is trained is then as it was before that step.
  */
 export async function makeStep(
   engine: Engine,
-  batches: readonly TrainingBatch[],
-  step: number,
-  learningRate: number,
+  request: StepRequest,
   options: StepOptions,
 ): Promise<StepResult> {
-  const targetTokens = sum(batches, (batch) => batch.targetTokens);
+  const { step, batches, learningRate } = request;
   let loss = 0;
-  for (const batch of batches) {
-    // Known before the first backward, so that accumulation equals one big batch.
-    const lossScale = options.lossNormalization === "token"
-      ? 1 / targetTokens
-      : 1 / (batch.targetTokens * batches.length);
+  for (const [batch, lossScale] of scaledBatches(batches, options)) {
     const { sum } = await engine.forwardBackward(batch, lossScale);
-    if (sum === null) throw notFinite("loss", step, batch.origins);
+    if (sum === null) {
+      // The cause may be a step before.
+      await checkUpdates(engine, learningRate);
+      throw notFinite("loss", step, learningRate, batch.origins);
+    }
     loss += sum * lossScale;
   }
-  const gradNorm = await engine.gradNorm();
-  if (gradNorm === null) {
-    throw notFinite("gradient", step, batches.flatMap(({ origins = [] }) => origins));
+  await update(engine, request, options);
+  const gradNorm = await checkUpdates(engine, learningRate, request);
+  return { loss, gradNorm, ...sizeOf(batches) };
+}
+
+/** As `makeStep`, without waiting for what it comes to: the next `makeStep` or `checkUpdates` tells a failure. */
+export async function makeStepUnread(
+  engine: Engine,
+  request: StepRequest,
+  options: StepOptions,
+): Promise<StepSize> {
+  for (const [batch, lossScale] of scaledBatches(request.batches, options)) {
+    await engine.addGradients(batch, lossScale);
   }
-  const { lossNormalization: _, maxGradNorm, ...update } = options;
-  const gradScale = clippingFactor(gradNorm, maxGradNorm);
-  await engine.optimizerStep({ ...update, learningRate, gradScale, step });
-  return { loss, gradNorm, tokens: sum(batches, ({ tokens }) => tokens.length), targetTokens };
+  await update(engine, request, options);
+  return sizeOf(request.batches);
 }
 
-/** The factor that PyTorch's `clip_grad_norm_` would use, its epsilon included. */
-function clippingFactor(norm: number, maxNorm: number): number {
-  return maxNorm === 0 ? 1 : Math.min(1, maxNorm / (norm + 1e-6));
+/**
+ * Waits for the updates so far.
+ *
+ * @param last The last step, whose examples are named if it failed.
+ * @returns The norm of the last update's gradients.
+ * @throws {SpielError} `numeric` when the gradients of one were not finite.
+ */
+export async function checkUpdates(
+  engine: Engine,
+  learningRate: number,
+  last?: StepRequest,
+): Promise<number> {
+  const { gradNorm, failedStep } = await engine.readUpdate();
+  if (failedStep !== null || gradNorm === null) {
+    const step = failedStep ?? last?.step ?? 0;
+    const batches = step === last?.step ? last.batches : [];
+    throw notFinite("gradient", step, learningRate, batches.flatMap(({ origins = [] }) => origins));
+  }
+  return gradNorm;
 }
 
-function notFinite(what: string, step: number, origins: readonly string[] = []): SpielError {
+async function update(
+  engine: Engine,
+  { step, learningRate }: StepRequest,
+  { lossNormalization: _, ...numbers }: StepOptions,
+): Promise<void> {
+  await engine.optimizerStep({ ...numbers, learningRate, step });
+}
+
+/** Micro-batches with their weight, known before the first backward, so that accumulation equals one big batch. */
+function scaledBatches(
+  batches: readonly TrainingBatch[],
+  { lossNormalization }: StepOptions,
+): [TrainingBatch, number][] {
+  const { targetTokens } = sizeOf(batches);
+  return batches.map((batch) => [
+    batch,
+    lossNormalization === "token" ? 1 / targetTokens : 1 / (batch.targetTokens * batches.length),
+  ]);
+}
+
+function sizeOf(batches: readonly TrainingBatch[]): StepSize {
+  return {
+    tokens: sum(batches, ({ tokens }) => tokens.length),
+    targetTokens: sum(batches, (batch) => batch.targetTokens),
+  };
+}
+
+function notFinite(
+  what: string,
+  step: number,
+  learningRate: number,
+  origins: readonly string[] = [],
+): SpielError {
   const shown = origins.slice(0, 8).join(", ") + (origins.length > 8 ? ", ..." : "");
   const where = shown === "" ? "" : ` (examples ${shown})`;
   return new SpielError(
     "numeric",
-    `The ${what} of step ${step} is not finite${where}; ` +
+    `The ${what} of step ${step} is not finite ${rateWords(learningRate)}${where}; ` +
       "try a lower learning rate or look at these examples",
   );
 }

@@ -6,19 +6,18 @@
  */
 
 import type { Engine } from "../engine/engine.ts";
-import { isSpielError, SpielError } from "../errors.ts";
+import { SpielError } from "../errors.ts";
 import { actionsAfter, nextReselection, windowIsOpen } from "../spiel/schedule.ts";
+import { DivergenceGuard, withPlace, withWhatIsKept } from "./divergence.ts";
 import type { Evaluation } from "./evaluate.ts";
 import type { TrainEvent } from "./events.ts";
 import { learningRate } from "./lr_schedule.ts";
 import type { TrainerOptions } from "./options.ts";
-import { Pace } from "./pace.ts";
-import { type BestEvaluation, startPosition, type TrainingPosition } from "./position.ts";
+import { Pace, Stretch } from "./pace.ts";
+import { startPosition, type TrainingPosition } from "./position.ts";
 import type { StepProfiler } from "./profile.ts";
-import { makeStep, type TrainingBatch } from "./step.ts";
-
-/** Saves that may fail in a row before the run stops. */
-const MAX_FAILED_SAVES = 3;
+import { Saver, type SaverParts, storageFailure } from "./saving.ts";
+import { checkUpdates, makeStep, makeStepUnread, type TrainingBatch } from "./step.ts";
 
 /** Training data as an endless sequence of micro-batches, a pure function of the index. */
 export interface BatchSource {
@@ -29,21 +28,19 @@ export interface BatchSource {
 }
 
 /** What the loop works with. */
-export interface TrainerParts {
+export interface TrainerParts extends SaverParts {
   /** Holds the model, its deltas attached and, in a resumed run, its state restored. */
   readonly engine: Engine;
   /** What to train on. */
   readonly batches: BatchSource;
   /** Evaluates held-out data; returns `null` when the signal cut it short. `null` where there is none. */
   readonly evaluate: ((signal?: AbortSignal) => Promise<Evaluation | null>) | null;
-  /** Saves a checkpoint and returns its path. `null` where nothing is saved. */
-  readonly save: ((position: Readonly<TrainingPosition>) => Promise<string>) | null;
-  /** Told of everything that happens, and awaited. */
-  readonly onEvent?: (event: TrainEvent) => void | Promise<void>;
   /** Counts what steps ask of the device. */
   readonly profiler?: StepProfiler | undefined;
   /** Ends the run at the next step's boundary, after saving. */
   readonly signal?: AbortSignal | undefined;
+  /** Seconds of the run before this process took it up; none when absent. */
+  readonly elapsedBefore?: number;
 }
 
 /** How a run ended. */
@@ -52,18 +49,21 @@ export interface TrainingResult {
   readonly position: Readonly<TrainingPosition>;
   /** Whether it ended because evaluations no longer improved. */
   readonly stoppedEarly: boolean;
-  /** Seconds since this process began the run. */
+  /** Seconds of the run, over all resumptions. */
   readonly elapsedS: number;
+  /** Why the last state has no checkpoint, where the disk did not take it; null where it has one. */
+  readonly unsaved: SpielError | null;
 }
 
 /** One run of the loop. */
 export class Trainer {
-  readonly #pace = new Pace();
-  /** Whether the last checkpoint holds the position as it is. */
-  #isSaved = false;
-  #failedSaves = 0;
-  /** The best evaluation whose state has a checkpoint. */
-  #savedBest: BestEvaluation | null;
+  readonly #pace: Pace;
+  readonly #saver: Saver;
+  readonly #unread = new Stretch();
+  readonly #guard: DivergenceGuard;
+  /** Whether a regular checkpoint waits for the run to recover. */
+  #saveIsOwed = false;
+  #unsaved: SpielError | null = null;
 
   /**
    * Prepares a run; `run` makes it.
@@ -75,7 +75,9 @@ export class Trainer {
     private readonly options: TrainerOptions,
     private readonly position: TrainingPosition = startPosition(),
   ) {
-    this.#savedBest = position.best;
+    this.#pace = new Pace(parts.elapsedBefore);
+    this.#saver = new Saver(parts, position);
+    this.#guard = new DivergenceGuard(options.vocabulary);
   }
 
   /**
@@ -85,6 +87,14 @@ export class Trainer {
    * checkpoints could not be saved.
    */
   async run(): Promise<TrainingResult> {
+    try {
+      return await this.#run();
+    } catch (error) {
+      throw withWhatIsKept(error, this.#saver.step);
+    }
+  }
+
+  async #run(): Promise<TrainingResult> {
     // Step 0 has no window to restore: a run resumed there begins as a fresh one.
     if (this.position.step === 0) await this.#moveDeltas();
     if (await this.#evaluateIfDue()) await this.#saveIfDue();
@@ -95,8 +105,9 @@ export class Trainer {
       await this.#saveIfDue();
     }
     if (this.#evaluationIsDue) await this.#interrupt();
-    const stoppedEarly = this.position.step < this.options.totalSteps;
-    return { position: this.position, stoppedEarly, elapsedS: this.#pace.elapsedS };
+    const { position } = this;
+    const stoppedEarly = position.step < this.options.totalSteps;
+    return { position, stoppedEarly, elapsedS: this.#pace.elapsedS, unsaved: this.#unsaved };
   }
 
   async #stepAndMove(): Promise<void> {
@@ -110,34 +121,40 @@ export class Trainer {
   async #step(): Promise<void> {
     const { position, options, parts } = this;
     const { totalSteps, spiel } = options;
-    const begun = performance.now();
+    this.#unread.begin();
     const step = position.step + 1;
     const batches = await this.#nextBatches();
     const lr = learningRate(step, options.learningRate);
-    const result = await makeStep(parts.engine, batches, step, lr, options.update);
+    const request = { step, batches, learningRate: lr };
+    const isRead = step % options.logEvery === 0 || step >= totalSteps;
+    const read = isRead ? await makeStep(parts.engine, request, options.update) : null;
+    const size = read ?? await makeStepUnread(parts.engine, request, options.update);
 
     position.step = step;
     position.microBatch += batches.length;
-    position.tokens += result.tokens;
-    position.targetTokens += result.targetTokens;
+    position.tokens += size.tokens;
+    position.targetTokens += size.targetTokens;
     position.windowSamples += this.#windowIsOpen ? batches.length : 0;
-    this.#isSaved = false;
+    this.#saver.markChanged();
+    this.#unread.end(size.tokens);
+    if (read === null) return;
 
     const next = spiel && nextReselection(step, spiel.schedule);
-    const seconds = (performance.now() - begun) / 1000;
-    this.#pace.record(seconds);
+    const { steps, seconds, tokens } = this.#unread.take();
+    this.#pace.record(seconds / steps);
     await this.#tell({
       type: "step",
       step,
       totalSteps,
-      ...result,
+      ...read,
       lr,
-      tokensPerSecond: result.tokens / seconds,
+      tokensPerSecond: tokens / seconds,
       epoch: parts.batches.epochAt(position.microBatch),
       elapsedS: this.#pace.elapsedS,
       ...(next === null ? {} : { nextReselection: next - step }),
       etaSeconds: this.#pace.secondsFor(totalSteps - step),
     });
+    this.#guard.check(step, read, lr);
   }
 
   async #nextBatches(): Promise<TrainingBatch[]> {
@@ -171,60 +188,56 @@ export class Trainer {
 
   /** Returns whether it evaluated. */
   async #evaluateIfDue(): Promise<boolean> {
-    const { position, parts } = this;
+    const { position, parts, options } = this;
     if (parts.evaluate === null || !this.#evaluationIsDue) return false;
-    const evaluation = await parts.evaluate(parts.signal);
+    await this.#checkUnread();
+    const { step, best } = position;
+    const evaluation = await parts.evaluate(parts.signal).catch((error) => {
+      throw withPlace(error, step, learningRate(step, options.learningRate));
+    });
     if (evaluation === null) return false;
-    const { step } = position;
-    // The untrained model is no checkpoint to go back to, so it does not count as the best.
-    const isBest = step > 0 && (position.best === null || evaluation.loss < position.best.loss);
-    if (isBest) position.best = { step, loss: evaluation.loss };
-    if (step > 0) {
-      position.evaluationsWithoutImprovement = isBest
-        ? 0
-        : position.evaluationsWithoutImprovement + 1;
-    }
+    const isBetter = best === null || evaluation.loss < best.loss;
+    if (isBetter) position.best = { step, loss: evaluation.loss };
+    position.evaluationsWithoutImprovement = isBetter
+      ? 0
+      : position.evaluationsWithoutImprovement + 1;
     position.evaluatedStep = step;
-    this.#isSaved = false;
+    this.#saver.markChanged();
     const { elapsedS } = this.#pace;
-    await this.#tell({ type: "eval", step, ...evaluation, isBest, elapsedS });
+    await this.#tell({ type: "eval", step, ...evaluation, isBest: isBetter && step > 0, elapsedS });
     return true;
+  }
+
+  /** Waits for steps that nobody has looked at: one may have failed. */
+  async #checkUnread(): Promise<void> {
+    const { position: { step }, parts: { engine }, options } = this;
+    if (this.#unread.steps === 0) return;
+    await checkUpdates(engine, learningRate(step, options.learningRate));
   }
 
   async #saveIfDue(): Promise<void> {
     const { position: { step, best }, options: { saveEvery, earlyStopPatience } } = this;
     const keepsBest = saveEvery > 0 || earlyStopPatience > 0;
     const isBest = keepsBest && best?.step === step;
-    const isRegular = saveEvery > 0 && step > 0 && step % saveEvery === 0;
-    if (this.#isFinished) await this.#save();
-    else if (isBest || isRegular) await this.#tryToSave();
-  }
-
-  /** A checkpoint in passing: a full disk now may be mended before the next. */
-  async #tryToSave(): Promise<void> {
-    try {
-      await this.#save();
-      this.#failedSaves = 0;
-    } catch (error) {
-      const isStorage = isSpielError(error) && error.kind === "storage";
-      if (!isStorage || ++this.#failedSaves >= MAX_FAILED_SAVES) throw error;
-      // What is not saved cannot be returned to; the next better evaluation is saved again.
-      this.position.best = this.#savedBest;
-      await this.#tell({ type: "warning", message: `${error.message}; training goes on` });
+    this.#saveIsOwed ||= saveEvery > 0 && step > 0 && step % saveEvery === 0;
+    const isRegular = this.#saveIsOwed && !this.#guard.isSuspicious;
+    // What is trained is worth more than its checkpoint: it is told of once the result is safe.
+    if (this.#isFinished) this.#unsaved = await storageFailure(() => this.#saver.save());
+    else if (isRegular || (isBest && step > 0)) {
+      this.#saveIsOwed = false;
+      await this.#checkUnread();
+      await this.#saver.tryToSave();
     }
   }
 
-  async #save(): Promise<void> {
-    if (this.parts.save === null || this.#isSaved) return;
-    const path = await this.parts.save(this.position);
-    this.#isSaved = true;
-    this.#savedBest = this.position.best;
-    await this.#tell({ type: "checkpoint", step: this.position.step, path });
-  }
-
   async #interrupt(): Promise<never> {
-    await this.#save();
-    throw new SpielError("interrupted", `Stopped after step ${this.position.step}, as asked`);
+    await this.#checkUnread();
+    await this.#saver.save();
+    const { step } = this.position;
+    const next = this.parts.save === null
+      ? ""
+      : " and saved; go on by the same command with --resume";
+    throw new SpielError("interrupted", `Stopped after step ${step}, as asked${next}`);
   }
 
   get #isFinished(): boolean {

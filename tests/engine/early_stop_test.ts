@@ -6,8 +6,8 @@ import type { TrainEvent } from "../../src/train/events.ts";
 import { HOSTED_DEVICES } from "../support/hosts.ts";
 import { TinyRun } from "../support/tiny_run.ts";
 
-/** So high that training soon makes things worse. */
-const OPTIONS = { earlyStopPatience: 1, evalEvery: 1, saveEvery: 0, lr: 5, maxSteps: 40 };
+/** The first reselection gives trained deltas up, so the evaluation after it is worse than the one before. */
+const OPTIONS = { earlyStopPatience: 1, evalEvery: 1, saveEvery: 0, lr: 0.05, maxSteps: 40 };
 
 const warnings = (events: TrainEvent[]) =>
   events.flatMap((event) => event.type === "warning" ? [event.message] : []);
@@ -39,5 +39,42 @@ for (const place of HOSTED_DEVICES) {
     const last = loadSftAdapter(tiny.out("bad/adapter"));
     assert.equal(last.config.spiel?.step, summary.step);
     assert.notDeepEqual(last.modules, saved.modules);
+  });
+}
+
+for (const place of HOSTED_DEVICES) {
+  Deno.test(`a run that makes things worse says so (${place.name})`, {
+    ignore: place.ignore,
+  }, async () => {
+    using tiny = new TinyRun();
+    const full = { method: "full", numDeltas: undefined, lr: 1 } as const;
+    const options = { ...full, evalEvery: 2, maxSteps: 4 };
+    const { summary, events } = await tiny.train(place, "worse", options);
+    assert.ok(summary.after!.loss > summary.before!.loss);
+    assert.deepEqual(summary.best, { step: 0, loss: summary.before!.loss });
+    assert.ok(events.every((event) => event.type !== "eval" || !event.isBest));
+    assert.match(
+      warnings(events).at(-1)!,
+      /^The result is worse than the untrained model: .*; no evaluation was better .*; try a lower/,
+    );
+    const done = JSON.parse(
+      Deno.readTextFileSync(`${tiny.out("worse")}/metrics.jsonl`).trimEnd().split("\n").at(-1)!,
+    );
+    assert.equal(done.best_step, 0);
+    assert.equal(done.saved_step, 4);
+    assert.ok(done.peak_memory_bytes > 2 ** 24);
+    const report = Deno.readTextFileSync(`${tiny.out("worse")}/report.html`);
+    assert.match(report, /class="verdict">The result is worse/);
+  });
+
+  Deno.test(`a run at an absurd learning rate ends with numbers' code (${place.name})`, {
+    ignore: place.ignore,
+  }, async () => {
+    using tiny = new TinyRun();
+    await assert.rejects(() => tiny.train(place, "absurd", { lr: 1e9, maxSteps: 60 }), {
+      kind: "numeric",
+      message: /(step \d+|steps \d+ to \d+|since step \d+).* at learning rate .*e\+8|9/,
+    });
+    assert.match(Deno.readTextFileSync(`${tiny.out("absurd")}/report.html`), /Failed after/);
   });
 }

@@ -46,6 +46,12 @@ export class FakeEngine implements Transport {
   #optimizer: Optimizer = "adamw";
   /** Micro-batches that the open window has seen; undefined when none is open. */
   #samples: number | undefined;
+  #lastNorm = 0;
+
+  /** Every array of every module. */
+  get state(): Map<string, Map<Field, Uint32Array | Float32Array>> {
+    return new Map([...this.#modules].map(([name, { fields }]) => [name, fields]));
+  }
 
   call(header: string, payload: Uint8Array): Promise<Message> {
     const request = JSON.parse(header) as Request;
@@ -88,6 +94,8 @@ export class FakeEngine implements Transport {
         return this.#read(request);
       case "stateWrite":
         return this.#write(request, payload);
+      case "gradientsTry":
+        return { header: { kind: "gradientTrials", trials: [] } };
       case "candidatesBegin":
         this.#samples = 0;
         return DONE;
@@ -103,8 +111,8 @@ export class FakeEngine implements Transport {
         return { header: { kind: "loss", ...this.#loss(tokensOf(request, payload)) } };
       case "forwardBackward":
         return this.#backward(request, tokensOf(request, payload));
-      case "gradNorm":
-        return { header: { kind: "gradNorm", norm: this.#gradNorm() } };
+      case "updateRead":
+        return { header: { kind: "updateInfo", gradNorm: this.#lastNorm, failedStep: null } };
       case "optimizerStep":
         return this.#update(request);
       case "generateForward":
@@ -185,11 +193,11 @@ export class FakeEngine implements Transport {
   }
 
   #write({ name, field, offset }: Of<"stateWrite">, payload: Uint8Array<ArrayBuffer>): Answer {
-    const isWhole = field === "indices" || field === "candidateIndices";
-    const values = new (isWhole ? Uint32Array : Float32Array)(payload.buffer);
+    const Values = field === "candidateIndices" ? Uint32Array : Float32Array;
     const { fields } = this.#module(name);
-    if (offset === 0) fields.set(field, values);
-    else fields.get(field)?.set(values, offset);
+    const held = fields.get(field) ?? new Values(fields.get("indices")?.length ?? 0);
+    held.set(new Values(payload.buffer), offset);
+    fields.set(field, held);
     return DONE;
   }
 
@@ -213,7 +221,10 @@ export class FakeEngine implements Transport {
     return { sum, targetTokens };
   }
 
-  #backward({ lossScale }: Of<"forwardBackward">, batch: ReturnType<typeof tokensOf>): Answer {
+  #backward(
+    { lossScale, readLoss }: Of<"forwardBackward">,
+    batch: ReturnType<typeof tokensOf>,
+  ): Answer {
     const loss = this.#loss(batch);
     const dense = (module: Module, index: number, at: number) => {
       let sum = 0;
@@ -228,7 +239,7 @@ export class FakeEngine implements Transport {
       floatsOf(module, "grads")[slot]! += dense(module, index, value(module, slot));
     });
     if (this.#samples !== undefined) this.#accumulate(dense);
-    return { header: { kind: "loss", ...loss } };
+    return readLoss ? { header: { kind: "loss", ...loss } } : DONE;
   }
 
   #accumulate(dense: (module: Module, index: number, at: number) => number): void {
@@ -259,8 +270,11 @@ export class FakeEngine implements Transport {
   }
 
   #update({ update }: Of<"optimizerStep">): Answer {
+    const { maxGradNorm } = update;
+    this.#lastNorm = this.#gradNorm();
+    const scale = maxGradNorm === 0 ? 1 : Math.min(1, maxGradNorm / (this.#lastNorm + 1e-6));
     this.#eachDelta((module, slot, index) => {
-      const grad = floatsOf(module, "grads")[slot]! * update.gradScale;
+      const grad = floatsOf(module, "grads")[slot]! * scale;
       floatsOf(module, "grads")[slot] = grad;
       if (this.#optimizer === "sm3") sm3(module, slot, index, update);
       else momentum(module, slot, update);

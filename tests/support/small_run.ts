@@ -88,6 +88,7 @@ export async function trainSmall(engine: Engine, run: SmallRun): Promise<SmallRu
           firstReplacesAll: true,
         },
       },
+      logEvery: 1,
       evalEvery: 0,
       earlyStopPatience: 0,
       saveEvery: 0,

@@ -93,6 +93,7 @@ export function toyOptions(method: string): TrainerOptions {
         firstReplacesAll: true,
       },
     },
+    logEvery: 1,
     evalEvery: 4,
     earlyStopPatience: 0,
     saveEvery: 3,

@@ -209,6 +209,11 @@ Deno.test("a micro-batch depends on its index alone, not on what was read before
     assert.notDeepEqual(other.microBatch(0), all[0]);
     assert.notEqual(other.fingerprint, walked.fingerprint);
     assertRefuses(() => new MicroBatchStream(data, { ...options, microBatchTokens: 9 }), "usage");
+    const path = `${dir}/empty.jsonl`;
+    Deno.writeTextFileSync(path, '{"text":""}');
+    const tokenizer = byteTokenizer();
+    const none = await loadDataset({ paths: [path], tokenizer, maxLength: 9, bad: "report" });
+    assertRefuses(() => new MicroBatchStream(none, options), "data", "no examples");
   }));
 
 Deno.test("evaluation takes all examples once, in order", () =>

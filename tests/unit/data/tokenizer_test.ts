@@ -260,6 +260,7 @@ Deno.test("GGUF tokenizers of other kinds are refused by name", () =>
       Deno.writeFileSync(path, bytes);
       assertRefuses(() => loadTokenizer(path), "data", path, ...fragments);
     }
+    Deno.writeTextFileSync(`${dir}/config.json`, "{}");
     assertRefuses(() => loadTokenizer(dir), "data", dir, "tokenizer.json");
     Deno.writeTextFileSync(`${dir}/tokenizer.model`, "");
     assertRefuses(() => loadTokenizer(dir), "data", "converted");

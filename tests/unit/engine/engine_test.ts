@@ -90,9 +90,9 @@ for (
 Deno.test("engine: an answer of the wrong kind is our fault", async () => {
   const { engine, fake } = await openFakeEngine();
   fake.intercept = () => ({ kind: "done" });
-  await assert.rejects(() => engine.gradNorm(), {
+  await assert.rejects(() => engine.readUpdate(), {
     kind: "internal",
-    message: 'The engine answered gradNorm with "done"',
+    message: 'The engine answered updateRead with "done"',
   });
   await engine.close();
 });

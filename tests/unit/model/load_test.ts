@@ -124,7 +124,7 @@ Deno.test("load: deltas must fit the model's modules", async () => {
   assert.deepEqual(countDeltas(plan, deltas(q, 3, 63), "A"), [{ module: q, count: 2 }]);
   assert.throws(() => countDeltas(plan, deltas(q, 3, 64), "A"), {
     kind: "data",
-    message: `A: "${q}" has a delta at position 64, but 64 weights`,
+    message: `A has a delta at position 64 of "${q}", but the model's has shape [8, 8], 64 weights`,
   });
   assert.throws(() => countDeltas(plan, deltas("lm_head", 3), "A"), {
     kind: "data",

@@ -61,6 +61,8 @@ async function run(
   return { events, requests, fake, saved, error };
 }
 
+const ZERO_NORM = { kind: "updateInfo", gradNorm: 0, failedStep: null } as const;
+
 const stepsOf = (events: TrainEvent[], type: TrainEvent["type"]) =>
   events.flatMap((event) => event.type === type && "step" in event ? [event.step] : []);
 
@@ -122,19 +124,20 @@ for (const lossNormalization of ["token", "micro_batch"] as const) {
   });
 }
 
-Deno.test("trainer: gradients above the limit are scaled as PyTorch does", async () => {
+Deno.test("trainer: the limit of the gradient's norm is the engine's to keep, and the norm is told", async () => {
   const base = toyOptions("spiel-ag");
-  for (const [maxGradNorm, norm, expected] of [[1, 4, 1 / (4 + 1e-6)], [1, 0.5, 1], [0, 4, 1]]) {
-    const { requests } = await run(
-      { ...base, totalSteps: 1, update: { ...base.update, maxGradNorm: maxGradNorm! } },
-      { intercept: ({ op }) => op === "gradNorm" ? { kind: "gradNorm", norm: norm! } : undefined },
-    );
-    const update = requests.find((one) => one.op === "optimizerStep");
-    assert.equal(update?.op === "optimizerStep" && update.update.gradScale, expected);
-  }
+  const info = { kind: "updateInfo", gradNorm: 4, failedStep: null } as const;
+  const { requests, events } = await run(
+    { ...base, totalSteps: 1, update: { ...base.update, maxGradNorm: 0.5 } },
+    { intercept: ({ op }) => op === "updateRead" ? info : undefined },
+  );
+  const update = requests.find((one) => one.op === "optimizerStep");
+  assert.equal(update?.op === "optimizerStep" && update.update.maxGradNorm, 0.5);
+  const step = events.find((event) => event.type === "step");
+  assert.equal(step?.type === "step" && step.gradNorm, 4);
 });
 
-Deno.test("trainer: a loss or gradient that is not finite stops before the update", async () => {
+Deno.test("trainer: a loss or gradient that is not finite stops the run", async () => {
   const cases = [
     [
       "forwardBackward",
@@ -142,20 +145,58 @@ Deno.test("trainer: a loss or gradient that is not finite stops before the updat
       /^The loss of step 1 .*toy\.jsonl:1/,
     ],
     [
-      "gradNorm",
-      { kind: "gradNorm", norm: null },
+      "updateRead",
+      { kind: "updateInfo", gradNorm: null, failedStep: 1 },
       /^The gradient of step 1 .*toy\.jsonl:1, toy\.jsonl:2/,
     ],
   ] as const;
   for (const [op, reply, message] of cases) {
-    const { requests, error } = await run(toyOptions("spiel-ag"), {
+    const { error, saved } = await run(toyOptions("spiel-ag"), {
       intercept: (request) => request.op === op ? reply : undefined,
     });
     assert.ok(error instanceof SpielError);
     assert.equal(error.kind, "numeric");
     assert.match(error.message, message);
-    assert.ok(!requests.some((one) => one.op === "optimizerStep"));
+    assert.deepEqual(saved, []);
   }
+});
+
+/** What steps ask the engine to read: losses, updates and nothing else. */
+function readings(requests: readonly Request[]): string[] {
+  let step = 1;
+  return requests.flatMap((request) => {
+    if (request.op === "optimizerStep") step++;
+    if (request.op === "forwardBackward" && request.readLoss) return [`loss ${step}`];
+    return request.op === "updateRead" ? [`update ${step - 1}`] : [];
+  });
+}
+
+Deno.test("trainer: steps that are not logged read nothing, and train the same", async () => {
+  const options = { ...toyOptions("spiel-ag"), evalEvery: 0, saveEvery: 0 };
+  const { requests, events, fake } = await run({ ...options, logEvery: 6 }, { evaluate: null });
+  assert.deepEqual(readings(requests), [
+    ...["loss 6", "loss 6", "update 6", "loss 12", "loss 12", "update 12"],
+    ...["loss 14", "loss 14", "update 14"],
+  ]);
+  assert.deepEqual(stepsOf(events, "step"), [6, 12, 14]);
+  assert.deepEqual(stepsOf(events, "reselect"), [2, 7, 12]);
+  const every = await run({ ...options, logEvery: 1 }, { evaluate: null });
+  assert.deepEqual(fake.state, every.fake.state);
+});
+
+Deno.test("trainer: steps that nobody has looked at are looked at before they are kept or judged", async () => {
+  const options = { ...toyOptions("spiel-ag"), logEvery: 100 };
+  const { requests } = await run(options);
+  // Saves at 3, 6, 9, 12, evaluations at 4, 8, 12.
+  const updates = readings(requests).filter((reading) => reading.startsWith("update"));
+  assert.deepEqual([...new Set(updates)], [3, 4, 6, 8, 9, 12, 14].map((step) => `update ${step}`));
+  const { error, saved } = await run(options, {
+    intercept: ({ op }) =>
+      op === "updateRead" ? { kind: "updateInfo", gradNorm: 1, failedStep: 2 } : undefined,
+  });
+  assert.ok(error instanceof SpielError && error.kind === "numeric");
+  assert.match(error.message, /^The gradient of step 2 is not finite/);
+  assert.deepEqual(saved, []);
 });
 
 Deno.test("trainer: stops after evaluations without a better loss, and saves the best and the last", async () => {
@@ -222,4 +263,105 @@ Deno.test("trainer: a step tells what is left", async () => {
   assert.equal(steps.at(-1)?.etaSeconds, 0);
   assert.equal(steps.at(-1)?.epoch, 28 / 6);
   assert.deepEqual(steps.slice(0, 3).map(({ lr }) => lr), [0.25, 0.5, 0.5]);
+});
+
+/** Evaluations with given losses, one after another. */
+const lossesInOrder = (...losses: number[]) => () => {
+  const loss = losses.shift()!;
+  return Promise.resolve({ loss, perplexity: Math.exp(loss), targetTokens: 1 });
+};
+
+const bestOf = (events: TrainEvent[]) =>
+  events.flatMap((event) => event.type === "eval" && event.isBest ? [event.step] : []);
+
+Deno.test("trainer: nothing worse than the untrained model is the best, nor kept as such", async () => {
+  const bests: (number | undefined)[] = [];
+  const save = ({ best }: Readonly<TrainingPosition>) => {
+    bests.push(best?.step);
+    return Promise.resolve("saved");
+  };
+  const options = { ...toyOptions("spiel-ag"), evalEvery: 2, saveEvery: 5 };
+  const evaluate = lossesInOrder(3, 4, 3.5, 2, 3.1, 2.5, 5, 4);
+  const { events, error } = await run(options, { evaluate, save });
+  assert.equal(error, undefined);
+  assert.deepEqual(bestOf(events), [6]);
+  assert.deepEqual(bests, [0, 6, 6, 6]);
+
+  const never = await run(options, { evaluate: lossesInOrder(3, 4, 4, 4, 4, 4, 4, 4) });
+  assert.deepEqual(bestOf(never.events), []);
+});
+
+Deno.test("trainer: patience is measured by the untrained model too", async () => {
+  const options = { ...toyOptions("spiel-ag"), evalEvery: 2, earlyStopPatience: 2, saveEvery: 0 };
+  const { events, saved } = await run(options, { evaluate: lossesInOrder(3, 4, 3.5, 2) });
+  assert.deepEqual(stepsOf(events, "eval"), [0, 2, 4]);
+  assert.deepEqual(saved, [4]);
+});
+
+Deno.test("trainer: a run that breaks down names the step, the rate and what is kept", async () => {
+  const options = { ...toyOptions("spiel-ag"), evalEvery: 0, saveEvery: 2 };
+  let norms = 0;
+  const dead = await run(options, {
+    intercept: ({ op }) => op === "updateRead" && ++norms > 4 ? ZERO_NORM : undefined,
+  });
+  assert.ok(dead.error instanceof SpielError && dead.error.kind === "numeric");
+  assert.match(
+    dead.error.message,
+    /^No gradient is left: its norm is 0 in steps 5 to 7, .*rate \d/,
+  );
+  // The state of step 6 is no good one, so none is given up for it.
+  assert.match(dead.error.message, /; the checkpoint of step 4 is kept$/);
+  assert.deepEqual(dead.saved, [2, 4]);
+
+  norms = 0;
+  const recovered = await run(options, {
+    intercept: ({ op }) => op === "updateRead" && [6, 7].includes(++norms) ? ZERO_NORM : undefined,
+  });
+  assert.equal(recovered.error, undefined);
+  assert.deepEqual(recovered.saved, [2, 4, 8, 10, 12, 14]);
+
+  const blind = await run({ ...options, evalEvery: 3 }, {
+    evaluate: () => Promise.reject(new SpielError("numeric", "The held-out loss is not finite")),
+  });
+  assert.match(`${blind.error}`, /The held-out loss is not finite$/);
+  let evaluations = 0;
+  const later = await run({ ...options, evalEvery: 3 }, {
+    evaluate: () =>
+      ++evaluations === 1
+        ? lossesInOrder(2)()
+        : Promise.reject(new SpielError("numeric", "The held-out loss is not finite")),
+  });
+  assert.match(
+    `${later.error}`,
+    /not finite after step 3 at learning rate 5\.0e-1; try a lower learning rate; the checkpoint of step 2 is kept$/,
+  );
+});
+
+Deno.test("trainer: a last checkpoint that the disk refuses does not cost what was trained", async () => {
+  const options = { ...toyOptions("spiel-ag"), evalEvery: 0, saveEvery: 0 };
+  const { engine } = await openFakeEngine();
+  await createToy(engine, "spiel-ag");
+  await attachToyDeltas(engine, "spiel-ag");
+  const full = new SpielError("storage", "Disk full");
+  const save = () => Promise.reject(full);
+  const trainer = new Trainer(
+    { engine, batches: TOY_BATCHES, evaluate: null, save, elapsedBefore: 100 },
+    options,
+  );
+  const { position, unsaved, elapsedS } = await trainer.run();
+  assert.equal(position.step, 14);
+  assert.equal(unsaved, full);
+  assert.ok(elapsedS > 100 && elapsedS < 160);
+  await engine.close();
+});
+
+Deno.test("trainer: a stop says how the run goes on, where it was saved", async () => {
+  const options = toyOptions("spiel-ag");
+  const stopped = await run(options, { signal: AbortSignal.abort(), evaluate: null });
+  assert.match(
+    `${stopped.error}`,
+    /Stopped after step 0, as asked and saved; go on by the same command with --resume$/,
+  );
+  const lost = await run(options, { signal: AbortSignal.abort(), evaluate: null, save: null });
+  assert.match(`${lost.error}`, /Stopped after step 0, as asked$/);
 });

@@ -1,6 +1,8 @@
 //! The edges through which hosts call: forwarding functions that know no operation.
 
 pub(crate) mod clock;
+#[cfg(all(feature = "wasm", feature = "conformance"))]
+mod conformance;
 mod faults;
 #[cfg(feature = "native")]
 mod native;

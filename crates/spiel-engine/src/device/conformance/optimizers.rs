@@ -1,7 +1,7 @@
 //! Optimiser steps and the gradient's norm.
 
-use super::{Bound, Subject, conform, gpus, normal, words_of};
-use crate::device::{AdamWState, Sm3State, TrainingOps};
+use super::{Bound, Subject, conform, normal, words_of};
+use crate::device::{AdamWState, GpuDevice, Sm3State, TrainingOps};
 use spiel_kernels::ops::adamw::AdamW;
 use spiel_kernels::ops::clip::Clip;
 use spiel_kernels::ops::sm3::Sm3;
@@ -20,9 +20,8 @@ fn positive(seed: u32, count: usize) -> Vec<u32> {
     normal(seed, count).into_iter().map(|word| word & 0x7FFF_FFFF).collect()
 }
 
-#[test]
-fn adamw_on_tensors_and_deltas() {
-    for gpu in &gpus() {
+pub(super) async fn adamw_on_tensors_and_deltas(gpus: &[GpuDevice]) {
+    for gpu in gpus {
         for (count, failed_step) in [(0, 0), (1, 0), (257, 0), (257, 3), (5003, 0)] {
             let case = format!("adamw {count} {failed_step}");
             conform!(gpu, case, [Bound::Within(1e-5); 7], |on| {
@@ -42,16 +41,15 @@ fn adamw_on_tensors_and_deltas() {
                 on.adamw_deltas(&ADAMW, &clip, &mut deltas, &grads, &mut state);
                 let AdamWState { ages, exp_avg: first, exp_avg_sq: second } = state;
                 let outputs = [values, exp_avg, exp_avg_sq, deltas, ages, first, second];
-                outputs.iter().map(|x| on.taken(x, count)).collect()
+                on.all_taken(&outputs, count).await
             });
         }
     }
 }
 
-#[test]
-fn sm3() {
+pub(super) async fn sm3(gpus: &[GpuDevice]) {
     let update = Sm3 { learning_rate: 0.01, weight_decay: 0.1, epsilon: 1e-6 };
-    for gpu in &gpus() {
+    for gpu in gpus {
         let sizes = [(1, 1, 0, 0), (1, 1, 1, 0), (7, 5, 20, 0), (7, 5, 20, 1), (130, 70, 3001, 0)];
         for (rows, columns, count, failed_step) in sizes {
             conform!(
@@ -70,17 +68,20 @@ fn sm3() {
                     };
                     on.sm3(&update, &clip, &indices, &mut values, &grads, &mut state, &mut scratch);
                     let Sm3State { rows: row_sums, columns: column_sums } = state;
-                    let values = on.taken(&values, count);
-                    vec![values, on.taken(&row_sums, rows), on.taken(&column_sums, columns)]
+                    let values = on.taken(&values, count).await;
+                    vec![
+                        values,
+                        on.taken(&row_sums, rows).await,
+                        on.taken(&column_sums, columns).await,
+                    ]
                 }
             );
         }
     }
 }
 
-#[test]
-fn clipping_by_the_norm_of_all_gradients() {
-    for gpu in &gpus() {
+pub(super) async fn clipping_by_the_norm_of_all_gradients(gpus: &[GpuDevice]) {
+    for gpu in gpus {
         for counts in [&[][..], &[0], &[1], &[3, 0, 4096, 1], &[4097, 20_011]] {
             for max_norm in [0.0, 0.5, 1e9] {
                 let case = format!("clip {counts:?} at {max_norm}");
@@ -90,18 +91,16 @@ fn clipping_by_the_norm_of_all_gradients() {
                     let all: Vec<_> = buffers.iter().collect();
                     let mut clip = on.holding(&Clip::default().to_words());
                     on.clip(&all, max_norm, 5, &mut clip);
-                    let [norm, rest, factor, failed_step] = taken(on, &clip);
-                    let norm = f32::from_bits(norm) + f32::from_bits(rest);
-                    vec![vec![norm.to_bits(), factor], vec![failed_step]]
+                    let Clip { norm, factor, failed_step } = taken(on, &clip).await;
+                    vec![words_of(&[norm as f32, factor]), vec![failed_step]]
                 });
             }
         }
     }
 }
 
-#[test]
-fn the_first_gradient_that_is_not_finite_is_remembered() {
-    for gpu in &gpus() {
+pub(super) async fn gradients_that_are_not_finite(gpus: &[GpuDevice]) {
+    for gpu in gpus {
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX] {
             let grads = gpu.holding(&words_of(&[1.0, bad, 2.0]));
             let finite = gpu.holding(&words_of(&[1.0, 2.0]));
@@ -109,11 +108,12 @@ fn the_first_gradient_that_is_not_finite_is_remembered() {
             for (step, grads) in [(6, &finite), (7, &grads), (8, &finite), (9, &grads)] {
                 gpu.clip(&[grads], 1.0, step, &mut clip);
             }
-            assert_eq!(Clip::from_words(taken(gpu, &clip)).failed_step, 7, "{bad}");
+            assert_eq!(taken(gpu, &clip).await.failed_step, 7, "{bad}");
         }
     }
 }
 
-fn taken<D: Subject>(on: &D, clip: &D::Buffer) -> [u32; Clip::WORDS] {
-    on.taken(clip, Clip::WORDS).try_into().expect("as many words")
+async fn taken<D: Subject>(on: &D, clip: &D::Buffer) -> Clip {
+    let words = on.taken(clip, Clip::WORDS).await;
+    Clip::from_words(words.try_into().expect("as many words"))
 }

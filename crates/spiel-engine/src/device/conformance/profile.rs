@@ -1,34 +1,32 @@
 //! A profile counts what was issued while it was on, by operation and shape, and times it where timestamps exist.
 
-use super::{Subject, gpus, normal};
-use crate::device::{BlockOps, CpuDevice, Device, Memory};
+use super::{Subject, normal};
+use crate::device::{BlockOps, Device, GpuDevice, Memory};
 use crate::protocol::{Profile, ProfileTotals};
-use pollster::block_on;
 
 const COUNT: usize = 1000;
 
 /// Adds twice under profiling and once beside it, with a copy and a read-back.
-fn profiled<D: Subject>(on: &D) -> Profile {
+async fn profiled<D: Subject>(on: &D) -> Profile {
     let (x, mut y) = (on.holding(&normal(1, COUNT)), on.holding(&normal(2, COUNT)));
     on.add(&x, COUNT, &mut y);
     on.profile(true);
     on.add(&x, COUNT, &mut y);
     on.add(&x, COUNT, &mut y);
     on.copy(&x, COUNT, &mut y, 0);
-    block_on(on.read(&y, 0, 8)).expect("a read");
+    on.read(&y, 0, 8).await.expect("a read");
     on.profile(false);
     on.add(&x, COUNT, &mut y);
-    read(on)
+    read(on).await
 }
 
-fn read(device: &impl Device) -> Profile {
-    block_on(device.profiled()).expect("a profile")
+async fn read(device: &impl Device) -> Profile {
+    device.profiled().await.expect("a profile")
 }
 
-#[test]
-fn a_gpu_counts_and_times_what_it_is_asked_under_profiling() {
-    for gpu in &gpus() {
-        let Profile { operations, totals } = profiled(gpu);
+pub(super) async fn what_is_asked_under_profiling(gpus: &[GpuDevice]) {
+    for gpu in gpus {
+        let Profile { operations, totals } = profiled(gpu).await;
         let named = |name: &str| operations.iter().find(|row| row.operation == name);
         let row = named("add_bias").expect("additions");
         assert_eq!((row.shape.as_slice(), row.calls), (&[1, COUNT as u32][..], 2));
@@ -46,27 +44,28 @@ fn a_gpu_counts_and_times_what_it_is_asked_under_profiling() {
             written_bytes: 0,
         };
         assert_eq!(totals, expected);
-        assert!(read(gpu).operations.is_empty(), "a profile is read once");
+        assert!(read(gpu).await.operations.is_empty(), "a profile is read once");
     }
 }
 
-#[test]
-fn more_dispatches_than_a_submission_can_time_are_all_timed() {
-    for gpu in &gpus() {
+pub(super) async fn more_dispatches_than_a_submission_times(gpus: &[GpuDevice]) {
+    for gpu in gpus {
         let (x, mut y) = (gpu.holding(&normal(1, 8)), gpu.holding(&normal(2, 8)));
         gpu.profile(true);
         for _ in 0..5000 {
             gpu.add(&x, 8, &mut y);
         }
-        let operations = read(gpu).operations;
+        let operations = read(gpu).await.operations;
         assert_eq!((operations.len(), operations[0].calls), (1, 5000));
         assert_eq!(operations[0].seconds.is_some(), gpu.has_timestamps());
     }
 }
 
+#[cfg(test)]
 #[test]
 fn the_cpu_counts_calls_and_times_them() {
-    let Profile { operations, totals } = profiled(&CpuDevice::open(Some(1)).expect("a CPU"));
+    let cpu = crate::device::CpuDevice::open(Some(1)).expect("a CPU");
+    let Profile { operations, totals } = pollster::block_on(profiled(&cpu));
     let [row] = operations.as_slice() else { panic!("{operations:?}") };
     assert_eq!((row.operation.as_str(), row.calls, row.flops), ("add", 2, None));
     assert!(row.seconds.is_some_and(|seconds| seconds > 0.0));

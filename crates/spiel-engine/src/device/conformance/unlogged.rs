@@ -1,6 +1,6 @@
 //! A step that is not logged reads nothing back, and what is read later is what each step would have told.
 
-use super::gpus;
+use super::native::gpus;
 use crate::device::GpuDevice;
 use crate::protocol::{
     BatchShape, GrowthCriterion, ModelConfig, ModelOptions, OptimizerUpdate, UpdateInfo,

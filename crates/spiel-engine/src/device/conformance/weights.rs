@@ -1,7 +1,7 @@
 //! Weights in every stored format: embedding and materialisation with deltas.
 
-use super::{Bound, Subject, conform, gpus, normal};
-use crate::device::BlockOps;
+use super::{Bound, Subject, conform, normal};
+use crate::device::{BlockOps, GpuDevice};
 use spiel_kernels::formats::{Format, encode};
 use spiel_kernels::random::positions;
 
@@ -14,9 +14,8 @@ fn stored(format: Format, elements: usize) -> Vec<u32> {
     bytemuck::pod_collect_to_vec(&stored)
 }
 
-#[test]
-fn materialise() {
-    for gpu in &gpus() {
+pub(super) async fn materialise(gpus: &[GpuDevice]) {
+    for gpu in gpus {
         for format in Format::ALL {
             let block = format.block_elements();
             for (rows, blocks) in [(1, 1), (3, 5), (131, 7), (67, 21)] {
@@ -33,7 +32,7 @@ fn materialise() {
                             deltas.as_ref().map(|(indices, values)| (indices, values, width));
                         let mut weights = on.output(elements);
                         on.materialise(&stored, format, elements, deltas, &mut weights);
-                        vec![on.taken(&weights, elements)]
+                        vec![on.taken(&weights, elements).await]
                     });
                 }
             }
@@ -41,9 +40,8 @@ fn materialise() {
     }
 }
 
-#[test]
-fn embedding() {
-    for gpu in &gpus() {
+pub(super) async fn embedding(gpus: &[GpuDevice]) {
+    for gpu in gpus {
         for format in Format::ALL {
             let block = format.block_elements();
             for (vocab, blocks, count) in [(1, 1, 1), (7, 3, 5), (101, 8, 33)] {
@@ -55,16 +53,15 @@ fn embedding() {
                     let table = on.holding(&stored(format, vocab * width));
                     let mut x = on.output(count * width);
                     on.embedding(&tokens, count, &table, format, width, &mut x);
-                    vec![on.taken(&x, count * width)]
+                    vec![on.taken(&x, count * width).await]
                 });
             }
         }
     }
 }
 
-#[test]
-fn embedding_backward() {
-    for gpu in &gpus() {
+pub(super) async fn embedding_backward(gpus: &[GpuDevice]) {
+    for gpu in gpus {
         for (vocab, width, count) in [(1, 1, 1), (3, 7, 20), (90, 250, 129)] {
             let case = format!("embedding_backward {vocab}x{width} of {count}");
             conform!(gpu, case, [Bound::Exact], |on| {
@@ -72,7 +69,7 @@ fn embedding_backward() {
                 let (tokens, grad_x) = (on.holding(&tokens), on.holding(&normal(1, count * width)));
                 let mut grad_table = on.holding(&normal(2, vocab * width));
                 on.embedding_backward(&tokens, count, &grad_x, width, &mut grad_table);
-                vec![on.taken(&grad_table, vocab * width)]
+                vec![on.taken(&grad_table, vocab * width).await]
             });
         }
     }

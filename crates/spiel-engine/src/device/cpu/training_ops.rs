@@ -179,7 +179,7 @@ impl TrainingOps for CpuDevice {
         let (values, grads, ages) = (values.floats_mut(), grads.floats(), state.ages.floats_mut());
         let (exp_avg, exp_avg_sq) = (state.exp_avg.floats_mut(), state.exp_avg_sq.floats_mut());
         self.run("adamw_deltas", || {
-            adamw::adamw_deltas(update, scale, values, grads, ages, exp_avg, exp_avg_sq)
+            adamw::adamw_deltas(update, scale, values, grads, ages, exp_avg, exp_avg_sq);
         });
     }
 
@@ -198,7 +198,7 @@ impl TrainingOps for CpuDevice {
         let (values, grads) = (values.floats_mut(), grads.floats());
         let (rows, columns) = (state.rows.floats_mut(), state.columns.floats_mut());
         self.run("sm3", || {
-            sm3::sm3(update, scale, &indices.0, values, grads, rows, columns, estimates)
+            sm3::sm3(update, scale, &indices.0, values, grads, rows, columns, estimates);
         });
     }
 }

@@ -5,6 +5,7 @@ mod attention;
 mod block_ops;
 mod context;
 mod counters;
+mod delta_gradients;
 #[cfg(all(test, feature = "design"))]
 mod design;
 mod faults;
@@ -63,7 +64,7 @@ impl GpuBuffer {
     }
 
     /// The same buffer, said to have fewer elements.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "conformance"))]
     pub(super) fn cut_to(self, elements: usize) -> Self {
         Self { elements, ..self }
     }
@@ -169,7 +170,7 @@ impl GpuDevice {
     }
 
     /// Cuts products in this way from now on.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "conformance"))]
     pub(super) fn tile_by(&self, tiling: spiel_kernels::ops::linear::Tiling) {
         self.tiling.set(tiling);
     }

@@ -203,7 +203,7 @@ impl GpuDevice {
     }
 
     /// Whether dispatches can be timed.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "conformance"))]
     pub(in crate::device) fn has_timestamps(&self) -> bool {
         self.device.features().contains(wgpu::Features::TIMESTAMP_QUERY)
     }
