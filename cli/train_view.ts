@@ -20,6 +20,7 @@ import {
 } from "./format.ts";
 import { showEvaluating } from "./evaluating.ts";
 import { showProfile } from "./profile_view.ts";
+import { showTrials } from "./trials_view.ts";
 import type { Ui } from "./ui.ts";
 
 /** Seconds between two plain progress lines where there is no status line. */
@@ -64,6 +65,8 @@ export class TrainView {
         return this.#ui.status(`reading the ${event.data} data: ${formatCount(event.examples)}`);
       case "data":
         return this.#data(event);
+      case "gradients":
+        return showTrials(this.#ui, event.trials);
       case "resumed":
         return this.#resumed(event);
       case "step":

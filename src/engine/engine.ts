@@ -8,6 +8,7 @@ import type {
   EngineInfo,
   ForwardOutput,
   GpuList,
+  GradientTrial,
   GrowthCriterion,
   Loss,
   MemoryTable,
@@ -196,6 +197,14 @@ export class Engine implements Disposable, AsyncDisposable {
   async attachDeltasAt(module: string, indices: Uint32Array): Promise<void> {
     const request = { op: "deltaAttach", module, count: indices.length, seed: 0 } as const;
     await this.#ask("done", request, bytesOf(indices));
+  }
+
+  /**
+   * Measures the ways in which the device can compute the gradients at the attached deltas, and takes the faster one for
+   * each size of module. All give the same bits. Empty where there is one way only.
+   */
+  async tryGradients(): Promise<GradientTrial[]> {
+    return (await this.#ask("gradientTrials", { op: "gradientsTry" })).trials;
   }
 
   /** Reads an array of a module's deltas or of a fully trained tensor, or elements of it. */

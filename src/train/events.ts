@@ -1,7 +1,7 @@
 /** What a training run tells while it goes on. */
 
 import type { OpenInfo } from "../engine/engine.ts";
-import type { MemoryTable } from "../engine/protocol.gen.ts";
+import type { GradientTrial, MemoryTable } from "../engine/protocol.gen.ts";
 import type { Evaluation, EvaluationProgress } from "./evaluate.ts";
 import type { MetricsEvent } from "./metrics.ts";
 import type { BestEvaluation } from "./position.ts";
@@ -63,6 +63,12 @@ export interface DataCounts {
   readonly targetTokens: number;
   /** Examples that were cut to the greatest length. */
   readonly truncated: number;
+}
+
+/** The device's ways to the gradients at the deltas were measured; not told where it has one way only. */
+export interface GradientsEvent extends TaggedEvent<"gradients"> {
+  /** The trial of each size of module. */
+  readonly trials: readonly GradientTrial[];
 }
 
 /** The run goes on from a checkpoint. */
@@ -168,6 +174,7 @@ export type TrainEvent =
   | PlannedEvent
   | ReadingEvent
   | DataEvent
+  | GradientsEvent
   | ResumedEvent
   | StepEvent
   | EvaluatingEvent

@@ -39,6 +39,8 @@ export async function beginRun(
   const position = await beginOrGoOn(engine, trained, beginning, config, options);
   // Large, and not needed again: the engine has its own copy.
   beginning.adapter = null;
+  const trials = trained.kind === "deltas" ? await engine.tryGradients() : [];
+  if (trials.length > 0) await context.tell({ type: "gradients", trials });
 
   // The first trace of the run: one that ends before leaves the folder free for the same command.
   await folder.writeConfig(configRecord(resolved));

@@ -90,6 +90,19 @@ for (const place of await gpuDevices()) {
     assert.ok((await createRandomModel(engine, SMALL_CONFIG, WEIGHTS_OPTIONS)).size > 0);
   });
 
+  test("the ways to the gradients at deltas are measured before the first step", async () => {
+    using tiny = new TinyRun();
+    const { events } = await tiny.train(place, "run", { maxSteps: 1 });
+    const told = events.findIndex(({ type }) => type === "gradients");
+    assert.ok(told >= 0 && told < events.findIndex(({ type }) => type === "step"));
+    const event = events[told]!;
+    assert.ok(event.type === "gradients" && event.trials.length > 0);
+    for (const { deltas, sampledSeconds, denseSeconds, dense } of event.trials) {
+      assert.ok(deltas > 0 && sampledSeconds > 0 && denseSeconds > 0);
+      assert.equal(dense, denseSeconds < sampledSeconds);
+    }
+  });
+
   test("an interrupted run ends in the same bytes", async () => {
     using tiny = new TinyRun();
     await tiny.train(place, "whole", SHORT);

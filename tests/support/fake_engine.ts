@@ -94,6 +94,8 @@ export class FakeEngine implements Transport {
         return this.#read(request);
       case "stateWrite":
         return this.#write(request, payload);
+      case "gradientsTry":
+        return { header: { kind: "gradientTrials", trials: [] } };
       case "candidatesBegin":
         this.#samples = 0;
         return DONE;

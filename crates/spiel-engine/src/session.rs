@@ -2,7 +2,7 @@
 
 use crate::arena::{Arena, reply_bytes, with_room};
 use crate::delta::Delta;
-use crate::device::{Device, OperationSizes};
+use crate::device::{Device, ModuleSize, OperationSizes};
 use crate::error::{EngineError, Result, invalid, out_of_order};
 use crate::model::Model;
 use crate::model::batch::Batch;
@@ -95,19 +95,19 @@ fn build<D: Device>(
 fn operation_sizes<D: Device>(model: &Model<D>, options: &ModelOptions) -> OperationSizes {
     let trains = |trainable| options.trainable == trainable;
     let tensors = model.tensors().filter(|_| trains(Trainable::Weights)).map(Tensor::elements);
-    let modules = || {
-        let carriers = model.linears().filter(|_| trains(Trainable::Deltas));
-        carriers.filter_map(|linear| {
-            linear.delta.as_ref().map(|delta| (delta.count, linear.weight.elements()))
-        })
-    };
-    let replaces = options.candidates || options.optimizer == Optimizer::Sm3;
+    let carriers = model.linears().filter(|_| trains(Trainable::Deltas));
+    let sizes = carriers.filter_map(|linear| {
+        let deltas = linear.delta.as_ref()?.count;
+        Some(ModuleSize { deltas, inputs: linear.weight.columns, outputs: linear.weight.rows })
+    });
+    let modules: Vec<ModuleSize> = sizes.collect();
     OperationSizes {
         tokens: options.micro_batch_tokens as usize,
         heads: model.config.num_attention_heads as usize,
         vocab: model.config.vocab_size as usize,
-        trained: tensors.chain(modules().map(|(deltas, _)| deltas)).collect(),
-        modules: modules().filter(|_| replaces).collect(),
+        trained: tensors.chain(modules.iter().map(|module| module.deltas)).collect(),
+        modules,
+        replaces: options.candidates || options.optimizer == Optimizer::Sm3,
     }
 }
 

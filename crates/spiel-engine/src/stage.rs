@@ -124,6 +124,9 @@ impl<D: Device> Session<D> {
             Request::StateWrite { name, field, offset } => {
                 self.state_write(&name, field, offset, payload).map(done)
             }
+            Request::GradientsTry {} => {
+                Ok(header(Reply::GradientTrials(self.try_gradients().await?)))
+            }
             Request::CandidatesBegin {} => self.window(Some(0)),
             Request::CandidatesEnd {} => self.window(None),
             Request::CandidatesResume { samples } => {

@@ -3,15 +3,17 @@
 use crate::delta::{Delta, DeltaState, DeltaTraining};
 use crate::device::{Device, Growth};
 use crate::error::{EngineError, Result, invalid, out_of_order};
+use crate::model::workspace::LinearScratch;
 use crate::protocol::{
-    GrowthCriterion, ModuleReselection, Optimizer, OptimizerUpdate, Reselection, Trainable,
-    UpdateInfo,
+    GradientTrial, GradientTrials, GrowthCriterion, ModuleReselection, Optimizer, OptimizerUpdate,
+    Reselection, Trainable, UpdateInfo,
 };
 use crate::session::Session;
 use spiel_kernels::ops::adamw::{AdamW, Seed};
 use spiel_kernels::ops::clip::Clip;
 use spiel_kernels::ops::reselect::replaceable;
 use spiel_kernels::ops::sm3::Sm3;
+use std::collections::BTreeSet;
 
 /// The numbers of a reselection.
 pub(crate) struct ReselectionPlan {
@@ -45,6 +47,35 @@ impl<D: Device> Session<D> {
         }
         let indices: Vec<u32> = bytemuck::pod_collect_to_vec(payload);
         delta.attach(device, &mut linear.weight, &indices, seed)
+    }
+
+    /// Measures how gradients at the deltas are computed best, once for each size of module.
+    pub(crate) async fn try_gradients(&mut self) -> Result<GradientTrials> {
+        let Self { device, model, workspace, .. } = self;
+        let (tokens, scratch) = (workspace.tokens, &mut workspace.linear);
+        let mut tried = BTreeSet::new();
+        let mut trials = Vec::new();
+        for linear in model.linears() {
+            let Some(delta) = linear.delta.as_ref().filter(|delta| delta.attached) else {
+                continue;
+            };
+            let shape = linear.weight.linear_shape(tokens);
+            if delta.training.is_none() || !tried.insert((shape.inputs, shape.outputs, delta.count))
+            {
+                continue;
+            }
+            let LinearScratch { x_t, grad_y_t, samples, .. } = &mut *scratch;
+            let trial = device.try_gradients(&delta.indices, x_t, grad_y_t, shape, samples).await?;
+            trials.extend(trial.map(|trial| GradientTrial {
+                inputs: shape.inputs as u32,
+                outputs: shape.outputs as u32,
+                deltas: delta.count as u32,
+                sampled_seconds: trial.sampled_seconds,
+                dense_seconds: trial.dense_seconds,
+                dense: trial.dense,
+            }));
+        }
+        Ok(GradientTrials { trials })
     }
 
     /// Replaces deltas in every module and closes the window.

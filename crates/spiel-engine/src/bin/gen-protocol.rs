@@ -54,6 +54,8 @@ fn main() {
         TensorInfo,
         ArrayInfo,
         ArrayType,
+        GradientTrials,
+        GradientTrial,
         Reselection,
         ModuleReselection,
         Loss,

@@ -19,6 +19,8 @@ pub(crate) use conformance::{CASES, open_gpus};
 pub(crate) use cpu::CpuDevice;
 #[cfg(feature = "gpu")]
 pub(crate) use gpu::{Faults, GpuDevice, GpuWish, list_gpus, may_have_gpu};
+#[cfg(feature = "gpu")]
+pub(crate) use training_ops::GradientTrial;
 pub(crate) use training_ops::{AdamWState, CandidateState, Growth, Sm3State, TrainingOps};
 
 use crate::error::Result;
@@ -40,8 +42,18 @@ pub(crate) struct OperationSizes {
     pub(crate) vocab: usize,
     /// Elements of every array of gradients.
     pub(crate) trained: Vec<usize>,
-    /// Deltas and weights of every module whose deltas are replaced.
-    pub(crate) modules: Vec<(usize, usize)>,
+    /// Every module with deltas.
+    pub(crate) modules: Vec<ModuleSize>,
+    /// Whether deltas are replaced.
+    pub(crate) replaces: bool,
+}
+
+/// The size of a module with deltas.
+#[cfg_attr(not(feature = "gpu"), expect(dead_code, reason = "a CPU plans nothing for operations"))]
+pub(crate) struct ModuleSize {
+    pub(crate) deltas: usize,
+    pub(crate) inputs: usize,
+    pub(crate) outputs: usize,
 }
 
 /// A device's memory.

@@ -1,6 +1,7 @@
 //! The operations on what is trained: sampled gradients, candidates, reselection, optimisers.
 
 use super::{LinearShape, Memory};
+use crate::error::Result;
 use spiel_kernels::ops::adamw::{AdamW, Seed};
 use spiel_kernels::ops::sm3::Sm3;
 
@@ -15,6 +16,16 @@ pub(crate) struct AdamWState<T> {
 pub(crate) struct Sm3State<T> {
     pub(crate) rows: T,
     pub(crate) columns: T,
+}
+
+/// What a trial of two ways to the same gradients measured.
+pub(crate) struct GradientTrial {
+    /// Seconds with every gradient sampled by itself.
+    pub(crate) sampled_seconds: f64,
+    /// Seconds with dense tiles that the gradients are gathered from.
+    pub(crate) dense_seconds: f64,
+    /// Whether dense tiles are taken.
+    pub(crate) dense: bool,
 }
 
 /// The candidates of one module in an open window.
@@ -51,6 +62,18 @@ pub(crate) trait TrainingOps: Memory {
         shape: LinearShape,
         grads: &mut Self::Buffer,
     );
+    /// Measures, where a device can compute the gradients of such a module in two ways, which is faster, and takes that from
+    /// now on; the results are the same bits. Overwrites all but the indices; `grads` has one word per delta.
+    async fn try_gradients(
+        &self,
+        _indices: &Self::Buffer,
+        _x_t: &mut Self::Buffer,
+        _grad_y_t: &mut Self::Buffer,
+        _shape: LinearShape,
+        _grads: &mut Self::Buffer,
+    ) -> Result<Option<GradientTrial>> {
+        Ok(None)
+    }
     /// Makes the largest entries of a dense gradient the candidates.
     fn choose_candidates(
         &self,

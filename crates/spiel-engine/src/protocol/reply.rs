@@ -22,6 +22,8 @@ pub enum Reply {
     ModelPlan(ModelPlan),
     /// Describes the payload.
     ArrayInfo(ArrayInfo),
+    /// After `gradientsTry`.
+    GradientTrials(GradientTrials),
     /// After `deltaReselect`.
     Reselection(Reselection),
     /// After a forward pass.
@@ -132,6 +134,33 @@ pub enum ArrayType {
     F32,
     /// Blocks of a stored format.
     Bytes,
+}
+
+/// What trials of the ways to compute gradients at deltas measured.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "gen", derive(ts_rs::TS))]
+pub struct GradientTrials {
+    /// One row per size of module; none where the device has one way only.
+    pub trials: Vec<GradientTrial>,
+}
+
+/// The trial of one size of module.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "gen", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct GradientTrial {
+    /// `in_features`.
+    pub inputs: u32,
+    /// `out_features`.
+    pub outputs: u32,
+    /// Deltas of the module.
+    pub deltas: u32,
+    /// Seconds with the gradient of each delta sampled by itself, for the largest micro-batch.
+    pub sampled_seconds: f64,
+    /// Seconds with dense tiles that the gradients are gathered from.
+    pub dense_seconds: f64,
+    /// Whether dense tiles were taken.
+    pub dense: bool,
 }
 
 /// What a reselection replaced.

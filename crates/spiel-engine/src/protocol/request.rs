@@ -77,6 +77,10 @@ pub enum Request {
         /// Seed of the random positions.
         seed: u32,
     },
+    /// Measures the ways in which a device can compute the gradients at the attached deltas, and takes the faster one for
+    /// each size of module; all give the same bits. To be asked before training, between steps. Reply:
+    /// [`GradientTrials`].
+    GradientsTry {},
     /// Reads elements of one field of a module's deltas or of a fully trained tensor. Reply: [`ArrayInfo`] and the
     /// values.
     StateRead {

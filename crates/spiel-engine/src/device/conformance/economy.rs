@@ -116,6 +116,8 @@ fn a_step_like_an_earlier_one_makes_nothing() {
 fn operations_hold_no_more_than_planned() {
     for gpu in gpus() {
         let mut session = session(gpu);
+        let trials = block_on(session.try_gradients()).expect("trials").trials;
+        assert_eq!(trials.len(), 1);
         for _ in 0..2 {
             whole_step(&mut session);
         }

@@ -78,6 +78,8 @@ cases! {
     rows::deltas_in_place,
     sampling::drawn_positions_are_those_of_the_cpu,
     sampling::sampled_gradient,
+    sampling::both_ways_give_the_same_bits,
+    sampling::a_trial_changes_no_gradient,
     sampling::chosen_candidates_are_exactly_the_largest,
     weights::materialise,
     weights::linear_packed,

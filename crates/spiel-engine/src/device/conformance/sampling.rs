@@ -2,6 +2,7 @@
 
 use super::{Bound, Subject, conform, normal, words_of};
 use crate::device::{CandidateState, GpuDevice, LinearShape, TrainingOps};
+use spiel_kernels::ops::linear::Tiling;
 use spiel_kernels::random::positions;
 
 /// Sums over tokens in another order than the CPU's.
@@ -44,24 +45,72 @@ pub(super) async fn sampled_gradient(gpus: &[GpuDevice]) {
             (129, 131, 150, 4001),
         ] {
             let shape = LinearShape { tokens, inputs, outputs };
-            let case = format!("sampled_gradient {shape:?} at {count}");
-            conform!(gpu, case, [SUMS; 3], |on| {
-                let indices = positions(1, 0, count, (inputs * outputs) as u32);
-                let indices = on.holding(&indices);
-                let x_t = on.holding(&normal(2, inputs * tokens));
-                let grad_y_t = on.holding(&normal(3, outputs * tokens));
-                let mut grads = on.holding(&normal(4, count));
-                on.sampled_gradient(&indices, &x_t, &grad_y_t, shape, &mut grads);
-                let mut candidates = CandidateState {
-                    indices,
-                    grads: on.holding(&normal(5, count)),
-                    grads_sq: on.holding(&normal(6, count)),
-                };
-                let mut scratch = on.output(count);
-                on.accumulate_candidates(&x_t, &grad_y_t, shape, &mut candidates, &mut scratch);
-                let CandidateState { grads: sums, grads_sq: squares, .. } = candidates;
-                on.all_taken(&[grads, sums, squares], count).await
-            });
+            for dense in [false, true] {
+                gpu.gather_from_dense(shape, count, dense);
+                let case = format!("sampled_gradient {shape:?} at {count}, dense: {dense}");
+                conform!(gpu, case, [SUMS; 3], |on| {
+                    let indices = positions(1, 0, count, (inputs * outputs) as u32);
+                    let indices = on.holding(&indices);
+                    let x_t = on.holding(&normal(2, inputs * tokens));
+                    let grad_y_t = on.holding(&normal(3, outputs * tokens));
+                    let mut grads = on.holding(&normal(4, count));
+                    on.sampled_gradient(&indices, &x_t, &grad_y_t, shape, &mut grads);
+                    let mut candidates = CandidateState {
+                        indices,
+                        grads: on.holding(&normal(5, count)),
+                        grads_sq: on.holding(&normal(6, count)),
+                    };
+                    let mut scratch = on.output(count);
+                    on.accumulate_candidates(&x_t, &grad_y_t, shape, &mut candidates, &mut scratch);
+                    let CandidateState { grads: sums, grads_sq: squares, .. } = candidates;
+                    on.all_taken(&[grads, sums, squares], count).await
+                });
+            }
+        }
+    }
+}
+
+pub(super) async fn both_ways_give_the_same_bits(gpus: &[GpuDevice]) {
+    for gpu in gpus {
+        for tiling in [Tiling::Shared, Tiling::Registers] {
+            gpu.tile_by(tiling);
+            for (tokens, inputs, outputs, count) in
+                [(1, 5, 3, 9), (33, 64, 65, 999), (130, 70, 90, 2000), (250, 300, 260, 4001)]
+            {
+                let shape = LinearShape { tokens, inputs, outputs };
+                let indices = gpu.holding(&positions(1, 0, count, (inputs * outputs) as u32));
+                let x_t = gpu.holding(&normal(2, inputs * tokens));
+                let grad_y_t = gpu.holding(&normal(3, outputs * tokens));
+                let mut both = Vec::new();
+                for dense in [false, true] {
+                    gpu.gather_from_dense(shape, count, dense);
+                    let mut grads = gpu.holding(&normal(4, count));
+                    gpu.sampled_gradient(&indices, &x_t, &grad_y_t, shape, &mut grads);
+                    both.push(gpu.taken(&grads, count).await);
+                }
+                assert!(both[0] == both[1], "{shape:?} at {count}, {tiling:?}");
+            }
+        }
+    }
+}
+
+pub(super) async fn a_trial_changes_no_gradient(gpus: &[GpuDevice]) {
+    for gpu in gpus {
+        for (tokens, inputs, outputs, count) in [(70, 90, 110, 8), (70, 90, 110, 9900)] {
+            let shape = LinearShape { tokens, inputs, outputs };
+            let indices = gpu.holding(&positions(1, 0, count, (inputs * outputs) as u32));
+            let mut grads = gpu.output(count);
+            let [mut x_t, mut grad_y_t] =
+                [inputs * tokens, outputs * tokens].map(|words| gpu.output(words));
+            let trial = gpu.try_gradients(&indices, &mut x_t, &mut grad_y_t, shape, &mut grads);
+            let trial = trial.await.expect("a trial").expect("two ways");
+            assert!(trial.sampled_seconds > 0.0 && trial.dense_seconds > 0.0);
+            assert_eq!(trial.dense, trial.dense_seconds < trial.sampled_seconds, "other bits");
+            let tried = gpu.taken(&grads, count).await;
+            assert!(tried.iter().any(|word| *word != tried[0]), "what is compared is all the same");
+            let mut after = gpu.holding(&vec![0; count]);
+            gpu.sampled_gradient(&indices, &x_t, &grad_y_t, shape, &mut after);
+            assert!(gpu.taken(&after, count).await == tried);
         }
     }
 }

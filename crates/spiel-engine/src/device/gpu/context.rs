@@ -2,6 +2,7 @@
 
 use super::adapters::{self, Candidate};
 use super::counters::Counters;
+use super::delta_gradients::ModuleSizes;
 use super::faults::Faults;
 use super::groups::Groups;
 use super::pace::Pace;
@@ -13,6 +14,7 @@ use super::upload::Upload;
 use crate::error::{EngineError, Result};
 use spiel_kernels::ops::linear::Tiling;
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -44,6 +46,8 @@ pub(crate) struct GpuDevice {
     pub(super) profiler: RefCell<Option<Profiler>>,
     /// The last words uploaded of each kind, which often are the next ones too.
     pub(super) uploads: RefCell<[Option<Upload>; 2]>,
+    /// Modules whose gradients are gathered from dense tiles.
+    pub(super) dense_gradients: RefCell<HashSet<ModuleSizes>>,
     /// How products are cut.
     pub(super) tiling: Cell<Tiling>,
     /// Most bytes of a storage binding.
@@ -103,6 +107,7 @@ impl GpuDevice {
             pace: RefCell::default(),
             profiler: RefCell::default(),
             uploads: RefCell::default(),
+            dense_gradients: RefCell::default(),
             tiling: Cell::new(tiling),
             binding_bytes: binding_bytes / offset_alignment * offset_alignment,
             offset_alignment,

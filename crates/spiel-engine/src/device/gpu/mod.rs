@@ -5,6 +5,7 @@ mod attention;
 mod block_ops;
 mod context;
 mod counters;
+mod delta_gradients;
 #[cfg(all(test, feature = "design"))]
 mod design;
 mod faults;

@@ -4,7 +4,7 @@ use super::GpuDevice;
 use super::pool::pooled_bytes;
 use super::readback::staging_bytes;
 use super::recorder::UNIFORM_BYTES;
-use crate::device::OperationSizes;
+use crate::device::{ModuleSize, OperationSizes};
 use spiel_kernels::ops::{clip, top_k};
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ const SMALL_ARRAYS: u64 = 8;
 impl GpuDevice {
     /// Bytes that operations of these sizes hold at most.
     pub(super) fn bytes_of_operations(&self, sizes: &OperationSizes) -> u64 {
-        let OperationSizes { tokens, heads, vocab, trained, modules } = sizes;
+        let OperationSizes { tokens, heads, vocab, trained, modules, replaces } = sizes;
         let runs = |elements: &usize| -> usize {
             let cuts = self.cuts(*elements, &[4]);
             cuts.iter().map(|part| part.len().div_ceil(clip::RUN)).sum()
@@ -33,22 +33,27 @@ impl GpuDevice {
             + staging
             + of_tokens
             + pooled_bytes(norm_parts)
-            + bytes_of_selections(modules)
+            + distinct(
+                modules.iter().map(|module| self.tile_elements(module.inputs, module.outputs)),
+            )
+            + if *replaces { bytes_of_selections(modules) } else { 0 }
     }
 }
 
-/// Bytes that choosing and replacing deltas hold; `modules` are numbers of deltas and of weights.
-fn bytes_of_selections(modules: &[(usize, usize)]) -> u64 {
+/// Bytes of one buffer of each size that these elements take.
+fn distinct(elements: impl Iterator<Item = usize>) -> u64 {
+    let sizes: BTreeSet<u64> = elements.map(pooled_bytes).collect();
+    sizes.into_iter().sum()
+}
+
+/// Bytes that choosing and replacing deltas hold.
+fn bytes_of_selections(modules: &[ModuleSize]) -> u64 {
     if modules.is_empty() {
         return 0;
     }
-    let distinct = |elements: &mut dyn Iterator<Item = usize>| -> u64 {
-        let sizes: BTreeSet<u64> = elements.map(pooled_bytes).collect();
-        sizes.into_iter().sum()
-    };
-    let slots = distinct(&mut modules.iter().map(|(deltas, _)| *deltas));
-    let ranked = modules.iter().flat_map(|(deltas, weights)| [*deltas, *weights]);
-    let runs = distinct(&mut ranked.map(|keys| 2 * keys.div_ceil(top_k::RUN)));
+    let slots = distinct(modules.iter().map(|module| module.deltas));
+    let ranked = modules.iter().flat_map(|module| [module.deltas, module.inputs * module.outputs]);
+    let runs = distinct(ranked.map(|keys| 2 * keys.div_ceil(top_k::RUN)));
     let small = pooled_bytes(top_k::SELECTION);
     SLOT_ARRAYS * slots + runs + pooled_bytes(top_k::DIGITS) + SMALL_ARRAYS * small
 }

@@ -23,7 +23,7 @@ impl<'a> Operand<'a> {
     }
 
     /// The matrix from this row and column on.
-    fn from(self, row: usize, column: usize) -> Self {
+    pub(super) fn from(self, row: usize, column: usize) -> Self {
         let first = self.layout.first + row * self.layout.row + column * self.layout.column;
         Self { layout: Layout { first, ..self.layout }, ..self }
     }

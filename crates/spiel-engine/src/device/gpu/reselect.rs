@@ -82,7 +82,7 @@ impl GpuDevice {
                 let origins = self.origins(indices, &replacement);
                 let seeds = |sums: &GpuBuffer| {
                     let seeds = self.temporary(slots);
-                    self.gather_words(sums, slots, &sources, &seeds);
+                    self.gather_words(sums, 0..slots, &sources, false, &seeds);
                     seeds
                 };
                 let (first, second) = seed.factors();
@@ -150,7 +150,7 @@ impl GpuDevice {
         self.run(&reselect::want_program(count, 1), &[&counts, &selection]);
         self.select(Keys::Words, &is_grown, slots, &selection, &sources);
         let grown = self.temporary(slots);
-        self.gather_words(found, slots, &sources, &grown);
+        self.gather_words(found, 0..slots, &sources, false, &grown);
         let selection = self.selection_of(0);
         self.run(&reselect::want_program(count, 1), &[&counts, &selection]);
         let dropped = self.smallest(values, &flags, true, &selection);

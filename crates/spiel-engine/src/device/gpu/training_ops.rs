@@ -1,9 +1,11 @@
 //! Operations on what is trained, by the kernels' programs.
 
+use super::delta_gradients::Transposes;
 use super::{GpuBuffer, GpuDevice};
 use crate::device::{
-    AdamWState, CandidateState, Growth, LinearShape, Memory, Sm3State, TrainingOps,
+    AdamWState, CandidateState, GradientTrial, Growth, LinearShape, Memory, Sm3State, TrainingOps,
 };
+use crate::error::Result;
 use spiel_kernels::ops::adamw::{self, AdamW};
 use spiel_kernels::ops::sm3::{self, Sm3};
 use spiel_kernels::ops::top_k::{self, Keys, RUN};
@@ -29,7 +31,22 @@ impl TrainingOps for GpuDevice {
         shape: LinearShape,
         grads: &mut GpuBuffer,
     ) {
-        self.sample([indices, x_t, grad_y_t], shape, true, grads);
+        self.delta_gradients(Transposes { indices, x_t, grad_y_t }, shape, true, grads);
+    }
+
+    async fn try_gradients(
+        &self,
+        indices: &GpuBuffer,
+        x_t: &mut GpuBuffer,
+        grad_y_t: &mut GpuBuffer,
+        shape: LinearShape,
+        grads: &mut GpuBuffer,
+    ) -> Result<Option<GradientTrial>> {
+        if indices.len() == 0 {
+            return Ok(None);
+        }
+        let operands = Transposes { indices, x_t, grad_y_t };
+        self.try_delta_gradients(operands, shape, grads).await.map(Some)
     }
 
     fn choose_candidates(
@@ -43,7 +60,7 @@ impl TrainingOps for GpuDevice {
         let selection = self.selection_of(count);
         self.select(Keys::Magnitudes, gradient, elements, &selection, indices);
         let sample = self.temporary(count);
-        self.gather_words(gradient, elements, indices, &sample);
+        self.gather_words(gradient, 0..elements, indices, false, &sample);
         self.clear(grads);
         self.clear(grads_sq);
         let program = delta::accumulate_candidates_program(count);
@@ -59,7 +76,7 @@ impl TrainingOps for GpuDevice {
         scratch: &mut GpuBuffer,
     ) {
         let CandidateState { indices, grads, grads_sq } = candidates;
-        self.sample([indices, x_t, grad_y_t], shape, false, scratch);
+        self.delta_gradients(Transposes { indices, x_t, grad_y_t }, shape, false, scratch);
         let program = delta::accumulate_candidates_program(indices.len());
         self.run(&program, &[&*scratch, grads, grads_sq]);
     }
@@ -91,7 +108,7 @@ impl TrainingOps for GpuDevice {
     }
 
     fn gather(&self, x: &GpuBuffer, indices: &GpuBuffer, out: &mut GpuBuffer) {
-        self.gather_words(x, x.len(), indices, out);
+        self.gather_words(x, 0..x.len(), indices, false, out);
     }
 
     fn apply_in_place(
@@ -196,40 +213,19 @@ impl TrainingOps for GpuDevice {
 }
 
 impl GpuDevice {
-    /// out[i] = x[indices[i]], of `count` words.
+    /// out[i] (+)= x[indices[i]], where x holds the words `held` alone.
     pub(super) fn gather_words(
         &self,
         x: &GpuBuffer,
-        count: usize,
+        held: Range<usize>,
         indices: &GpuBuffer,
+        accumulate: bool,
         out: &GpuBuffer,
     ) {
-        for window in self.cuts(count, &[4]) {
-            let program = delta::gather_program(indices.len(), &window);
-            self.run(&program, &[self.part(x, &window, 4), indices.whole(), out.whole()]);
-        }
-    }
-
-    /// The sampled gradient of `[indices, x_t, grad_y_t]`, replacing `grads` or added to it.
-    fn sample(
-        &self,
-        [indices, x_t, grad_y_t]: [&GpuBuffer; 3],
-        shape: LinearShape,
-        accumulate: bool,
-        grads: &GpuBuffer,
-    ) {
-        let LinearShape { tokens, inputs, outputs } = shape;
-        // Every slot is in one pair of rows and columns alone.
-        for rows in self.cuts(outputs, &[tokens * 4]) {
-            for columns in self.cuts(inputs, &[tokens * 4]) {
-                let count = indices.len();
-                let program = delta::sampled_gradient_program(
-                    count, tokens, inputs, &rows, &columns, accumulate,
-                );
-                let x_t = self.part(x_t, &columns, tokens * 4);
-                let grad_y_t = self.part(grad_y_t, &rows, tokens * 4);
-                self.run(&program, &[indices.whole(), x_t, grad_y_t, grads.whole()]);
-            }
+        for part in self.cuts(held.len(), &[4]) {
+            let window = held.start + part.start..held.start + part.end;
+            let program = delta::gather_program(indices.len(), &window, accumulate);
+            self.run(&program, &[self.part(x, &part, 4), indices.whole(), out.whole()]);
         }
     }
 }

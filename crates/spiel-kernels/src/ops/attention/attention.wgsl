@@ -1,7 +1,6 @@
 // uses: grid $operands $tile
 // Flash attention (Dao, arXiv 2307.08691): a workgroup owns 64 rows of queries and walks over the keys that they see, 32
 // at a time, with a running maximum.
-@group(0) @binding(4) var<storage, read> seen: array<vec2<u32>>; // [T]: first key that a query sees, and the end
 @group(0) @binding(5) var<storage, read_write> out: array<f32>; // [T, H, head_dim]
 @group(0) @binding(6) var<storage, read_write> log_sums: array<f32>; // [T, H]
 
@@ -16,62 +15,34 @@ fn right(operand: u32, column: u32, at: u32) -> vec4<f32> {
   return value_four(column, at);
 }
 
-// The bound keys that a row sees.
-fn seen_by(row: u32) -> vec2<u32> {
-  if (!is_query(row)) {
-    return vec2<u32>();
-  }
-  let last = params.first_key + params.keys;
-  let range = seen[params.first_query + row / SHARED];
-  return clamp(range, vec2<u32>(params.first_key), vec2<u32>(last)) - params.first_key;
-}
-
-fn earlier_one(row: u32, entry: u32) -> f32 {
-  if (!is_query(row) || entry >= HEAD_DIM) {
-    return 0.0;
-  }
-  return out[query_row(row) * HEAD_DIM + entry];
-}
-
-fn earlier_row(row: u32, entry: u32) -> vec4<f32> {
-  return vec4<f32>(
-    earlier_one(row, entry), earlier_one(row, entry + 1u),
-    earlier_one(row, entry + 2u), earlier_one(row, entry + 3u));
-}
-
-fn earlier(row: u32, entry: u32) -> mat4x4<f32> {
-  return mat4x4<f32>(
-    earlier_row(row, entry), earlier_row(row + 1u, entry),
-    earlier_row(row + 2u, entry), earlier_row(row + 3u, entry));
-}
-
 fn earlier_log_sum(row: u32) -> f32 {
-  if (!is_query(row)) {
+  if (params.resumes == 0u || !is_query(row)) {
     return LEAST;
   }
   return log_sums[query_row(row)];
 }
 
-fn store_one(row: u32, entry: u32, x: f32) {
+fn store_one(row: u32, entry: u32, x: f32, kept: f32) {
   if (entry < HEAD_DIM) {
-    out[query_row(row) * HEAD_DIM + entry] = x;
+    let at = query_row(row) * HEAD_DIM + entry;
+    out[at] = x + select(0.0, kept * out[at], params.resumes != 0u);
   }
 }
 
-fn store_row(row: u32, entry: u32, x: vec4<f32>) {
+fn store_row(row: u32, entry: u32, x: vec4<f32>, kept: f32) {
   if (is_query(row)) {
-    store_one(row, entry, x.x);
-    store_one(row, entry + 1u, x.y);
-    store_one(row, entry + 2u, x.z);
-    store_one(row, entry + 3u, x.w);
+    store_one(row, entry, x.x, kept);
+    store_one(row, entry + 1u, x.y, kept);
+    store_one(row, entry + 2u, x.z, kept);
+    store_one(row, entry + 3u, x.w, kept);
   }
 }
 
-fn store(row: u32, entry: u32, sums: mat4x4<f32>, totals: vec4<f32>) {
-  store_row(row, entry, sums[0] / totals.x);
-  store_row(row + 1u, entry, sums[1] / totals.y);
-  store_row(row + 2u, entry, sums[2] / totals.z);
-  store_row(row + 3u, entry, sums[3] / totals.w);
+fn store(row: u32, entry: u32, sums: mat4x4<f32>, kept: vec4<f32>) {
+  store_row(row, entry, sums[0], kept.x);
+  store_row(row + 1u, entry, sums[1], kept.y);
+  store_row(row + 2u, entry, sums[2], kept.z);
+  store_row(row + 3u, entry, sums[3], kept.w);
 }
 
 fn store_log_sum(row: u32, x: f32) {
@@ -80,7 +51,7 @@ fn store_log_sum(row: u32, x: f32) {
   }
 }
 
-fn shrunk(sums: mat4x4<f32>, by: vec4<f32>) -> mat4x4<f32> {
+fn scaled(sums: mat4x4<f32>, by: vec4<f32>) -> mat4x4<f32> {
   return mat4x4<f32>(sums[0] * by.x, sums[1] * by.y, sums[2] * by.z, sums[3] * by.w);
 }
 
@@ -113,16 +84,6 @@ fn main(
   var sums64: mat4x4<f32>;
   var sums128: mat4x4<f32>;
   var sums192: mat4x4<f32>;
-  if (params.resumes != 0u) {
-    largest = vec4<f32>(
-      earlier_log_sum(row), earlier_log_sum(row + 1u),
-      earlier_log_sum(row + 2u), earlier_log_sum(row + 3u));
-    totals = vec4<f32>(select(0.0, 1.0, x == 0u));
-    sums = earlier(row, 4u * x);
-    sums64 = earlier(row, 64u + 4u * x);
-    sums128 = earlier(row, 128u + 4u * x);
-    sums192 = earlier(row, 192u + 4u * x);
-  }
   let end = seen_by(min(first_row + 63u, rows - 1u)).y;
   for (var first = seen_by(first_row).x; first < end; first += 32u) {
     let scores = products(0u, first_row, first, x, y);
@@ -145,15 +106,15 @@ fn main(
     let shrink = exp(largest - now);
     largest = now;
     totals = totals * shrink + near_weights + far_weights;
-    sums = add_products(shrunk(sums, shrink), 1u, first, 0u, x, y);
+    sums = add_products(scaled(sums, shrink), 1u, first, 0u, x, y);
     if (HEAD_DIM > 64u) {
-      sums64 = add_products(shrunk(sums64, shrink), 1u, first, 64u, x, y);
+      sums64 = add_products(scaled(sums64, shrink), 1u, first, 64u, x, y);
     }
     if (HEAD_DIM > 128u) {
-      sums128 = add_products(shrunk(sums128, shrink), 1u, first, 128u, x, y);
+      sums128 = add_products(scaled(sums128, shrink), 1u, first, 128u, x, y);
     }
     if (HEAD_DIM > 192u) {
-      sums192 = add_products(shrunk(sums192, shrink), 1u, first, 192u, x, y);
+      sums192 = add_products(scaled(sums192, shrink), 1u, first, 192u, x, y);
     }
   }
   workgroupBarrier();
@@ -163,17 +124,24 @@ fn main(
   for (var i = y; i < 256u; i += 16u) {
     total += staged[i];
   }
-  // A row that has seen no key yet keeps a sum of zeros.
+  // A row that sees no bound key has sums of zero, and so no weight beside those that were seen before.
   total = select(total, vec4<f32>(1.0), total == vec4<f32>());
-  store(row, 4u * x, sums, total);
-  store(row, 64u + 4u * x, sums64, total);
-  store(row, 128u + 4u * x, sums128, total);
-  store(row, 192u + 4u * x, sums192, total);
+  let now = largest + log(total);
+  let before = vec4<f32>(
+    earlier_log_sum(row), earlier_log_sum(row + 1u),
+    earlier_log_sum(row + 2u), earlier_log_sum(row + 3u));
+  let most = max(before, now);
+  let all = most + log(exp(before - most) + exp(now - most));
+  let kept = exp(before - all);
+  let share = exp(now - all) / total;
+  store(row, 4u * x, scaled(sums, share), kept);
+  store(row, 64u + 4u * x, scaled(sums64, share), kept);
+  store(row, 128u + 4u * x, scaled(sums128, share), kept);
+  store(row, 192u + 4u * x, scaled(sums192, share), kept);
   if (x == 0u) {
-    let now = largest + log(total);
-    store_log_sum(row, now.x);
-    store_log_sum(row + 1u, now.y);
-    store_log_sum(row + 2u, now.z);
-    store_log_sum(row + 3u, now.w);
+    store_log_sum(row, all.x);
+    store_log_sum(row + 1u, all.y);
+    store_log_sum(row + 2u, all.z);
+    store_log_sum(row + 3u, all.w);
   }
 }

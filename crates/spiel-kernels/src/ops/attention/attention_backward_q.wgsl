@@ -16,16 +16,6 @@ fn right(operand: u32, column: u32, at: u32) -> vec4<f32> {
   return value_four(column, at);
 }
 
-// The bound keys that a row sees.
-fn seen_by(row: u32) -> vec2<u32> {
-  if (!is_query(row)) {
-    return vec2<u32>();
-  }
-  let last = params.first_key + params.keys;
-  let range = ranges[params.first_query + row / SHARED];
-  return clamp(range, vec2<u32>(params.first_key), vec2<u32>(last)) - params.first_key;
-}
-
 fn store_one(row: u32, entry: u32, x: f32) {
   if (entry < HEAD_DIM) {
     let at = query_row(row) * HEAD_DIM + entry;

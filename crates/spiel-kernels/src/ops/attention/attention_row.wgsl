@@ -1,7 +1,6 @@
 // uses: grid reduce $operands
 // Attention of a few queries, as in generation: a workgroup owns one row and walks over the keys that it sees, 128 at a
 // time, with a running maximum; an invocation scores a key, then owns entries of the output.
-@group(0) @binding(4) var<storage, read> seen: array<vec2<u32>>; // [T]: first key that a query sees, and the end
 @group(0) @binding(5) var<storage, read_write> out: array<f32>; // [T, H, head_dim]
 @group(0) @binding(6) var<storage, read_write> log_sums: array<f32>; // [T, H]
 
@@ -26,9 +25,7 @@ fn main(
     query[i] = q[row * HEAD_DIM + i];
   }
   workgroupBarrier();
-  let last = params.first_key + params.keys;
-  let seen_of_all = seen[params.first_query + index / KV_HEADS / SHARED];
-  let range = clamp(seen_of_all, vec2<u32>(params.first_key), vec2<u32>(last)) - params.first_key;
+  let range = seen_by(index / KV_HEADS);
   var sums: array<f32, ENTRIES>;
   var largest = LEAST;
   var total = 0.0;

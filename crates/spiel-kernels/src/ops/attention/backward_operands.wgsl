@@ -1,5 +1,4 @@
 // What the backward pass needs beside the operands of the forward pass.
-@group(0) @binding(4) var<storage, read> ranges: array<vec2<u32>>; // first row of the other side that is seen, and the end
 @group(0) @binding(5) var<storage, read> stats: array<vec2<f32>>; // [T, H]: log-sum, mean
 @group(0) @binding(6) var<storage, read> grad_out: array<f32>; // [T, H, head_dim]
 

@@ -10,6 +10,8 @@ struct Params {
 @group(0) @binding(1) var<storage, read> q: array<f32>; // [T, H, head_dim]
 @group(0) @binding(2) var<storage, read> k: array<f32>; // [S, K, head_dim]
 @group(0) @binding(3) var<storage, read> v: array<f32>; // [S, K, head_dim]
+// Per query the first key that it sees, and the end; per key, in the gradients of the keys, the queries that see it.
+@group(0) @binding(4) var<storage, read> ranges: array<vec2<u32>>;
 
 const LEAST: f32 = -3.4e38; // less than any score
 
@@ -41,6 +43,16 @@ fn inside(at: u32, four: vec4<f32>) -> vec4<f32> {
     return four;
   }
   return select(vec4<f32>(), four, at + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(HEAD_DIM));
+}
+
+// The bound keys that a row sees.
+fn seen_by(row: u32) -> vec2<u32> {
+  if (!is_query(row)) {
+    return vec2<u32>();
+  }
+  let last = params.first_key + params.keys;
+  let range = ranges[params.first_query + row / SHARED];
+  return clamp(range, vec2<u32>(params.first_key), vec2<u32>(last)) - params.first_key;
 }
 
 fn query_four(row: u32, at: u32) -> vec4<f32> {

@@ -1,5 +1,5 @@
 // uses: grid
-// out[i] = x[indices[i]]. Only a window of x is bound, `length` entries from `first` on.
+// out[i] (+)= x[indices[i]]. Only a window of x is bound, `length` entries from `first` on.
 struct Params { count: u32, first: u32, length: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
@@ -18,6 +18,10 @@ fn main(
   }
   let at = indices[i] - params.first; // wraps when it is before the window
   if (at < params.length) {
-    out[i] = x[at];
+    if (ACCUMULATE) {
+      out[i] += x[at];
+    } else {
+      out[i] = x[at];
+    }
   }
 }

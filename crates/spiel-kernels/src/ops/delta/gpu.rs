@@ -45,14 +45,19 @@ pub fn restore_program(count: usize, window: &Range<usize>) -> Program {
     ))
 }
 
-/// Reads the entries `window` of x, of which alone it is given. Buffers: x, indices, out.
+/// Reads the entries `window` of x, of which alone it is given, in place of `out` or added to it. Buffers: x, indices,
+/// out.
 #[must_use]
-pub fn gather_program(count: usize, window: &Range<usize>) -> Program {
+pub fn gather_program(count: usize, window: &Range<usize>, accumulate: bool) -> Program {
     let text = include_str!("gather.wgsl");
-    scattered("gather", text, &[Read, Read, ReadWrite], count, window).doing(Work::new(
+    let constants = [Constant::Bool("ACCUMULATE", accumulate)];
+    let params = vec![count as u32, window.start as u32, window.len() as u32];
+    let (buffers, groups) = (&[Read, Read, ReadWrite], count.div_ceil(256));
+    let added = usize::from(accumulate) * count;
+    Program::new("gather", text, &constants, buffers, params, groups).doing(Work::new(
         [count],
-        0,
-        3 * count,
+        added,
+        3 * count + added,
     ))
 }
 
@@ -85,7 +90,7 @@ pub fn sampled_gradient_program(
     let params = params.map(|param| param as u32).to_vec();
     // No two slots need share a row or column of the transposes.
     let words = count * (2 * tokens + 2 + usize::from(accumulate));
-    Program::new("sampled_gradient", text, &constants, buffers, params, count.div_ceil(8))
+    Program::new("sampled_gradient", text, &constants, buffers, params, count.div_ceil(128))
         .doing(Work::new([count, tokens], 0, words).of_flops(&[2, count, tokens]))
 }
 

@@ -1,6 +1,8 @@
 // uses: grid
-// grads[i] (+)= grad_y_t[row] · x_t[column] for the position of every slot: 32 invocations share a slot's tokens, and
-// their sums are added in a fixed tree. Slots outside of the bound rows and columns are left alone.
+// grads[i] (+)= grad_y_t[row] · x_t[column] for the position of every slot, which one invocation owns. Neighbours share
+// a row, but have columns of their own: these are staged, sixteen tokens at a time. Tokens are added one after another, as
+// a dense product adds them, so that both ways give the same bits. Slots outside of the bound rows and columns are left
+// alone.
 struct Params {
   count: u32, tokens: u32, width: u32,
   first_row: u32, rows: u32,
@@ -12,42 +14,55 @@ struct Params {
 @group(0) @binding(3) var<storage, read> grad_y_t: array<f32>; // [out, T]
 @group(0) @binding(4) var<storage, read_write> grads: array<f32>; // [k]
 
-var<workgroup> lanes: array<f32, 256>;
+const NOWHERE: u32 = 0xFFFFFFFFu;
+const PITCH: u32 = 17u; // odd, so that neighbours are in different banks
 
-@compute @workgroup_size(256)
+var<workgroup> starts: array<u32, 128>; // where every slot's column begins
+var<workgroup> staged: array<f32, 128u * PITCH>;
+
+@compute @workgroup_size(128)
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
   @builtin(num_workgroups) groups: vec3<u32>,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let slot = grid_index(group, groups) * 8u + local / 32u;
-  var sum = 0.0;
-  var is_bound = false;
+  let slot = grid_index(group, groups) * 128u + local;
+  var start = NOWHERE;
+  var y = 0u;
   if (slot < params.count) {
     let index = indices[slot];
     // These wrap when they are before what is bound.
     let row = index / params.width - params.first_row;
     let column = index % params.width - params.first_column;
-    is_bound = row < params.rows && column < params.columns;
-    let x = column * params.tokens;
-    let y = row * params.tokens;
-    for (var token = local % 32u; is_bound && token < params.tokens; token += 32u) {
-      sum += x_t[x + token] * grad_y_t[y + token];
+    if (row < params.rows && column < params.columns) {
+      start = column * params.tokens;
+      y = row * params.tokens;
     }
   }
-  lanes[local] = sum;
-  workgroupBarrier();
-  for (var width = 16u; width > 0u; width /= 2u) {
-    if (local % 32u < width) {
-      lanes[local] += lanes[local + width];
+  starts[local] = start;
+  var sum = 0.0;
+  for (var first = 0u; first < params.tokens; first += 16u) {
+    workgroupBarrier();
+    for (var i = local; i < 2048u; i += 128u) {
+      let column = starts[i / 16u];
+      let token = first + i % 16u;
+      if (column != NOWHERE && token < params.tokens) {
+        staged[i / 16u * PITCH + i % 16u] = x_t[column + token];
+      }
     }
     workgroupBarrier();
+    if (start != NOWHERE) {
+      let count = min(16u, params.tokens - first);
+      for (var i = 0u; i < count; i++) {
+        sum += grad_y_t[y + first + i] * staged[local * PITCH + i];
+      }
+    }
   }
-  if (is_bound && local % 32u == 0u) {
+  if (start != NOWHERE) {
     if (ACCUMULATE) {
-      grads[slot] += lanes[local];
+      grads[slot] += sum;
     } else {
-      grads[slot] = lanes[local];
+      grads[slot] = sum;
     }
   }
 }
