@@ -1,5 +1,7 @@
 //! The edges through which hosts call: forwarding functions that know no operation.
 
+#[cfg(feature = "native")]
+mod caught;
 pub(crate) mod clock;
 #[cfg(all(feature = "wasm", feature = "conformance"))]
 mod conformance;

@@ -1,9 +1,9 @@
-//! The engines of a native process, by id. A panic is caught here and poisons its engine.
+//! The engines of a native process, by id. A panic poisons its engine.
 
-use super::{encode, failure, faults};
+use super::caught::caught;
+use super::{encode, failure};
 use crate::engine::Engine;
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
@@ -75,51 +75,5 @@ impl Slot {
     /// Hands the last reply over.
     pub(super) fn take_reply(&mut self) -> (String, Vec<u8>) {
         self.reply.take().unwrap_or_default()
-    }
-}
-
-/// Runs `work`; a panic becomes its text and place, and is printed nowhere.
-fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
-    let _watch = faults::Watch::begin();
-    catch_unwind(AssertUnwindSafe(work)).map_err(|payload| faults::describe(&*payload))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::Barrier;
-
-    #[test]
-    fn a_panic_is_told_with_its_place_even_from_another_thread() {
-        let place = format!("{}:{}", file!(), line!() + 1);
-        let here = caught(|| panic!("number {}", 7)).map(|(): ()| ());
-        assert!(here.unwrap_err().starts_with(&format!("number 7 ({place}:")));
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-        let there = caught(|| pool.install(|| panic!("in a thread"))).map(|(): ()| ());
-        assert!(there.unwrap_err().starts_with("in a thread ("));
-        assert_eq!(caught(|| 3), Ok(3));
-    }
-
-    #[test]
-    fn calls_that_panic_at_once_are_each_told_their_own_cause() {
-        /// Waits, while a panic unwinds, until all have panicked.
-        struct Together<'a>(&'a Barrier);
-        impl Drop for Together<'_> {
-            fn drop(&mut self) {
-                self.0.wait();
-            }
-        }
-        let both = Barrier::new(2);
-        let fail = |number: u32| {
-            let cause = caught(|| -> () {
-                let _together = Together(&both);
-                panic!("number {number}")
-            });
-            assert!(cause.unwrap_err().starts_with(&format!("number {number} (")));
-        };
-        std::thread::scope(|scope| {
-            scope.spawn(|| fail(1));
-            scope.spawn(|| fail(2));
-        });
     }
 }
