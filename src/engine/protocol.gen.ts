@@ -1,7 +1,7 @@
 // Generated from crates/spiel-engine/src/protocol by `deno task gen`. Do not edit.
 
 /** Identifies the protocol these types belong to. */
-export const PROTOCOL_HASH = "f1f4eeaf4b982243";
+export const PROTOCOL_HASH = "8970002d831b5386";
 
 /** Marks a position of a micro-batch whose next token is not trained. */
 export const IGNORE = 0xFFFFFFFF;
@@ -115,6 +115,7 @@ export type Request =
      */
     seed: number;
   }
+  | { "op": "gradientsTry" }
   | {
     "op": "stateRead";
     /**
@@ -541,6 +542,7 @@ export type Reply =
   | { "kind": "profile" } & Profile
   | { "kind": "modelPlan" } & ModelPlan
   | { "kind": "arrayInfo" } & ArrayInfo
+  | { "kind": "gradientTrials" } & GradientTrials
   | { "kind": "reselection" } & Reselection
   | { "kind": "loss" } & Loss
   | { "kind": "updateInfo" } & UpdateInfo
@@ -840,6 +842,46 @@ export type ArrayInfo = {
  * The element type of a payload.
  */
 export type ArrayType = "u32" | "f32" | "bytes";
+
+/**
+ * What trials of the ways to compute gradients at deltas measured.
+ */
+export type GradientTrials = {
+  /**
+   * One row per size of module; none where the device has one way only.
+   */
+  trials: Array<GradientTrial>;
+};
+
+/**
+ * The trial of one size of module.
+ */
+export type GradientTrial = {
+  /**
+   * `in_features`.
+   */
+  inputs: number;
+  /**
+   * `out_features`.
+   */
+  outputs: number;
+  /**
+   * Deltas of the module.
+   */
+  deltas: number;
+  /**
+   * Seconds with the gradient of each delta sampled by itself, for the largest micro-batch.
+   */
+  sampledSeconds: number;
+  /**
+   * Seconds with dense tiles that the gradients are gathered from.
+   */
+  denseSeconds: number;
+  /**
+   * Whether dense tiles were taken.
+   */
+  dense: boolean;
+};
 
 /**
  * What a reselection replaced.
