@@ -17,7 +17,9 @@ export interface ProfileReport {
 
 /** One operation, all its shapes and formats together. */
 export interface OperationSum {
+  /** Its name. */
   readonly operation: string;
+  /** How often it was asked for. */
   readonly calls: number;
   /** Absent where the device does not time it. */
   readonly seconds: number | null;
@@ -32,6 +34,7 @@ export class StepProfiler {
   #steps = 0;
   #seconds = 0;
 
+  /** Profiles what is asked of an engine. */
   constructor(private readonly engine: Engine) {}
 
   /** Runs a step and counts what it asks of the device. */

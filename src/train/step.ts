@@ -78,7 +78,9 @@ export interface StepResult extends StepSize {
 export interface StepRequest {
   /** The update's number, from 1. */
   readonly step: number;
+  /** Its micro-batches, in their order. */
   readonly batches: readonly TrainingBatch[];
+  /** The rate of this update. */
   readonly learningRate: number;
 }
 

@@ -62,9 +62,7 @@ export class Trainer {
   #saveIsOwed = false;
   #unsaved: SpielError | null = null;
 
-  /**
-   * @param position Where to begin; that of a checkpoint in a resumed run.
-   */
+  /** Prepares a run from a position: where it begins, or that of a checkpoint in a resumed run. */
   constructor(
     private readonly parts: TrainerParts,
     private readonly options: TrainerOptions,

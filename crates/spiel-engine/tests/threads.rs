@@ -44,10 +44,15 @@ fn no_request_starts_threads_of_its_own() {
     let batch: Vec<u32> = (0..256).chain(1..257).chain([0, 100, 256]).collect();
     ask(
         &mut engine,
-        r#"{"op":"forwardBackward","batch":{"tokens":256,"sequences":2},"lossScale":1.0}"#,
+        r#"{"op":"forwardBackward","batch":{"tokens":256,"sequences":2},"lossScale":1.0,"readLoss":true}"#,
         bytemuck::cast_slice(&batch),
     );
-    ask(&mut engine, r#"{"op":"gradNorm"}"#, &[]);
+    ask(
+        &mut engine,
+        r#"{"op":"optimizerStep","update":{"learningRate":0.1,"weightDecay":0.0,"beta1":0.9,"beta2":0.999,
+            "epsilon":1e-8,"maxGradNorm":1.0,"step":1}}"#,
+        &[],
+    );
     ask(
         &mut engine,
         r#"{"op":"deltaReselect","criterion":"accumulatedGradients","rate":0.5,"gradientAccumulationSteps":1,
