@@ -8,13 +8,13 @@
 import { parseArgs } from "node:util";
 import type { Batch, Engine } from "../src/engine/engine.ts";
 import { open } from "../src/engine/open.ts";
+import { peakMemory } from "../src/engine/peak_memory.ts";
 import type { ModelConfig, ModelPlan } from "../src/engine/protocol.gen.ts";
 import { inferenceUse, loadModel } from "../src/model/load.ts";
 import { type ModelSource, openModelSource } from "../src/model/source.ts";
 import { allotDeltas } from "../src/spiel/budget.ts";
 import { growthOf } from "../src/spiel/growth/mod.ts";
 import { MODEL_SHAPES } from "./model_shapes.ts";
-import { peakBytes } from "./peak_memory.ts";
 
 const TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
 
@@ -80,7 +80,7 @@ console.log(JSON.stringify({
   product_gflops_alone: round(rate),
   share_of_product_rate: round(stepRate / rate),
   plan_bytes: plan.memory.totalBytes,
-  peak_bytes: peakBytes(),
+  peak_bytes: peakMemory(),
 }));
 
 async function prepare(engine: Engine, source: ModelSource | null, config: ModelConfig) {

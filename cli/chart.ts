@@ -1,34 +1,55 @@
 /** A curve drawn in ASCII. */
 
-/** Means of `width` equal stretches of the values, or the values themselves where they are fewer. */
-function thin(values: readonly number[], width: number): number[] {
-  if (values.length <= width) return [...values];
-  return Array.from({ length: width }, (_, column) => {
-    const from = Math.floor(column * values.length / width);
-    const to = Math.floor((column + 1) * values.length / width);
-    const stretch = values.slice(from, to);
-    return stretch.reduce((sum, value) => sum + value, 0) / stretch.length;
-  });
+/** A value that was measured at a step. */
+export interface CurvePoint {
+  readonly step: number;
+  readonly value: number;
+}
+
+/** The size of a drawing in characters. */
+export interface CurveSize {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** The means of the values by column, each a stretch of equally many steps; `undefined` where none was measured. */
+function columnsOf(points: readonly CurvePoint[], width: number): (number | undefined)[] {
+  const [first, last] = [points[0]?.step ?? 0, points.at(-1)?.step ?? 0];
+  const steps = last - first + 1;
+  const count = Math.min(width, steps);
+  const columns = Array.from({ length: count }, () => ({ sum: 0, values: 0 }));
+  for (const { step, value } of points) {
+    const column = columns[Math.floor((step - first) * count / steps)];
+    if (column === undefined) continue;
+    column.sum += value;
+    column.values++;
+  }
+  return columns.map(({ sum, values }) => values === 0 ? undefined : sum / values);
 }
 
 /**
- * Draws values from left to right with the largest and smallest named at the left.
+ * Draws values by their steps, with the largest and smallest named at the left, and the first and last step below.
  *
- * @returns `height` lines, or none for fewer than two finite values.
+ * @param points In ascending order of their steps.
+ * @returns `height` lines and one below, or none for fewer than two finite values.
  */
 export function drawCurve(
-  values: readonly number[],
-  { width, height }: { width: number; height: number },
+  points: readonly CurvePoint[],
+  { width, height }: CurveSize,
 ): string[] {
-  const points = thin(values.filter(Number.isFinite), width);
-  if (points.length < 2) return [];
-  const top = Math.max(...points);
-  const bottom = Math.min(...points);
+  const finite = points.filter(({ value }) => Number.isFinite(value));
+  if (finite.length < 2) return [];
+  const columns = columnsOf(finite, width);
+  const values = columns.filter((value) => value !== undefined);
+  const [top, bottom] = [Math.max(...values), Math.min(...values)];
   const rowOf = (value: number) =>
     top === bottom ? height - 1 : Math.round((top - value) / (top - bottom) * (height - 1));
-  return Array.from({ length: height }, (_, row) => {
+  const rows = Array.from({ length: height }, (_, row) => {
     const label = row === 0 ? top.toFixed(3) : row === height - 1 ? bottom.toFixed(3) : "";
-    const line = points.map((value) => rowOf(value) === row ? "*" : " ").join("");
-    return `${label.padStart(8)} | ${line}`.trimEnd();
+    const line = columns.map((value) => value !== undefined && rowOf(value) === row ? "*" : " ");
+    return `${label.padStart(8)} | ${line.join("")}`.trimEnd();
   });
+  const [first, last] = [finite[0], finite.at(-1)].map((point) => String(point?.step));
+  const gap = Math.max(3, columns.length - `${first}${last}`.length);
+  return [...rows, `${" ".repeat(11)}${first}${" ".repeat(gap)}${last}`];
 }

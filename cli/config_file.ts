@@ -1,15 +1,26 @@
 /** Reads a YAML or JSON configuration file into entries that know their line and column. */
 
-import { type Document, isMap, isScalar, LineCounter, parseDocument } from "npm:yaml@2.9.1";
+import {
+  type Document,
+  isMap,
+  isScalar,
+  LineCounter,
+  type Node,
+  parseDocument,
+  visit,
+} from "npm:yaml@2.9.1";
 import { type ConfigEntry, problemsError, SpielError } from "../mod.ts";
+import { yamlProblems } from "./yaml_problem.ts";
 
 function readText(path: string): string {
   try {
-    return Deno.readTextFileSync(path);
+    return new TextDecoder("utf-8", { fatal: true }).decode(Deno.readFileSync(path));
   } catch (cause) {
     if (cause instanceof Deno.errors.NotCapable) throw cause;
     const reason = cause instanceof Deno.errors.NotFound
       ? "does not exist"
+      : cause instanceof TypeError
+      ? "is not UTF-8 text"
       : `cannot be read (${cause instanceof Error ? cause.message : cause})`;
     throw new SpielError("usage", `Configuration file "${path}" ${reason}`, { cause });
   }
@@ -51,31 +62,43 @@ export function parseConfig(text: string, path: string): ConfigEntry[] {
     const { line, col } = lines.linePos(offset);
     return { line, column: col };
   };
+  const problem = (offset: number, sentence: string) => {
+    const { line, column } = place(offset);
+    return `${path}:${line}:${column}: ${sentence}`;
+  };
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   if (document.errors.length > 0) {
-    throw problemsError(document.errors.map((error) => {
-      const { line, column } = place(error.pos[0]);
-      return `${path}:${line}:${column}: ${error.message.split("\n")[0]}`;
-    }));
+    const problems = yamlProblems(text, document.errors);
+    throw problemsError(problems.map(({ offset, sentence }) => problem(offset, sentence)));
   }
   const root = document.contents;
   if (root === null) return [];
-  if (!isMap(root)) {
-    const { line, column } = place(root.range?.[0] ?? 0);
-    throw new SpielError(
-      "usage",
-      `${path}:${line}:${column}: expected keys with values such as "lr: 0.001"`,
-    );
+  const refuse = (node: Node | null, sentence: string) =>
+    new SpielError("usage", problem(node?.range?.[0] ?? 0, sentence));
+  if (!isMap<Node, Node>(root)) {
+    throw refuse(root, 'expected keys with values such as "lr: 0.001"');
   }
+  const strange = root.items.find(({ key }) => !isScalar(key));
+  if (strange !== undefined) throw refuse(strange.key, "expected a key such as lr");
+  visit(document, {
+    Alias(_, alias) {
+      if (alias.resolve(document) !== undefined) return;
+      const { source } = alias;
+      throw refuse(
+        alias,
+        `*${source} stands for nothing named before; put it in quotes if it is text`,
+      );
+    },
+  });
   const values = valuesOf(document, path);
   return root.items.map(({ key }) => {
-    const name = isScalar(key) ? String(key.value) : String(key);
-    const offset = isScalar(key) ? key.range?.[0] ?? 0 : 0;
+    const name = String(isScalar(key) ? key.value : key);
+    const offset = key.range?.[0] ?? 0;
     return { key: name, value: values[name], source: { kind: "file", path, ...place(offset) } };
   });
 }
 
-/** Aliases are resolved here, which fails for unknown ones and for those that would grow without bound. */
+/** Aliases are resolved here, which fails for those that would grow without bound. */
 function valuesOf(document: Document, path: string): Record<string, unknown> {
   try {
     return document.toJS();

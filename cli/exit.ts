@@ -1,6 +1,7 @@
 /** The end of a command: its exit code, and every error as a sentence. */
 
-import { EXIT_CODES, isSpielError, missingPermission } from "../mod.ts";
+import { EXIT_CODES, isSpielError, missingPermission, storageError } from "../mod.ts";
+import { standardOutput } from "./streams.ts";
 import { environment } from "./ui.ts";
 
 /** How a command ends: the process's code and what is said on standard error. */
@@ -30,10 +31,13 @@ function permissionHint(error: unknown): string | undefined {
 export function endingOf(error: unknown): Ending {
   const permission = permissionHint(error);
   if (isSpielError(error)) {
-    const label = error.kind === "interrupted" ? "stopped" : "error";
+    const isStop = error.kind === "interrupted";
+    const words = isStop
+      ? `stopped: ${error.message.replace(/^Stopped /, "")}`
+      : `error: ${error.message}`;
     const isKnown = permission === undefined || error.message.includes("--allow-");
     const hint = isKnown ? "" : `; add ${permission} to the deno command`;
-    return { code: EXIT_CODES[error.kind], message: `${label}: ${error.message}${hint}` };
+    return { code: EXIT_CODES[error.kind], message: `${words}${hint}` };
   }
   if (permission !== undefined) {
     return {
@@ -61,7 +65,7 @@ export function exitWith(error: unknown): never {
   Deno.exit(code);
 }
 
-/** Runs a command and leaves the process as its ending says. */
+/** Runs a command and leaves the process as its ending says; one whose output was lost has failed. */
 export async function runToExit(command: () => Promise<void>): Promise<void> {
   addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
@@ -69,6 +73,8 @@ export async function runToExit(command: () => Promise<void>): Promise<void> {
   });
   try {
     await command();
+    const { failure } = standardOutput;
+    if (failure !== undefined) throw storageError("Cannot write to standard output", failure);
   } catch (error) {
     exitWith(error);
   }

@@ -1,6 +1,6 @@
 /** Shows plain JSON to people: facts in lines, lists of alike things in tables. */
 
-import { formatCount } from "./format.ts";
+import { formatCount, printable } from "./format.ts";
 import type { Ui } from "./ui.ts";
 
 type JsonObject = Readonly<Record<string, unknown>>;
@@ -14,8 +14,8 @@ function cell(value: unknown): string {
   if (typeof value === "number") {
     return Number.isInteger(value) ? formatCount(value) : String(Number(value.toPrecision(6)));
   }
-  if (Array.isArray(value) && !value.some(isObject)) return value.map(cell).join(", ");
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
+  if (Array.isArray(value) && !value.some(isObject)) return value.map(cell).join(", ") || "-";
+  return typeof value === "object" ? JSON.stringify(value) : printable(String(value));
 }
 
 /** Rows of objects under the union of their keys; `names` are the rows' names, if they have any. */
@@ -26,7 +26,7 @@ function showTable(ui: Ui, rows: readonly JsonObject[], names?: readonly string[
     head,
     rows.map((row, index) => {
       const cells = keys.map((key) => cell(row[key]));
-      return names === undefined ? cells : [names[index] ?? "", ...cells];
+      return names === undefined ? cells : [cell(names[index]), ...cells];
     }),
   );
 }
@@ -37,7 +37,7 @@ function showBlock(ui: Ui, value: JsonObject | readonly JsonObject[]): void {
   const objects = entries.map(([, item]) => item).filter(isObject);
   if (objects.length === entries.length) {
     showTable(ui, objects, entries.map(([name]) => name));
-  } else ui.facts(entries.map(([name, item]) => [name, cell(item)]));
+  } else ui.facts(entries.map(([name, item]) => [cell(name), cell(item)]));
 }
 
 /** Shows single facts first, then a block for each fact that has parts. */

@@ -13,7 +13,9 @@ import {
   SpielError,
   suggest,
   unknownKey,
+  VERSION,
 } from "../mod.ts";
+import { standardOutput } from "./streams.ts";
 
 /** A command with options that are not known to the type checker. */
 // deno-lint-ignore no-explicit-any
@@ -48,6 +50,7 @@ function optionOf(help: ConfigKeyHelp): Option {
 function quiet(command: AnyCommand, columns: number): void {
   command.exitOverride().allowExcessArguments(false).configureHelp({ showGlobalOptions: false });
   command.configureOutput({
+    writeOut: (text) => standardOutput.write(text),
     writeErr: () => {},
     getOutHelpWidth: () => Math.min(columns, 100),
     getOutHasColors: () => false,
@@ -55,9 +58,13 @@ function quiet(command: AnyCommand, columns: number): void {
   });
 }
 
+/** What `--version` prints. */
+export const VERSION_TEXT = `spiel ${VERSION}`;
+
 /** Makes a command whose failures are thrown, never printed. */
 export function makeCommand(name: string, summary: string, columns = 100): AnyCommand {
   const command: AnyCommand = new Command(name).description(summary)
+    .version(VERSION_TEXT, "-V, --version", "show the version")
     .helpOption("-h, --help", "show this help").helpCommand(false);
   quiet(command, columns);
   return command;
@@ -108,7 +115,7 @@ export function setEntries(assignments: Iterable<string>): ConfigEntry[] {
   });
 }
 
-/** A number that a command takes and that is no configuration key. */
+/** A number that a command takes and that is no configuration key; bounds are included unless said otherwise. */
 export interface NumberFlag {
   /** Such as `--top-p`. */
   flag: string;
@@ -116,6 +123,7 @@ export interface NumberFlag {
   placeholder: string;
   fallback: number;
   minimum: number;
+  excludesMinimum?: boolean;
   maximum: number;
   whole: boolean;
 }
@@ -135,25 +143,36 @@ export function addNumberFlag(command: AnyCommand, number: NumberFlag): void {
  */
 export function readNumberFlag(
   options: Readonly<Record<string, unknown>>,
-  { flag, fallback, minimum, maximum, whole }: NumberFlag,
+  { flag, fallback, minimum, excludesMinimum = false, maximum, whole }: NumberFlag,
 ): number {
   const text = options[camelCase(flag.slice(2).replaceAll("-", "_"))];
   if (typeof text !== "string") return fallback;
   const value = text.trim() === "" ? NaN : Number(text);
-  if (value >= minimum && value <= maximum && (!whole || Number.isInteger(value))) return value;
+  const isAbove = excludesMinimum ? value > minimum : value >= minimum;
+  if (isAbove && value <= maximum && (!whole || Number.isInteger(value))) return value;
   const noun = whole ? "a whole number" : "a number";
-  throw new SpielError(
-    "usage",
-    `${flag} is ${JSON.stringify(text)}; expected ${noun} from ${minimum} to ${maximum}`,
-  );
+  const range = excludesMinimum
+    ? `above ${minimum} and at most ${maximum}`
+    : `from ${minimum} to ${maximum}`;
+  throw new SpielError("usage", `${flag} is ${JSON.stringify(text)}; expected ${noun} ${range}`);
 }
 
 function quoted(message: string): string {
   return /'([^']*)'/.exec(message)?.[1] ?? "";
 }
 
+/** The option of that spelling if it is a boolean one. */
+function booleanOption(flag: string | undefined, command: AnyCommand): Option | undefined {
+  return command.options.find(({ long, short, required, optional }) =>
+    flag !== undefined && (long === flag || short === flag) && !required && !optional
+  );
+}
+
 function unknownFlag(flag: string, command: AnyCommand): string {
   const [name = flag] = flag.split("=");
+  if (booleanOption(name, command) !== undefined) {
+    return `${flag} is not possible: ${name} takes no value; give ${name} alone, or leave it out for false`;
+  }
   const key = name.replace(/^-+/, "").replaceAll("-", "_");
   const known = command.options.flatMap(({ long }) =>
     long ? [long.slice(2).replaceAll("-", "_")] : []
@@ -165,7 +184,11 @@ function unknownFlag(flag: string, command: AnyCommand): string {
 }
 
 /** Turns a parse failure into a sentence; undefined where help was asked for and shown. */
-export function usageError(error: CommanderError, command: AnyCommand): SpielError | undefined {
+export function usageError(
+  error: CommanderError,
+  command: AnyCommand,
+  args: readonly string[],
+): SpielError | undefined {
   const found = quoted(error.message);
   const help = `see ${command.name()} --help`;
   switch (error.code) {
@@ -182,11 +205,12 @@ export function usageError(error: CommanderError, command: AnyCommand): SpielErr
     case "commander.missingArgument":
       return new SpielError("usage", `${found.toUpperCase()} is missing; ${help}`);
     case "commander.excessArguments": {
-      const [first] = command.args.slice(command.registeredArguments.length);
-      return new SpielError(
-        "usage",
-        `"${first ?? ""}" is not expected: it belongs to no option; ${help}`,
-      );
+      const [first = ""] = command.args.slice(command.registeredArguments.length);
+      const before = args[args.indexOf(first) - 1];
+      const reason = booleanOption(before, command) === undefined
+        ? "it belongs to no option"
+        : `${before} takes no value${before === "--resume" ? ", the run folder is --out" : ""}`;
+      return new SpielError("usage", `"${first}" is not expected: ${reason}; ${help}`);
     }
     default:
       return new SpielError("usage", error.message.replace(/^error: /, ""));
@@ -213,7 +237,7 @@ export function parseFlags(
   let left = args;
   let failure = parseFailure(command, left);
   while (failure !== undefined) {
-    const usage = usageError(failure, command);
+    const usage = usageError(failure, command, left);
     if (usage === undefined) return undefined;
     problems.push(usage.message);
     if (failure.code !== "commander.unknownOption") break;

@@ -26,6 +26,11 @@ export function formatLoss(loss: number): string {
   return loss.toFixed(4);
 }
 
+/** A perplexity: two decimals while it is of a size that says something. */
+export function formatPerplexity(perplexity: number): string {
+  return perplexity < 1e6 ? perplexity.toFixed(2) : perplexity.toExponential(1);
+}
+
 /** A share as a percentage: `1.00 %`. */
 export function formatShare(share: number): string {
   return `${(100 * share).toFixed(2)} %`;
@@ -34,4 +39,12 @@ export function formatShare(share: number): string {
 /** A rate that spans many magnitudes, such as a learning rate: `9.5e-4`. */
 export function formatRate(rate: number): string {
   return rate === 0 ? "0" : rate.toExponential(1);
+}
+
+/** Text out of files, without what a terminal would take for commands. */
+export function printable(text: string): string {
+  return text.replaceAll(
+    /(?![\n\t])\p{Cc}/gu,
+    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
+  );
 }

@@ -1,5 +1,6 @@
 /** An example as the model sees it, with what it is trained on set off. */
 
+import { printable } from "./format.ts";
 import type { Ui } from "./ui.ts";
 
 /** A stretch of text that is trained on, or not. */
@@ -27,7 +28,8 @@ export function stretchesOf(
 
 /** Text of the stretches: trained ones in green, or between `{+` and `+}` where there are no colours. */
 export function markedText(ui: Ui, stretches: readonly Stretch[]): string {
-  return stretches.map(({ text, trained }) => {
+  return stretches.map(({ text: raw, trained }) => {
+    const text = printable(raw);
     if (!trained) return ui.paint("dim", text);
     const painted = ui.paint("green", text);
     return painted === text ? `{+${text}+}` : painted;

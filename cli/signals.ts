@@ -2,6 +2,7 @@
 
 import { EXIT_CODES } from "../mod.ts";
 
+// No SIGHUP: who starts a run with nohup has it ignored, which listening would undo.
 const SIGNALS: readonly Deno.Signal[] = Deno.build.os === "windows"
   ? ["SIGINT", "SIGBREAK"]
   : ["SIGINT", "SIGTERM"];
@@ -11,10 +12,16 @@ export class Interrupts implements Disposable {
   readonly #controller = new AbortController();
   readonly #onSignal: () => void;
 
-  /** @param announce Called at the first interrupt. */
-  constructor(announce: () => void) {
+  /**
+   * @param announce Called at the first interrupt.
+   * @param farewell Called at the second one, right before the process ends.
+   */
+  constructor(announce: () => void, farewell: () => void = () => {}) {
     this.#onSignal = () => {
-      if (this.#controller.signal.aborted) Deno.exit(EXIT_CODES.interrupted);
+      if (this.#controller.signal.aborted) {
+        farewell();
+        Deno.exit(EXIT_CODES.interrupted);
+      }
       this.#controller.abort();
       announce();
     };

@@ -2,17 +2,19 @@
 
 import {
   type DataCounts,
+  type Evaluation,
   formatBytes,
   type ResolvedConfig,
   type TrainEvent,
   type TrainSummary,
 } from "../mod.ts";
-import { drawCurve } from "./chart.ts";
+import { type CurvePoint, drawCurve } from "./chart.ts";
 import {
   formatAmount,
   formatCount,
   formatDuration,
   formatLoss,
+  formatPerplexity,
   formatRate,
   formatShare,
 } from "./format.ts";
@@ -23,6 +25,8 @@ import type { Ui } from "./ui.ts";
 const PLAIN_INTERVAL_S = 5;
 const CURVE = { width: 60, height: 8 };
 const SHOWN_SAMPLES = 3;
+/** Evaluations that a resumed run shows of those before: the first one and the last ones. */
+const SHOWN_EVALUATIONS = 5;
 /** Width of what stands before a sample's text. */
 const SAMPLE_MARGIN = 13;
 
@@ -33,9 +37,15 @@ export type EventOf<Type extends TrainEvent["type"]> = Extract<TrainEvent, { typ
 export class TrainView {
   readonly #ui: Ui;
   readonly #resolved: ResolvedConfig;
-  readonly #losses: number[] = [];
-  readonly #begun = performance.now();
+  readonly #losses: CurvePoint[] = [];
   #lastPlainLine = -Infinity;
+  /** Held-out loss of the untrained model. */
+  #untrainedLoss: number | undefined;
+  #resumedAt: number | undefined;
+  /** Optimiser steps done. */
+  #step = 0;
+  /** Step of the newest checkpoint. */
+  #savedStep: number | undefined;
 
   constructor(ui: Ui, resolved: ResolvedConfig) {
     this.#ui = ui;
@@ -54,9 +64,9 @@ export class TrainView {
       case "data":
         return this.#data(event);
       case "resumed":
-        return this.#ui.line(`resumed after step ${event.step} from ${event.path}`);
+        return this.#resumed(event);
       case "step":
-        return this.#step(event);
+        return this.#onStep(event);
       case "evaluating":
         return showEvaluating(this.#ui, event);
       case "eval":
@@ -64,6 +74,7 @@ export class TrainView {
       case "reselect":
         return this.#ui.line(`step ${event.step}: moved ${formatCount(event.grown)} deltas`);
       case "checkpoint":
+        this.#savedStep = event.step;
         return this.#ui.line(this.#ui.paint("dim", `step ${event.step}: saved ${event.path}`));
       case "warning":
         return this.#ui.warn(event.message);
@@ -112,8 +123,30 @@ export class TrainView {
     this.#ui.line(`${steps}; micro-batches are ${formatShare(event.filled)} full`);
   }
 
-  #step(event: EventOf<"step">): void {
-    this.#losses.push(event.loss);
+  #resumed({ step, path, history, elapsedS }: EventOf<"resumed">): void {
+    this.#resumedAt = step;
+    this.#step = step;
+    this.#savedStep = step;
+    for (const line of history) {
+      if (line.event === "step") this.#losses.push({ step: line.step, value: line.loss });
+    }
+    const before = formatDuration(elapsedS);
+    this.#ui.line(`resumed after step ${step} from ${path}, ${before} into the run`);
+    const evals = history.filter((line) => line.event === "eval");
+    this.#untrainedLoss = evals.find(({ step }) => step === 0)?.loss;
+    const skipped = Math.max(0, evals.length - SHOWN_EVALUATIONS);
+    for (const [index, line] of evals.entries()) {
+      const { exact_match: exactMatch, target_tokens: targetTokens, ...scores } = line;
+      const match = exactMatch === undefined ? {} : { exactMatch };
+      if (index === 1 && skipped > 0) this.#ui.line("...");
+      if (index > 0 && index <= skipped) continue;
+      this.#ui.line(this.#evaluated(line.step, { ...scores, ...match, targetTokens }));
+    }
+  }
+
+  #onStep(event: EventOf<"step">): void {
+    this.#step = event.step;
+    this.#losses.push({ step: event.step, value: event.loss });
     const text = progressLine(event);
     this.#ui.status(text);
     const due = event.elapsedS - this.#lastPlainLine >= PLAIN_INTERVAL_S ||
@@ -125,17 +158,35 @@ export class TrainView {
 
   #eval(event: EventOf<"eval">): void {
     this.#ui.clearStatus();
-    const match = event.exactMatch === undefined
-      ? ""
-      : `, exact match ${formatShare(event.exactMatch)}`;
-    this.#ui.line(
-      `step ${event.step}: held-out loss ${this.#ui.paint("cyan", formatLoss(event.loss))}, ` +
-        `perplexity ${event.perplexity.toFixed(2)}${match}${event.isBest ? ", best so far" : ""}`,
-    );
+    if (event.step === 0) this.#untrainedLoss = event.loss;
+    const best = event.isBest ? ", best so far" : "";
+    this.#ui.line(`${this.#evaluated(event.step, event)}${best}`);
+  }
+
+  /** One evaluation in one line, with a word where training has made things worse. */
+  #evaluated(step: number, { loss, perplexity, exactMatch }: Evaluation): string {
+    const match = exactMatch === undefined ? "" : `, exact match ${formatShare(exactMatch)}`;
+    const isWorse = this.#untrainedLoss !== undefined && loss > this.#untrainedLoss;
+    const worse = isWorse ? this.#ui.paint("yellow", ", worse than untrained") : "";
+    return `step ${step}: held-out loss ${this.#ui.paint("cyan", formatLoss(loss))}, ` +
+      `perplexity ${formatPerplexity(perplexity)}${match}${worse}`;
+  }
+
+  /** What a stop at once costs, and how the run goes on. */
+  get farewell(): string {
+    const [step, saved] = [this.#step, this.#savedStep];
+    if (step === (saved ?? 0)) return "stopped: at once; nothing that was trained is lost";
+    const steps = step - (saved ?? 0);
+    const [lost, are] = [formatAmount(steps, "step"), steps === 1 ? "is" : "are"];
+    return saved === undefined
+      ? `stopped: at once; ${lost} ${are} lost, as nothing was saved yet`
+      : `stopped: at once; ${lost} since the checkpoint of step ${saved} ${are} lost, ` +
+        "and the same command with --resume goes on from there";
   }
 
   /** Shows how the run ended. */
-  finish({ step, stoppedEarly, output, before, after, samples }: TrainSummary): void {
+  finish(summary: TrainSummary): void {
+    const { step, stoppedEarly, elapsedS, output, samples } = summary;
     this.#ui.clearStatus();
     if (output === undefined) return this.#ui.line("dry run: nothing was trained");
     this.#ui.line();
@@ -146,12 +197,18 @@ export class TrainView {
       this.#ui.line();
     }
     const early = stoppedEarly ? ", early: the held-out loss no longer falls" : "";
-    const elapsed = formatDuration((performance.now() - this.#begun) / 1000);
+    const resumed = this.#resumedAt === undefined ? "" : `, resumed after step ${this.#resumedAt}`;
     showSamples(this.#ui, samples.slice(0, SHOWN_SAMPLES));
     const steps = formatAmount(step, "step");
-    this.#ui.line(this.#ui.paint("bold", `done after ${steps} in ${elapsed}${early}`));
+    this.#ui.line(
+      this.#ui.paint(
+        "bold",
+        `done after ${steps} in ${formatDuration(elapsedS)}${resumed}${early}`,
+      ),
+    );
     this.#ui.facts([
-      ...changes(before, after),
+      ...changes(summary),
+      ...peak(summary),
       ["saved", output],
       ["report", `${this.#resolved.config.out}/report.html`],
     ]);
@@ -163,7 +220,7 @@ function showSamples(ui: Ui, samples: TrainSummary["samples"]): void {
   if (samples.length === 0) return;
   ui.line("answers to the first held-out questions");
   for (const { prompt, expected, before, after } of samples) {
-    const rows = { question: prompt, before, after, right: expected };
+    const rows = { question: lastTurnOf(prompt), before, after, right: expected };
     ui.facts(
       Object.entries(rows).flatMap(([name, text]) =>
         text === undefined ? [] : [[name, endOf(text, ui.columns - SAMPLE_MARGIN)] as const]
@@ -173,26 +230,42 @@ function showSamples(ui: Ui, samples: TrainSummary["samples"]): void {
   }
 }
 
-/** The end of a text in one line: of a prompt, what comes last is what differs. */
+/** What was said last in a prompt, without what its chat template puts around it. */
+function lastTurnOf(prompt: string): string {
+  const turns = prompt.split(/<\|[^|]*\|>|<\/?s>|\[\/?INST\]/)
+    .map((turn) => turn.trim().replace(/^(system|user|assistant)(\n|$)/, "").trim());
+  return turns.findLast((turn) => turn !== "") ?? prompt;
+}
+
+/** The end of a text in one line: of questions that begin alike, what comes last is what differs. */
 function endOf(text: string, width: number): string {
-  const line = text.replaceAll(/<\|[^|]*\|>/g, " ").replaceAll(/\s+/g, " ").trim();
+  const line = text.replaceAll(/\s+/g, " ").trim();
   return line.length <= width ? line : `...${line.slice(3 - width)}`;
 }
 
 /** Scores before and after, where there is held-out data. */
-function changes(
-  before: TrainSummary["before"],
-  after: TrainSummary["after"],
-): [string, string][] {
+function changes({ before, after, best, savedStep }: TrainSummary): [string, string][] {
   if (before === undefined || after === undefined) return [];
+  const worse = after.loss > before.loss ? ", worse than untrained" : "";
   const rows: [string, string][] = [
-    ["held-out loss", `${formatLoss(before.loss)} -> ${formatLoss(after.loss)}`],
+    ["held-out loss", `${formatLoss(before.loss)} -> ${formatLoss(after.loss)}${worse}`],
   ];
+  if (best !== null && best.step > 0 && best.step !== savedStep) {
+    rows.push([
+      "best",
+      `${formatLoss(best.loss)} at step ${best.step}; saved is step ${savedStep}`,
+    ]);
+  }
   if (before.exactMatch !== undefined && after.exactMatch !== undefined) {
     const [from, to] = [formatShare(before.exactMatch), formatShare(after.exactMatch)];
     rows.push(["exact match", `${from} -> ${to}`]);
   }
   return rows;
+}
+
+/** The most memory that was held, where the system tells. */
+function peak({ peakMemoryBytes }: TrainSummary): [string, string][] {
+  return peakMemoryBytes === null ? [] : [["peak memory", formatBytes(peakMemoryBytes)]];
 }
 
 /** One step in one line. */

@@ -1,5 +1,8 @@
 /** The terminal: lines for people, lines for programs, one live status line, colours and tables. */
 
+import { printable } from "./format.ts";
+import { standardError, standardOutput } from "./streams.ts";
+
 /** Where text goes and what the place can do. */
 export interface Terminal {
   stdout(text: string): void;
@@ -10,23 +13,6 @@ export interface Terminal {
   colour: boolean;
   /** Width in characters. */
   columns: number;
-}
-
-const encoder = new TextEncoder();
-
-/** Writes to a stream for as long as somebody reads it: what a command does is worth more than its words. */
-function writerTo(stream: { writeSync(bytes: Uint8Array): number }): (text: string) => void {
-  let hasReader = true;
-  return (text) => {
-    if (!hasReader) return;
-    try {
-      let bytes = encoder.encode(text);
-      while (bytes.length > 0) bytes = bytes.subarray(stream.writeSync(bytes));
-    } catch (error) {
-      if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
-      hasReader = false;
-    }
-  };
 }
 
 /** An environment variable, or undefined where it is not set or may not be read. */
@@ -56,8 +42,8 @@ export function processTerminal(json: boolean): Terminal {
     }
   }
   return {
-    stdout: writerTo(Deno.stdout),
-    stderr: writerTo(Deno.stderr),
+    stdout: (text) => standardOutput.write(text),
+    stderr: (text) => standardError.write(text),
     interactive,
     colour: interactive && !environment("NO_COLOR"),
     columns,
@@ -129,9 +115,14 @@ export class Ui {
 
   /** Warns on standard error. */
   warn(message: string): void {
+    this.error(`${this.paint("yellow", "warning:")} ${printable(message)}`);
+  }
+
+  /** Writes a line to standard error. */
+  error(message: string): void {
     const status = this.#status;
     this.clearStatus();
-    this.#terminal.stderr(`${this.paint("yellow", "warning:")} ${message}\n`);
+    this.#terminal.stderr(`${message}\n`);
     this.status(status);
   }
 

@@ -23,7 +23,14 @@ export const EXIT_CODES: Readonly<Record<SpielErrorKind, number>> = {
   environment: 78,
 };
 
-/** Control characters but for the line breaks of a list of problems. */
+/**
+ * Begins each line of a list in a message.
+ *
+ * @internal
+ */
+export const LIST_ITEM = "\n  - ";
+
+/** Control characters but for the line breaks of a list. */
 const CONTROL_CHARACTERS = /(?!\n {2}- )\p{Cc}/gu;
 
 /**

@@ -1,9 +1,9 @@
-/** Builds the WASM engine into `lib/`, without any trace of this machine, and records its digest. */
+/** Builds the committed WASM modules, without any trace of this machine, and records their digests. */
 
 import { exec, execOrThrow } from "./exec.ts";
 import { installPackages } from "./packages.ts";
 import { readRepoFile, ROOT } from "./repo.ts";
-import { writeDigest } from "./wasm_digest.ts";
+import { WASM_BUILDS, type WasmBuild, writeDigest } from "./wasm_digest.ts";
 import {
   DEBIAN_PACKAGES,
   findWasmToolchain,
@@ -48,8 +48,8 @@ function remappedPaths(toolchain: WasmToolchain): [from: string, to: string][] {
   ];
 }
 
-/** Compiles the engine and returns the path of the raw module. */
-async function compile(toolchain: WasmToolchain): Promise<string> {
+/** Compiles the engine's crate and returns the path of the raw module. */
+async function compile(toolchain: WasmToolchain, features: string): Promise<string> {
   const { cargo, args, env } = toolchain;
   await execOrThrow([cargo, "fetch", "--locked"], { env });
   const flags = [
@@ -59,7 +59,7 @@ async function compile(toolchain: WasmToolchain): Promise<string> {
   ];
   await execOrThrow([
     ...[cargo, "build", "--release", "--locked", "--package", "spiel-engine", "--lib"],
-    ...["--no-default-features", "--features", "wasm,gpu", "--target", WASM_TARGET],
+    ...["--no-default-features", "--features", features, "--target", WASM_TARGET],
     ...["--target-dir", TARGET_DIR, ...args],
   ], { env: { ...env, CARGO_ENCODED_RUSTFLAGS: flags.join("\x1f") } });
   return `${TARGET_DIR}/${WASM_TARGET}/release/spiel_engine.wasm`;
@@ -94,25 +94,27 @@ function checkAnonymous(file: string, toolchain: WasmToolchain): void {
   }
 }
 
-async function build(): Promise<void> {
-  const toolchain = await requireToolchain();
-  console.log(`compiling with ${toolchain.name}`);
-  const module = await compile(toolchain);
+async function build(toolchain: WasmToolchain, wasm: WasmBuild): Promise<void> {
+  const module = await compile(toolchain, wasm.features);
   const bindgen = await requireBindgen();
-  const lib = `${ROOT}/lib`;
-  await Deno.mkdir(lib, { recursive: true });
-  for await (const { name } of Deno.readDir(lib)) await Deno.remove(`${lib}/${name}`);
-  await execOrThrow([bindgen, "--target", "module", "--out-dir", lib, module]);
-  const built = `${lib}/spiel_engine_bg.wasm`;
+  const folder = `${ROOT}/${wasm.folder}`;
+  await Deno.mkdir(folder, { recursive: true });
+  for await (const { name } of Deno.readDir(folder)) await Deno.remove(`${folder}/${name}`);
+  await execOrThrow([
+    ...[bindgen, "--target", "module", "--out-dir", folder, "--out-name", wasm.name, module],
+  ]);
+  const built = `${folder}/${wasm.name}_bg.wasm`;
   checkAnonymous(built, toolchain);
-  writeDigest();
+  writeDigest(wasm);
   const { size } = await Deno.stat(built);
-  console.log(`wrote lib/spiel_engine_bg.wasm, ${(size / 1024).toFixed(0)} KiB`);
+  console.log(`wrote ${wasm.folder}/${wasm.name}_bg.wasm, ${(size / 1024).toFixed(0)} KiB`);
 }
 
 if (import.meta.main) {
   try {
-    await build();
+    const toolchain = await requireToolchain();
+    console.log(`compiling with ${toolchain.name}`);
+    for (const wasm of WASM_BUILDS) await build(toolchain, wasm);
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
     Deno.exit(1);

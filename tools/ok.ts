@@ -44,7 +44,8 @@ export async function runStage(stage: Stage, echo: boolean): Promise<Outcome> {
     }
   }
   if (stage.command !== undefined) {
-    const finished = await exec(stage.command, { echo });
+    const command = typeof stage.command === "function" ? await stage.command() : stage.command;
+    const finished = await exec(command, { echo });
     good &&= finished.code === 0;
     output += finished.output;
   }
@@ -91,6 +92,7 @@ export async function runGate(stages: readonly Stage[], echo: boolean): Promise<
     }
     const reason = await stage.unavailable?.();
     if (reason !== undefined) {
+      total = addCounts(total, { ...NO_TESTS, skipped: 1 });
       console.log(`${stage.name} … not run: ${reason}`);
       continue;
     }

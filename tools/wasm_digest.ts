@@ -1,11 +1,26 @@
-/** Ties the committed WASM build to the Rust sources: `lib/digest.json` holds the digests of both. */
+/** Ties the committed WASM builds to the Rust sources: the `digest.json` beside each holds the digests of both. */
 
 import { createHash } from "node:crypto";
 import { exitWith, readRepoFile, repoFiles, ROOT } from "./repo.ts";
 
-const DIGEST = "lib/digest.json";
+const DIGEST = "digest.json";
 
-/** What `lib/digest.json` records. */
+/** One WASM module that is committed. */
+export interface WasmBuild {
+  readonly folder: string;
+  /** Features of the engine's crate. */
+  readonly features: string;
+  /** What its files' names begin with. */
+  readonly name: string;
+}
+
+/** The engine, and the suite of its GPU device against its CPU device, which tests run. */
+export const WASM_BUILDS: readonly WasmBuild[] = [
+  { folder: "lib", features: "wasm,gpu", name: "spiel_engine" },
+  { folder: "tests/conformance", features: "wasm,conformance", name: "spiel_conformance" },
+];
+
+/** What a build's digest records. */
 interface Digest {
   /** SHA-256 over the paths and texts of every file that the build depends on. */
   readonly sources: string;
@@ -31,43 +46,51 @@ function digestSources(): string {
   return hash.digest("hex");
 }
 
-/** Digests every file of the build except the record itself. */
-function digestBuild(): Record<string, string> {
-  const names = [...Deno.readDirSync(`${ROOT}/lib`)].map(({ name }) => name).sort();
+/** Digests every file of a build except the record itself. */
+function digestBuild(folder: string): Record<string, string> {
+  const names = [...Deno.readDirSync(`${ROOT}/${folder}`)].map(({ name }) => name).sort();
   return Object.fromEntries(
-    names.filter((name) => `lib/${name}` !== DIGEST).map((name) => [
+    names.filter((name) => name !== DIGEST).map((name) => [
       name,
-      createHash("sha256").update(Deno.readFileSync(`${ROOT}/lib/${name}`)).digest("hex"),
+      createHash("sha256").update(Deno.readFileSync(`${ROOT}/${folder}/${name}`)).digest("hex"),
     ]),
   );
 }
 
-/** Records the present sources and build. */
-export function writeDigest(): void {
-  const digest: Digest = { sources: digestSources(), files: digestBuild() };
-  Deno.writeTextFileSync(`${ROOT}/${DIGEST}`, JSON.stringify(digest, null, 2) + "\n");
+/** Records the present sources and a build. */
+export function writeDigest({ folder }: WasmBuild): void {
+  const digest: Digest = { sources: digestSources(), files: digestBuild(folder) };
+  Deno.writeTextFileSync(`${ROOT}/${folder}/${DIGEST}`, JSON.stringify(digest, null, 2) + "\n");
 }
 
-/** Checks that the committed build is the recorded one and was made from the present sources. */
-export function checkDigest(): string[] {
+/** Checks that every committed build is the recorded one and was made from the present sources. */
+export function checkDigests(): string[] {
+  return WASM_BUILDS.flatMap(checkDigest);
+}
+
+function checkDigest({ folder }: WasmBuild): string[] {
   let recorded: Digest;
   try {
-    recorded = JSON.parse(readRepoFile(DIGEST)) as Digest;
+    recorded = JSON.parse(readRepoFile(`${folder}/${DIGEST}`)) as Digest;
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
-    return [`${DIGEST}: missing; run \`deno task build:wasm\``];
+    return [`${folder}/${DIGEST}: missing; run \`deno task build:wasm\``];
   }
   const problems: string[] = [];
   if (recorded.sources !== digestSources()) {
-    problems.push("lib/: built from other Rust sources; run `deno task build:wasm`");
+    problems.push(`${folder}/: built from other Rust sources; run \`deno task build:wasm\``);
   }
-  const build = digestBuild();
+  const build = digestBuild(folder);
   for (const name of new Set([...Object.keys(recorded.files), ...Object.keys(build)])) {
     if (recorded.files[name] !== build[name]) {
-      problems.push(`lib/${name}: differs from the recorded build; run \`deno task build:wasm\``);
+      problems.push(
+        `${folder}/${name}: differs from the recorded build; run \`deno task build:wasm\``,
+      );
     }
   }
   return problems;
 }
 
-if (import.meta.main) exitWith(checkDigest(), "lib/ was built from the present sources");
+if (import.meta.main) {
+  exitWith(checkDigests(), "the WASM builds were made from the present sources");
+}

@@ -2,6 +2,7 @@
 
 import {
   type ConfigKey,
+  isSpielError,
   type Message,
   openResponder,
   type Prompt,
@@ -63,6 +64,7 @@ const TOP_P: NumberFlag = {
   placeholder: "N",
   fallback: 1,
   minimum: 0,
+  excludesMinimum: true,
   maximum: 1,
   whole: false,
 };
@@ -96,13 +98,18 @@ type Answer = (prompt: Prompt) => Promise<string>;
 async function* typedLines(signal: AbortSignal): AsyncGenerator<string> {
   const reader = Deno.stdin.readable.pipeThrough(new TextDecoderStream()).getReader();
   signal.addEventListener("abort", () => reader.cancel(), { once: true });
-  let rest = "";
-  for (let next = await reader.read(); !next.done; next = await reader.read()) {
-    const lines = (rest + next.value).split("\n");
-    rest = lines.pop() ?? "";
-    yield* lines;
+  try {
+    let rest = "";
+    for (let next = await reader.read(); !next.done; next = await reader.read()) {
+      const lines = (rest + next.value).split("\n");
+      rest = lines.pop() ?? "";
+      yield* lines;
+    }
+    if (rest !== "") yield rest;
+  } finally {
+    // A read under way would keep the process.
+    void reader.cancel();
   }
-  if (rest !== "") yield rest;
 }
 
 /** A conversation: each line is a turn, and an empty line ends it. */
@@ -114,9 +121,32 @@ async function chat(ui: Ui, answer: Answer, signal: AbortSignal): Promise<void> 
   for await (const line of typedLines(signal)) {
     if (line.trim() === "") return;
     messages.push({ role: "user", content: line });
-    messages.push({ role: "assistant", content: await answer({ messages }) });
+    try {
+      messages.push({ role: "assistant", content: await answer({ messages }) });
+    } catch (error) {
+      if (!isSpielError(error) || error.kind !== "data") throw error;
+      messages.pop();
+      ui.warn(`${error.message}; the message was left out`);
+    }
+    if (signal.aborted) return;
     ask();
   }
+}
+
+/** The prompt of the flag or else of standard input; undefined for a conversation. */
+async function promptOf(flag: unknown, raw: boolean): Promise<string | undefined> {
+  if (flag === undefined && Deno.stdin.isTerminal() && !raw) return undefined;
+  const typed = typeof flag === "string" ? flag : await new Response(Deno.stdin.readable).text();
+  if (raw) return typed;
+  if (typed.trim() === "") {
+    const source = flag === undefined ? "standard input" : "--prompt";
+    throw new SpielError(
+      "usage",
+      `${source} is empty; expected text to answer, or --raw to begin a text from nothing`,
+    );
+  }
+  // The line break that ends a line of input is no part of a message.
+  return flag === undefined ? typed.replace(/\r?\n$/, "") : typed;
 }
 
 /** Runs `generate`. */
@@ -131,6 +161,7 @@ export async function runGenerate(args: readonly string[]): Promise<void> {
     seed: () => readNumberFlag(options, SEED),
   });
   const sampling = { raw: options["raw"] === true, ...numbers };
+  const prompt = await promptOf(options["prompt"], sampling.raw);
   const ui = openUi(false);
   using interrupts = new Interrupts(() => {});
   const { signal } = interrupts;
@@ -148,9 +179,7 @@ export async function runGenerate(args: readonly string[]): Promise<void> {
     ui.line();
     return whole;
   };
-  const { prompt } = options;
-  if (typeof prompt === "string") await answer({ prompt });
-  else if (Deno.stdin.isTerminal() && !sampling.raw) await chat(ui, answer, signal);
-  else await answer({ prompt: await new Response(Deno.stdin.readable).text() });
+  if (prompt === undefined) await chat(ui, answer, signal);
+  else await answer({ prompt });
   if (signal.aborted) throw new SpielError("interrupted", "Interrupted while answering");
 }

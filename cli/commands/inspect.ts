@@ -1,6 +1,7 @@
 /** `inspect`: describes a model, adapter, checkpoint, run folder or data file. */
 
 import {
+  camelCase,
   type ConfigKey,
   type Dataset,
   inspectPath,
@@ -74,13 +75,14 @@ function rowsOf(dataset: Dataset, tokenizer: Tokenizer, count: number): Row[] {
   });
 }
 
-function countsOf({ counts }: Dataset): Record<string, number> {
+function countsOf({ counts, badExamples }: Dataset): Record<string, number> {
   return {
     examples: counts.examples,
     tokens: counts.tokens,
     target_tokens: counts.targetTokens,
     truncated_examples: counts.truncatedExamples,
     truncated_tokens: counts.truncatedTokens,
+    bad_examples: badExamples,
   };
 }
 
@@ -92,6 +94,17 @@ function showRows(ui: Ui, rows: readonly Row[]): void {
   }
 }
 
+/** Refuses flags that only a model's reading of the data would heed. */
+function refuseWithoutModel(options: Readonly<Record<string, unknown>>): void {
+  if (options["model"] !== undefined) return;
+  const unheeded = [...DATA_KEYS, "rows"].find((key) => options[camelCase(key)] !== undefined);
+  if (unheeded === undefined) return;
+  throw new SpielError(
+    "usage",
+    `--${unheeded.replaceAll("_", "-")} needs --model, whose tokenizer reads the data`,
+  );
+}
+
 /** Runs `inspect`. */
 export async function runInspect(args: readonly string[]): Promise<void> {
   const command = inspectCommand();
@@ -99,6 +112,7 @@ export async function runInspect(args: readonly string[]): Promise<void> {
   if (options === undefined) return;
   const path = String(command.args[0]);
   const { reading, count } = checkAll({
+    model: () => refuseWithoutModel(options),
     reading: () => resolveKeys(DATA_KEYS, flagEntries(options, DATA_KEYS)),
     count: () => readNumberFlag(options, ROWS),
   });
@@ -113,9 +127,10 @@ export async function runInspect(args: readonly string[]): Promise<void> {
   let read = {};
   if (typeof model === "string") {
     const tokenizer = loadTokenizer(model);
-    const dataset = await loadDataset({ paths: [path], tokenizer, ...reading });
+    const dataset = await loadDataset({ paths: [path], tokenizer, ...reading, bad: "report" });
     rows = rowsOf(dataset, tokenizer, count);
-    read = { read_by_model: countsOf(dataset) };
+    const bad = dataset.bad.length === 0 ? {} : { bad_examples: dataset.bad };
+    read = { read_by_model: countsOf(dataset), ...bad };
   }
   if (ui.json) return ui.data({ kind, path, ...facts, ...read, ...(rows.length > 0 && { rows }) });
   ui.line(ui.paint("bold", `${kind} ${path}`));

@@ -29,6 +29,7 @@ const KEYS = [
   "allow_software",
   "native_library",
   "threads",
+  "memory_budget",
 ] as const satisfies readonly ConfigKey[];
 
 const WORDS: KeyWords = {
@@ -73,7 +74,10 @@ export async function runMerge(args: readonly string[]): Promise<void> {
     dtype: () => dtypeOf(options["dtype"]),
   });
   const ui = openUi(options["json"] === true);
-  using interrupts = new Interrupts(() => ui.warn("stopping; interrupt again to stop at once"));
+  using interrupts = new Interrupts(
+    () => ui.warn("stopping; interrupt again to stop at once"),
+    () => ui.error("stopped: at once"),
+  );
   const result = await mergeAdapter({
     ...keys,
     ...rest,

@@ -17,6 +17,7 @@ import {
   setEntries,
   textList,
 } from "../flags.ts";
+import { PlanRecord } from "../plan.ts";
 import { Interrupts } from "../signals.ts";
 import { TrainView } from "../train_view.ts";
 import { openUi } from "../ui.ts";
@@ -28,7 +29,10 @@ export function trainCommand(): AnyCommand {
   command.optionsGroup("Command line:")
     .option("--config <FILE>", "YAML or JSON file of keys such as max_steps; flags win", collect)
     .option("--set <KEY=VALUE>", "set any key; wins over a file", collect)
-    .option("--json", "metrics as JSON lines on standard output, the rest on standard error");
+    .option(
+      "--json",
+      "metrics as JSON lines on standard output, the rest on standard error; with --dry-run the plan",
+    );
   return command;
 }
 
@@ -56,18 +60,27 @@ export async function runTrain(args: readonly string[]): Promise<void> {
   const resolved = await configOf(options);
   const ui = openUi(options["json"] === true);
   const view = new TrainView(ui, resolved);
-  using interrupts = new Interrupts(() =>
-    ui.warn("stopping after this step and saving; interrupt again to stop at once")
+  const plan = new PlanRecord(resolved);
+  using interrupts = new Interrupts(
+    () => ui.warn("stopping after this step and saving; interrupt again to stop at once, unsaved"),
+    () => {
+      ui.clearStatus();
+      ui.error(view.farewell);
+    },
   );
   try {
     const summary = await trainRun(resolved, {
       signal: interrupts.signal,
-      onEvent: (event) => view.show(event),
+      onEvent: (event) => {
+        plan.note(event);
+        view.show(event);
+      },
       onMetrics: (line) => {
         if (ui.json) ui.data(line);
       },
     });
     view.finish(summary);
+    if (ui.json && resolved.config.dryRun) ui.data(plan.json);
   } finally {
     ui.clearStatus();
   }

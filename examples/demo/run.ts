@@ -14,8 +14,10 @@ async function runDemo(): Promise<void> {
   const resolved = resolveRunConfig(readConfigFile(CONFIG));
   const { config } = resolved;
   const ui = openUi(false);
-  await removeEarlierRun(config);
-
+  if (await removeEarlierRun(config)) {
+    ui.line(`The result of the demo before, in ${config.out}, is replaced.`);
+    ui.line();
+  }
   ui.line("Task: answer a new instruction, to cite a name as bibliographies do. The model can");
   ui.line(
     "already write capitals, initials, the last name first and more, but knows no such format.",
@@ -30,13 +32,19 @@ async function runDemo(): Promise<void> {
   }
 }
 
-/** Removes what an earlier demo left. What is not its own or in use stays, and the run refuses it. */
+/**
+ * Removes what an earlier demo left. What is not its own or in use stays, and the run refuses it.
+ *
+ * @returns Whether something was removed.
+ */
 export async function removeEarlierRun(
   { out, model }: Pick<RunConfig, "out" | "model">,
-): Promise<void> {
-  if (await modelOfRun(out) !== model) return;
+): Promise<boolean> {
+  if (await modelOfRun(out) !== model) return false;
   using lock = await Deno.open(join(out, "run.lock"), { write: true, create: true });
-  if (await lock.tryLock(true)) await Deno.remove(out, { recursive: true });
+  if (!await lock.tryLock(true)) return false;
+  await Deno.remove(out, { recursive: true });
+  return true;
 }
 
 /** The model that a run folder's record names; `undefined` where there is no record. */

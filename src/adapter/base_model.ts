@@ -1,20 +1,92 @@
-/** Whether an adapter meets the base model that its deltas were trained on. */
+/** Whether an adapter fits a model, and whether that is the model that its deltas were trained on. */
 
-import type { SftConfig } from "./sft_config.ts";
+import type { DeltaCount, ModelPlan, TensorInfo } from "../engine/protocol.gen.ts";
+import { SpielError } from "../errors.ts";
+import { countDeltas } from "../model/load.ts";
+import type { SftAdapter } from "./sft.ts";
+
+/** Module name → [out, in] of every linear layer, as an adapter records them. */
+export function baseShapes(tensors: readonly TensorInfo[]): Record<string, [number, number]> {
+  return Object.fromEntries(
+    tensors.flatMap(({ deltaModule, shape: [out = 1, inputs = 1] }) =>
+      deltaModule === null ? [] : [[deltaModule, [out, inputs]] as const]
+    ),
+  );
+}
 
 /**
- * The warning for an adapter on another base model, or null where it is the same or the adapter does not say.
- * Deltas on another base can be intended, such as on a quantised copy, so this is no error.
+ * The count of each module's deltas, in the order of the layers, where they fit the model. An adapter that records no
+ * shapes of its base is only known not to fit where a module is missing or a position lies outside.
  *
- * @param hash The identity of the model at hand, as `modelIdentity` gives it.
+ * @param folder The adapter, for messages.
+ * @param model The model, for messages.
+ * @throws {SpielError} `data` naming the adapter, the module, and both shapes.
  */
-export function otherBaseWarning(
-  { spiel }: SftConfig,
-  adapter: string,
-  hash: string,
+export function countFittingDeltas(
+  { config, modules }: SftAdapter,
+  folder: string,
+  plan: ModelPlan,
   model: string,
-): string | null {
-  if (spiel === undefined || spiel.base_model_hash === hash) return null;
-  return `Adapter "${adapter}" was trained on another base model than "${model}" ` +
+): DeltaCount[] {
+  const recorded = config.spiel?.base_shapes;
+  const own = baseShapes(plan.tensors);
+  const misfit = recorded === undefined ? undefined : firstMisfit(recorded, own);
+  if (misfit !== undefined) {
+    throw new SpielError(
+      "data",
+      `Adapter "${folder}" is of another model than "${model}": its base model has ` +
+        `${describe(misfit, recorded)}, this one ${describe(misfit, own)}`,
+    );
+  }
+  return countDeltas(plan, modules, `Adapter "${folder}"`);
+}
+
+type Shapes = Readonly<Record<string, readonly [number, number]>>;
+
+/** The first module that only one of two models has, or that they have in different shapes. */
+function firstMisfit(base: Shapes, model: Shapes): string | undefined {
+  return [...Object.keys(base), ...Object.keys(model)].find((module) =>
+    base[module]?.join() !== model[module]?.join()
+  );
+}
+
+function describe(module: string, shapes: Shapes = {}): string {
+  const shape = shapes[module];
+  return shape === undefined ? `no "${module}"` : `"${module}" of shape [${shape.join(", ")}]`;
+}
+
+/** A model that an adapter fits. */
+export interface FittingModel {
+  /** Its folder or file, for messages. */
+  readonly path: string;
+  /** Its tensors. */
+  readonly tensors: readonly TensorInfo[];
+  /** Its identity, as `modelIdentity` gives it; only asked for where the adapter records one. */
+  readonly hash: () => string | Promise<string>;
+}
+
+/**
+ * The warning for an adapter that fits a model but was, or may have been, trained on another; null where nothing speaks
+ * for that. Deltas on another base can be intended, such as on a quantised copy, so this is no error.
+ */
+export async function otherBaseWarning(
+  { config: { spiel }, modules }: SftAdapter,
+  folder: string,
+  { path, tensors, hash }: FittingModel,
+): Promise<string | null> {
+  if (spiel === undefined) {
+    const [changed, all] = [layersOf(modules.keys()), layersOf(tensors.map(({ name }) => name))];
+    return changed.size === all.size
+      ? null
+      : `Adapter "${folder}" does not record its base model and has deltas in ` +
+        `${changed.size} of the ${all.size} layers of "${path}"; it may be of another model`;
+  }
+  if (spiel.base_model_hash === await hash()) return null;
+  return `Adapter "${folder}" was trained on another base model than "${path}" ` +
     "(its base_model_hash differs); its deltas may not make sense on this one";
+}
+
+/** The numbers of the layers that modules or tensors lie in. */
+function layersOf(names: Iterable<string>): Set<string> {
+  return new Set([...names].flatMap((name) => /\.layers\.(\d+)\./.exec(name)?.[1] ?? []));
 }

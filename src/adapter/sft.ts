@@ -9,6 +9,7 @@ import { type Files, storageError } from "../io/files.ts";
 import { indexOfNonFinite } from "../io/finite.ts";
 import { publishFolder } from "../io/publish.ts";
 import { isFile, isFolder, readJsonObject } from "../io/random_access.ts";
+import { mistakenForAdapter } from "../io/recognise.ts";
 import { SafetensorsFile } from "../io/safetensors.ts";
 import { safetensorsContent, type SafetensorsTensor } from "../io/safetensors_writer.ts";
 import {
@@ -30,8 +31,6 @@ import {
 const CONFIG_NAME = "adapter_config.json";
 const WEIGHTS_NAME = "adapter_model.safetensors";
 const PICKLE_NAME = "adapter_model.bin";
-// num_deltas takes about 60 bytes per module; models have thousands of modules at most.
-const MAX_CONFIG_BYTES = 16 << 20;
 
 const TENSOR_NAME = /^base_model\.model\.(.+)\.sft_delta\.(values|indices)$/;
 
@@ -63,10 +62,15 @@ export function adapterWeightsPath(dir: string): string {
 export function loadSftAdapter(dir: string): SftAdapter {
   const fail = (reason: string) =>
     new SpielError("data", `Cannot load adapter "${dir}": ${reason}`);
-  if (!isFolder(dir)) throw fail("no such folder");
   const configPath = join(dir, CONFIG_NAME);
-  if (!isFile(configPath)) throw fail(`it has no ${CONFIG_NAME}`);
-  const config = parseSftConfig(readJsonObject(configPath, MAX_CONFIG_BYTES), configPath);
+  const isThere = isFolder(dir);
+  if (!isThere || !isFile(configPath)) {
+    const mistaken = mistakenForAdapter(dir);
+    if (mistaken !== undefined) throw new SpielError("data", `Adapter "${dir}" ${mistaken}`);
+    if (isFile(dir)) throw fail("it is a file, expected a folder");
+    throw fail(isThere ? `it has no ${CONFIG_NAME}` : "no such folder");
+  }
+  const config = parseSftConfig(readJsonObject(configPath), configPath);
   const weightsPath = adapterWeightsPath(dir);
   if (!isFile(weightsPath)) {
     throw fail(
@@ -80,6 +84,9 @@ export function loadSftAdapter(dir: string): SftAdapter {
   const modules = new Map(
     moduleNames(file).map((name) => [name, readModule(file, name, config)] as const),
   );
+  if ([...modules.values()].every(({ values }) => values.length === 0)) {
+    throw fail(`${WEIGHTS_NAME} has no deltas`);
+  }
   const missing = Object.keys(config.num_deltas ?? {}).find((name) => !modules.has(name));
   if (missing !== undefined) {
     throw fail(`num_deltas names "${missing}", but ${WEIGHTS_NAME} has no deltas of it`);

@@ -16,6 +16,8 @@ const provenanceSchema = z.looseObject({
   method: z.string(),
   /** Optimiser steps that the deltas were trained for. */
   step: z.int(),
+  /** Every linear layer of the base model → [out, in], by which a flat index is a row and a column. */
+  base_shapes: z.record(z.string(), z.tuple([z.int().min(1), z.int().min(1)])).optional(),
 });
 
 /** Where an adapter of ours comes from. */

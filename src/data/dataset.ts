@@ -1,31 +1,28 @@
 /** Examples from JSON Lines files, tokenised once and held in memory. */
 import { createHash } from "node:crypto";
 import { SpielError } from "../errors.ts";
-import { type JsonLine, readJsonLine, readJsonLines } from "../io/json_lines.ts";
+import { type LinePlace, readJsonLine, readJsonLines } from "../io/json_lines.ts";
+import { RecordError } from "../io/record_error.ts";
+import { BadExamples, type BadGroup } from "./bad_examples.ts";
+import { type DataFile, openDataFiles, type ReadingOptions } from "./data_files.ts";
 import { ExampleEncoder, type Question, type TokenizedExample } from "./example.ts";
-import {
-  checkFieldMap,
-  chooseFormat,
-  type DataFormat,
-  type FieldMap,
-  type FormatChoice,
-  RecordFields,
-} from "./formats/mod.ts";
+import { type FieldMap, RecordFields } from "./formats/mod.ts";
 import { TokenStore } from "./token_store.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /** What to load. */
-export interface DatasetOptions {
+export interface DatasetOptions extends ReadingOptions {
   /** JSON Lines files, taken one after another. */
   paths: readonly string[];
   /** The model's tokenizer. */
   tokenizer: Tokenizer;
   /** The most tokens of an example; longer ones are cut. */
   maxLength: number;
-  /** How records are read. Default "auto": each file by its first record. */
-  format?: FormatChoice | undefined;
-  /** Names of the records' fields by those of the format. */
-  map?: FieldMap | undefined;
+  /**
+   * What to do about examples that cannot be used: "refuse" the data, "skip" them, or only "report" them, which is
+   * the same but allows that none is left. Default "refuse".
+   */
+  bad?: "refuse" | "skip" | "report" | undefined;
   /** Stops the reading. */
   signal?: AbortSignal | undefined;
   /** Told from time to time how many examples have been read, and awaited. */
@@ -47,42 +44,46 @@ export interface DatasetCounts {
 }
 
 /** Where an example comes from. */
-interface Origin extends Pick<JsonLine, "line" | "byteOffset" | "byteLength"> {
-  path: string;
-  format: DataFormat;
+interface Origin extends DataFile {
+  place: LinePlace;
 }
 
-/** Examples between two pauses, in which timers and signals are served. */
-const EXAMPLES_PER_TURN = 256;
+/** Lines between two pauses, in which timers and signals are served. */
+const LINES_PER_TURN = 256;
 
 /**
  * Loads and tokenises data.
  *
- * @throws {SpielError} kind "data" naming file, line and field of the first bad record; "usage" for a bad format or
- * map; "interrupted" when the signal fires.
+ * @throws {SpielError} kind "data" naming file and line of what cannot be used, and how much there is of it; "usage"
+ * for a bad format or map; "interrupted" when the signal fires.
  */
 export async function loadDataset(options: DatasetOptions): Promise<Dataset> {
-  const { tokenizer, maxLength, format = "auto", map = {}, signal } = options;
-  checkFieldMap(map);
+  const { tokenizer, maxLength, map = {}, signal, bad: policy = "refuse" } = options;
+  const files = openDataFiles(options.paths, options);
   const encoder = new ExampleEncoder(tokenizer);
   const store = new TokenStore();
   const origins: Origin[] = [];
-  for (const path of options.paths) {
-    let fileFormat: DataFormat | null = null;
-    for (const { record, ...place } of readJsonLines(path)) {
-      const where = `${path}:${place.line}`;
-      const fields = new RecordFields(where, record, map);
-      fileFormat ??= chooseFormat(format, fields);
-      store.push(encoder.encode(fileFormat.read(fields), where, maxLength));
-      origins.push({ path, format: fileFormat, ...place });
-      if (store.length % EXAMPLES_PER_TURN !== 0) continue;
-      await options.onProgress?.(store.length);
+  const bad = new BadExamples();
+  for (const { path, format } of files) {
+    for (const { where, place, parse } of readJsonLines(path)) {
+      try {
+        const sample = format.read(new RecordFields(where, parse(), map));
+        store.push(encoder.encode(sample, where, maxLength));
+        origins.push({ path, format, place });
+      } catch (error) {
+        if (!(error instanceof RecordError)) throw error;
+        bad.add(error);
+      }
+      const read = store.length + bad.count;
+      if (read % LINES_PER_TURN !== 0) continue;
+      await options.onProgress?.(read);
       await new Promise((resolve) => setTimeout(resolve, 0));
       if (signal?.aborted) throw new SpielError("interrupted", "Stopped while reading the data");
     }
-    if (fileFormat === null) throw new SpielError("data", `${path} has no records`);
   }
-  return new Dataset(store, origins, encoder, map);
+  const isRefused = policy === "refuse" ? bad.count > 0 : policy === "skip" && store.length === 0;
+  if (isRefused) throw bad.refusal(store.length + bad.count);
+  return new Dataset(store, origins, encoder, map, bad);
 }
 
 /** Tokenised examples. */
@@ -95,6 +96,7 @@ export class Dataset {
   readonly #origins: readonly Origin[];
   readonly #encoder: ExampleEncoder;
   readonly #map: FieldMap;
+  readonly #bad: BadExamples;
 
   /** @internal Use `loadDataset`. */
   constructor(
@@ -102,18 +104,59 @@ export class Dataset {
     origins: readonly Origin[],
     encoder: ExampleEncoder,
     map: FieldMap,
+    bad: BadExamples,
   ) {
     this.#store = store;
     this.#origins = origins;
     this.#encoder = encoder;
     this.#map = map;
-    this.counts = countsOf(store);
+    this.#bad = bad;
+    this.counts = this.countsOfFirst(store.length);
     this.fingerprint = fingerprintOf(store);
   }
 
   /** Number of examples. */
   get length(): number {
     return this.#store.length;
+  }
+
+  /** Examples that could not be used, by what is wrong with them; the first reasons where there are many. */
+  get bad(): BadGroup[] {
+    return this.#bad.groups;
+  }
+
+  /** Number of examples that could not be used. */
+  get badExamples(): number {
+    return this.#bad.count;
+  }
+
+  /** What was left out and why, in words; null where nothing was. */
+  get badNotice(): string | null {
+    return this.#bad.notice(this.length + this.#bad.count);
+  }
+
+  /** What cannot be learnt from the answers of where they end, in words; null where all is well. */
+  get endNotice(): string | null {
+    return this.#encoder.endNotice;
+  }
+
+  /** What the first examples hold. */
+  countsOfFirst(examples: number): DatasetCounts {
+    const counts = {
+      examples: Math.min(examples, this.length),
+      tokens: 0,
+      targetTokens: 0,
+      truncatedExamples: 0,
+      truncatedTokens: 0,
+    };
+    for (let i = 0; i < counts.examples; i++) {
+      const { ids, trained, truncatedTokens } = this.#store.get(i);
+      counts.tokens += ids.length;
+      counts.targetTokens += trained.reduce((sum, flag) => sum + flag, 0);
+      counts.truncatedTokens += truncatedTokens;
+      if (truncatedTokens > 0) counts.truncatedExamples++;
+    }
+    return counts;
   }
 
   /** Tokens of the longest example. */
@@ -135,8 +178,8 @@ export class Dataset {
 
   /** File and line of an example, such as `train.jsonl:12`. */
   origin(index: number): string {
-    const { path, line } = this.#origins[index]!;
-    return `${path}:${line}`;
+    const { path, place } = this.#origins[index]!;
+    return `${path}:${place.line}`;
   }
 
   /**
@@ -146,29 +189,12 @@ export class Dataset {
    * @throws {SpielError} kind "data" when the file has changed.
    */
   prompt(index: number): Question | null {
-    const { path, format, ...place } = this.#origins[index]!;
+    const { path, format, place } = this.#origins[index]!;
     const record = readJsonLine(path, place);
     return this.#encoder.question(
       format.read(new RecordFields(this.origin(index), record, this.#map)),
     );
   }
-}
-
-function countsOf(store: TokenStore): DatasetCounts {
-  const counts = {
-    examples: store.length,
-    tokens: store.tokens,
-    targetTokens: 0,
-    truncatedExamples: 0,
-    truncatedTokens: 0,
-  };
-  for (let i = 0; i < store.length; i++) {
-    const { trained, truncatedTokens } = store.get(i);
-    counts.targetTokens += trained.subarray(1).reduce((sum, flag) => sum + flag, 0);
-    counts.truncatedTokens += truncatedTokens;
-    if (truncatedTokens > 0) counts.truncatedExamples++;
-  }
-  return counts;
 }
 
 function fingerprintOf(store: TokenStore): string {

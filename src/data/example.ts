@@ -1,5 +1,7 @@
 /** Turns one example in words into token ids and a mask of those to train. */
 import { SpielError } from "../errors.ts";
+import { RecordError } from "../io/record_error.ts";
+import { TooLongError } from "./bad_examples.ts";
 import { ChatTemplate, type Message, type Span } from "./chat_template.ts";
 import type { Sample } from "./formats/mod.ts";
 import type { Tokenizer } from "./tokenizer.ts";
@@ -8,7 +10,7 @@ import type { Tokenizer } from "./tokenizer.ts";
 export interface TokenizedExample {
   /** Token ids. */
   ids: Uint32Array;
-  /** 1 where ids[i] is a trained token. */
+  /** 1 where ids[i] is a trained token, which the first never is. */
   trained: Uint8Array;
   /** Tokens cut off because the example was longer than allowed. */
   truncatedTokens: number;
@@ -28,6 +30,8 @@ export interface Question {
 export class ExampleEncoder {
   readonly #tokenizer: Tokenizer;
   readonly #template: ChatTemplate | null;
+  /** Whether the template ends answers: of the conversations so far some, none, or null where there are none. */
+  #hasEnds: boolean | null = null;
 
   /** @throws {SpielError} kind "data" when the tokenizer's chat template does not parse. */
   constructor(tokenizer: Tokenizer) {
@@ -43,28 +47,52 @@ export class ExampleEncoder {
    *
    * @param where File and line of the example.
    * @param maxLength The most tokens to keep.
-   * @throws {SpielError} kind "data" when no token would be trained.
+   * @throws {RecordError} when no token would be trained, or the template or tokenizer refuses the example.
    */
   encode(sample: Sample, where: string, maxLength: number): TokenizedExample {
     const { text, spans, isChat } = this.#render(sample, where);
+    if (!text.isWellFormed()) {
+      throw new RecordError(
+        where,
+        "its text has one half of a surrogate pair, which is no character",
+      );
+    }
     const { ids, starts } = located(
       where,
       () => this.#tokenizer.encodeWithOffsets(text, { addSpecialTokens: !isChat }),
     );
     const trained = new Uint8Array(ids.length);
-    for (let i = 0; i < ids.length; i++) {
+    // The first token has nothing before it to be predicted from.
+    for (let i = 1; i < ids.length; i++) {
       const start = starts[i]!;
       if (spans.some((span) => span.start <= start && start < span.end)) trained[i] = 1;
     }
     const length = trained.lastIndexOf(1) + 1;
     const kept = trained.subarray(0, Math.min(length, maxLength)).lastIndexOf(1) + 1;
-    // The first token has nothing before it to be predicted from.
-    if (kept < 2) throw nothingTrained(where, length, maxLength);
+    if (kept === 0) {
+      if (length > 0) throw new TooLongError(where, maxLength, length);
+      throw new RecordError(where, "no token of it is trained, so there is nothing to learn");
+    }
     return {
       ids: ids.slice(0, kept),
       trained: trained.slice(0, kept),
-      truncatedTokens: Math.max(0, length - maxLength),
+      truncatedTokens: length - kept,
     };
+  }
+
+  /** What the model cannot learn of where answers end, in words; null where the chat template ends them. */
+  get endNotice(): string | null {
+    if (this.#template === null || this.#hasEnds !== false) return null;
+    const { eosToken } = this.#tokenizer;
+    if (this.#template.hasBlocks) {
+      return "the chat template's {% generation %} blocks hold no special token that ends an answer: " +
+        "the model will not learn to stop";
+    }
+    return eosToken === null
+      ? "the chat template ends answers with no special token, and the tokenizer has none that ends a text: " +
+        "the model will not learn to stop"
+      : `the chat template ends answers with no special token: "${eosToken}" is put behind the last answer of each ` +
+        "example, and those before it have no end";
   }
 
   /**
@@ -76,7 +104,8 @@ export class ExampleEncoder {
     const messages = this.#messages(sample);
     if (messages === null && sample.kind === "completion") {
       const { prompt, completion } = sample;
-      return { prompt, promptIds: this.#tokenizer.encode(prompt), completion };
+      const promptIds = this.#tokenizer.encode(prompt, { addSpecialTokens: "begin" });
+      return { prompt, promptIds, completion };
     }
     if (messages === null || this.#template === null) return null;
     const answer = messages.at(-1);
@@ -90,13 +119,21 @@ export class ExampleEncoder {
     const template = this.#template;
     const messages = this.#messages(sample);
     if (messages !== null && template !== null) {
-      return { ...located(where, () => template.renderForTraining(messages)), isChat: true };
+      const silent = messages.findIndex(({ content }) => content === null);
+      const note = silent < 0
+        ? ""
+        : ` (message ${silent} has no content but tool calls, which not every template takes)`;
+      const { hasEnds, ...rendered } = located(
+        where,
+        () => template.renderForTraining(messages),
+        note,
+      );
+      this.#hasEnds ||= hasEnds;
+      return { ...rendered, isChat: true };
     }
     if (sample.kind === "conversation") {
-      throw new SpielError(
-        "data",
-        `${where} is a conversation, but ${this.#tokenizer.parts.where} has no chat template`,
-      );
+      const { where: place } = this.#tokenizer.parts;
+      throw new RecordError(where, `it is a conversation, but ${place} has no chat template`);
     }
     const { body, start } = plainText(sample);
     const end = this.#tokenizer.eosToken ?? "";
@@ -122,22 +159,12 @@ function plainText(sample: Exclude<Sample, { kind: "conversation" }>) {
     : { body: sample.prompt + sample.completion, start: sample.prompt.length };
 }
 
-/** Adds file and line to what a template or tokenizer complains about. */
-function located<T>(where: string, render: () => T): T {
+/** Adds file and line, and a note if there is one, to what a template or tokenizer complains about. */
+function located<T>(where: string, render: () => T, note = ""): T {
   try {
     return render();
   } catch (error) {
-    if (!(error instanceof SpielError)) throw error;
-    throw new SpielError(error.kind, `${where}: ${error.message}`, { cause: error });
+    if (!(error instanceof SpielError) || error.kind !== "data") throw error;
+    throw new RecordError(where, error.message + note, { cause: error });
   }
-}
-
-function nothingTrained(where: string, length: number, maxLength: number): SpielError {
-  return new SpielError(
-    "data",
-    length > maxLength
-      ? `${where}: none of the first ${maxLength} tokens is trained; ` +
-        `raise max_length or remove the example`
-      : `${where}: the example has no token to train; remove it`,
-  );
 }

@@ -1,5 +1,6 @@
 /** The order of training: micro-batch k of a whole run as a pure function of (seed, settings, data). */
 import { createHash } from "node:crypto";
+import { SpielError } from "../errors.ts";
 import type { Dataset } from "./dataset.ts";
 import {
   joinExamples,
@@ -46,9 +47,10 @@ export class MicroBatchStream {
   /**
    * Plans the first epoch.
    *
-   * @throws {SpielError} kind "usage" when the longest example does not fit a micro-batch.
+   * @throws {SpielError} kind "usage" when the longest example does not fit a micro-batch; "data" without examples.
    */
   constructor(dataset: Dataset, options: StreamOptions) {
+    if (dataset.length === 0) throw new SpielError("data", "There are no examples to train on");
     this.#dataset = dataset;
     this.#options = options;
     this.#plan(0);
@@ -82,6 +84,8 @@ export class MicroBatchStream {
 
   /** Passes over the data before micro-batch `index`, with a fraction. */
   epochAt(index: number): number {
+    // At the end of what is planned no further epoch need be.
+    if (index === this.#before.at(-1)) return this.#before.length - 1;
     const { epoch, index: inEpoch, count } = this.position(index);
     return epoch + inEpoch / count;
   }

@@ -1,7 +1,7 @@
 /** Generates tokens one by one over the engine's key-value cache, and text as it becomes whole. */
 
 import type { Engine } from "../engine/engine.ts";
-import { drawAt, sampleToken, type SamplingOptions } from "./sampling.ts";
+import { checkSampling, drawAt, sampleToken, type SamplingOptions } from "./sampling.ts";
 
 /** How to generate. */
 export interface GenerationOptions extends SamplingOptions {
@@ -18,6 +18,7 @@ export interface GenerationOptions extends SamplingOptions {
  *
  * @param prompt Token ids, at least one.
  * @param signal Ends the generation before the next token.
+ * @throws {SpielError} `usage` for numbers that tokens cannot be chosen by.
  */
 export async function* generateTokens(
   engine: Engine,
@@ -26,6 +27,7 @@ export async function* generateTokens(
   signal?: AbortSignal,
 ): AsyncGenerator<number, void, void> {
   const { maxNewTokens, stopTokens, seed } = options;
+  checkSampling(options);
   if (maxNewTokens === 0) return;
   await engine.beginGeneration(prompt.length + maxNewTokens - 1);
   try {

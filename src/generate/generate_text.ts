@@ -18,13 +18,13 @@ export type Prompt =
 
 /** How to answer. */
 export interface AnswerOptions {
-  /** Continues the prompt as it is, without the model's chat template. */
+  /** Continues the prompt as it is, without the model's chat template; an empty one from the token that begins a text. */
   readonly raw?: boolean;
   /** Most tokens to generate; 256 when absent. */
   readonly maxNewTokens?: number;
   /** 0, the default, always takes the likeliest token. */
   readonly temperature?: number;
-  /** Draws among the likeliest tokens that together have this probability; 1 when absent. */
+  /** Draws among the likeliest tokens that together have this probability, above 0; 1 when absent. */
   readonly topP?: number;
   /** Seed of the draws; 0 when absent. */
   readonly seed?: number;
@@ -102,18 +102,25 @@ async function* answer(
 
 function promptIds(tokenizer: Tokenizer, { prompt, messages, raw }: Prompt & AnswerOptions) {
   if (messages === undefined && (raw || tokenizer.chatTemplate === null)) {
-    return nonEmpty(tokenizer.encode(prompt));
+    const ids = tokenizer.encode(prompt, { addSpecialTokens: "begin" });
+    return ids.length > 0 ? ids : beginningOf(tokenizer);
   }
   if (tokenizer.chatTemplate === null) {
     throw new SpielError("data", "A conversation needs a model with a chat template");
   }
   const template = new ChatTemplate(tokenizer.chatTemplate, tokenizer);
+  if (prompt?.trim() === "") throw new SpielError("usage", "The prompt is empty; expected text");
   const turns = messages ?? [{ role: "user", content: prompt }];
   const text = template.render([...turns], { addGenerationPrompt: true });
-  return nonEmpty(tokenizer.encode(text, { addSpecialTokens: false }));
+  return tokenizer.encode(text, { addSpecialTokens: false });
 }
 
-function nonEmpty(ids: Uint32Array): Uint32Array {
-  if (ids.length > 0) return ids;
-  throw new SpielError("usage", "The prompt is empty; expected at least one token");
+/** The token that begins a text, where the tokenizer does not put it there by itself. */
+function beginningOf(tokenizer: Tokenizer): Uint32Array {
+  const { bosToken } = tokenizer;
+  if (bosToken !== null) return tokenizer.encode(bosToken, { addSpecialTokens: false });
+  throw new SpielError(
+    "usage",
+    "The prompt is empty; expected text, as this model has no token that begins one",
+  );
 }

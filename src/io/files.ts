@@ -181,6 +181,10 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOSPC: "no space left on the device; free some space or choose another disk",
   EDQUOT: "the disk quota is used up",
   EACCES: "permission denied",
+  EEXIST: "a file of that name is in the way",
+  EINVAL: "the file system cannot do it",
+  ENAMETOOLONG: "the name is too long",
+  ENOENT: "no such file or folder",
   EPERM: "operation not permitted",
   EROFS: "the file system is read-only",
   EIO: "the device reported an input/output error",
@@ -199,9 +203,10 @@ export function storageError(doing: string, error: unknown): SpielError {
   if (error instanceof SpielError) return error;
   if (error instanceof Deno.errors.NotCapable) {
     const flag = missingPermission(error.message);
-    return new SpielError("environment", `${doing}: add ${flag} to the deno command`, {
-      cause: error,
-    });
+    const advice = flag === "--allow-all"
+      ? "Deno opens it only with --allow-all, as it does the system's own folders; choose another"
+      : `add ${flag} to the deno command`;
+    return new SpielError("environment", `${doing}: ${advice}`, { cause: error });
   }
   const code = systemCode(error);
   const reason = (code && REASONS[code]) ??

@@ -8,6 +8,8 @@
 export function missingPermission(message: string): string {
   const [, name, target] = /Requires (\w+) access(?: to "?([^"]*?)"?)?(?:,|$)/.exec(message) ?? [];
   if (name === undefined) return /--allow-[\w-]+/.exec(message)?.[0] ?? "--allow-all";
+  // Asked for by the system's own folders, such as /dev and /proc; it takes no path.
+  if (name === "all") return "--allow-all";
   const scoped = target !== undefined && target !== "" && !target.startsWith("<");
   return `--allow-${name}` + (scoped ? `=${target}` : "");
 }

@@ -4,6 +4,7 @@
  */
 
 import { basename, dirname, join } from "node:path";
+import { SpielError } from "../errors.ts";
 import { type Files, writeDurably } from "./files.ts";
 
 /** Prefix of names that are never read: what an interrupted publication leaves behind. */
@@ -22,7 +23,8 @@ export interface FileToPublish {
  * Writes a folder under its final name at `parent/name`. A folder already there stays readable,
  * as `replaced-name` at the last moment, until the new one has its name.
  *
- * @throws the system's error; nothing is then published and the temporary folder is removed if possible.
+ * @throws SpielError "storage" where a name that is needed belongs to something else, which is then left as it is; the
+ * system's error else. Nothing is then published, and the temporary folder is removed if possible.
  */
 export async function publishFolder(
   files: Files,
@@ -33,11 +35,13 @@ export async function publishFolder(
   const temporary = join(parent, TEMPORARY_PREFIX + name);
   const replaced = join(parent, REPLACED_PREFIX + name);
   const target = join(parent, name);
+  const all = [...contents];
   await makeFolderDurably(files, parent);
+  for (const path of [temporary, replaced, target]) await refuseForeign(files, path, all);
   await files.remove(temporary);
   try {
     await files.makeFolder(temporary);
-    for (const { name, content } of contents) {
+    for (const { name, content } of all) {
       await writeDurably(files, join(temporary, name), content());
     }
     await files.syncFolder(temporary);
@@ -51,6 +55,24 @@ export async function publishFolder(
   }
   await files.syncFolder(parent);
   await files.remove(replaced);
+}
+
+/** Refuses to replace what no publication of this kind has left: anything but an empty folder or one with its files. */
+async function refuseForeign(
+  files: Files,
+  path: string,
+  contents: readonly FileToPublish[],
+): Promise<void> {
+  const status = await files.status(path);
+  if (status === null) return;
+  const found = status.isFolder ? await files.list(path) : null;
+  if (found?.length === 0) return;
+  if (found?.some((entry) => contents.some(({ name }) => name === entry.name))) return;
+  const what = found === null ? "is a file" : `holds other things (${found[0]?.name} …)`;
+  throw new SpielError(
+    "storage",
+    `"${path}" ${what}, which would be lost; move it elsewhere and try again`,
+  );
 }
 
 /** Settles a replacement that was interrupted between its two renames: the name is never left empty. */

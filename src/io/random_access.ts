@@ -1,5 +1,9 @@
 /** Random reads from a file on disk, with errors that name the file. */
 import { SpielError } from "../errors.ts";
+import { missingPermission } from "./permission.ts";
+
+/** More than any configuration takes. An adapter's has about 60 bytes per module, of which models have thousands. */
+export const MAX_CONFIG_BYTES = 16 << 20;
 
 /** A file kept open for reading ranges. Close it with `using` or `[Symbol.dispose]()`. */
 export class RandomAccessFile implements Disposable {
@@ -95,7 +99,10 @@ export function readTextFile(path: string, maxBytes: number): string {
  *
  * @throws {SpielError} kind "data" naming the file and what is wrong with it.
  */
-export function readJsonObject(path: string, maxBytes: number): Record<string, unknown> {
+export function readJsonObject(
+  path: string,
+  maxBytes = MAX_CONFIG_BYTES,
+): Record<string, unknown> {
   return parseJsonObject(readTextFile(path, maxBytes), path);
 }
 
@@ -145,9 +152,9 @@ function readFailure(path: string, error: unknown): SpielError {
     return new SpielError("data", `"${path}" does not exist`, cause);
   }
   if (error instanceof Deno.errors.NotCapable) {
-    // Files under /dev, such as those in memory, take more than the permission to read.
-    const flag = /--allow-[\w-]+/.exec(error.message)?.[0] ?? "--allow-read";
-    return new SpielError("environment", `"${path}" may not be read: add ${flag}`, cause);
+    const flag = missingPermission(error.message);
+    const message = `"${path}" may not be read: add ${flag} to the deno command`;
+    return new SpielError("environment", message, cause);
   }
   const reason = error instanceof Error ? error.message : String(error);
   return new SpielError("data", `"${path}" cannot be read: ${reason}`, cause);

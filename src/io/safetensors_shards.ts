@@ -1,6 +1,7 @@
 /** Opens the weights of a model folder, in one safetensors file or in shards listed by an index, as one set. */
 import { SpielError } from "../errors.ts";
 import { isFile, isObject, readJsonObject } from "./random_access.ts";
+import { modelsInside } from "./recognise.ts";
 import { type SafetensorsEntry, SafetensorsFile } from "./safetensors.ts";
 
 const SINGLE_FILE = "model.safetensors";
@@ -107,9 +108,11 @@ function openShards(folder: string, files: Map<string, SafetensorsFile>) {
 function noWeights(folder: string): SpielError {
   const hasPickle = isFile(`${folder}/pytorch_model.bin`) ||
     isFile(`${folder}/pytorch_model.bin.index.json`);
+  const meant = modelsInside(folder);
   return new SpielError(
     "data",
     `${folder} has neither ${SINGLE_FILE} nor ${INDEX_FILE}` +
-      (hasPickle ? "; its .bin files are pickles, which can run code and are never opened" : ""),
+      (hasPickle ? "; its .bin files are pickles, which can run code and are never opened" : "") +
+      (meant === undefined ? "" : `; ${meant}`),
   );
 }

@@ -1,4 +1,4 @@
-/** What `JSON.parse` lets through and a file header must not contain: duplicate keys, odd numbers, depth. */
+/** What `JSON.parse` lets through and a file must not contain: repeated keys, odd numbers, depth. */
 
 /**
  * Looks for a reason to distrust a header that `JSON.parse` accepts.
@@ -8,25 +8,69 @@
  * @returns A clause for an error message, or null when there is nothing to object to.
  */
 export function headerObjection(text: string, maxDepth: number): string | null {
-  // One entry per open bracket: the keys so far for an object, null for an array.
-  const open: (Set<string> | null)[] = [];
-  const lexeme = /"[^"\\]*(?:\\.[^"\\]*)*"(\s*:)?|[{}[\]]|-?\d[\d.eE+-]*/g;
-  for (const match of text.matchAll(lexeme)) {
-    const token = match[0];
+  let depth = 0;
+  const lexeme = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\]]|-?\d[\d.eE+-]*/g;
+  for (const [token] of text.matchAll(lexeme)) {
     const first = token[0];
     if (first === "{" || first === "[") {
-      open.push(first === "{" ? new Set() : null);
-      if (open.length > maxDepth) return `it nests deeper than ${maxDepth} levels`;
+      if (++depth > maxDepth) return `it nests deeper than ${maxDepth} levels`;
     } else if (first === "}" || first === "]") {
-      open.pop();
-    } else if (first !== '"') {
-      if (!/^\d+$/.test(token)) return `the number ${token} is not a plain non-negative integer`;
-    } else if (match[1] !== undefined) {
-      const key = JSON.parse(token.slice(0, token.length - match[1].length)) as string;
-      const keys = open.at(-1);
-      if (keys?.has(key)) return `the key "${key}" occurs twice`;
-      keys?.add(key);
+      depth--;
+    } else if (first !== '"' && !/^\d+$/.test(token)) {
+      return `the number ${token} is not a plain non-negative integer`;
+    }
+  }
+  const key = repeatedKey(text);
+  return key === null ? null : `the key ${key} occurs twice`;
+}
+
+/**
+ * Looks for a key that an object has twice, of which `JSON.parse` silently drops one.
+ *
+ * @param text Valid JSON.
+ * @returns The first such key as JSON, or null.
+ */
+export function repeatedKey(text: string): string | null {
+  // One entry per open bracket: the keys so far for an object, null for an array.
+  const open: (Set<string> | null)[] = [];
+  for (let at = 0; at < text.length; at++) {
+    switch (text[at]) {
+      case "{":
+        open.push(new Set());
+        break;
+      case "[":
+        open.push(null);
+        break;
+      case "}":
+      case "]":
+        open.pop();
+        break;
+      case '"': {
+        const end = endOfString(text, at);
+        const keys = open.at(-1);
+        if (keys && isFollowedByColon(text, end)) {
+          const key = JSON.parse(text.slice(at, end)) as string;
+          if (keys.has(key)) return JSON.stringify(key);
+          keys.add(key);
+        }
+        at = end - 1;
+      }
     }
   }
   return null;
+}
+
+/** The position behind the string that begins at `start`. */
+function endOfString(text: string, start: number): number {
+  for (let quote = start + 1;; quote++) {
+    quote = text.indexOf('"', quote);
+    let before = quote;
+    while (text[before - 1] === "\\") before--;
+    if ((quote - before) % 2 === 0) return quote + 1;
+  }
+}
+
+function isFollowedByColon(text: string, at: number): boolean {
+  while (/\s/.test(text[at] ?? "")) at++;
+  return text[at] === ":";
 }

@@ -2,8 +2,10 @@
 import { SpielError } from "../errors.ts";
 import { isObject } from "../io/random_access.ts";
 
-/** The engine's own limit; products of two sizes stay exact in a number. */
+/** The engine's own limit of a width; products of two sizes stay exact in a number. */
 const MAX_SIZE = 2 ** 24;
+/** Far more than any model has, and few enough that listing all their tensors takes no time. */
+const MAX_LAYERS = 4096;
 
 /** A JSON object or GGUF metadata seen as configuration. A null counts as absent. */
 export class ConfigFields {
@@ -38,13 +40,18 @@ export class ConfigFields {
     return this.#get(key) ?? undefined;
   }
 
-  /** A positive whole number. Required unless `fallback` is given. */
-  size(key: string, fallback?: number): number {
+  /** A positive whole number of at most `most`. Required unless `fallback` is given. */
+  size(key: string, fallback?: number, most = MAX_SIZE): number {
     const value = this.value(key) ?? fallback;
-    if (typeof value !== "number" || !Number.isInteger(value) || value < 1 || value > MAX_SIZE) {
-      throw this.mismatch(key, `a whole number from 1 to ${MAX_SIZE}`);
+    if (typeof value !== "number" || !Number.isInteger(value) || value < 1 || value > most) {
+      throw this.mismatch(key, `a whole number from 1 to ${most}`);
     }
     return value;
+  }
+
+  /** The number of layers. */
+  layers(key: string): number {
+    return this.size(key, undefined, MAX_LAYERS);
   }
 
   /** A positive finite number. Required unless `fallback` is given. */

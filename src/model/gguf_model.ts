@@ -32,6 +32,34 @@ export function openGgufModel(path: string): ModelSource {
   }
 }
 
+/** What a GGUF file says of its model, whatever its weights are stored as. */
+interface GgufConfig {
+  modelType: string;
+  config: ModelConfig;
+  specialTokens: SpecialTokenIds;
+  /** Whether the rows of query and key heads alternate between the halves of the head. */
+  interleavesHeads: boolean;
+}
+
+/**
+ * Reads a file's model without its weights.
+ *
+ * @throws {SpielError} kind "data" naming the key, its value and what was expected.
+ */
+export function readGgufConfig(path: string): Omit<GgufConfig, "interleavesHeads"> {
+  using file = GgufFile.open(path);
+  const { modelType, config, specialTokens } = configOf(file);
+  return { modelType, config, specialTokens };
+}
+
+function configOf(file: GgufFile): GgufConfig {
+  const name = file.metadata.get("general.architecture");
+  const { architecture: { modelType }, gguf } = ggufArchitectureOf(name, file.path);
+  const { interleavesHeads } = gguf;
+  const config = gguf.read(file);
+  return { modelType, config, specialTokens: ggufSpecialTokenIds(file), interleavesHeads };
+}
+
 class GgufModel implements ModelSource {
   readonly path: string;
   readonly modelType: string;
@@ -45,14 +73,11 @@ class GgufModel implements ModelSource {
   constructor(file: GgufFile) {
     this.path = file.path;
     this.#file = file;
-    const { architecture, gguf } = ggufArchitectureOf(
-      file.metadata.get("general.architecture"),
-      file.path,
-    );
-    this.modelType = architecture.modelType;
-    this.#interleavesHeads = gguf.interleavesHeads;
-    this.config = gguf.read(file);
-    this.specialTokens = ggufSpecialTokenIds(file);
+    const { modelType, config, specialTokens, interleavesHeads } = configOf(file);
+    this.modelType = modelType;
+    this.config = config;
+    this.specialTokens = specialTokens;
+    this.#interleavesHeads = interleavesHeads;
     this.#ggufNames = nameTable(file);
     this.tensors = matchTensors(file.path, this.config, foundTensors(file, this.#ggufNames));
   }

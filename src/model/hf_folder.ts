@@ -6,7 +6,7 @@ import type { SafetensorsDtype } from "../io/safetensors.ts";
 import { SafetensorsFolder } from "../io/safetensors_shards.ts";
 import { type HuggingFaceConfig, readHuggingFaceConfig } from "./hf_config.ts";
 import type { ModelSource } from "./source.ts";
-import { expectedShapes, matchTensors, type ModelTensor } from "./tensors.ts";
+import { matchTensors, type ModelTensor } from "./tensors.ts";
 
 const FORMATS: Readonly<Partial<Record<SafetensorsDtype, WeightFormat>>> = {
   F32: "f32",
@@ -56,35 +56,6 @@ class HuggingFaceFolder implements ModelSource {
   [Symbol.dispose](): void {
     this.#weights[Symbol.dispose]();
   }
-}
-
-/**
- * A model of a folder's config.json whose weights are still to be made up: every tensor is f32 and none can be read.
- *
- * @throws {SpielError} kind "data" naming the field, its value and what was expected.
- */
-export function openWithoutWeights(folder: string): ModelSource {
-  const { modelType, config, json } = readHuggingFaceConfig(`${folder}/config.json`);
-  const tensors = new Map<string, ModelTensor>();
-  for (const [name, shape] of expectedShapes(config)) {
-    const byteLength = 4 * shape.reduce((product, size) => product * size, 1);
-    tensors.set(name, { format: "f32", shape, byteLength });
-  }
-  return {
-    path: folder,
-    modelType,
-    config,
-    specialTokens: readSpecialTokenIds(folder),
-    tensors,
-    read: (name) => {
-      throw new SpielError(
-        "internal",
-        `Cannot read "${name}": ${folder} was opened without weights`,
-      );
-    },
-    huggingFaceConfig: () => structuredClone(json),
-    [Symbol.dispose]: () => {},
-  };
 }
 
 function foundTensors(weights: SafetensorsFolder): Map<string, ModelTensor | { unusable: string }> {

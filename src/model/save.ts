@@ -14,6 +14,8 @@ import {
   type SafetensorsPlan,
   type SafetensorsTensor,
 } from "../io/safetensors_writer.ts";
+import { elementsIn } from "../io/shape.ts";
+import { isWithin } from "../io/within.ts";
 import type { ModelSource } from "./source.ts";
 import { tensorParts } from "./tensor_parts.ts";
 
@@ -56,12 +58,13 @@ export interface SaveModelOptions {
 
 /**
  * Saves the model with its deltas added in f32 before they are rounded to `dtype`. The folder appears complete or not
- * at all; one already there is replaced.
+ * at all; a model already there is replaced, unless it is the source.
  *
  * @param source Where configuration and tokenizer come from; a GGUF source gets them written in Hugging Face's form.
  * @param tensors The model's tensors, as `ModelPlan` gives them.
  * @returns Bytes of all weight files.
- * @throws {SpielError} `storage` when the disk fails, `interrupted` when the signal fires.
+ * @throws {SpielError} `usage` when the source lies in `folder`, `storage` when the disk fails or `folder` holds other
+ * things than a model, `interrupted` when the signal fires.
  */
 export async function saveModel(
   files: Files,
@@ -71,14 +74,21 @@ export async function saveModel(
   folder: string,
   options: SaveModelOptions,
 ): Promise<{ bytes: number }> {
+  if (isWithin(source.path, folder)) {
+    throw new SpielError(
+      "usage",
+      `Cannot save a model over "${source.path}", which it is made from; choose another folder`,
+    );
+  }
   const shards = shardsOf(engine, tensors, options);
   const contents: FileToPublish[] = [
+    // First, so that what an interruption leaves is recognised as a model, however many shards it was to have.
+    { name: "config.json", content: () => encodeJson(configJson(source, options.dtype)) },
+    ...companions(source),
     ...shards.map(({ name, tensors }) => ({
       name,
       content: () => safetensorsContent(tensors, { metadata: METADATA }),
     })),
-    ...companions(source),
-    { name: "config.json", content: () => encodeJson(configJson(source, options.dtype)) },
   ];
   if (shards.length > 1) {
     const index = indexOf(shards);
@@ -110,7 +120,7 @@ function shardsOf(
   const groups: Map<string, SafetensorsTensor>[] = [];
   let room = 0;
   for (const tensor of tensors) {
-    const size = elementsOf(tensor) * bytes;
+    const size = elementsIn(tensor.shape) * bytes;
     if (groups.length === 0 || size > room) {
       groups.push(new Map());
       room = maxShardBytes;
@@ -171,8 +181,4 @@ function companions(source: ModelSource): FileToPublish[] {
 
 function encodeJson(value: unknown): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(value, null, 2) + "\n");
-}
-
-function elementsOf({ shape }: TensorInfo): number {
-  return shape.reduce((product, size) => product * size, 1);
 }

@@ -3,12 +3,12 @@ import { createHash } from "node:crypto";
 import { SpielError } from "../errors.ts";
 import type { ModelConfig } from "../engine/protocol.gen.ts";
 import type { SpecialTokenIds } from "../data/special_tokens.ts";
-import { isFile, isFolder } from "../io/random_access.ts";
+import { kindOfPath, mistakenForModel } from "../io/recognise.ts";
 import { openGgufModel } from "./gguf_model.ts";
 import { openHuggingFaceFolder } from "./hf_folder.ts";
 import type { ModelTensor } from "./tensors.ts";
+import { openFolderWithoutWeights, openGgufWithoutWeights } from "./weightless.ts";
 
-export { openWithoutWeights } from "./hf_folder.ts";
 export type { ModelTensor } from "./tensors.ts";
 
 /** An open model. Tensors have Hugging Face names and orientation. */
@@ -33,8 +33,8 @@ export interface ModelSource extends Disposable {
   huggingFaceConfig(): Record<string, unknown>;
 }
 
-/** A name such as `HuggingFaceTB/SmolLM2-135M`, by which other programs download a model. */
-const HUB_NAME = /^[\w-][\w.-]*\/[\w.-]+$/;
+/** A URL, or a name such as `HuggingFaceTB/SmolLM2-135M`, by which other programs download a model. */
+const REMOTE = /^[a-z]+:\/\/|^[\w-][\w.-]*\/[\w.-]+$/;
 
 /**
  * Opens a Hugging Face folder or a .gguf file and checks that it holds a complete, supported model.
@@ -42,22 +42,36 @@ const HUB_NAME = /^[\w-][\w.-]*\/[\w.-]+$/;
  * @throws {SpielError} kind "data" naming the file, the field or tensor, and what was expected.
  */
 export function openModelSource(path: string): ModelSource {
-  if (isFolder(path)) return openHuggingFaceFolder(path);
-  if (!isFile(path)) {
-    const hint = HUB_NAME.test(path)
-      ? "; models are not downloaded by name, so get its files first and name where they lie"
-      : "";
-    throw new SpielError(
-      "data",
-      `Model "${path}" does not exist; expected a Hugging Face folder or a .gguf file${hint}`,
+  return formOf(path) === "file" ? openGgufModel(path) : openHuggingFaceFolder(path);
+}
+
+/**
+ * Opens a model whose weights are still to be made up, from a folder with config.json or from a .gguf file: every
+ * tensor is f32 and none can be read.
+ *
+ * @throws {SpielError} kind "data" naming the file, the field, its value and what was expected.
+ */
+export function openWithoutWeights(path: string): ModelSource {
+  return formOf(path) === "file" ? openGgufWithoutWeights(path) : openFolderWithoutWeights(path);
+}
+
+/** Whether a model is a GGUF file or a folder. What is known to be something else is refused by name. */
+function formOf(path: string): "file" | "folder" {
+  const fail = (reason: string) => new SpielError("data", `Model "${path}" ${reason}`);
+  const kind = kindOfPath(path);
+  if (kind === "gguf") return "file";
+  const mistaken = mistakenForModel(path);
+  if (mistaken !== undefined) throw fail(mistaken);
+  if (kind === "model") return "folder";
+  if (kind !== "nothing") {
+    throw fail(
+      "is neither a folder nor a .gguf file; for safetensors name the folder with config.json",
     );
   }
-  if (path.endsWith(".gguf")) return openGgufModel(path);
-  throw new SpielError(
-    "data",
-    `Model "${path}" is neither a folder nor a .gguf file; ` +
-      `for safetensors name the folder with config.json`,
-  );
+  const hint = REMOTE.test(path)
+    ? "; models are not downloaded, so get its files first and name where they lie"
+    : "";
+  throw fail(`does not exist; expected a Hugging Face folder or a .gguf file${hint}`);
 }
 
 /** Up to this much, every byte counts towards the identity. */

@@ -57,6 +57,13 @@ export function matchTensors(
   config: ModelConfig,
   found: ReadonlyMap<string, ModelTensor | { unusable: string }>,
 ): Map<string, ModelTensor> {
+  if (config.num_hidden_layers > found.size) {
+    throw new SpielError(
+      "data",
+      `${where} lacks most of the ${config.num_hidden_layers} layers of its configuration: ` +
+        `it has ${found.size} tensors`,
+    );
+  }
   const expected = expectedShapes(config);
   const missing = [...expected.keys()].filter((name) => !found.has(name));
   if (missing.length > 0) {

@@ -3,20 +3,18 @@
 import { openModel, type OpenModelOptions } from "../adapter/open_model.ts";
 import { loadDataset } from "../data/dataset.ts";
 import { sequentialMicroBatches } from "../data/sampler.ts";
-import type { FieldMap, FormatChoice } from "../data/formats/mod.ts";
+import type { ReadingOptions } from "../data/data_files.ts";
 import { SpielError } from "../errors.ts";
 import { tokenizerOf } from "../model/tokenizer.ts";
 import { evaluate, type Evaluation, type EvaluationHooks, type Exam } from "./evaluate.ts";
-import { checkReadable, examOf, lengthWarning } from "./run_data.ts";
+import { checkData, dataWarnings, examOf } from "./run_data.ts";
 
 /** What to measure, and on what. */
-export interface EvaluateModelOptions extends OpenModelOptions {
+export interface EvaluateModelOptions extends OpenModelOptions, Readonly<ReadingOptions> {
   /** JSON Lines files of examples. */
   readonly data: readonly string[];
-  /** How a line is read; detected when absent. */
-  readonly format?: FormatChoice | undefined;
-  /** Names of the data's fields by those of the format. */
-  readonly map?: FieldMap | undefined;
+  /** Leaves out examples that cannot be used, with a warning, instead of refusing the data. */
+  readonly skipBad?: boolean | undefined;
   /** Longest example in tokens; longer ones are cut. */
   readonly maxLength: number;
   /** Most tokens computed at once; at least `maxLength`, which stands in when absent. */
@@ -53,18 +51,23 @@ export interface ModelEvaluation extends Evaluation {
  */
 export async function evaluateModel(options: EvaluateModelOptions): Promise<ModelEvaluation> {
   const { maxLength, signal, onAnswer, onProgress } = options;
-  checkReadable(options.data);
+  checkData(options.data, options);
   const microBatchTokens = Math.max(options.microBatchTokens ?? maxLength, maxLength);
-  await using model = await openModel(options, microBatchTokens);
+  await using model = await openModel(options, microBatchTokens, [
+    "a smaller --micro-batch-tokens",
+  ]);
   const { tokenizer, stopTokens } = tokenizerOf(model.source);
   const { format, map, data: paths } = options;
-  const dataset = await loadDataset({ paths, tokenizer, maxLength, format, map, signal });
-  const warning = lengthWarning([dataset], maxLength, model.source);
-  if (warning !== null) await options.onWarning?.(warning);
+  const bad = options.skipBad ? "skip" : "refuse";
+  const dataset = await loadDataset({ paths, tokenizer, maxLength, format, map, bad, signal });
+  for (const warning of dataWarnings([dataset], maxLength, model.source)) {
+    await options.onWarning?.(warning);
+  }
   const examples = Math.min(options.evalExamples ?? dataset.length, dataset.length);
   const exam = examOf(dataset, tokenizer, {
     count: options.evalGenerate ?? 0,
     maxNewTokens: options.evalMaxNewTokens ?? 128,
+    maxLength: model.source.config.max_position_embeddings,
     stopTokens,
     onAnswer,
   });

@@ -3,6 +3,8 @@
 import type { OpenInfo } from "../engine/engine.ts";
 import type { MemoryTable } from "../engine/protocol.gen.ts";
 import type { Evaluation, EvaluationProgress } from "./evaluate.ts";
+import type { MetricsEvent } from "./metrics.ts";
+import type { BestEvaluation } from "./position.ts";
 
 /** What all events have. */
 export interface TaggedEvent<Type extends string> {
@@ -42,7 +44,7 @@ export interface ReadingEvent extends TaggedEvent<"reading"> {
 
 /** What the data holds. */
 export interface DataEvent extends TaggedEvent<"data">, DataCounts {
-  /** The held-out data; absent without any. */
+  /** The held-out examples that are evaluated; absent without any. */
   readonly eval?: DataCounts;
   /** Share of the micro-batches' room that the training data fills in the first epoch, 0 to 1. */
   readonly filled: number;
@@ -66,6 +68,10 @@ export interface DataCounts {
 export interface ResumedEvent extends SteppedEvent<"resumed"> {
   /** The checkpoint's folder. */
   readonly path: string;
+  /** What was measured up to there: the lines of `metrics.jsonl` that the run goes on from. */
+  readonly history: readonly MetricsEvent[];
+  /** Seconds of the run up to there. */
+  readonly elapsedS: number;
 }
 
 /** An optimiser step is done. */
@@ -86,7 +92,7 @@ export interface StepEvent extends SteppedEvent<"step"> {
   readonly tokensPerSecond: number;
   /** Passes over the data, with a fraction. */
   readonly epoch: number;
-  /** Seconds since this process began the run. */
+  /** Seconds of the run up to here, over all resumptions. */
   readonly elapsedS: number;
   /** Steps until the next reselection; absent when there is none left. */
   readonly nextReselection?: number;
@@ -99,9 +105,9 @@ export interface EvaluatingEvent extends TaggedEvent<"evaluating">, EvaluationPr
 
 /** The held-out data was evaluated. */
 export interface EvalEvent extends SteppedEvent<"eval">, Evaluation {
-  /** Whether no trained state before had a lower loss. */
+  /** Whether it is better than all before, that of the untrained model included; false at step 0. */
   readonly isBest: boolean;
-  /** Seconds since this process began the run. */
+  /** Seconds of the run up to here, over all resumptions. */
   readonly elapsedS: number;
 }
 
@@ -123,18 +129,28 @@ export interface CheckpointEvent extends SteppedEvent<"checkpoint"> {
 
 /** Something that did not stop the run. */
 export interface WarningEvent extends TaggedEvent<"warning"> {
-  /** One sentence. */
+  /** A sentence, or one with a list below it. */
   readonly message: string;
 }
 
-/** The run is complete. */
-export interface DoneEvent extends SteppedEvent<"done"> {
+/** How a complete run ended. */
+export interface RunEnding {
   /** Whether it ended because evaluations no longer improved. */
   readonly stoppedEarly: boolean;
-  /** The folder of the adapter, or of the model with method full; absent after a dry run. */
-  readonly output?: string;
-  /** Seconds since this process began the run. */
+  /** Step of the state that was saved: the last, or after an early stop the best. */
+  readonly savedStep: number;
+  /** The best evaluation; its step is 0 where none was better than the untrained model's. `null` without held-out data. */
+  readonly best: BestEvaluation | null;
+  /** Seconds of the run, over all resumptions. */
   readonly elapsedS: number;
+  /** Most bytes that this process has held, the engine's included but for a GPU's; `null` where the system does not tell. */
+  readonly peakMemoryBytes: number | null;
+}
+
+/** The run is complete. */
+export interface DoneEvent extends SteppedEvent<"done">, RunEnding {
+  /** The folder of the adapter, or of the model with method full. */
+  readonly output: string;
 }
 
 /** Everything that a run tells, by `type`. */

@@ -1,14 +1,20 @@
 /** Says what a file or folder is: a model, an adapter, a checkpoint, a run, or data. */
 
 import { join } from "node:path";
-import { loadSftAdapter } from "../adapter/sft.ts";
+import { describeAdapter } from "../adapter/describe.ts";
 import { listCheckpoints } from "../checkpoint/folder.ts";
+import { BadExamples } from "../data/bad_examples.ts";
+import { noRecords } from "../data/data_files.ts";
+import { refuseOtherFile } from "../data/other_files.ts";
 import { SpielError } from "../errors.ts";
 import { denoFiles } from "../io/files.ts";
 import { GgufFile } from "../io/gguf.ts";
 import { readJsonLines } from "../io/json_lines.ts";
 import { isFile, isFolder, readJsonObject, readTextFile } from "../io/random_access.ts";
+import { kindOfPath, mistakenForWhole, modelsInside, type PathKind } from "../io/recognise.ts";
+import { RecordError } from "../io/record_error.ts";
 import { SafetensorsFile } from "../io/safetensors.ts";
+import { elementsIn } from "../io/shape.ts";
 import { openModelSource } from "../model/source.ts";
 import { parseMetrics } from "./metrics.ts";
 
@@ -25,26 +31,19 @@ export interface Inspection {
   readonly facts: Readonly<Record<string, unknown>>;
 }
 
-/** A kind of thing: how it is recognised and described. */
-interface Kind {
-  readonly kind: Inspection["kind"];
-  fits(path: string): boolean;
-  describe(path: string): Record<string, unknown> | Promise<Record<string, unknown>>;
-}
+type Describe = (path: string) => Record<string, unknown> | Promise<Record<string, unknown>>;
 
-const has = (...names: string[]) => (path: string) =>
-  isFolder(path) && names.some((name) => isFile(join(path, name)));
-
-/** In the order in which they are tried. */
-const KINDS: readonly Kind[] = [
-  { kind: "adapter", fits: has("adapter_config.json"), describe: describeAdapter },
-  { kind: "checkpoint", fits: has("manifest.json"), describe: describeCheckpoint },
-  { kind: "run", fits: has("metrics.jsonl"), describe: describeRun },
-  { kind: "model", fits: has("config.json"), describe: describeModel },
-  { kind: "model", fits: isNamed(".gguf"), describe: describeGguf },
-  { kind: "tensors", fits: isNamed(".safetensors"), describe: describeTensors },
-  { kind: "data", fits: isNamed(".jsonl"), describe: describeData },
-];
+/** What each kind of path is called, and how it is described. */
+const DESCRIPTIONS: Partial<Record<PathKind, [kind: Inspection["kind"], describe: Describe]>> = {
+  adapter: ["adapter", describeAdapter],
+  checkpoint: ["checkpoint", describeCheckpoint],
+  run: ["run", describeRun],
+  model: ["model", describeModel],
+  gguf: ["model", describeGguf],
+  tensors: ["tensors", describeTensors],
+  data: ["data", describeData],
+  file: ["data", describeData],
+};
 
 /**
  * Describes a file or folder.
@@ -52,32 +51,22 @@ const KINDS: readonly Kind[] = [
  * @throws {SpielError} `data` when there is nothing at the path, or nothing that is known, or it is damaged.
  */
 export async function inspectPath(path: string): Promise<Inspection> {
-  if (!isFolder(path) && !isFile(path)) {
-    throw new SpielError("data", `"${path}" does not exist`);
+  const kindOf = kindOfPath(path);
+  if (kindOf === "nothing") throw new SpielError("data", `"${path}" does not exist`);
+  const mistaken = mistakenForWhole(path);
+  if (mistaken !== undefined) throw new SpielError("data", `"${path}" ${mistaken}`);
+  const found = DESCRIPTIONS[kindOf];
+  if (found !== undefined) {
+    const [kind, describe] = found;
+    return { kind, path, facts: await describe(path) };
   }
-  const found = KINDS.find(({ fits }) => fits(path));
-  if (found !== undefined) return { kind: found.kind, path, facts: await found.describe(path) };
+  const meant = kindOf === "folder" ? modelsInside(path) : undefined;
   throw new SpielError(
     "data",
-    `"${path}" is nothing known; expected the folder of a model, adapter, checkpoint or run, ` +
-      "or a .gguf, .safetensors or .jsonl file",
+    `"${path}" is nothing known; ` +
+      (meant ?? "expected the folder of a model, adapter, checkpoint or run, " +
+          "or a .gguf, .safetensors or JSON Lines file"),
   );
-}
-
-function isNamed(end: string): (path: string) => boolean {
-  return (path) => isFile(path) && path.endsWith(end);
-}
-
-function describeAdapter(path: string): Record<string, unknown> {
-  const { config, modules } = loadSftAdapter(path);
-  const counts = [...modules].map(([name, { values }]) => [name, values.length] as const);
-  return {
-    peft_type: config.peft_type,
-    base_model: config.base_model_name_or_path,
-    deltas: counts.reduce((sum, [, count]) => sum + count, 0),
-    modules: Object.fromEntries(counts),
-    ...(config.spiel === undefined ? {} : { trained: config.spiel }),
-  };
 }
 
 function describeCheckpoint(path: string): Record<string, unknown> {
@@ -87,7 +76,10 @@ function describeCheckpoint(path: string): Record<string, unknown> {
 
 async function describeRun(path: string): Promise<Record<string, unknown>> {
   const metricsPath = join(path, "metrics.jsonl");
-  const metrics = parseMetrics(readTextFile(metricsPath, MAX_TEXT_BYTES), metricsPath);
+  // A run that ended before its first step has none.
+  const metrics = isFile(metricsPath)
+    ? parseMetrics(readTextFile(metricsPath, MAX_TEXT_BYTES), metricsPath)
+    : [];
   const { steps } = await listCheckpoints(denoFiles, join(path, "checkpoints"));
   return {
     step: metrics.reduce((last, { step }) => Math.max(last, step), 0),
@@ -103,7 +95,7 @@ function describeModel(path: string): Record<string, unknown> {
   const formats = new Map<string, number>();
   let parameters = 0;
   for (const { format, shape } of source.tensors.values()) {
-    const elements = shape.reduce((product, size) => product * size, 1);
+    const elements = elementsIn(shape);
     formats.set(format, (formats.get(format) ?? 0) + elements);
     parameters += elements;
   }
@@ -129,11 +121,22 @@ function describeTensors(path: string): Record<string, unknown> {
 }
 
 function describeData(path: string): Record<string, unknown> {
+  refuseOtherFile(path);
   const fields = new Map<string, number>();
+  const bad = new BadExamples();
+  let broken: RecordError | undefined;
   let records = 0;
-  for (const { record } of readJsonLines(path)) {
-    records++;
-    for (const name of Object.keys(record)) fields.set(name, (fields.get(name) ?? 0) + 1);
+  for (const { parse } of readJsonLines(path)) {
+    try {
+      for (const name of Object.keys(parse())) fields.set(name, (fields.get(name) ?? 0) + 1);
+      records++;
+    } catch (error) {
+      if (!(error instanceof RecordError)) throw error;
+      broken ??= error;
+      bad.add(error);
+    }
   }
-  return { records, fields: Object.fromEntries(fields) };
+  if (records === 0) throw noRecords(path, broken);
+  const refused = broken === undefined ? {} : { bad_examples: bad.groups };
+  return { records, fields: Object.fromEntries(fields), ...refused };
 }

@@ -17,7 +17,7 @@ export interface JournalHooks {
 export interface Scores {
   /** Before the first step. */
   readonly before?: Evaluation;
-  /** The last one. */
+  /** Of what was saved. */
   readonly after?: Evaluation;
 }
 
@@ -39,12 +39,12 @@ export class Journal {
     this.#metrics = metrics;
     this.#pace = pace;
     this.#hooks = hooks;
-    this.#evaluations = [...metrics.evaluationsBefore];
+    this.#evaluations = metrics.history.filter((line) => line.event === "eval");
   }
 
   /** Writes an event's line, where it has one, and passes the event on. */
   async record(event: TrainEvent): Promise<void> {
-    const line = this.#isSkipped(event) ? null : metricsOf(event, this.#metrics.elapsedBefore);
+    const line = this.#isSkipped(event) ? null : metricsOf(event);
     if (line !== null) await this.write(line);
     await this.#hooks.onEvent?.(event);
   }
@@ -67,10 +67,10 @@ export class Journal {
     await this.#hooks.onMetrics?.(line);
   }
 
-  /** The run's first and last evaluation, as far as there are any. */
-  get scores(): Scores {
+  /** The run's first evaluation and that of a step, as far as there are any. */
+  scoresAt(saved: number): Scores {
     const first = this.#evaluations.find(({ step }) => step === 0);
-    const last = this.#evaluations.at(-1);
+    const last = this.#evaluations.findLast(({ step }) => step === saved);
     return {
       ...(first === undefined ? {} : { before: evaluationIn(first) }),
       ...(last === undefined ? {} : { after: evaluationIn(last) }),

@@ -82,8 +82,16 @@ export interface DoneMetrics {
   step: number;
   /** Whether it ended because evaluations no longer improved. */
   stopped_early: boolean;
-  /** The folder of the adapter or model; null when nothing was saved. */
-  output: string | null;
+  /** The folder of the adapter or model. */
+  output: string;
+  /** Step of the state in it. */
+  saved_step: number;
+  /** Step of the lowest held-out loss; 0 where none was lower than the untrained model's, null without held-out data. */
+  best_step: number | null;
+  /** The lowest held-out loss, or null. */
+  best_loss: number | null;
+  /** Most bytes that the process has held; null where the system does not tell. */
+  peak_memory_bytes: number | null;
   /** Seconds of training up to here, over all resumptions. */
   elapsed_s: number;
 }
@@ -96,14 +104,9 @@ export type MetricsEvent =
   | CheckpointMetrics
   | DoneMetrics;
 
-/**
- * The line for an event of the trainer.
- *
- * @param elapsedBefore seconds of training before this process resumed the run.
- * @returns null for events that are not metrics.
- */
-export function metricsOf(event: TrainEvent, elapsedBefore = 0): MetricsEvent | null {
-  const elapsed = (seconds: number) => Math.round((elapsedBefore + seconds) * 1000) / 1000;
+/** The line for an event of the trainer; null for events that are not metrics. */
+export function metricsOf(event: TrainEvent): MetricsEvent | null {
+  const elapsed = (seconds: number) => Math.round(seconds * 1000) / 1000;
   switch (event.type) {
     case "step":
       return {
@@ -139,7 +142,11 @@ export function metricsOf(event: TrainEvent, elapsedBefore = 0): MetricsEvent | 
         event: "done",
         step: event.step,
         stopped_early: event.stoppedEarly,
-        output: event.output ?? null,
+        output: event.output,
+        saved_step: event.savedStep,
+        best_step: event.best?.step ?? null,
+        best_loss: event.best?.loss ?? null,
+        peak_memory_bytes: event.peakMemoryBytes,
         elapsed_s: elapsed(event.elapsedS),
       };
     default:
@@ -182,24 +189,15 @@ export interface MetricsResumePoint {
 /** Appends to `metrics.jsonl`. One writer per file; the run folder's lock sees to it. */
 export class MetricsWriter implements Disposable {
   readonly path: string;
-  /** Seconds of training that the lines kept from before tell of. */
-  readonly elapsedBefore: number;
-  /** Step of the last checkpoint that the lines kept from before tell of, or null. */
-  readonly checkpointBefore: number | null;
-  /** The evaluations that the lines kept from before tell of. */
-  readonly evaluationsBefore: readonly EvalMetrics[];
+  /** The lines kept from before, in a run that goes on. */
+  readonly history: readonly MetricsEvent[];
   readonly #file: OutputFile;
   /** What a full disk has not taken yet. */
   #waiting: Uint8Array = new Uint8Array(0);
 
   private constructor(path: string, kept: readonly MetricsEvent[], file: OutputFile) {
     this.path = path;
-    this.elapsedBefore = kept.reduce(
-      (seconds, event) => "elapsed_s" in event ? event.elapsed_s : seconds,
-      0,
-    );
-    this.checkpointBefore = kept.findLast(({ event }) => event === "checkpoint")?.step ?? null;
-    this.evaluationsBefore = kept.filter((event) => event.event === "eval");
+    this.history = kept;
     this.#file = file;
   }
 
@@ -221,6 +219,12 @@ export class MetricsWriter implements Disposable {
     } catch (error) {
       throw storageError(`Cannot open "${path}"`, error);
     }
+  }
+
+  /** Seconds of training that the lines kept from before tell of. */
+  get elapsedBefore(): number {
+    const last = this.history.findLast((event) => "elapsed_s" in event);
+    return last !== undefined && "elapsed_s" in last ? last.elapsed_s : 0;
   }
 
   /**

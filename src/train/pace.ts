@@ -5,8 +5,13 @@ const NEWEST = 0.2;
 
 /** Measures steps. Evaluations and saves between them do not count. */
 export class Pace {
-  readonly #begun = performance.now();
+  readonly #begun: number;
   #stepSeconds: number | undefined;
+
+  /** @param elapsedBefore Seconds that count as elapsed already. */
+  constructor(elapsedBefore = 0) {
+    this.#begun = performance.now() - 1000 * elapsedBefore;
+  }
 
   /** Counts a step that took `seconds`. */
   record(seconds: number): void {
@@ -20,7 +25,7 @@ export class Pace {
     return steps * (this.#stepSeconds ?? 0);
   }
 
-  /** Seconds since the measure began. */
+  /** Seconds since the measure began, with those before it. */
   get elapsedS(): number {
     return (performance.now() - this.#begun) / 1000;
   }

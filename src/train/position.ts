@@ -1,8 +1,8 @@
 /** Where a run stands: all that its loop must remember besides the engine's arrays. */
 
-/** The best evaluation of a trained state. */
+/** The best evaluation so far, that of the untrained model among them. */
 export interface BestEvaluation {
-  /** Optimiser steps done. */
+  /** Optimiser steps done; 0 while nothing was better than the untrained model. */
   readonly step: number;
   /** Mean cross-entropy per target, in nats. */
   readonly loss: number;
@@ -22,7 +22,7 @@ export interface TrainingPosition {
   windowSamples: number;
   /** The step of the last complete evaluation; an interrupted one is made again. */
   evaluatedStep: number | null;
-  /** The evaluation with the lowest loss after the start. */
+  /** The evaluation with the lowest loss, from that of the untrained model on. */
   best: BestEvaluation | null;
   /** Evaluations since the best one. */
   evaluationsWithoutImprovement: number;

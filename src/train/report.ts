@@ -1,4 +1,4 @@
-/** `report.markup`: a finished or stopped run on one page that needs nothing else, not even a network. */
+/** `report.html`: a finished or stopped run on one page that needs nothing else, not even a network. */
 
 import type { MetricsEvent } from "./metrics.ts";
 import { Markup, markup } from "./report/markup.ts";
@@ -10,6 +10,7 @@ import {
   samples,
   statusOf,
   tiles,
+  verdict,
 } from "./report/sections.ts";
 import { STYLE } from "./report/style.ts";
 import type { ConfigValue } from "./run_folder.ts";
@@ -25,6 +26,8 @@ export interface ReportMeta {
   config: Readonly<Record<string, ConfigValue>>;
   /** Held-out prompts answered before and after training. */
   samples?: readonly ReportSample[];
+  /** Why the run broke down, where it did. */
+  failure?: string;
 }
 
 /**
@@ -45,7 +48,8 @@ export function renderReport(metrics: readonly MetricsEvent[], meta: ReportMeta)
 <body>
 <main>
 <h1>${meta.title}</h1>
-<p class="status">${statusOf(metrics)}</p>
+<p class="status">${statusOf(metrics, meta.failure)}</p>
+${verdict(metrics)}
 ${tiles(metrics)}
 <h2>Training</h2>
 ${charts(metrics)}
@@ -53,6 +57,7 @@ ${samples(meta.samples ?? [])}
 <h2>Run</h2>
 ${facts(metrics, meta.facts)}
 <h2>Configuration</h2>
+<p class="lead">What was chosen, and where each value came from.</p>
 ${configuration(meta.config)}
 </main>
 </body>

@@ -1,29 +1,27 @@
 /** A whole run from a configuration: open, load, train or go on, save. Prints nothing; tells all by events. */
 
-import { otherBaseWarning } from "../adapter/base_model.ts";
-import { loadSftAdapter } from "../adapter/sft.ts";
-import { loadNewestCheckpoint } from "../checkpoint/checkpoint.ts";
-import { movedWarning, refuseOtherRun } from "../checkpoint/state.ts";
-import { open } from "../engine/open.ts";
+import { peakMemory } from "../engine/peak_memory.ts";
+import { isSpielError, SpielError } from "../errors.ts";
 import { denoFiles, type Files } from "../io/files.ts";
-import { createModel, planModel } from "../model/load.ts";
-import { tokenizerOf } from "../model/tokenizer.ts";
-import { openModelSource, openWithoutWeights } from "../model/source.ts";
 import { saveRun } from "./checkpointing.ts";
 import type { EvaluationProgress } from "./evaluate.ts";
-import type { TrainEvent } from "./events.ts";
-import { Journal, type JournalHooks, type Scores } from "./journal.ts";
-import { MetricsWriter } from "./metrics.ts";
-import { trainerOptions } from "./options.ts";
+import type { RunEnding, TrainEvent } from "./events.ts";
+import type { Journal, JournalHooks, Scores } from "./journal.ts";
+import { worseThanUntrained } from "./outcome.ts";
 import type { ReportSample } from "./report.ts";
-import { configRecord, type ResolvedConfig } from "./run_config.ts";
-import { checkReadable, dataCounts, lengthWarning, loadRunData } from "./run_data.ts";
+import { beginRun, type BegunRun, type RealRun } from "./run_beginning.ts";
+import type { ResolvedConfig } from "./run_config.ts";
 import { evaluationOf, Samples } from "./run_evaluation.ts";
-import { RunFolder } from "./run_folder.ts";
-import { adapterDigest, refuseConflicts, runIdentity } from "./run_identity.ts";
-import { beginOrGoOn, trainable, trainedOf, useOf } from "./run_model.ts";
-import { type OutputParts, returnToCheckpoint, saveOutput, writeReport } from "./run_output.ts";
-import { Trainer, type TrainingResult } from "./trainer.ts";
+import {
+  type OutputParts,
+  type ReportParts,
+  returnToCheckpoint,
+  saveOutput,
+  writeReport,
+} from "./run_output.ts";
+import { prepareRun, type RunContext } from "./run_preparation.ts";
+import { storageFailure } from "./saving.ts";
+import { Trainer, type TrainerParts, type TrainingResult } from "./trainer.ts";
 
 /** What a caller can hook into a run. */
 export interface RunHooks extends JournalHooks {
@@ -34,11 +32,9 @@ export interface RunHooks extends JournalHooks {
 }
 
 /** How a run ended. */
-export interface TrainSummary extends Scores {
+export interface TrainSummary extends Scores, RunEnding {
   /** Optimiser steps done, over all resumptions. */
   readonly step: number;
-  /** Whether it ended because evaluations no longer improved. */
-  readonly stoppedEarly: boolean;
   /** The folder of the adapter, or of the model with method full; absent after a dry run. */
   readonly output?: string;
   /** The first held-out questions with the answers to them, where `evalGenerate` asks for answers. */
@@ -68,118 +64,118 @@ export async function trainRun(
   resolved: ResolvedConfig,
   hooks: RunHooks = {},
 ): Promise<TrainSummary> {
-  const { config } = resolved;
   const { signal, files = denoFiles } = hooks;
   const tell = async (event: TrainEvent) => await hooks.onEvent?.(event);
-  const onWarning = (message: string) => tell({ type: "warning", message });
-  // What is quickly seen to be wrong is told before anything that takes time.
-  checkReadable([...config.data, ...config.evalData]);
-  using folder = config.dryRun
-    ? null
-    : await RunFolder.open(files, config.out, { resume: config.resume });
-  if (folder !== null && config.resume) await refuseConflicts(files, folder, resolved);
-  await using engine = await open(config);
-  await tell({ type: "opened", info: engine.info });
-  const checkpoint = folder !== null && config.resume
-    ? await loadNewestCheckpoint(files, folder.path, { onWarning })
-    : null;
-  using source = config.init === "random"
-    ? openWithoutWeights(config.model)
-    : openModelSource(config.model);
-  const { tokenizer, stopTokens } = tokenizerOf(source);
-
-  let adapter = config.adapter === undefined || checkpoint !== null
-    ? null
-    : loadSftAdapter(config.adapter);
-  const planned = await planModel(engine, source, useOf(config, { checkpoint, adapter }));
-  const trained = trainedOf(config, planned);
-  const { memory, parameters } = planned.plan;
-  await tell({ type: "planned", memory, parameters, trainable: trainable(trained, parameters) });
-
-  const data = await loadRunData(config, tokenizer, { signal, onEvent: tell });
-  const datasets = data.heldOut === null ? [data.train] : [data.train, data.heldOut];
-  const tooLong = lengthWarning(datasets, config.maxLength, source);
-  if (tooLong !== null) await onWarning(tooLong);
-  const heldOut = data.heldOut === null ? {} : { eval: dataCounts(data.heldOut) };
-  const { totalSteps } = data;
-  const filled = data.stream.fillRate(0);
-  await tell({ type: "data", ...dataCounts(data.train), ...heldOut, filled, totalSteps });
-  const options = trainerOptions(config, totalSteps);
-  if (folder === null) return { step: 0, stoppedEarly: false, samples: [] };
-
-  const recorded = checkpoint?.state.run.adapter_digest ?? null;
-  const digest = await adapterDigest(files, config.adapter, recorded);
-  const identity = await runIdentity(resolved, { source, data, adapterDigest: digest });
-  const parts = { engine, files, source, trained, folder, config };
-  const output: OutputParts = { ...parts, baseModelHash: identity.base_model_hash };
-  if (checkpoint !== null) {
-    refuseOtherRun(checkpoint.state, identity, checkpoint.path);
-    const moved = movedWarning(checkpoint.state, engine.info);
-    if (moved !== null) await onWarning(moved);
-  }
-  if (adapter !== null && config.adapter !== undefined) {
-    const hash = identity.base_model_hash;
-    const warning = otherBaseWarning(adapter.config, config.adapter, hash, config.model);
-    if (warning !== null) await onWarning(warning);
-  }
-  const init = config.init === "random" ? { seed: config.seed, std: config.initStd } : null;
-  await createModel(engine, source, planned, { init, signal });
-  const position = await beginOrGoOn(engine, trained, { checkpoint, adapter }, config, options);
-  // Large, and not needed again: the engine has its own copy.
-  adapter = null;
-  if (checkpoint !== null) {
-    await tell({ type: "resumed", step: position.step, path: checkpoint.path });
-  }
-
-  // The first trace of the run: one that ends before leaves the folder free for the same command.
-  await folder.writeConfig(configRecord(resolved));
-  using metrics = await MetricsWriter.open(files, folder.metricsPath, checkpoint && position);
-  const journal = new Journal(metrics, { logEvery: config.logEvery, totalSteps }, hooks);
-  if (checkpoint !== null && metrics.checkpointBefore !== position.step) {
-    // A crash came between the checkpoint and its line.
-    await journal.write({ event: "checkpoint", step: position.step, path: checkpoint.path });
-  }
-  const samples = new Samples(position.evaluatedStep === null);
-  const onProgress = (progress: EvaluationProgress) => tell({ type: "evaluating", ...progress });
-  const trainer = new Trainer(
-    {
-      engine,
-      batches: data.stream,
-      evaluate: evaluationOf(engine, config, data, { tokenizer, stopTokens }, samples, onProgress),
-      save: async (position) => {
-        // A checkpoint never outlives the lines that lead up to it.
-        await metrics.sync();
-        const { keep } = config;
-        return await saveRun(
-          { engine, trained, files, folder: folder.path, identity, keep, onWarning },
-          position,
-        );
-      },
-      onEvent: (event) => journal.record(event),
-      signal,
-    },
-    options,
-    position,
-  );
-  const result = await trainer.run();
-  return await finish(output, resolved, result, journal, samples.list);
+  const warn = (message: string) => tell({ type: "warning", message });
+  await using held = new AsyncDisposableStack();
+  const context: RunContext = { files, signal, tell, warn, held };
+  const prepared = await prepareRun(resolved, context);
+  const { folder } = prepared;
+  if (folder === null) return dryRunSummary();
+  const run: RealRun = { ...prepared, folder };
+  const begun = await beginRun(run, context, hooks);
+  return await train(run, begun, context);
 }
 
+function dryRunSummary(): TrainSummary {
+  const ending = { stoppedEarly: false, savedStep: 0, best: null, elapsedS: 0 };
+  return { step: 0, ...ending, peakMemoryBytes: peakMemory(), samples: [] };
+}
+
+/** Trains to the end and saves the result; a run that ends otherwise leaves a report. */
+async function train(run: RealRun, begun: BegunRun, context: RunContext): Promise<TrainSummary> {
+  const { resolved, engine, source, planned, trained, folder, beginning } = run;
+  const { identity, position, journal } = begun;
+  const output: OutputParts = {
+    ...{ engine, files: context.files, source, tensors: planned.plan.tensors, trained, folder },
+    ...{ config: resolved.config, baseModelHash: identity.base_model_hash },
+  };
+  const about = { resolved, resumedAt: beginning.checkpoint === null ? null : position.step };
+  const samples = new Samples(position.evaluatedStep === null);
+  let result: TrainingResult;
+  try {
+    result = await trainerOf(run, begun, samples, context).run();
+  } catch (error) {
+    await reportFailure(output, { ...about, samples: samples.ofLast }, error, context.warn);
+    throw error;
+  }
+  return await finish(output, about, samples, result, journal);
+}
+
+function trainerOf(
+  { resolved: { config }, engine, source, tokenizer, trained, folder, data, options }: RealRun,
+  { identity, position, metrics, journal }: BegunRun,
+  samples: Samples,
+  { files, signal, tell, warn }: RunContext,
+): Trainer {
+  const answers = { ...tokenizer, maxLength: source.config.max_position_embeddings };
+  const onProgress = (progress: EvaluationProgress) => tell({ type: "evaluating", ...progress });
+  const { keep } = config;
+  const saving = { engine, trained, files, folder: folder.path, identity, keep, onWarning: warn };
+  const parts: TrainerParts = {
+    engine,
+    batches: data.stream,
+    evaluate: evaluationOf(engine, config, data, answers, samples, onProgress),
+    save: async (position) => {
+      // A checkpoint never outlives the lines that lead up to it.
+      await metrics.sync();
+      return await saveRun(saving, position);
+    },
+    onEvent: (event) => {
+      if (event.type === "eval" && event.isBest) samples.keepAsBest();
+      return journal.record(event);
+    },
+    signal,
+    elapsedBefore: metrics.elapsedBefore,
+  };
+  return new Trainer(parts, options, position);
+}
+
+/** Leaves a report of a run that was stopped or broke down; its end is told by `error`, whatever comes of it. */
+async function reportFailure(
+  output: OutputParts,
+  about: ReportParts,
+  error: unknown,
+  onWarning: (message: string) => Promise<void>,
+): Promise<void> {
+  if (!isSpielError(error) || !["interrupted", "numeric"].includes(error.kind)) return;
+  const failure = error.kind === "numeric" ? { failure: error.message } : {};
+  try {
+    await writeReport(output, { ...about, ...failure });
+  } catch (cause) {
+    if (!isSpielError(cause)) throw cause;
+    await onWarning(cause.message);
+  }
+}
+
+/** Saves what was asked for, the last state or the best one, and tells how the run ended. */
 async function finish(
   output: OutputParts,
-  resolved: ResolvedConfig,
-  { position, stoppedEarly, elapsedS }: TrainingResult,
+  origin: Omit<ReportParts, "samples">,
+  answers: Samples,
+  { position, stoppedEarly, elapsedS, unsaved }: TrainingResult,
   journal: Journal,
-  samples: readonly ReportSample[],
 ): Promise<TrainSummary> {
   const { step, best } = position;
   // Whoever asks for an early stop wants the best state, not the one that had stopped improving.
-  const wanted = resolved.config.earlyStopPatience > 0 && best !== null ? best.step : step;
+  const wanted = output.config.earlyStopPatience > 0 && best !== null && best.step > 0
+    ? best.step
+    : step;
   const onWarning = (message: string) => journal.record({ type: "warning", message });
   const returned = wanted !== step && await returnToCheckpoint(output, wanted, onWarning);
-  const chosen = returned ? wanted : step;
-  const path = await saveOutput(output, chosen);
-  await journal.record({ type: "done", step, stoppedEarly, output: path, elapsedS });
-  await writeReport(output, resolved, samples);
-  return { step, stoppedEarly, output: path, ...journal.scores, samples };
+  const savedStep = returned ? wanted : step;
+  const samples = returned ? answers.ofBest : answers.ofLast;
+  const path = await saveOutput(output, savedStep);
+  const scores = journal.scoresAt(savedStep);
+  const worse = worseThanUntrained(scores.before, scores.after, best);
+  if (worse !== null) await onWarning(worse);
+  const ending = { stoppedEarly, savedStep, best, elapsedS, peakMemoryBytes: peakMemory() };
+  await journal.record({ type: "done", step, ...ending, output: path });
+  const failure = await storageFailure(() => writeReport(output, { ...origin, samples })) ??
+    unsaved;
+  if (failure !== null) {
+    const message = `${failure.message}; the result in "${path}" is complete`;
+    throw new SpielError("storage", message, { cause: failure });
+  }
+  return { step, ...ending, output: path, ...scores, samples };
 }

@@ -41,4 +41,4 @@ export type {
   RunOptions,
 } from "./run_config/types.ts";
 export { type CamelCase, camelCase } from "./run_config/naming.ts";
-export { suggest } from "./run_config/suggest.ts";
+export { suggest } from "../suggest.ts";

@@ -1,10 +1,10 @@
 /** The data of a run: training micro-batches, held-out micro-batches, and the questions to answer. */
 
+import { openDataFiles, type ReadingOptions, refuseIdleMap } from "../data/data_files.ts";
 import { type Dataset, loadDataset } from "../data/dataset.ts";
 import { MicroBatchStream } from "../data/sampler.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import { SpielError } from "../errors.ts";
-import { RandomAccessFile } from "../io/random_access.ts";
 import type { ModelSource } from "../model/source.ts";
 import type { DataCounts, ReadingEvent } from "./events.ts";
 import type { Exam } from "./evaluate.ts";
@@ -18,29 +18,38 @@ export interface RunData {
   readonly heldOut: Dataset | null;
   /** Optimiser steps of the whole run. */
   readonly totalSteps: number;
+  /** Micro-batches of the whole run: the last step takes what is left of them. */
+  readonly totalMicroBatches: number;
 }
 
 /**
- * Opens every data file once, so that a wrong path is told before anything that takes time.
+ * Looks at the first records of every data file, so that a wrong path, kind of file, format or map is told before
+ * anything that takes time.
  *
- * @throws {SpielError} `data` or `environment`, naming the first file that cannot be read.
+ * @throws {SpielError} `data`, `usage` or `environment`, naming the first file that cannot be read.
  */
-export function checkReadable(paths: Iterable<string>): void {
-  for (const path of paths) {
-    using _file = RandomAccessFile.open(path);
-  }
+export function checkData(paths: readonly string[], options: ReadingOptions): void {
+  refuseIdleMap(openDataFiles(paths, options), options.map ?? {});
 }
 
-/** The warning for examples that are longer than the model was made for; null where none is. */
-export function lengthWarning(
+/**
+ * Warnings of examples that were left out, of answers whose end cannot be learnt, and of examples that are longer than
+ * the model was made for.
+ */
+export function dataWarnings(
   datasets: readonly Dataset[],
   maxLength: number,
   { config: { max_position_embeddings: limit } }: ModelSource,
-): string | null {
+): string[] {
+  const found = datasets.flatMap(({ badNotice, endNotice }) => [badNotice, endNotice]);
+  const notices = [...new Set(found)].filter((notice) => notice !== null);
   const longest = Math.max(...datasets.map((dataset) => dataset.longest));
-  if (longest <= limit) return null;
-  return `max_length ${maxLength} lets examples of up to ${longest} tokens through, but this model's ` +
-    `max_position_embeddings is ${limit}: what it learns and predicts past that position is of no use`;
+  if (longest <= limit) return notices;
+  return [
+    ...notices,
+    `max_length ${maxLength} lets examples of up to ${longest} tokens through, but this model's ` +
+    `max_position_embeddings is ${limit}: what it learns and predicts past that position is of no use`,
+  ];
 }
 
 /** What can be hooked into the loading of data. */
@@ -58,9 +67,10 @@ export async function loadRunData(
   { signal, onEvent }: RunDataHooks,
 ): Promise<RunData> {
   const { maxLength, format, map, microBatchTokens, microBatchExamples } = config;
+  const bad = config.skipBad ? "skip" : "refuse";
   const load = async (data: ReadingEvent["data"], paths: readonly string[]) => {
     const onProgress = (examples: number) => onEvent({ type: "reading", data, examples });
-    return await loadDataset({ tokenizer, maxLength, format, map, signal, paths, onProgress });
+    return await loadDataset({ tokenizer, maxLength, format, map, bad, signal, paths, onProgress });
   };
   const train = await load("train", config.data);
   const heldOut = config.evalData.length === 0 ? null : await load("held-out", config.evalData);
@@ -70,13 +80,18 @@ export async function loadRunData(
     microBatchTokens,
     microBatchExamples,
   });
-  return { train, stream, heldOut, totalSteps: totalSteps(config, stream) };
+  return { train, stream, heldOut, ...lengthOf(config, stream) };
 }
 
-/** What the events tell of a data set. */
-export function dataCounts({ counts }: Dataset): DataCounts {
-  const { examples, tokens, targetTokens, truncatedExamples: truncated } = counts;
-  return { examples, tokens, targetTokens, truncated };
+/** What the events tell of the first examples of a data set, of all where their number is not given. */
+export function dataCounts(dataset: Dataset, examples: number = dataset.length): DataCounts {
+  const counts = dataset.countsOfFirst(examples);
+  return {
+    examples: counts.examples,
+    tokens: counts.tokens,
+    targetTokens: counts.targetTokens,
+    truncated: counts.truncatedExamples,
+  };
 }
 
 /** What an exam is made from. */
@@ -84,6 +99,8 @@ export interface ExamOptions {
   /** Most questions. */
   readonly count: number;
   readonly maxNewTokens: number;
+  /** Most tokens of a question and its answer together. */
+  readonly maxLength: number;
   readonly stopTokens: readonly number[];
   readonly onAnswer?: Exam["onAnswer"];
 }
@@ -114,13 +131,18 @@ export function examOf(dataset: Dataset, tokenizer: Tokenizer, options: ExamOpti
   return { questions, decode, ...rest };
 }
 
-function totalSteps(config: RunConfig, stream: MicroBatchStream): number {
-  if (config.maxSteps !== undefined) return config.maxSteps;
-  const epochs = config.epochs ?? 1;
+function lengthOf(
+  { maxSteps, epochs = 1, gradientAccumulationSteps: perStep }: RunConfig,
+  stream: MicroBatchStream,
+): Pick<RunData, "totalSteps" | "totalMicroBatches"> {
+  if (maxSteps !== undefined) {
+    return { totalSteps: maxSteps, totalMicroBatches: maxSteps * perStep };
+  }
   const whole = Math.floor(epochs);
-  let microBatches = 0;
-  for (let epoch = 0; epoch < whole; epoch++) microBatches += stream.microBatchesIn(epoch);
+  let totalMicroBatches = 0;
+  for (let epoch = 0; epoch < whole; epoch++) totalMicroBatches += stream.microBatchesIn(epoch);
   const rest = epochs - whole;
-  if (rest > 0) microBatches += Math.ceil(rest * stream.microBatchesIn(whole));
-  return Math.ceil(microBatches / config.gradientAccumulationSteps);
+  // 0.2 of 5 is 1, which binary fractions exceed by a little.
+  if (rest > 0) totalMicroBatches += Math.ceil(rest * stream.microBatchesIn(whole) - 1e-6);
+  return { totalSteps: Math.ceil(totalMicroBatches / perStep), totalMicroBatches };
 }

@@ -3,9 +3,12 @@
 import { join } from "node:path";
 import { SpielError } from "../errors.ts";
 import { type FileLock, type Files, storageError } from "../io/files.ts";
-import { makeFolderDurably, publishFile } from "../io/publish.ts";
+import { makeFolderDurably, publishFile, TEMPORARY_PREFIX } from "../io/publish.ts";
+import { isObject } from "../io/random_access.ts";
+import { isWithin } from "../io/within.ts";
 
 const LOCK_NAME = "run.lock";
+const CONFIG_NAME = "config.json";
 
 /** A value of the configuration and where it comes from. */
 export interface ConfigValue {
@@ -19,7 +22,13 @@ export class RunFolder implements Disposable {
   readonly #files: Files;
   readonly #lock: FileLock;
 
-  private constructor(files: Files, readonly path: string, lock: FileLock) {
+  private constructor(
+    files: Files,
+    readonly path: string,
+    lock: FileLock,
+    /** What the run that is to go on recorded; `null` where there is none. */
+    readonly record: ConfigRecord | null,
+  ) {
     this.#files = files;
     this.#lock = lock;
   }
@@ -28,8 +37,8 @@ export class RunFolder implements Disposable {
    * Makes the folder if need be and locks it.
    *
    * @param resume whether a run that is there already is to go on.
-   * @throws SpielError "usage" when another run has the folder, when it is a file, or when it is not
-   * empty and `resume` is false; "storage" when it cannot be made.
+   * @throws SpielError "usage" when another run has the folder, when it is a file, when it holds other things than a
+   * run, or when it holds a run and `resume` is false; "storage" when it cannot be made.
    */
   static async open(
     files: Files,
@@ -40,6 +49,8 @@ export class RunFolder implements Disposable {
       if ((await files.status(path))?.isFolder === false) {
         throw new SpielError("usage", `Run folder "${path}" is a file; choose another --out`);
       }
+      // Before anything is put into it.
+      refuseOther(path, await contentOf(files, path));
       await makeFolderDurably(files, path);
       const lock = await files.lock(join(path, LOCK_NAME));
       if (!lock) {
@@ -49,8 +60,10 @@ export class RunFolder implements Disposable {
         );
       }
       try {
-        if (!resume) await refuseUsed(files, path);
-        return new RunFolder(files, path, lock);
+        const content = await contentOf(files, path);
+        refuseOther(path, content);
+        if (!resume) refuseRun(path, content);
+        return new RunFolder(files, path, lock, content.kind === "run" ? content.record : null);
       } catch (error) {
         lock.release();
         throw error;
@@ -61,7 +74,7 @@ export class RunFolder implements Disposable {
   }
 
   get configPath(): string {
-    return join(this.path, "config.json");
+    return join(this.path, CONFIG_NAME);
   }
 
   get metricsPath(): string {
@@ -72,8 +85,30 @@ export class RunFolder implements Disposable {
     return join(this.path, "adapter");
   }
 
+  /** Of the whole model, which method full saves instead of an adapter. */
+  get modelPath(): string {
+    return join(this.path, "model");
+  }
+
   get reportPath(): string {
     return join(this.path, "report.html");
+  }
+
+  /**
+   * Refuses inputs that the run's own output would replace.
+   *
+   * @param output The folder that the run ends with.
+   * @param inputs Files and folders that the run is made from.
+   * @throws SpielError "usage".
+   */
+  refuseInputsIn(output: string, inputs: readonly string[]): void {
+    const lost = inputs.find((input) => isWithin(input, output));
+    if (lost === undefined) return;
+    throw new SpielError(
+      "usage",
+      `The run would replace "${lost}", which it is made from, by its result "${output}"; ` +
+        "choose another --out",
+    );
   }
 
   /** Writes `config.json`: every key with its value and origin. @throws SpielError "storage". */
@@ -99,16 +134,57 @@ export class RunFolder implements Disposable {
   }
 }
 
-async function refuseUsed(files: Files, path: string): Promise<void> {
-  const names = (await files.list(path)).map(({ name }) => name).filter((name) =>
-    name !== LOCK_NAME
-  );
-  if (names.length === 0) return;
-  const isRun = names.includes("metrics.jsonl") || names.includes("checkpoints");
+/** The values that a run recorded, by key. */
+export type ConfigRecord = Readonly<Record<string, Pick<ConfigValue, "value">>>;
+
+/** What a folder holds: nothing that would be lost, a run, or something else. */
+type Content =
+  | { kind: "nothing" }
+  | { kind: "run"; record: ConfigRecord }
+  | { kind: "other"; first: string; hasConfig: boolean };
+
+/** A run's first trace is its `config.json`: whatever holds other names but no such record is no run. */
+async function contentOf(files: Files, path: string): Promise<Content> {
+  if (await files.status(path) === null) return { kind: "nothing" };
+  const names = (await files.list(path)).map(({ name }) => name);
+  const [first] = names.filter((name) => name !== LOCK_NAME && !name.startsWith(TEMPORARY_PREFIX));
+  if (first === undefined) return { kind: "nothing" };
+  const hasConfig = names.includes(CONFIG_NAME);
+  const record = hasConfig ? recordIn(await files.read(join(path, CONFIG_NAME))) : null;
+  return record === null ? { kind: "other", first, hasConfig } : { kind: "run", record };
+}
+
+/** A configuration as runs record it, which that of a model is not. */
+function recordIn(content: Uint8Array): ConfigRecord | null {
+  let record: unknown;
+  try {
+    record = JSON.parse(new TextDecoder().decode(content));
+  } catch {
+    return null;
+  }
+  if (!isObject(record)) return null;
+  const entries = Object.values(record);
+  const isRecord = entries.length > 0 &&
+    entries.every((entry) => isObject(entry) && "value" in entry);
+  return isRecord ? record as ConfigRecord : null;
+}
+
+function refuseOther(path: string, content: Content): void {
+  if (content.kind !== "other") return;
+  const { first, hasConfig } = content;
+  const lack = hasConfig
+    ? `its ${CONFIG_NAME} is not that of a run`
+    : `has no ${CONFIG_NAME} of a run`;
   throw new SpielError(
     "usage",
-    isRun
-      ? `Run folder "${path}" already holds a run; go on with it by --resume or choose another --out`
-      : `Run folder "${path}" is not empty (${names[0]} …); choose another --out`,
+    `Run folder "${path}" is not empty (${first} …) and ${lack}; choose another --out`,
+  );
+}
+
+function refuseRun(path: string, content: Content): void {
+  if (content.kind !== "run") return;
+  throw new SpielError(
+    "usage",
+    `Run folder "${path}" already holds a run; go on with it by --resume or choose another --out`,
   );
 }

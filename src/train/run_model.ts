@@ -1,16 +1,11 @@
 /** The model of a run: what it trains, the deltas it gets, and where these begin or go on. */
 
+import { countFittingDeltas } from "../adapter/base_model.ts";
 import type { SftAdapter } from "../adapter/sft.ts";
 import type { LoadedCheckpoint } from "../checkpoint/checkpoint.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { DeltaCount, ModelPlan } from "../engine/protocol.gen.ts";
-import {
-  attachDeltas,
-  countDeltas,
-  memoryBudgetOf,
-  type ModelUse,
-  type PlannedModel,
-} from "../model/load.ts";
+import { attachDeltas, memoryBudgetOf, type ModelUse, type PlannedModel } from "../model/load.ts";
 import { allotDeltas, type Budget } from "../spiel/budget.ts";
 import { growthOf } from "../spiel/growth/mod.ts";
 import { restoreRun } from "./checkpointing.ts";
@@ -22,7 +17,7 @@ import { deltasIn, type Trained, type TrainedModule } from "./snapshot.ts";
 /** Where a run goes on, or else what it begins with; new deltas where there is neither. */
 export interface Beginning {
   readonly checkpoint: LoadedCheckpoint | null;
-  readonly adapter: SftAdapter | null;
+  adapter: SftAdapter | null;
 }
 
 /** Attaches the deltas: those of the checkpoint, of the adapter to start from, or new ones. Returns where the run stands. */
@@ -54,11 +49,23 @@ export function useOf(config: RunConfig, beginning: Beginning): ModelUse {
     microBatchTokens: config.microBatchTokens,
     activationCheckpointing: config.activationCheckpointing,
     memoryBudget: memoryBudgetOf(config.memoryBudget),
+    remedies: remediesOf(config),
   };
 }
 
+function remediesOf({ method, activationCheckpointing, adapter }: RunConfig): string[] {
+  const remedies = ["a smaller --micro-batch-tokens"];
+  if (activationCheckpointing === "none") remedies.push("--activation-checkpointing block");
+  if (method === "full") remedies.push("a --method with deltas");
+  // An adapter to start from brings its own.
+  else if (adapter === undefined) remedies.push("a lower --density");
+  return remedies;
+}
+
 function deltasOf(config: RunConfig, plan: ModelPlan, { checkpoint, adapter }: Beginning) {
-  if (adapter !== null) return countDeltas(plan, adapter.modules, `Adapter "${config.adapter}"`);
+  if (adapter !== null && config.adapter !== undefined) {
+    return countFittingDeltas(adapter, config.adapter, plan, config.model);
+  }
   // The adapter that such a run began with may be gone by now.
   if (checkpoint !== null && config.adapter !== undefined) return deltasIn(checkpoint, plan);
   return allotDeltas(plan, budgetOf(config), config.targetModules);

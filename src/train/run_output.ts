@@ -1,12 +1,13 @@
 /** What a run leaves behind: the adapter, or the model when every weight was trained, and the report. */
 
-import { join } from "node:path";
+import { baseShapes } from "../adapter/base_model.ts";
 import { PROVENANCE_VERSION } from "../adapter/sft_config.ts";
 import { saveSftAdapter } from "../adapter/sft.ts";
 import { loadCheckpoint, type LoadedCheckpoint, type OnWarning } from "../checkpoint/checkpoint.ts";
 import type { Engine } from "../engine/engine.ts";
+import type { TensorInfo } from "../engine/protocol.gen.ts";
 import { isSpielError } from "../errors.ts";
-import type { Files } from "../io/files.ts";
+import { type Files, storageError } from "../io/files.ts";
 import { saveModel } from "../model/save.ts";
 import type { ModelSource } from "../model/source.ts";
 import { growthOf } from "../spiel/growth/mod.ts";
@@ -22,6 +23,8 @@ export interface OutputParts {
   readonly engine: Engine;
   readonly files: Files;
   readonly source: ModelSource;
+  /** Every tensor of the model. */
+  readonly tensors: readonly TensorInfo[];
   readonly trained: Trained;
   readonly folder: RunFolder;
   readonly config: RunConfig;
@@ -55,20 +58,20 @@ export async function returnToCheckpoint(
 export async function saveOutput(parts: OutputParts, step: number): Promise<string> {
   const { engine, files, source, trained, folder } = parts;
   if (trained.kind === "weights") {
-    const path = join(folder.path, "model");
+    const path = folder.modelPath;
     await saveModel(files, engine, source, trained.tensors, path, { dtype: "f32" });
     return path;
   }
   const modules = new Map(trained.modules.map(({ module, count }) => {
-    const indices = () => stateParts<Uint32Array<ArrayBuffer>>(engine, module, "indices");
-    const values = () => stateParts<Float32Array<ArrayBuffer>>(engine, module, "values");
+    const indices = () => stateParts<Uint32Array<ArrayBuffer>>(engine, module, "indices", count);
+    const values = () => stateParts<Float32Array<ArrayBuffer>>(engine, module, "values", count);
     return [module, { count, indices, values }] as const;
   }));
   await saveSftAdapter(files, folder.adapterPath, { config: adapterConfig(parts, step), modules });
   return folder.adapterPath;
 }
 
-function adapterConfig({ config, baseModelHash }: OutputParts, step: number) {
+function adapterConfig({ config, tensors, baseModelHash }: OutputParts, step: number) {
   const growth = growthOf(config.method);
   return {
     base_model_name_or_path: config.model,
@@ -86,29 +89,48 @@ function adapterConfig({ config, baseModelHash }: OutputParts, step: number) {
       base_model_hash: baseModelHash,
       method: config.method,
       step,
+      base_shapes: baseShapes(tensors),
     },
   };
 }
 
-/** Writes `report.html` from the metrics so far. */
+/** What the report tells besides the metrics. */
+export interface ReportParts {
+  readonly resolved: ResolvedConfig;
+  /** The step that this process went on from, or null. */
+  readonly resumedAt: number | null;
+  readonly samples: readonly ReportSample[];
+  /** Why the run broke down, where it did. */
+  readonly failure?: string;
+}
+
+/** Writes `report.html` from the metrics so far. @throws SpielError "storage". */
 export async function writeReport(
   { engine, files, folder, config }: OutputParts,
-  resolved: ResolvedConfig,
-  samples: readonly ReportSample[],
+  { resolved, resumedAt, samples, failure }: ReportParts,
 ): Promise<void> {
-  const path = folder.metricsPath;
-  const metrics = parseMetrics(new TextDecoder().decode(await files.read(path)), path);
+  const metrics = await readMetrics(files, folder.metricsPath);
   const { host, device, adapter, threads, version } = engine.info;
   const html = renderReport(metrics, {
     title: folder.path,
     facts: {
-      model: config.model,
-      method: config.method,
-      engine: `${version} on ${host} ${device}`,
-      machine: `${adapter}, ${threads === 1 ? "1 thread" : `${threads} threads`}`,
+      Model: config.model,
+      Method: config.method,
+      Engine: `${version} on ${host} ${device}`,
+      Machine: `${adapter}, ${threads === 1 ? "1 thread" : `${threads} threads`}`,
+      ...(resumedAt === null ? {} : { Resumed: `after step ${resumedAt}` }),
     },
     config: configRecord(resolved),
     samples,
+    ...(failure === undefined ? {} : { failure }),
   });
   await folder.writeReport(html);
+}
+
+async function readMetrics(files: Files, path: string) {
+  try {
+    return parseMetrics(new TextDecoder().decode(await files.read(path)), path);
+  } catch (error) {
+    throw storageError(`Cannot read "${path}" for the report`, error);
+  }
 }

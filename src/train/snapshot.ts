@@ -11,7 +11,8 @@ import type {
 import { SpielError } from "../errors.ts";
 import type { SafetensorsFile } from "../io/safetensors.ts";
 import type { SafetensorsTensor } from "../io/safetensors_writer.ts";
-import { tensorParts } from "../model/tensor_parts.ts";
+import { elementsIn } from "../io/shape.ts";
+import { PART_BYTES, tensorParts } from "../model/tensor_parts.ts";
 
 /** A linear layer with deltas. */
 export interface TrainedModule extends DeltaCount {
@@ -32,8 +33,8 @@ export type Trained =
 /** Tensors by name, by the file that they go to. Their elements are read from the engine when they are asked for. */
 export type Snapshot = Readonly<Record<string, ReadonlyMap<string, SafetensorsTensor>>>;
 
-/** Bytes in flight between a file and the engine. */
-const PART_BYTES = 16 << 20;
+/** Of every element of a state array. */
+const ELEMENT_BYTES = 4;
 
 const WEIGHTS_FILE = "weights.safetensors";
 const DELTAS_FILE = "deltas.safetensors";
@@ -45,6 +46,7 @@ const OPTIMIZER_FIELDS: Readonly<Record<Optimizer, readonly StateField[]>> = {
   adamw: ["ages", "expAvg", "expAvgSq"],
   sm3: ["rowAccumulator", "columnAccumulator"],
 };
+const WEIGHT_MOMENTS = ["expAvg", "expAvgSq"] as const;
 const WINDOW_FIELDS = ["candidateIndices", "candidateGrads", "candidateGradsSq"] as const;
 
 /** Names in files, which are snake_case as in PyTorch. */
@@ -71,16 +73,13 @@ export function snapshotOf(engine: Engine, trained: Trained, windowSamples: numb
       const parts = () => tensorParts(engine, tensor, "f32", false);
       return [tensor.name, { dtype: "F32", shape: tensor.shape, parts }] as const;
     });
-    const sizes = tensors.map(({ name, shape }) => [name, () => product(shape)] as const);
     return {
       [WEIGHTS_FILE]: new Map(weights),
-      [OPTIMIZER_FILE]: fieldsOf(engine, sizes, ["expAvg", "expAvgSq"]),
+      [OPTIMIZER_FILE]: fieldsOf(engine, sizesOf(trained), WEIGHT_MOMENTS),
     };
   }
-  const { modules, optimizer } = trained;
-  const sizes = modules.map((module) =>
-    [module.module, (field: StateField) => elementsOf(module, field)] as const
-  );
+  const { optimizer } = trained;
+  const sizes = sizesOf(trained);
   const snapshot = {
     [DELTAS_FILE]: fieldsOf(engine, sizes, DELTA_FIELDS),
     [OPTIMIZER_FILE]: fieldsOf(engine, sizes, OPTIMIZER_FIELDS[optimizer]),
@@ -126,39 +125,41 @@ export async function writeSnapshot(
   files: SnapshotFiles,
   window: WindowState,
 ): Promise<void> {
+  const sizes = sizesOf(trained);
   if (trained.kind === "weights") {
     using weights = files.openGroup(WEIGHTS_FILE);
     for (const { name } of trained.tensors) await writeWeights(engine, weights, name);
-    const names = trained.tensors.map(({ name }) => name);
     using moments = files.openGroup(OPTIMIZER_FILE);
-    await writeFields(engine, moments, names, ["expAvg", "expAvgSq"]);
+    await writeFields(engine, moments, sizes, WEIGHT_MOMENTS);
     return;
   }
-  const names = trained.modules.map(({ module }) => module);
   using deltas = files.openGroup(DELTAS_FILE);
   for (const { module, count } of trained.modules) {
-    const indices = readArray(deltas, module, "indices") as Uint32Array;
-    if (indices.length !== count) {
-      throw new SpielError(
-        "data",
-        `${deltas.path} has ${indices.length} deltas for "${module}"; expected ${count}`,
-      );
-    }
-    await engine.attachDeltasAt(module, indices);
+    // Positions make the deltas, so they come at once; all other arrays follow in parts.
+    const tensor = nameInFile(module, "indices");
+    refuseOtherLength(deltas, tensor, count);
+    await engine.attachDeltasAt(module, new Uint32Array(deltas.read(tensor).buffer));
   }
-  await writeFields(engine, deltas, names, ["values"]);
+  await writeFields(engine, deltas, sizes, ["values"]);
   using moments = files.openGroup(OPTIMIZER_FILE);
-  await writeFields(engine, moments, names, OPTIMIZER_FIELDS[trained.optimizer]);
+  await writeFields(engine, moments, sizes, OPTIMIZER_FIELDS[trained.optimizer]);
   if (!window.isOpen) return;
   await engine.beginCandidates();
   if (window.samples === 0) return;
   using candidates = files.openGroup(WINDOW_FILE);
-  await writeFields(engine, candidates, names, WINDOW_FIELDS);
+  await writeFields(engine, candidates, sizes, WINDOW_FIELDS);
   await engine.resumeCandidates(window.samples);
 }
 
 /** A name in the engine, and how many elements its arrays have. */
 type Sized = readonly [name: string, elements: (field: StateField) => number];
+
+function sizesOf(trained: Trained): Sized[] {
+  if (trained.kind === "weights") {
+    return trained.tensors.map(({ name, shape }) => [name, () => elementsIn(shape)]);
+  }
+  return trained.modules.map((module) => [module.module, (field) => elementsOf(module, field)]);
+}
 
 function fieldsOf(
   engine: Engine,
@@ -169,8 +170,9 @@ function fieldsOf(
   for (const [name, elements] of sizes) {
     for (const field of fields) {
       const dtype = field === "indices" || field === "candidateIndices" ? "U32" : "F32";
-      const parts = () => stateParts(engine, name, field);
-      tensors.set(nameInFile(name, field), { dtype, shape: [elements(field)], parts });
+      const count = elements(field);
+      const parts = () => stateParts(engine, name, field, count);
+      tensors.set(nameInFile(name, field), { dtype, shape: [count], parts });
     }
   }
   return tensors;
@@ -179,10 +181,6 @@ function fieldsOf(
 function elementsOf({ count, shape: [rows, columns] }: TrainedModule, field: StateField): number {
   if (field === "rowAccumulator") return rows;
   return field === "columnAccumulator" ? columns : count;
-}
-
-function product(shape: readonly number[]): number {
-  return shape.reduce((product, size) => product * size, 1);
 }
 
 async function writeWeights(engine: Engine, file: SafetensorsFile, name: string): Promise<void> {
@@ -196,31 +194,47 @@ async function writeWeights(engine: Engine, file: SafetensorsFile, name: string)
 async function writeFields(
   engine: Engine,
   file: SafetensorsFile,
-  names: readonly string[],
+  sizes: readonly Sized[],
   fields: readonly StateField[],
 ): Promise<void> {
-  for (const name of names) {
+  for (const [name, elements] of sizes) {
     for (const field of fields) {
-      await engine.writeState(name, field, readArray(file, name, field));
+      const tensor = nameInFile(name, field);
+      refuseOtherLength(file, tensor, elements(field));
+      const { dtype, byteLength } = file.entry(tensor);
+      for (let at = 0; at < byteLength; at += PART_BYTES) {
+        const { buffer } = file.readRange(tensor, at, Math.min(PART_BYTES, byteLength - at));
+        const part = dtype === "U32" ? new Uint32Array(buffer) : new Float32Array(buffer);
+        await engine.writeState(name, field, part, at / ELEMENT_BYTES);
+      }
     }
   }
 }
 
-function readArray(file: SafetensorsFile, name: string, field: StateField): StateArray {
-  const tensor = nameInFile(name, field);
-  const { buffer } = file.read(tensor);
-  return file.entry(tensor).dtype === "U32" ? new Uint32Array(buffer) : new Float32Array(buffer);
+/** A shorter array would leave the rest of the engine's as it is. */
+function refuseOtherLength(file: SafetensorsFile, tensor: string, expected: number): void {
+  const { shape } = file.entry(tensor);
+  if (shape.length === 1 && shape[0] === expected) return;
+  throw new SpielError(
+    "data",
+    `${file.path} has "${tensor}" of shape [${shape}]; expected [${expected}]`,
+  );
 }
 
 function nameInFile(name: string, field: StateField): string {
   return `${name}.${FILE_NAMES[field] ?? field}`;
 }
 
-/** An array of the engine in parts. */
+/** An array of the engine in parts, of at most `PART_BYTES` each. */
 export async function* stateParts<Part extends StateArray>(
   engine: Engine,
   name: string,
   field: StateField,
+  elements: number,
 ): AsyncGenerator<Part> {
-  yield await engine.readState(name, field) as Part;
+  const most = PART_BYTES / ELEMENT_BYTES;
+  for (let offset = 0; offset < elements; offset += most) {
+    const count = Math.min(most, elements - offset);
+    yield await engine.readState(name, field, { offset, count }) as Part;
+  }
 }

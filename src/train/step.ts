@@ -2,6 +2,7 @@
 
 import type { Batch, Engine } from "../engine/engine.ts";
 import { SpielError } from "../errors.ts";
+import { rateWords } from "./divergence.ts";
 
 /** A micro-batch of training data. */
 export interface TrainingBatch extends Batch {
@@ -9,6 +10,14 @@ export interface TrainingBatch extends Batch {
   readonly targetTokens: number;
   /** Where the sequences come from, such as `train.jsonl:12`, for messages. */
   readonly origins?: readonly string[];
+}
+
+/** Training data as an endless sequence of micro-batches, a pure function of the index. */
+export interface BatchSource {
+  /** Micro-batch `index`, counted over all epochs. */
+  microBatch(index: number): TrainingBatch | Promise<TrainingBatch>;
+  /** Passes over the data before micro-batch `index`, with a fraction. */
+  epochAt(index: number): number;
 }
 
 /** How micro-batches weigh in a step. */
@@ -67,12 +76,12 @@ export async function makeStep(
       ? 1 / targetTokens
       : 1 / (batch.targetTokens * batches.length);
     const { sum } = await engine.forwardBackward(batch, lossScale);
-    if (sum === null) throw notFinite("loss", step, batch.origins);
+    if (sum === null) throw notFinite("loss", step, learningRate, batch.origins);
     loss += sum * lossScale;
   }
   const gradNorm = await engine.gradNorm();
   if (gradNorm === null) {
-    throw notFinite("gradient", step, batches.flatMap(({ origins = [] }) => origins));
+    throw notFinite("gradient", step, learningRate, batches.flatMap(({ origins = [] }) => origins));
   }
   const { lossNormalization: _, maxGradNorm, ...update } = options;
   const gradScale = clippingFactor(gradNorm, maxGradNorm);
@@ -85,12 +94,17 @@ function clippingFactor(norm: number, maxNorm: number): number {
   return maxNorm === 0 ? 1 : Math.min(1, maxNorm / (norm + 1e-6));
 }
 
-function notFinite(what: string, step: number, origins: readonly string[] = []): SpielError {
+function notFinite(
+  what: string,
+  step: number,
+  learningRate: number,
+  origins: readonly string[] = [],
+): SpielError {
   const shown = origins.slice(0, 8).join(", ") + (origins.length > 8 ? ", ..." : "");
   const where = shown === "" ? "" : ` (examples ${shown})`;
   return new SpielError(
     "numeric",
-    `The ${what} of step ${step} is not finite${where}; ` +
+    `The ${what} of step ${step} is not finite ${rateWords(learningRate)}${where}; ` +
       "try a lower learning rate or look at these examples",
   );
 }

@@ -6,26 +6,17 @@
  */
 
 import type { Engine } from "../engine/engine.ts";
-import { isSpielError, SpielError } from "../errors.ts";
+import { SpielError } from "../errors.ts";
 import { actionsAfter, nextReselection, windowIsOpen } from "../spiel/schedule.ts";
+import { DivergenceGuard, withPlace, withWhatIsKept } from "./divergence.ts";
 import type { Evaluation } from "./evaluate.ts";
 import type { TrainEvent } from "./events.ts";
 import { learningRate } from "./lr_schedule.ts";
 import type { TrainerOptions } from "./options.ts";
 import { Pace } from "./pace.ts";
-import { type BestEvaluation, startPosition, type TrainingPosition } from "./position.ts";
-import { makeStep, type TrainingBatch } from "./step.ts";
-
-/** Saves that may fail in a row before the run stops. */
-const MAX_FAILED_SAVES = 3;
-
-/** Training data as an endless sequence of micro-batches, a pure function of the index. */
-export interface BatchSource {
-  /** Micro-batch `index`, counted over all epochs. */
-  microBatch(index: number): TrainingBatch | Promise<TrainingBatch>;
-  /** Passes over the data before micro-batch `index`, with a fraction. */
-  epochAt(index: number): number;
-}
+import { startPosition, type TrainingPosition } from "./position.ts";
+import { Saver, storageFailure } from "./saving.ts";
+import { type BatchSource, makeStep, type TrainingBatch } from "./step.ts";
 
 /** What the loop works with. */
 export interface TrainerParts {
@@ -41,6 +32,8 @@ export interface TrainerParts {
   readonly onEvent?: (event: TrainEvent) => void | Promise<void>;
   /** Ends the run at the next step's boundary, after saving. */
   readonly signal?: AbortSignal | undefined;
+  /** Seconds of the run before this process took it up; none when absent. */
+  readonly elapsedBefore?: number;
 }
 
 /** How a run ended. */
@@ -49,18 +42,20 @@ export interface TrainingResult {
   readonly position: Readonly<TrainingPosition>;
   /** Whether it ended because evaluations no longer improved. */
   readonly stoppedEarly: boolean;
-  /** Seconds since this process began the run. */
+  /** Seconds of the run, over all resumptions. */
   readonly elapsedS: number;
+  /** Why the last state has no checkpoint, where the disk did not take it; null where it has one. */
+  readonly unsaved: SpielError | null;
 }
 
 /** One run of the loop. */
 export class Trainer {
-  readonly #pace = new Pace();
-  /** Whether the last checkpoint holds the position as it is. */
-  #isSaved = false;
-  #failedSaves = 0;
-  /** The best evaluation whose state has a checkpoint. */
-  #savedBest: BestEvaluation | null;
+  readonly #pace: Pace;
+  readonly #saver: Saver;
+  readonly #guard: DivergenceGuard;
+  /** Whether a regular checkpoint waits for the run to recover. */
+  #saveIsOwed = false;
+  #unsaved: SpielError | null = null;
 
   /**
    * Prepares a run; `run` makes it.
@@ -72,7 +67,9 @@ export class Trainer {
     private readonly options: TrainerOptions,
     private readonly position: TrainingPosition = startPosition(),
   ) {
-    this.#savedBest = position.best;
+    this.#pace = new Pace(parts.elapsedBefore);
+    this.#saver = new Saver(parts, position);
+    this.#guard = new DivergenceGuard(options.vocabulary);
   }
 
   /**
@@ -82,6 +79,14 @@ export class Trainer {
    * checkpoints could not be saved.
    */
   async run(): Promise<TrainingResult> {
+    try {
+      return await this.#run();
+    } catch (error) {
+      throw withWhatIsKept(error, this.#saver.step);
+    }
+  }
+
+  async #run(): Promise<TrainingResult> {
     // Step 0 has no window to restore: a run resumed there begins as a fresh one.
     if (this.position.step === 0) await this.#moveDeltas();
     if (await this.#evaluateIfDue()) await this.#saveIfDue();
@@ -93,8 +98,9 @@ export class Trainer {
       await this.#saveIfDue();
     }
     if (this.#evaluationIsDue) await this.#interrupt();
-    const stoppedEarly = this.position.step < this.options.totalSteps;
-    return { position: this.position, stoppedEarly, elapsedS: this.#pace.elapsedS };
+    const { position } = this;
+    const stoppedEarly = position.step < this.options.totalSteps;
+    return { position, stoppedEarly, elapsedS: this.#pace.elapsedS, unsaved: this.#unsaved };
   }
 
   async #step(): Promise<void> {
@@ -111,7 +117,7 @@ export class Trainer {
     position.tokens += result.tokens;
     position.targetTokens += result.targetTokens;
     position.windowSamples += this.#windowIsOpen ? batches.length : 0;
-    this.#isSaved = false;
+    this.#saver.markChanged();
 
     const next = spiel && nextReselection(step, spiel.schedule);
     const seconds = (performance.now() - begun) / 1000;
@@ -128,12 +134,15 @@ export class Trainer {
       ...(next === null ? {} : { nextReselection: next - step }),
       etaSeconds: this.#pace.secondsFor(totalSteps - step),
     });
+    this.#guard.check(step, result, lr);
   }
 
   async #nextBatches(): Promise<TrainingBatch[]> {
+    const { options: { gradientAccumulationSteps, totalMicroBatches = Infinity }, position } = this;
+    const end = Math.min(position.microBatch + gradientAccumulationSteps, totalMicroBatches);
     const batches: TrainingBatch[] = [];
-    for (let i = 0; i < this.options.gradientAccumulationSteps; i++) {
-      batches.push(await this.parts.batches.microBatch(this.position.microBatch + i));
+    for (let index = position.microBatch; index < end; index++) {
+      batches.push(await this.parts.batches.microBatch(index));
     }
     return batches;
   }
@@ -163,21 +172,18 @@ export class Trainer {
   async #evaluateIfDue(): Promise<boolean> {
     const { position, parts } = this;
     if (parts.evaluate === null || !this.#evaluationIsDue) return false;
-    const evaluation = await parts.evaluate(parts.signal);
+    const { step, best } = position;
+    const evaluation = await this.#located(parts.evaluate(parts.signal));
     if (evaluation === null) return false;
-    const { step } = position;
-    // The untrained model is no checkpoint to go back to, so it does not count as the best.
-    const isBest = step > 0 && (position.best === null || evaluation.loss < position.best.loss);
-    if (isBest) position.best = { step, loss: evaluation.loss };
-    if (step > 0) {
-      position.evaluationsWithoutImprovement = isBest
-        ? 0
-        : position.evaluationsWithoutImprovement + 1;
-    }
+    const isBetter = best === null || evaluation.loss < best.loss || best.step === step;
+    if (isBetter) position.best = { step, loss: evaluation.loss };
+    position.evaluationsWithoutImprovement = isBetter
+      ? 0
+      : position.evaluationsWithoutImprovement + 1;
     position.evaluatedStep = step;
-    this.#isSaved = false;
+    this.#saver.markChanged();
     const { elapsedS } = this.#pace;
-    await this.#tell({ type: "eval", step, ...evaluation, isBest, elapsedS });
+    await this.#tell({ type: "eval", step, ...evaluation, isBest: isBetter && step > 0, elapsedS });
     return true;
   }
 
@@ -185,36 +191,34 @@ export class Trainer {
     const { position: { step, best }, options: { saveEvery, earlyStopPatience } } = this;
     const keepsBest = saveEvery > 0 || earlyStopPatience > 0;
     const isBest = keepsBest && best?.step === step;
-    const isRegular = saveEvery > 0 && step > 0 && step % saveEvery === 0;
-    if (this.#isFinished) await this.#save();
-    else if (isBest || isRegular) await this.#tryToSave();
-  }
-
-  /** A checkpoint in passing: a full disk now may be mended before the next. */
-  async #tryToSave(): Promise<void> {
-    try {
-      await this.#save();
-      this.#failedSaves = 0;
-    } catch (error) {
-      const isStorage = isSpielError(error) && error.kind === "storage";
-      if (!isStorage || ++this.#failedSaves >= MAX_FAILED_SAVES) throw error;
-      // What is not saved cannot be returned to; the next better evaluation is saved again.
-      this.position.best = this.#savedBest;
-      await this.#tell({ type: "warning", message: `${error.message}; training goes on` });
+    this.#saveIsOwed ||= saveEvery > 0 && step > 0 && step % saveEvery === 0;
+    const isRegular = this.#saveIsOwed && !this.#guard.isSuspicious;
+    // What is trained is worth more than its checkpoint: it is told of once the result is safe.
+    const save = () => this.#located(this.#saver.save());
+    if (this.#isFinished) this.#unsaved = await storageFailure(save);
+    else if (isRegular || (isBest && step > 0)) {
+      this.#saveIsOwed = false;
+      await this.#located(this.#saver.tryToSave());
     }
   }
 
-  async #save(): Promise<void> {
-    if (this.parts.save === null || this.#isSaved) return;
-    const path = await this.parts.save(this.position);
-    this.#isSaved = true;
-    this.#savedBest = this.position.best;
-    await this.#tell({ type: "checkpoint", step: this.position.step, path });
+  async #interrupt(): Promise<never> {
+    await this.#located(this.#saver.save());
+    const { step } = this.position;
+    const next = this.parts.save === null
+      ? ""
+      : "; all is saved, and the same command with --resume goes on";
+    throw new SpielError("interrupted", `Stopped after step ${step}, as asked${next}`);
   }
 
-  async #interrupt(): Promise<never> {
-    await this.#save();
-    throw new SpielError("interrupted", `Stopped after step ${this.position.step}, as asked`);
+  /** Work whose errors of numbers tell after which step they came. */
+  async #located<Result>(work: Promise<Result>): Promise<Result> {
+    try {
+      return await work;
+    } catch (error) {
+      const { step } = this.position;
+      throw withPlace(error, step, learningRate(step, this.options.learningRate));
+    }
   }
 
   get #isFinished(): boolean {

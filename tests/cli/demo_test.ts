@@ -63,9 +63,9 @@ Deno.test("no held-out name is in the training examples", () => {
 Deno.test("the demo replaces its own earlier run", async () => {
   await withTempDir(async (folder) => {
     const out = join(folder, "demo");
-    await removeEarlierRun({ out, model: "base" });
+    assert.equal(await removeEarlierRun({ out, model: "base" }), false);
     makeRun(out, "base");
-    await removeEarlierRun({ out, model: "base" });
+    assert.equal(await removeEarlierRun({ out, model: "base" }), true);
     assert.deepEqual([...Deno.readDirSync(folder)], []);
   });
 });
@@ -74,20 +74,20 @@ Deno.test("the demo leaves other folders and runs in use alone", async () => {
   await withTempDir(async (folder) => {
     const other = join(folder, "other");
     makeRun(other, "another model");
-    await removeEarlierRun({ out: other, model: "base" });
+    assert.equal(await removeEarlierRun({ out: other, model: "base" }), false);
     assert.ok(Deno.statSync(join(other, "checkpoints")).isDirectory);
 
     const notes = join(folder, "notes");
     Deno.mkdirSync(notes);
     Deno.writeTextFileSync(join(notes, "config.json"), "not JSON");
-    await removeEarlierRun({ out: notes, model: "base" });
+    assert.equal(await removeEarlierRun({ out: notes, model: "base" }), false);
     assert.ok(Deno.statSync(join(notes, "config.json")).isFile);
 
     const used = join(folder, "used");
     makeRun(used, "base");
     using lock = Deno.openSync(join(used, "run.lock"), { write: true, create: true });
     lock.lockSync(true);
-    await removeEarlierRun({ out: used, model: "base" });
+    assert.equal(await removeEarlierRun({ out: used, model: "base" }), false);
     assert.ok(Deno.statSync(join(used, "checkpoints")).isDirectory);
   });
 });

@@ -136,7 +136,7 @@ const MISTAKES: Mistake[] = [
   ],
   ["an empty GGUF file", (f) => train(f, { model: f.write("b.gguf", "") }), 65, /b\.gguf/],
   ["no such data", (f) => train(f, { data: f.at("none.jsonl") }), 65, /none\.jsonl/],
-  ["data without a line", (f) => trainOn(f, "d1.jsonl", ""), 65, /d1\.jsonl has no records/],
+  ["data without a line", (f) => trainOn(f, "d1.jsonl", ""), 65, /d1\.jsonl" has no records/],
   [
     "a line that is no JSON",
     (f) => trainOn(f, "d2.jsonl", '{"text":"abc"}\n{"text":\n'),
@@ -214,6 +214,18 @@ const MISTAKES: Mistake[] = [
     /prompt is empty/,
   ],
   [
+    "to generate in too little memory",
+    (f) => ["generate", "--model", f.model, "--prompt", "a", "--memory-budget", "10KiB"],
+    69,
+    /over the --memory-budget of 10\.0 KiB; try a smaller model\. It is made of/,
+  ],
+  [
+    "to evaluate in too little memory",
+    (f) => ["evaluate", "--model", f.model, "--data", f.data, "--memory-budget", "10KiB"],
+    69,
+    /10\.0 KiB; try a smaller model or a smaller --micro-batch-tokens\. It is made of/,
+  ],
+  [
     "to merge into a folder in use",
     (f) => ["merge", "--model", f.model, "--adapter", f.model, "--out", f.path, "--host", "wasm"],
     64,
@@ -232,7 +244,12 @@ const MISTAKES: Mistake[] = [
     /no\.jsonl" does not exist/,
   ],
   ["to inspect nothing", (f) => ["inspect", f.at("none")], 65, /none" does not exist/],
-  ["to inspect a text", (f) => ["inspect", f.write("x.txt", "x")], 65, /x\.txt" is nothing known/],
+  [
+    "to inspect a text",
+    (f) => ["inspect", f.write("x.txt", "x")],
+    65,
+    /x\.txt:1: not valid JSON: .*; expected JSON Lines, one object per line/,
+  ],
   [
     "to show examples of a model",
     (f) => ["inspect", f.model, "--model", f.model],

@@ -51,11 +51,32 @@ Deno.test("every command shows its help without any permission", async (test) =>
 });
 
 Deno.test("help lists every command", async () => {
-  for (const args of [[], ["--help"], ["help"]]) {
+  for (const args of [["--help"], ["-h"], ["help"]]) {
     const finished = await runCli(args, { permissions: ["--no-prompt"] });
     assert.equal(finished.code, 0);
     for (const { name, summary } of COMMANDS) {
       assert.match(finished.stdout, new RegExp(`^  ${name} +${summary}$`, "m"));
     }
+  }
+});
+
+Deno.test("help of a command by either word order", async () => {
+  const [before, after] = [await runCli(["help", "merge"]), await runCli(["merge", "--help"])];
+  assert.deepEqual(before, after);
+});
+
+Deno.test("every entry tells the one version", async () => {
+  const { version } = JSON.parse(
+    Deno.readTextFileSync(new URL("../../deno.json", import.meta.url)),
+  );
+  const ENTRIES: [args: string[], entry: "main.ts" | "train.ts"][] = [
+    [["--version"], "main.ts"],
+    [["-V"], "main.ts"],
+    [["merge", "--version"], "main.ts"],
+    [["--version"], "train.ts"],
+  ];
+  for (const [args, entry] of ENTRIES) {
+    const finished = await runCli(args, { entry, permissions: ["--no-prompt"] });
+    assert.deepEqual(finished, { code: 0, stdout: `spiel ${version}\n`, stderr: "" });
   }
 });

@@ -29,13 +29,17 @@ export interface CliOptions {
   permissions?: readonly string[];
   env?: Readonly<Record<string, string>>;
   stdin?: string;
+  /** A file that standard output goes to, by a shell. */
+  stdoutTo?: string;
 }
 
 /** The process's command, not yet started. */
 export function cliCommand(args: readonly string[], options: CliOptions = {}): Deno.Command {
-  const { entry = "main.ts", permissions = PERMISSIONS, env = {} } = options;
-  return new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "--no-check", ...permissions, `${ROOT}cli/${entry}`, ...args],
+  const { entry = "main.ts", permissions = PERMISSIONS, env = {}, stdoutTo } = options;
+  const run = ["run", "--quiet", "--no-check", ...permissions, `${ROOT}cli/${entry}`, ...args];
+  const redirected = ["-c", 'exec "$@" > "$0"', stdoutTo ?? "", Deno.execPath(), ...run];
+  return new Deno.Command(stdoutTo === undefined ? Deno.execPath() : "sh", {
+    args: stdoutTo === undefined ? run : redirected,
     env: { ...QUIET_DRIVERS, ...env },
     stdin: options.stdin === undefined ? "null" : "piped",
     stdout: "piped",

@@ -1,6 +1,7 @@
 /** A folder with a tiny model that has a tokenizer and chat template, and data for it. */
 
 import { tokenizerFiles } from "../../src/data/tokenizer.ts";
+import type { ModelConfig } from "../../src/engine/protocol.gen.ts";
 import { byteTokenizer } from "../support/byte_tokenizer.ts";
 import { tinyConfig, tinyWeights, writeTinyFolder } from "../support/tiny_model.ts";
 
@@ -13,10 +14,7 @@ export class TinyFolder implements Disposable {
   readonly data: string = this.at("train.jsonl");
 
   constructor() {
-    const tokenizer = byteTokenizer();
-    const config = { ...tinyConfig("llama"), vocab_size: tokenizer.vocabSize };
-    writeTinyFolder(this.model, "llama", config, tinyWeights(config));
-    for (const [name, text] of tokenizerFiles(tokenizer)) this.write(`model/${name}`, text);
+    this.makeModel("model");
     const rows = Array.from(
       { length: 16 },
       (_, n) => ({ prompt: `say ${n}`, completion: `it is ${n}` }),
@@ -34,6 +32,15 @@ export class TinyFolder implements Disposable {
     if (typeof content === "string") Deno.writeTextFileSync(this.at(name), content);
     else Deno.writeFileSync(this.at(name), content);
     return this.at(name);
+  }
+
+  /** Makes a model's folder; `changes` are to the configuration. */
+  makeModel(folder: string, changes: Partial<ModelConfig> = {}): string {
+    const tokenizer = byteTokenizer();
+    const config = { ...tinyConfig("llama"), vocab_size: tokenizer.vocabSize, ...changes };
+    writeTinyFolder(this.at(folder), "llama", config, tinyWeights(config));
+    for (const [name, text] of tokenizerFiles(tokenizer)) this.write(`${folder}/${name}`, text);
+    return this.at(folder);
   }
 
   /** A copy of the model's folder, to be damaged. */

@@ -53,6 +53,22 @@ Deno.test("a dry run shows the memory plan and leaves nothing", async () => {
   assert.ok(!exists(folder.at("run")));
 });
 
+Deno.test("a dry run with --json prints the plan as one object", async () => {
+  using folder = new TinyFolder();
+  const args = folder.trainArgs("run", "--dry-run", "--json", "--eval-data", folder.data);
+  const { stdout, stderr } = good(await runCli(args));
+  assert.match(stderr, /dry run: nothing was trained/);
+  assert.match(stdout, /^[^\n]+\n$/);
+  const plan = JSON.parse(stdout);
+  assert.equal(plan.event, "plan");
+  assert.equal(plan.steps, 6);
+  assert.equal(plan.host, "wasm");
+  assert.equal(plan.train.examples, 16);
+  assert.deepEqual(plan.held_out, plan.train);
+  const bytes = plan.memory.map((row: { bytes: number }) => row.bytes);
+  assert.equal(bytes.reduce((sum: number, one: number) => sum + one, 0), plan.memory_bytes);
+});
+
 Deno.test("examples longer than the model was made for are a warning with the numbers", async () => {
   using folder = new TinyFolder();
   const long = folder.write("long.jsonl", `{"text":"${"word ".repeat(40)}"}\n`);
@@ -111,11 +127,16 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
     const stopped = await interrupt(argsOf("stopped"), signal);
     assert.equal(stopped.code, 75, stopped.stderr);
     assert.match(stopped.stderr, /warning: stopping after this step and saving/);
-    assert.match(stopped.stderr, /^stopped: /m);
+    assert.match(
+      stopped.stderr,
+      /^stopped: after step \d+, as asked; .* same command with --resume goes on$/m,
+    );
+    assert.match(Deno.readTextFileSync(folder.at("stopped/report.html")), /can be resumed/);
     assert.ok(!stopped.stdout.includes('"event":"done"'));
 
     const resumed = good(await runCli([...argsOf("stopped"), "--resume", "--json"]));
-    assert.match(resumed.stderr, /resumed after step \d+ from /);
+    assert.match(resumed.stderr, /resumed after step \d+ from .*, \d.* into the run/);
+    assert.match(resumed.stderr, /done after 120 steps in .*, resumed after step \d+/);
     const lines = Deno.readTextFileSync(folder.at("stopped/metrics.jsonl"));
     assert.equal(stopped.stdout + resumed.stdout, lines);
     const first = JSON.parse(lines.split("\n")[0] ?? "");

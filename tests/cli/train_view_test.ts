@@ -1,9 +1,10 @@
 /** What people see of a run, from its events. */
 
 import assert from "node:assert/strict";
+import { PlanRecord } from "../../cli/plan.ts";
 import { progressLine, TrainView } from "../../cli/train_view.ts";
 import { Ui } from "../../cli/ui.ts";
-import { runConfig, type TrainEvent, type TrainSummary } from "../../mod.ts";
+import { type MetricsEvent, runConfig, type TrainEvent, type TrainSummary } from "../../mod.ts";
 import { type RememberingTerminal, rememberingTerminal } from "./terminal_fixture.ts";
 
 const step = (at: number): Extract<TrainEvent, { type: "step" }> => ({
@@ -36,6 +37,14 @@ const evaluation = (at: number, loss: number, exactMatch: number): TrainEvent =>
   isBest: at > 0,
   elapsedS: at,
 });
+
+const ENDING = {
+  stoppedEarly: false,
+  savedStep: 4,
+  best: { step: 4, loss: 1 },
+  elapsedS: 61,
+  peakMemoryBytes: 3 * 2 ** 20,
+};
 
 const EVENTS: TrainEvent[] = [
   {
@@ -83,12 +92,12 @@ const EVENTS: TrainEvent[] = [
   { type: "warning", message: "the disk is nearly full" },
   step(4),
   evaluation(4, 1, 0.9),
-  { type: "done", step: 4, stoppedEarly: false, output: "runs/x/adapter", elapsedS: 61 },
+  { type: "done", step: 4, ...ENDING, output: "runs/x/adapter" },
 ];
 
 const SUMMARY: TrainSummary = {
   step: 4,
-  stoppedEarly: false,
+  ...ENDING,
   output: "runs/x/adapter",
   before: scores(2, 0.1),
   after: scores(1, 0.9),
@@ -139,7 +148,8 @@ Deno.test("a run tells what it runs on, what it takes, and what came of it", () 
       "step 2: moved 190 deltas",
       "step 3: saved runs/x/checkpoints/step-00000003",
       "training loss by step",
-      "done after 4 steps in 0.0 s",
+      "done after 4 steps in 1 m 01 s\n",
+      "peak memory    3.0 MiB",
       "held-out loss  2.0000 -> 1.0000",
       "question  ...",
       "long ago ?\n  before    5\n  after     4\n  right     4\n",
@@ -196,7 +206,148 @@ Deno.test("a dry run says that nothing was trained", () => {
   const terminal = rememberingTerminal();
   show(terminal, {
     events: EVENTS.slice(0, 3),
-    summary: { step: 0, stoppedEarly: false, samples: [] },
+    summary: { step: 0, ...ENDING, samples: [] },
   });
   assert.match(terminal.out, /dry run: nothing was trained\n$/);
+});
+
+/** What a run measured before it was stopped after step 2. */
+const HISTORY: MetricsEvent[] = [
+  {
+    event: "eval",
+    step: 0,
+    loss: 2,
+    perplexity: 7.39,
+    exact_match: 0.1,
+    target_tokens: 90,
+    elapsed_s: 0.5,
+  },
+  ...[1, 2].map((at) => ({
+    event: "step" as const,
+    step: at,
+    loss: 8 / at,
+    lr: 0.1,
+    grad_norm: 1,
+    tokens: 100,
+    target_tokens: 50,
+    tokens_per_second: 9,
+    epoch: 0,
+    elapsed_s: 30 * at,
+  })),
+];
+
+const RESUMED: TrainEvent = {
+  type: "resumed",
+  step: 2,
+  path: "runs/x/checkpoints/step-00000002",
+  history: HISTORY,
+  elapsedS: 60,
+};
+
+Deno.test("a resumed run is shown as a whole", () => {
+  const terminal = rememberingTerminal();
+  const events = [...EVENTS.slice(0, 4), RESUMED, step(3), step(4), evaluation(4, 1, 0.9)];
+  show(terminal, { events });
+  for (
+    const words of [
+      "resumed after step 2 from runs/x/checkpoints/step-00000002, 1 m 00 s into the run\n",
+      "\nstep 0: held-out loss 2.0000, perplexity 7.39, exact match 10.00 %\n",
+      "   8.000 | *\n",
+      "   1.000 |   **\n           1   4\n",
+      "done after 4 steps in 1 m 01 s, resumed after step 2\n",
+    ]
+  ) {
+    assert.ok(terminal.out.includes(words), `${words} in\n${terminal.out}`);
+  }
+});
+
+Deno.test("of many earlier evaluations the first and the last ones are shown", () => {
+  const terminal = rememberingTerminal();
+  const [first] = HISTORY;
+  assert.ok(first?.event === "eval");
+  const history = Array.from({ length: 9 }, (_, at) => ({ ...first, step: at }));
+  show(terminal, { events: [{ ...RESUMED, history, step: 8 }] });
+  const shown = [...terminal.out.matchAll(/^step (\d): held-out|^\.\.\.$/gm)];
+  assert.deepEqual(shown.map(([, at]) => at), ["0", undefined, "5", "6", "7", "8"]);
+});
+
+Deno.test("what training made worse is called so, and never the best", () => {
+  const terminal = rememberingTerminal();
+  const worse: TrainEvent = { ...evaluation(4, 3, 0), isBest: false } as TrainEvent;
+  show(terminal, {
+    events: [evaluation(0, 2, 0.1), step(4), worse],
+    summary: {
+      ...SUMMARY,
+      best: { step: 2, loss: 1.5 },
+      before: scores(2, 0.1),
+      after: scores(3, 0),
+    },
+  });
+  assert.match(terminal.out, /step 4: held-out loss 3.0000, .*, worse than untrained\n/);
+  assert.match(terminal.out, /held-out loss +2.0000 -> 3.0000, worse than untrained\n/);
+  assert.match(terminal.out, /best +1.5000 at step 2; saved is step 4\n/);
+  assert.ok(!terminal.out.includes("best so far"));
+});
+
+Deno.test("a stop at once says what is lost and how the run goes on", () => {
+  const farewellAfter = (...events: TrainEvent[]) => {
+    const resolved = runConfig({ model: "base", data: ["d"], out: "runs/x" });
+    const view = new TrainView(new Ui(rememberingTerminal(), false), resolved);
+    for (const event of events) view.show(event);
+    return view.farewell;
+  };
+  const saved: TrainEvent = { type: "checkpoint", step: 1, path: "p" };
+  assert.equal(farewellAfter(), "stopped: at once; nothing that was trained is lost");
+  assert.equal(
+    farewellAfter(step(1)),
+    "stopped: at once; 1 step is lost, as nothing was saved yet",
+  );
+  assert.equal(
+    farewellAfter(step(1), saved, step(2), step(3)),
+    "stopped: at once; 2 steps since the checkpoint of step 1 are lost, " +
+      "and the same command with --resume goes on from there",
+  );
+  assert.match(farewellAfter(RESUMED, step(3)), /1 step since the checkpoint of step 2 is lost/);
+  assert.match(farewellAfter(step(1), saved), /nothing that was trained is lost/);
+});
+
+Deno.test("a plan for programs has all that a dry run tells people", () => {
+  const plan = new PlanRecord(runConfig({ model: "base", data: ["d"], out: "runs/x" }));
+  assert.equal(plan.json, undefined);
+  for (const event of EVENTS.slice(0, 4)) plan.note(event);
+  assert.deepEqual(plan.json, {
+    event: "plan",
+    version: "1.2.3",
+    model: "base",
+    method: "spiel-ag",
+    out: "runs/x",
+    host: "wasm",
+    device: "cpu",
+    adapter: "A processor",
+    threads: 1,
+    parameters: 100_000,
+    trainable: 1_000,
+    memory: [{ purpose: "weights", bytes: 2048 }, { purpose: "deltas", bytes: 1024 }],
+    memory_bytes: 3072,
+    train: { examples: 1000, tokens: 20000, target_tokens: 9000, truncated: 3 },
+    held_out: { examples: 10, tokens: 200, target_tokens: 90, truncated: 0 },
+    filled: 0.9765,
+    gradient_accumulation_steps: 1,
+    steps: 4,
+  });
+});
+
+Deno.test("a question is shown without its chat template", () => {
+  const prompts = [
+    "<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\nHow\nmany?<|im_end|>\n<|im_start|>assistant\n",
+    "<|start_header_id|>user<|end_header_id|>\n\nHow many?<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n",
+    "<s>[INST] How many? [/INST]",
+    "<|user|>How many?<|assistant|>",
+    "How many?",
+  ];
+  for (const prompt of prompts) {
+    const terminal = rememberingTerminal();
+    show(terminal, { summary: { ...SUMMARY, samples: [{ prompt, after: "4" }] } });
+    assert.match(terminal.out, /\n {2}question {2}How many\?\n/, prompt);
+  }
 });

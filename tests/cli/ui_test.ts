@@ -68,19 +68,34 @@ Deno.test("numbers as people read them", () => {
   assert.equal(formatShare(0.0123), "1.23 %");
 });
 
-Deno.test("a falling curve runs from the top left to the bottom right", () => {
-  assert.deepEqual(drawCurve([3, 2, 1], { width: 10, height: 3 }), [
+const curveOf = (values: number[]) => values.map((value, index) => ({ step: index + 1, value }));
+
+Deno.test("a falling curve runs from the top left to the bottom right, above its steps", () => {
+  assert.deepEqual(drawCurve(curveOf([3, 2, 1]), { width: 10, height: 3 }), [
     "   3.000 | *",
     "         |  *",
     "   1.000 |   *",
+    "           1   3",
+  ]);
+});
+
+Deno.test("a curve stands by its steps, however often it was measured", () => {
+  const points = [[10, 4], [20, 3], [25, 3], [26, 3], [27, 3], [28, 3], [30, 2]]
+    .map(([step, value]) => ({ step: step!, value: value! }));
+  assert.deepEqual(drawCurve(points, { width: 7, height: 3 }), [
+    "   4.000 | *",
+    "         |    * *",
+    "   2.500 |       *",
+    "           10   30",
   ]);
 });
 
 Deno.test("a long curve is thinned to the width, a short one is not drawn", () => {
-  const long = Array.from({ length: 1000 }, (_, step) => 1000 - step);
+  const long = curveOf(Array.from({ length: 1000 }, (_, step) => 1000 - step));
   const lines = drawCurve(long, { width: 20, height: 4 });
-  assert.equal(lines.length, 4);
+  assert.equal(lines.length, 5);
   assert.ok(lines.every((line) => line.length <= 11 + 20));
-  assert.deepEqual(drawCurve([1], { width: 10, height: 3 }), []);
-  assert.deepEqual(drawCurve([1, NaN], { width: 10, height: 3 }), []);
+  assert.equal(lines.at(-1), `${" ".repeat(11)}1${" ".repeat(15)}1000`);
+  assert.deepEqual(drawCurve(curveOf([1]), { width: 10, height: 3 }), []);
+  assert.deepEqual(drawCurve(curveOf([1, NaN]), { width: 10, height: 3 }), []);
 });

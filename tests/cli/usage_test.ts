@@ -11,6 +11,21 @@ const MISTAKES: [title: string, args: string[], words: RegExp][] = [
   ["unknown option", [...BASE, "--lrr", "3"], /--lrr is not known; did you mean --lr\?/],
   ["option spelled as a key", [...BASE, "--max_steps", "3"], /did you mean --max-steps\?/],
   ["short option", [...BASE, "-x"], /-x/],
+  [
+    "boolean option with a value",
+    [...BASE, "--json=true"],
+    /--json=true .* --json takes no value;/,
+  ],
+  [
+    "boolean key with a value",
+    [...BASE, "--resume=false"],
+    /--resume takes no value; give --resume/,
+  ],
+  [
+    "a path after --resume",
+    [...BASE, "--resume", "runs/a"],
+    /"runs\/a" .* --resume takes no value, the run folder is --out;/,
+  ],
   ["option without a value", ["train", "--model"], /--model has no value; see train --help/],
   [
     "value without an option",
@@ -96,12 +111,23 @@ const MISTAKES: [title: string, args: string[], words: RegExp][] = [
   [
     "generate beyond all",
     ["generate", "--model", "m", "--prompt", "p", "--top-p", "3"],
-    /--top-p is "3"; expected a number from 0 to 1/,
+    /--top-p is "3"; expected a number above 0 and at most 1/,
+  ],
+  [
+    "generate from the likeliest none",
+    ["generate", "--model", "m", "--prompt", "p", "--top-p", "0"],
+    /--top-p is "0"; expected a number above 0 and at most 1/,
+  ],
+  [
+    "generate from an empty prompt, before the model is looked at",
+    ["generate", "--model", "m", "--prompt", " "],
+    /--prompt is empty; expected text to answer, or --raw/,
   ],
   ["generate without a model", ["generate", "--prompt", "p"], /model is missing/],
   ["evaluate without data", ["evaluate", "--model", "m"], /data is missing/],
   ["inspect nothing", ["inspect"], /PATH is missing; see inspect --help/],
   ["inspect two", ["inspect", "a", "b"], /"b" is not expected/],
+  ["inspect rows without a model", ["inspect", "a", "--rows", "2"], /--rows needs --model/],
   ["doctor with a flag of train", ["doctor", "--lr", "1"], /--lr is not known/],
 ];
 
@@ -155,4 +181,13 @@ Deno.test("SPIEL_DEBUG shows where an error comes from", async () => {
   assert.equal(finished.code, 64);
   assert.match(finished.stderr, /^error: "trian" is not a command/);
   assert.match(finished.stderr, /^\s+at .+flags\.ts/m);
+});
+
+Deno.test("no command at all shows the commands, and is a mistake", async () => {
+  const { code, stdout, stderr } = await runCli([]);
+  assert.deepEqual([code, stdout], [64, ""]);
+  assert.match(
+    stderr,
+    /^Usage: main\.ts COMMAND [\s\S]*^ {2}train .*[\s\S]*^error: COMMAND is missing\n$/m,
+  );
 });

@@ -82,7 +82,8 @@ export async function refusalOf(
   } catch (error) {
     if (!isSpielError(error)) throw error;
     assert.notEqual(error.kind, "internal", error.message);
-    assert.match(error.message, /^\P{Cc}{10,}$/u);
+    // A sentence, and a list behind it where every example is refused.
+    assert.match(error.message, /^\P{Cc}{10,}(\n {2}- \P{Cc}+)*$/u);
     return error;
   } finally {
     const elapsed = performance.now() - begun;

@@ -6,7 +6,7 @@ import { refusalProblem, runCli } from "../cli/run_cli.ts";
 import { TinyFolder } from "../cli/tiny_folder.ts";
 import { systemFailure } from "../support/faulty_files.ts";
 import { HOSTED_DEVICES } from "../support/hosts.ts";
-import { TinyRun } from "../support/tiny_run.ts";
+import { filesUnder, TinyRun } from "../support/tiny_run.ts";
 import { assertSameRemains, remainsOf } from "./interruption.ts";
 
 const STEPS = 12;
@@ -105,6 +105,33 @@ for (const place of HOSTED_DEVICES) {
   );
 }
 
+for (const place of HOSTED_DEVICES) {
+  Deno.test(
+    `disk full: at the very end the result is complete all the same (${place.name})`,
+    { ignore: place.ignore },
+    async () => {
+      using tiny = new TinyRun();
+      await tiny.train(place, "whole", { saveEvery: 0 });
+      const files = diskFullAt((step) => step === STEPS);
+      await assert.rejects(() => tiny.train(place, "cramped", { saveEvery: 0 }, { files }), {
+        kind: "storage",
+        message: /^Cannot save checkpoint .*no space .*; the result in ".*adapter" is complete$/,
+      });
+      const [whole, cramped] = ["whole", "cramped"].map((out) =>
+        filesUnder(`${tiny.out(out)}/adapter`)
+      );
+      assert.deepEqual(cramped, whole);
+      assert.ok(Deno.statSync(`${tiny.out("cramped")}/report.html`).isFile);
+      await tiny.train(place, "cramped", { saveEvery: 0, resume: true });
+      assertSameRemains(
+        remainsOf(tiny.out("cramped"), STEPS),
+        remainsOf(tiny.out("whole"), STEPS),
+        "crash",
+      );
+    },
+  );
+}
+
 Deno.test({
   name: "disk full: a file that takes nothing ends a run in a sentence",
   // Only Linux has such a file.
@@ -120,6 +147,8 @@ Deno.test({
           permissions: ["--allow-all"],
         });
         assert.equal(refusalProblem(finished, 74, NO_SPACE), undefined);
+        const isComplete = finished.stderr.includes(`/${out}/adapter" is complete`);
+        assert.equal(isComplete, name === "report.html", finished.stderr);
       });
     }
   },

@@ -21,9 +21,14 @@ export class Deviations {
     this.note(kind, largestDifference(actual, expected), bound);
   }
 
-  /** The largest deviations by kind. */
-  get largest(): Record<string, number> {
-    return Object.fromEntries([...this.#found].map(([kind, { largest }]) => [kind, largest]));
+  /** The largest deviations by kind; one without bounds in words, since JSON has no such number. */
+  get largest(): Record<string, number | "infinite"> {
+    return Object.fromEntries(
+      [...this.#found].map(([kind, { largest }]) => [
+        kind,
+        largest === Infinity ? "infinite" : largest,
+      ]),
+    );
   }
 
   /** The kinds whose bound is broken. */
@@ -112,17 +117,16 @@ export async function main(name: string, check: Check): Promise<void> {
     allowSoftware: values.device === "gpu",
   });
   const { host, device } = engine.info;
-  const { deviations, details } = await check(engine, folder, options);
-  const ok = deviations.broken.length === 0;
-  console.log(JSON.stringify({
-    check: name,
-    folder,
-    host,
-    device,
-    ok,
-    largest: deviations.largest,
-    broken: deviations.broken,
-    ...details,
-  }));
-  if (!ok) Deno.exitCode = 1;
+  const subject = { check: name, folder, host, device };
+  const print = (found: Record<string, unknown>) =>
+    console.log(JSON.stringify({ ...subject, ...found }));
+  try {
+    const { deviations, details } = await check(engine, folder, options);
+    const { largest, broken } = deviations;
+    print({ ok: broken.length === 0, largest, broken, ...details });
+    if (broken.length > 0) Deno.exitCode = 1;
+  } catch (error) {
+    print({ ok: false, error: error instanceof Error ? error.message : String(error) });
+    Deno.exitCode = 1;
+  }
 }

@@ -32,17 +32,20 @@ export async function checkModel(engine: Engine, folder: string): Promise<CheckR
   using tensors = SafetensorsFile.open(join(folder, "expected.safetensors"));
   const config = JSON.parse(readFileSync(join(folder, "config.json"), "utf8"));
   const padToken = config.pad_token_id as number | null;
+  const cases = Object.keys(expected.cases).map((name) => Case.read(tensors, name));
+  const lengths = cases.map(({ batch }) => batch.tokens.length);
+  const use = inferenceUse(Math.max(...lengths, expected.greedy.prompt.length));
   for (const spelling of ["config.json", "config.v4.json"]) {
     await withConfigSpelling(folder, spelling, async (modelFolder) => {
       using source = openModelSource(modelFolder);
-      await loadModel(engine, source, inferenceUse(64));
-      for (const name of Object.keys(expected.cases)) {
-        await checkForward(engine, Case.read(tensors, name), expected, deviations);
+      await loadModel(engine, source, use);
+      for (const example of cases) {
+        await checkForward(engine, example, expected, deviations);
       }
       await checkGreedy(engine, expected, deviations);
-      await loadModel(engine, source, { ...inferenceUse(64), trainable: "weights" });
-      for (const name of Object.keys(expected.cases)) {
-        await checkGradients(engine, Case.read(tensors, name), padToken, deviations);
+      await loadModel(engine, source, { ...use, trainable: "weights" });
+      for (const example of cases) {
+        await checkGradients(engine, example, padToken, deviations);
       }
     });
   }

@@ -10,6 +10,7 @@ import { openModelSource } from "../../src/model/source.ts";
 import { type Growth, GROWTHS } from "../../src/spiel/growth/mod.ts";
 import { actionsAfter, type ScheduleConfig } from "../../src/spiel/schedule.ts";
 import { type CheckResult, Deviations, main, numbersOf } from "./check.ts";
+import { compareSelections, difference, type Selection } from "./selection_cut.ts";
 
 /**
  * Fair f32 bounds, as the goldens' README states them. Of an accumulator, the part beyond 1e-5 of its size. Candidates
@@ -60,11 +61,17 @@ export async function checkTrace(engine: Engine, folder: string): Promise<CheckR
   );
   if (growth === undefined) throw new Error(`${folder}: unknown selection_algorithm`);
   const replay = new Replay(engine, trace, growth, snapshots, reselections);
-  await replay.load(baseModel(folder, trace));
-  await replay.run(microBatches(data));
+  const batches = microBatches(data);
+  const largest = Math.max(...batches.map(({ tokens }) => tokens.length));
+  await replay.load(baseModel(folder, trace), largest);
+  await replay.run(batches);
   return {
     deviations: replay.deviations,
-    details: { steps: trace.losses.length, mismatched_indices: replay.mismatched },
+    details: {
+      steps: trace.losses.length,
+      mismatched_indices: replay.mismatched,
+      mismatched_at_cut: replay.mismatchedAtCut,
+    },
   };
 }
 
@@ -105,6 +112,10 @@ class Replay {
   readonly deviations = new Deviations();
   /** Positions in one of ours and the reference's sets and not in the other. */
   mismatched = 0;
+  /** Dropped and grown positions among them that lie at the cut, which breaks no bound. */
+  mismatchedAtCut = 0;
+  /** Active positions that may differ since they lay at a cut, by module. */
+  readonly #atCut = new Map<string, Set<number>>();
   readonly #schedule: ScheduleConfig;
 
   constructor(
@@ -125,10 +136,10 @@ class Replay {
     };
   }
 
-  async load(model: string): Promise<void> {
+  async load(model: string, microBatchTokens: number): Promise<void> {
     using source = openModelSource(model);
     await loadModel(this.engine, source, {
-      ...inferenceUse(128),
+      ...inferenceUse(microBatchTokens),
       trainable: "deltas",
       candidates: this.growth.needsWindow,
       optimizer: this.growth.optimizer,
@@ -186,9 +197,9 @@ class Replay {
     const after = await this.#indices();
     for (const [module, old] of before) {
       const now = after.get(module)!;
-      const expect = (what: string) => numbersOf(this.reselections, `${tag}.${module}.${what}`);
-      this.#compareSets("dropped", difference(old, now), expect("dropped"));
-      this.#compareSets("grown", difference(now, old), expect("grown"));
+      const { dropped, grown } = this.#selections(tag, module);
+      this.#compareSelection("dropped", module, difference(old, now), dropped);
+      this.#compareSelection("grown", module, difference(now, old), grown);
     }
     await this.#compareState(`${tag}.after_reselect`);
   }
@@ -198,7 +209,7 @@ class Replay {
       const key = `${tag}.${module}.candidate_`;
       const indices = numbersOf(this.reselections, `${key}indices`);
       const ours = await this.engine.readState(module, "candidateIndices");
-      this.#compareSets("candidates", [...ours], indices);
+      this.#compareSets("candidates", module, [...ours], indices);
       await this.#compareMap(
         module,
         ours,
@@ -216,7 +227,7 @@ class Replay {
       const key = (field: string) => `${tag}.${module}.${field}`;
       const indices = numbersOf(this.snapshots, key("indices"));
       const ours = await this.engine.readState(module, "indices");
-      this.#compareSets("indices", [...ours], indices);
+      this.#compareSets("indices", module, [...ours], indices);
       const compare = (field: StateField, name: string, bound: number) => {
         const file: [string, number[]] = [key(name), indices];
         return this.#compareMap(module, ours, field, file, bound, this.snapshots);
@@ -258,8 +269,46 @@ class Replay {
     });
   }
 
-  #compareSets(kind: string, ours: number[], expected: number[]): void {
-    const mismatched = difference(ours, expected).length + difference(expected, ours).length;
+  /** What the reference dropped and grew in a module, with the scores by which it chose. */
+  #selections(tag: string, module: string): { dropped: Selection; grown: Selection } {
+    const recorded = (what: string) => numbersOf(this.reselections, `${tag}.${module}.${what}`);
+    const before = (what: string) =>
+      numbersOf(this.snapshots, `${tag}.before_reselect.${module}.${what}`);
+    const byPosition = (positions: number[], scores: number[]): Selection["scoreOf"] => {
+      const scoreOf = new Map(positions.map((position, i) => [position, Math.abs(scores[i]!)]));
+      return (position) => scoreOf.get(position);
+    };
+    const growthScore = (): Selection["scoreOf"] => {
+      if (this.growth.needsWindow) {
+        return byPosition(recorded("candidate_indices"), recorded("candidate_grads"));
+      }
+      const [rows, columns] = [before("accumulator_0"), before("accumulator_1")];
+      return (position) =>
+        rows[Math.floor(position / columns.length)]! * columns[position % columns.length]!;
+    };
+    return {
+      dropped: {
+        chosen: recorded("dropped"),
+        keeps: "smallest",
+        scoreOf: byPosition(before("indices"), before("values")),
+      },
+      grown: { chosen: recorded("grown"), keeps: "largest", scoreOf: growthScore() },
+    };
+  }
+
+  #compareSelection(kind: string, module: string, ours: number[], selection: Selection): void {
+    const { atCut, elsewhere } = compareSelections(ours, selection);
+    const known = this.#atCut.get(module) ?? new Set();
+    this.#atCut.set(module, new Set([...known, ...atCut]));
+    this.mismatchedAtCut += atCut.length;
+    this.mismatched += atCut.length + elsewhere.length;
+    this.deviations.note(kind, elsewhere.length, 0);
+  }
+
+  #compareSets(kind: string, module: string, ours: number[], expected: number[]): void {
+    const atCut = this.#atCut.get(module);
+    const mismatched = [...difference(ours, expected), ...difference(expected, ours)]
+      .filter((position) => !atCut?.has(position)).length;
     this.mismatched += mismatched;
     this.deviations.note(kind, mismatched, 0);
   }
@@ -271,11 +320,6 @@ class Replay {
     }
     return indices;
   }
-}
-
-function difference(a: number[], b: number[]): number[] {
-  const without = new Set(b);
-  return a.filter((x) => !without.has(x));
 }
 
 function pad(step: number): string {

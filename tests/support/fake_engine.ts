@@ -176,11 +176,11 @@ export class FakeEngine implements Transport {
   }
 
   #write({ name, field, offset }: Of<"stateWrite">, payload: Uint8Array<ArrayBuffer>): Answer {
-    const isWhole = field === "indices" || field === "candidateIndices";
-    const values = new (isWhole ? Uint32Array : Float32Array)(payload.buffer);
+    const Values = field === "candidateIndices" ? Uint32Array : Float32Array;
     const { fields } = this.#module(name);
-    if (offset === 0) fields.set(field, values);
-    else fields.get(field)?.set(values, offset);
+    const held = fields.get(field) ?? new Values(fields.get("indices")?.length ?? 0);
+    held.set(new Values(payload.buffer), offset);
+    fields.set(field, held);
     return DONE;
   }
 

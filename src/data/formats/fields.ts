@@ -1,8 +1,12 @@
 /** Reads the fields of one data record, naming file, line and field on every failure. */
-import { SpielError } from "../../errors.ts";
+import { isObject } from "../../io/random_access.ts";
+import { RecordError } from "../../io/record_error.ts";
 
 /** Names of the record's fields by those of the format, such as prompt → question. */
 export type FieldMap = Readonly<Record<string, string>>;
+
+/** Characters of a value that are shown. */
+const SHOWN = 60;
 
 /** One record, under the field names of a format. */
 export class RecordFields {
@@ -28,13 +32,25 @@ export class RecordFields {
   /** A field that must be a string. */
   string(field: string): string {
     const value = this.value(field);
-    if (typeof value !== "string") throw this.mismatch(field, "a string");
+    if (typeof value !== "string") throw this.mismatch(field, "text");
     return value;
+  }
+
+  /** A field that must have something in it to learn. */
+  lesson(field: string): string {
+    const text = this.string(field);
+    if (text.trim() === "") throw this.mismatch(field, "text to learn from");
+    return text;
   }
 
   /** What a field of the format is called in the record. */
   nameOf(field: string): string {
-    return Object.hasOwn(this.map, field) ? this.map[field]! : field;
+    return this.isMapped(field) ? this.map[field]! : field;
+  }
+
+  /** Whether the map names the field. */
+  isMapped(field: string): boolean {
+    return Object.hasOwn(this.map, field);
   }
 
   /** Names of all fields of the record. */
@@ -42,11 +58,38 @@ export class RecordFields {
     return Object.keys(this.record);
   }
 
-  mismatch(field: string, expected: string): SpielError {
+  /** Says that a field is not what it must be. */
+  mismatch(field: string, expected: string): RecordError {
     const name = this.nameOf(field);
     const value = this.value(field);
-    const shown = value === undefined ? "missing" : JSON.stringify(value);
-    const cut = shown.length > 80 ? `${shown.slice(0, 80)}...` : shown;
-    return new SpielError("data", `${this.where}: field "${name}" is ${cut}; expected ${expected}`);
+    return this.error(
+      value === undefined
+        ? `field "${name}" is missing; expected ${expected}; the record has ${listed(this.names())}`
+        : `field "${name}" is ${shown(value)}; expected ${expected}`,
+    );
   }
+
+  /** Says what is wrong with the record. */
+  error(reason: string): RecordError {
+    return new RecordError(this.where, reason);
+  }
+}
+
+/** A value in a few words, whatever its size and depth. */
+export function shown(value: unknown): string {
+  if (typeof value === "string") {
+    return value.length > SHOWN
+      ? `${JSON.stringify(value.slice(0, SHOWN))}...`
+      : JSON.stringify(value);
+  }
+  if (Array.isArray(value)) return value.length === 0 ? "an empty list" : "a list";
+  return isObject(value) ? `an object with ${listed(Object.keys(value))}` : String(value);
+}
+
+/** Names in quotes, the first ones where there are many. */
+export function listed(names: readonly string[]): string {
+  if (names.length === 0) return "no fields";
+  const first = names.slice(0, 12).map((name) => shown(name)).join(", ");
+  const more = names.length > 12 ? ` and ${names.length - 12} more` : "";
+  return `the field${names.length === 1 ? "" : "s"} ${first}${more}`;
 }

@@ -1,36 +1,33 @@
 /** The registry of data formats: a new one is a new file and one line here. */
 import { SpielError } from "../../errors.ts";
-import { type FieldMap, RecordFields } from "./fields.ts";
+import type { FieldMap } from "./fields.ts";
 import type { DataFormat } from "./format.ts";
 import { messages } from "./messages.ts";
 import { promptCompletion } from "./prompt_completion.ts";
 import { text } from "./text.ts";
 
-export type { FieldMap } from "./fields.ts";
-export { RecordFields } from "./fields.ts";
+export { fitsNone, fittingFormat } from "./detect.ts";
+export { type FieldMap, RecordFields } from "./fields.ts";
 export type { DataFormat, Sample } from "./format.ts";
 
 /** All formats, in the order in which detection tries them. */
 export const FORMATS: readonly DataFormat[] = [messages, promptCompletion, text];
 
-/** How the data is to be read; "auto" looks at the first record. */
+/** How the data is to be read; "auto" looks at the first records. */
 export type FormatChoice = "auto" | string;
 
 /**
- * The format to read a file with.
+ * The formats that a choice leaves open.
  *
- * @param first The file's first record.
- * @throws {SpielError} kind "usage" for an unknown name, "data" when no format fits the record.
+ * @throws {SpielError} kind "usage" for an unknown name.
  */
-export function chooseFormat(choice: FormatChoice, first: RecordFields): DataFormat {
-  if (choice !== "auto") return formatNamed(choice);
-  const format = FORMATS.find(({ fields }) => fields.every((field) => first.has(field)));
-  if (format !== undefined) return format;
-  const known = FORMATS.map(({ fields }) => fields.join(" and ")).join(", or ");
+export function formatsFor(choice: FormatChoice): readonly DataFormat[] {
+  if (choice === "auto") return FORMATS;
+  const format = FORMATS.find((format) => format.name === choice);
+  if (format !== undefined) return [format];
   throw new SpielError(
-    "data",
-    `${first.where} has the fields ${first.names().map((name) => `"${name}"`).join(", ")}; ` +
-      `expected ${known}. Name them with --map, such as --map prompt=question,completion=answer`,
+    "usage",
+    `There is no data format "${choice}"; expected auto, ${FORMATS.map((f) => f.name).join(", ")}`,
   );
 }
 
@@ -48,13 +45,4 @@ export function checkFieldMap(map: FieldMap): void {
       `Cannot map the field "${unknown}"; the formats have ${known.join(", ")}`,
     );
   }
-}
-
-function formatNamed(name: string): DataFormat {
-  const format = FORMATS.find((format) => format.name === name);
-  if (format !== undefined) return format;
-  throw new SpielError(
-    "usage",
-    `There is no data format "${name}"; expected auto, ${FORMATS.map((f) => f.name).join(", ")}`,
-  );
 }

@@ -7,6 +7,6 @@ export const promptCompletion: DataFormat = {
   read: (record) => ({
     kind: "completion",
     prompt: record.string("prompt"),
-    completion: record.string("completion"),
+    completion: record.lesson("completion"),
   }),
 };

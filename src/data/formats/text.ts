@@ -4,5 +4,5 @@ import type { DataFormat } from "./format.ts";
 export const text: DataFormat = {
   name: "text",
   fields: ["text"],
-  read: (record) => ({ kind: "text", text: record.string("text") }),
+  read: (record) => ({ kind: "text", text: record.lesson("text") }),
 };

@@ -46,7 +46,7 @@ export function decoderFromHuggingFace(
   return checked(config, {
     hidden_size,
     intermediate_size: config.size("intermediate_size"),
-    num_hidden_layers: config.size("num_hidden_layers"),
+    num_hidden_layers: config.layers("num_hidden_layers"),
     num_attention_heads,
     num_key_value_heads: config.size("num_key_value_heads", num_attention_heads),
     head_dim: config.size("head_dim", defaults.head_dim ?? hidden_size / num_attention_heads),
@@ -83,7 +83,7 @@ export function decoderFromGguf(file: GgufFile, name: string): ModelConfig {
   return checked(fields, {
     hidden_size,
     intermediate_size: fields.size("feed_forward_length"),
-    num_hidden_layers: fields.size("block_count"),
+    num_hidden_layers: fields.layers("block_count"),
     num_attention_heads,
     num_key_value_heads: fields.size("attention.head_count_kv", num_attention_heads),
     head_dim,

@@ -20,6 +20,8 @@ export interface Marker {
 /** What a chart shows. */
 export interface ChartOptions {
   title: string;
+  /** What it shows and how it is read, for who sees it for the first time. */
+  hint: string;
   series: readonly Series[];
   /** Drawn behind the curves; explained in the legend by `markerName`. */
   markers?: readonly Marker[];
@@ -36,6 +38,9 @@ export interface ChartOptions {
 /** More points than a screen has columns would only make the file larger. */
 export const MAX_POINTS = 500;
 
+/** A line needs more points than these; fewer stand alone, with their values. */
+const MIN_POINTS_OF_LINE = 3;
+
 const MARGIN = { top: 10, right: 14, bottom: 26 };
 // Width of a digit and the gaps around a label, at the 12 units of the style.
 const DIGIT = 7;
@@ -44,16 +49,17 @@ const LABEL_GAPS = 12;
 /** Draws the chart, or a sentence where there is nothing to draw. */
 export function renderChart(options: ChartOptions): Markup {
   const { title, width, height, lastStep } = options;
+  const hint = markup`<p class="hint">${options.hint}</p>`;
   const series = options.series
     .map((one) => ({ ...one, points: one.points.filter(({ y }) => Number.isFinite(y)) }))
     .filter(({ points }) => points.length > 0);
   if (series.length === 0) {
     const empty = markup`<p class="empty">Nothing recorded.</p>`;
-    return markup`<figure><figcaption>${title}</figcaption>${empty}</figure>\n`;
+    return markup`<figure><figcaption>${title}</figcaption>${hint}${empty}</figure>\n`;
   }
-  const values = series.flatMap(({ points }) => points.map(({ y }) => y));
-  const low = values.reduce((a, b) => Math.min(a, b), options.fromZero ? 0 : Infinity);
-  const high = values.reduce((a, b) => Math.max(a, b), -Infinity);
+  const all = series.flatMap(({ points }) => points.map(({ y }) => y));
+  const low = all.reduce((a, b) => Math.min(a, b), options.fromZero ? 0 : Infinity);
+  const high = all.reduce((a, b) => Math.max(a, b), -Infinity);
   const yTicks = ticks(low, high, 5);
   const xTicks = ticks(0, lastStep, 8).filter((x) => x <= lastStep && Number.isInteger(x));
   const [bottom, top] = [yTicks[0]!, yTicks.at(-1)!];
@@ -78,19 +84,29 @@ export function renderChart(options: ChartOptions): Markup {
     const line = markup`<line class="marker" x1="${x(step)}" x2="${x(step)}" y1="${MARGIN.top}"`;
     return markup`${line} y2="${floor}"><title>${label}</title></line>\n`;
   });
-  const dots = (points: readonly Point[], name: string) =>
+  const dots = ({ points, name, look }: Series) =>
     points.map((point) => {
       const label = `${name} ${formatNumber(point.y)} at step ${point.x}`;
-      const circle = markup`<circle class="dots" cx="${x(point.x)}" cy="${y(point.y)}" r="3.5">`;
+      const circle = markup`<circle class="${look}" cx="${x(point.x)}" cy="${y(point.y)}" r="3.5">`;
       return markup`${circle}<title>${label}</title></circle>\n`;
     });
-  const curves = series.map(({ look, points, name }) => {
-    const path = thin(points, MAX_POINTS).map((point) => `${x(point.x)},${y(point.y)}`).join(" ");
-    const line = markup`<polyline class="${look}" points="${path}"/>\n`;
-    return markup`${line}${look === "dots" || points.length === 1 ? dots(points, name) : null}`;
+  const values = ({ points }: Series) =>
+    points.map((point) => {
+      // Beside its dot, on the side where there is room.
+      const isRight = x(point.x) > width / 2;
+      const at = markup`x="${x(point.x) + (isRight ? -8 : 8)}" y="${y(point.y) - 6}"`;
+      const end = isRight ? "end" : "start";
+      return markup`<text class="value ${end}" ${at}>${formatNumber(point.y)}</text>\n`;
+    });
+  const curves = series.map((one) => {
+    if (one.points.length < MIN_POINTS_OF_LINE) return [dots(one), values(one)];
+    const path = thin(one.points, MAX_POINTS).map((point) => `${x(point.x)},${y(point.y)}`);
+    const line = markup`<polyline class="${one.look}" points="${path.join(" ")}"/>\n`;
+    return [line, one.look === "dots" ? dots(one) : null];
   });
   return markup`<figure>
 <figcaption>${title}${legend(series, options)}</figcaption>
+${hint}
 <svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${title} by step">
 ${grid}${steps}${markers}
 <line class="axis" x1="${left}" x2="${right}" y1="${floor}" y2="${floor}"/>

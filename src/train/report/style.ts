@@ -21,17 +21,19 @@ body {
 main { max-width: 1080px; margin: 0 auto; padding: 40px 24px 64px; }
 h1 { font-size: 26px; line-height: 1.2; margin: 0; letter-spacing: -0.01em; overflow-wrap: anywhere; }
 h2 { font-size: 17px; margin: 36px 0 12px; }
-.status { color: var(--soft); margin: 6px 0 24px; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(160px, 1fr)); gap: 12px; }
+.status { color: var(--soft); margin: 6px 0 24px; overflow-wrap: anywhere; }
+.verdict { color: var(--bad); margin: -12px 0 24px; overflow-wrap: anywhere; }
+.lead { color: var(--soft); margin: -6px 0 12px; font-size: 14px; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(200px, 100%), 1fr)); gap: 12px; }
 .tile, figure, .panel {
   background: var(--card); border: 1px solid var(--line); border-radius: 10px;
 }
-.tile { padding: 12px 14px; }
+.tile { padding: 12px 14px; min-width: 0; overflow-wrap: anywhere; }
 .tile dt { color: var(--soft); font-size: 13px; }
-.tile dd { margin: 2px 0 0; font-size: 18px; font-weight: 600; white-space: nowrap; font-variant-numeric: tabular-nums; }
+.tile dd { margin: 2px 0 0; font-size: 18px; font-weight: 600; font-variant-numeric: tabular-nums; }
 .tile .was { color: var(--soft); font-weight: 400; }
-.tile .arrow { color: var(--soft); font-weight: 400; padding: 0 0.25em; }
-.tile small { display: block; color: var(--soft); font-size: 13px; font-weight: 400; }
+.tile .arrow { color: var(--soft); font-weight: 400; }
+.tile small { display: block; color: var(--soft); font-size: 13px; font-weight: 400; line-height: 1.35; }
 .tile .good { color: var(--good); } .tile .bad { color: var(--bad); }
 .charts { display: grid; grid-template-columns: repeat(3, 1fr); gap: 12px; }
 .charts figure:first-child { grid-column: 1 / -1; }
@@ -40,8 +42,10 @@ h2 { font-size: 17px; margin: 36px 0 12px; }
   .charts figure:first-child { overflow-x: auto; }
   .charts figure:first-child svg { min-width: 640px; }
 }
-figure { margin: 0; padding: 14px 16px 8px; }
+figure { margin: 0; padding: 14px 16px 8px; min-width: 0; display: flex; flex-direction: column; }
+figure svg { margin-top: auto; padding-top: 8px; }
 figcaption { font-weight: 600; font-size: 14px; display: flex; flex-wrap: wrap; gap: 4px 16px; }
+.hint { color: var(--soft); font-size: 13px; line-height: 1.4; margin: 4px 0 0; max-width: 90ch; }
 .legend { font-weight: 400; color: var(--soft); display: flex; gap: 14px; font-size: 13px; }
 .key::before {
   content: ""; display: inline-block; width: 14px; height: 3px; border-radius: 2px;
@@ -51,13 +55,15 @@ figcaption { font-weight: 600; font-size: 14px; display: flex; flex-wrap: wrap; 
 .key.marker::before { background: var(--marker); width: 1px; height: 12px; }
 svg { display: block; width: 100%; height: auto; margin-top: 6px; overflow: visible; }
 svg text { fill: var(--soft); font-size: 12px; font-variant-numeric: tabular-nums; }
-svg text.y { text-anchor: end; } svg text.x { text-anchor: middle; }
+svg text.y, svg text.end { text-anchor: end; } svg text.x { text-anchor: middle; }
+svg text.value { fill: var(--text); paint-order: stroke; stroke: var(--card); stroke-width: 3px; }
 .grid { stroke: var(--line); } .axis { stroke: var(--marker); }
 line.marker { stroke: var(--marker); stroke-dasharray: 2 3; pointer-events: stroke; }
 polyline { fill: none; stroke-width: 2; stroke-linejoin: round; stroke: var(--train); }
 polyline.faint { stroke-width: 1; opacity: 0.35; }
 polyline.dots { stroke: var(--eval); stroke-width: 1.5; }
-circle.dots { fill: var(--eval); stroke: var(--card); stroke-width: 1.5; }
+circle { fill: var(--train); stroke: var(--card); stroke-width: 1.5; }
+circle.dots { fill: var(--eval); }
 .empty { color: var(--soft); margin: 8px 0; }
 .panel { padding: 4px 16px; overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 14px; }
@@ -65,11 +71,12 @@ th { text-align: left; color: var(--soft); font-weight: 500; font-size: 13px; }
 th, td { padding: 7px 16px 7px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 tr:last-child > * { border-bottom: 0; }
 .facts th { width: 1%; white-space: nowrap; padding-right: 32px; }
-td.origin { color: var(--soft); white-space: nowrap; }
+td.origin { color: var(--soft); overflow-wrap: anywhere; }
 code, pre { font: 13px/1.5 ui-monospace, "SF Mono", Menlo, Consolas, monospace; }
 code { overflow-wrap: anywhere; }
 pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; }
 .sample { padding: 14px 16px; margin-bottom: 12px; }
+.special { opacity: 0.45; }
 .sample pre.prompt { color: var(--soft); margin-bottom: 10px; }
 .answers { display: grid; grid-template-columns: repeat(auto-fit, minmax(220px, 1fr)); gap: 12px 24px; }
 .answers h3 { font-size: 13px; font-weight: 500; color: var(--soft); margin: 0 0 2px; }

@@ -49,11 +49,22 @@ interface JsonSchemaOfKey {
   default?: unknown;
 }
 
-/** The JSON Schema of config files, for editors. */
+function jsonSchema() {
+  return z.toJSONSchema(runConfigSchema, { io: "input", metadata: keyWords });
+}
+
+/** The JSON Schema of config files, for editors. Lists and maps may also be written as text, as for flags. */
 export function runConfigJsonSchema(): Record<string, unknown> {
+  const schema = jsonSchema();
+  const properties = Object.entries(schema.properties ?? {}).map(([key, property]) => {
+    const { type } = property as JsonSchemaOfKey;
+    const isWhole = type === "array" || type === "object";
+    return [key, isWhole ? { ...property as JsonSchemaOfKey, type: [type, "string"] } : property];
+  });
   return {
     title: "spiel run configuration",
-    ...z.toJSONSchema(runConfigSchema, { io: "input", metadata: keyWords }),
+    ...schema,
+    properties: Object.fromEntries(properties),
   };
 }
 
@@ -129,9 +140,7 @@ let described: ReadonlyMap<ConfigKey, ConfigKeyHelp> | undefined;
 /** Every key's words, in the order of `--help`. */
 export function configKeyHelp(): ReadonlyMap<ConfigKey, ConfigKeyHelp> {
   if (described === undefined) {
-    const { properties } = runConfigJsonSchema() as {
-      properties: Record<ConfigKey, JsonSchemaOfKey>;
-    };
+    const { properties } = jsonSchema() as { properties: Record<ConfigKey, JsonSchemaOfKey> };
     described = new Map(CONFIG_KEYS.map((key) => [key, helpOf(key, properties[key])]));
   }
   return described;

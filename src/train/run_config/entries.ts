@@ -1,13 +1,13 @@
 /** Where values come from, and the laying of one source over another. */
 
-import { SpielError } from "../../errors.ts";
+import { LIST_ITEM, SpielError } from "../../errors.ts";
 import { configKeyHelp } from "./describe.ts";
 import { LATER_KEYS } from "./later.ts";
 import { flagName } from "./naming.ts";
+import { meantKey } from "./other_names.ts";
 import { readText } from "./read_text.ts";
 import { EXCLUSIVE_KEYS } from "./rules.ts";
 import type { ConfigKey } from "./schema.ts";
-import { suggest } from "./suggest.ts";
 
 /** Where a value was given. */
 export type ConfigSource =
@@ -65,7 +65,7 @@ export function unknownKey(entry: ConfigEntry, known: Iterable<string>): string 
   const label = labelOf(entry.key, entry.source);
   const later = LATER_KEYS[entry.key];
   if (later !== undefined) return `${label} is not supported yet: ${later}`;
-  const meant = suggest(entry.key, known);
+  const meant = meantKey(entry.key, known);
   if (meant === undefined) return `${label} is not known`;
   return `${label} is not known; did you mean ${
     entry.source.kind === "flag" ? flagName(meant) : meant
@@ -74,10 +74,11 @@ export function unknownKey(entry: ConfigEntry, known: Iterable<string>): string 
 
 function read(entry: ConfigEntry, key: ConfigKey): unknown {
   const help = configKeyHelp().get(key);
-  const textual = entry.source.kind === "flag" || entry.source.kind === "set";
-  return help !== undefined && textual && typeof entry.value === "string"
-    ? readText(entry.value, help)
-    : entry.value;
+  if (help === undefined || typeof entry.value !== "string") return entry.value;
+  const isTextual = entry.source.kind === "flag" || entry.source.kind === "set";
+  // A list or map may be written in one line everywhere; a number in quotes is a mistake.
+  const isWhole = help.kind === "list" || help.kind === "map";
+  return isTextual || isWhole ? readText(entry.value, help) : entry.value;
 }
 
 /** Takes out what a weaker source says in another way, so that `--max-steps` replaces a file's `epochs`. */
@@ -113,8 +114,6 @@ export function layEntries(
   }
   return given;
 }
-
-const LIST_ITEM = "\n  - ";
 
 /** One error for all problems: one sentence, or a list. */
 export function problemsError(problems: readonly string[]): SpielError {

@@ -78,7 +78,8 @@ export const runConfigSchema = z.strictObject({
   }),
   init: z.enum(["pretrained", "random"]).default("pretrained").register(keyWords, {
     group: "Model and data",
-    description: "weights to start from: the model's own, or random ones for its config.json alone",
+    description: "weights to start from: the model's own, or random ones of the shapes that its " +
+      "config.json or GGUF file tells",
   }),
   init_std: z.number().positive().default(0.02).register(keyWords, {
     group: "Model and data",
@@ -117,6 +118,11 @@ export const runConfigSchema = z.strictObject({
     keyWords,
     { group: "Model and data", description: "how a line of the data is read" },
   ),
+  skip_bad: z.boolean().default(false).register(keyWords, {
+    group: "Model and data",
+    description: "leave out examples that cannot be used, and list them, instead of refusing them",
+    changeable: true,
+  }),
 
   method: z.enum(["spiel-ag", "spiel-ma", "full"]).default("spiel-ag").register(keyWords, {
     group: "Method",

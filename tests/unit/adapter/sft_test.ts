@@ -195,6 +195,12 @@ const REFUSALS: [string, Record<string, unknown>, Record<string, TensorData>, Re
     /peft_type is "LORA", expected "SFT"/,
   ],
   ["no layout", { peft_type: undefined }, oneModule(I, F, 2), /has no peft_type, expected "SFT"/],
+  [
+    "no deltas",
+    { num_deltas: { [Q]: 0 } },
+    oneModule(Int32Array.of(), Float32Array.of(), 0),
+    /has no deltas$/,
+  ],
   ["a duplicate", {}, oneModule(Int32Array.of(8, 8), F, 2), /q_proj": index 8 occurs twice/],
   [
     "a negative index",
@@ -271,6 +277,8 @@ Deno.test("refused: a missing folder, a missing file, a pickle with advice", () 
     const refused = (path: string, message: RegExp) =>
       assert.throws(() => loadSftAdapter(path), { kind: "data", message });
     refused(join(dir, "missing"), /no such folder/);
+    Deno.writeTextFileSync(join(dir, "notes.txt"), "");
+    refused(join(dir, "notes.txt"), /it is a file, expected a folder$/);
     refused(dir, /has no adapter_config.json/);
     writeAdapter(dir, {}, {});
     Deno.removeSync(join(dir, "adapter_model.safetensors"));

@@ -39,6 +39,7 @@ const TEXTS: [key: string, text: unknown, name: keyof RunConfig, value: unknown]
     completion: "answer",
   }],
   ["data", ["a.jsonl", "b.jsonl"], "data", ["a.jsonl", "b.jsonl"]],
+  ["target_modules", "[q_proj, 'v_proj']", "targetModules", ["q_proj", "v_proj"]],
   ["resume", true, "resume", true],
   ["memory_budget", "1.5GiB", "memoryBudget", 1610612736],
   ["memory_budget", "4096", "memoryBudget", 4096],
@@ -57,6 +58,28 @@ for (const [key, text, name, value] of TEXTS) {
   });
 }
 
+Deno.test("a list or a map may be written as text in a file and in --set as well", () => {
+  const { config } = resolveRunConfig([
+    file("model", "base"),
+    file("data", "a,b.jsonl"),
+    set("eval_data", "[c.jsonl, d.jsonl]"),
+    file("target_modules", "q_proj, v_proj"),
+    file("map", "prompt=question,completion=answer"),
+  ]);
+  assert.deepEqual(config.data, ["a,b.jsonl"]);
+  assert.deepEqual(config.evalData, ["c.jsonl", "d.jsonl"]);
+  assert.deepEqual(config.targetModules, ["q_proj", "v_proj"]);
+  assert.deepEqual(config.map, { prompt: "question", completion: "answer" });
+  assert.deepEqual(resolveRunConfig([...BASE, set("eval_data", "e")]).config.evalData, ["e"]);
+});
+
+Deno.test("what is wrong in a file does not matter where a flag replaces it", () => {
+  const wrong = [file("lr", "fast"), file("micro_batch_tokens", 8), file("threads", -1)];
+  const right = [flag("lr", "0.5"), set("micro_batch_tokens", "2048"), flag("threads", "1")];
+  const { config } = resolveRunConfig([...BASE, ...wrong, ...right]);
+  assert.deepEqual([config.lr, config.microBatchTokens, config.threads], [0.5, 2048, 1]);
+});
+
 /** What is refused, and words that the sentence must have. */
 const REFUSED: [title: string, entries: ConfigEntry[], words: RegExp][] = [
   [
@@ -66,6 +89,16 @@ const REFUSED: [title: string, entries: ConfigEntry[], words: RegExp][] = [
   ],
   ["unknown flag", [...BASE, flag("lrr", "5")], /--lrr is not known; did you mean --lr\?/],
   ["nothing like it", [...BASE, set("zebra", "5")], /^--set zebra is not known$/],
+  [
+    "a flag of another trainer",
+    [...BASE, flag("learning_rate", "5")],
+    /^--learning-rate is not known; did you mean --lr\?$/,
+  ],
+  [
+    "keys of another trainer",
+    [...BASE, file("num_train_epochs", 1), set("per_device_train_batch_size", "4")],
+    /num_train_epochs is not known; did you mean epochs\?[^]*did you mean micro_batch_examples\?/,
+  ],
   ["no model", [flag("data", ["a"])], /^model is missing; expected a Hugging Face folder/],
   ["no data", [flag("model", "a")], /^data is missing; expected a list of one or more/],
   [
@@ -172,6 +205,7 @@ const REFUSED: [title: string, entries: ConfigEntry[], words: RegExp][] = [
   ],
   ["quantising", [...BASE, flag("quantize", "nf4")], /--quantize is not supported yet/],
   ["half a map", [...BASE, flag("map", "prompt")], /--map is "prompt"; expected FIELD=NAME pairs/],
+  ["a map of one field twice", [...BASE, flag("map", "prompt=a,prompt=b")], /expected FIELD=NAME/],
   [
     "a size without sense",
     [...BASE, flag("memory_budget", "lots")],
@@ -309,6 +343,12 @@ Deno.test("a part of the keys can be resolved alone", () => {
   const part = resolveKeys(["model", "threads"], [flag("model", "m"), flag("threads", "2")]);
   assert.deepEqual(part, { model: "m", threads: 2 });
   assert.throws(() => resolveKeys(["model"], [flag("lr", "2")]), /--lr is not known/);
+});
+
+Deno.test("the names of other trainers lead to keys that a command has", () => {
+  const gradual = [flag("output_dir", "x")];
+  assert.throws(() => resolveKeys(["out"], gradual), /did you mean --out\?/);
+  assert.throws(() => resolveKeys(["seed"], gradual), /^SpielError: --output-dir is not known$/);
 });
 
 Deno.test("every key has words, a place in the JSON Schema, and either a default or a need", () => {

@@ -1,4 +1,4 @@
-/** Data sets: formats, masks, truncation, questions, and errors that name file, line and field. */
+/** Data sets: formats, masks, truncation and questions. What cannot be used: bad_examples_test.ts. */
 import assert from "node:assert/strict";
 import { type Dataset, type DatasetOptions, loadDataset } from "../../../src/data/dataset.ts";
 import { FORMATS } from "../../../src/data/formats/mod.ts";
@@ -54,7 +54,8 @@ const RECORDS: Record<string, { record: unknown; chat: string; plain: string | n
     chat: "<|turn|>user\nthe q<|end|>\n<|turn|>assistant\n[ the a<|end|>]",
     plain: "the q[ the a</s>]",
   },
-  text: { record: { text: "the words" }, chat: "[the words</s>]", plain: "[the words</s>]" },
+  // Nothing stands before the first token that it could be predicted from.
+  text: { record: { text: "the words" }, chat: "the[ words</s>]", plain: "the[ words</s>]" },
 };
 
 Deno.test("every format is detected and trains what it should", () =>
@@ -83,7 +84,7 @@ Deno.test("fields are found by their mapped names", () =>
 
 Deno.test("a text that ends with the end token gets no second one", () =>
   withTempDir(async (dir) => {
-    assert.equal(shown(await load(dir, [{ text: "x</s>" }]), 0), "[x</s>]");
+    assert.equal(shown(await load(dir, [{ text: "x</s>" }]), 0), "x[</s>]");
   }));
 
 Deno.test("a token that begins in the prompt is not trained", () =>
@@ -105,7 +106,63 @@ Deno.test("long examples are cut and counted", () =>
       truncatedTokens: 31,
     });
     assert.equal(dataset.longest, 20);
+    assert.deepEqual(dataset.countsOfFirst(1), {
+      examples: 1,
+      tokens: 20,
+      targetTokens: 19,
+      truncatedExamples: 1,
+      truncatedTokens: 31,
+    });
     assert.equal(dataset.example(0).truncatedTokens, 31);
+  }));
+
+Deno.test("all that is cut off counts, also what stood before the limit", () =>
+  withTempDir(async (dir) => {
+    const messages = [
+      { role: "user", content: "q" },
+      { role: "assistant", content: "a" },
+      { role: "user", content: "r".repeat(50) },
+      { role: "assistant", content: "b" },
+    ];
+    const whole = await load(dir, [{ messages }]);
+    const cut = await load(dir, [{ messages }], { maxLength: 60 });
+    assert.match(shown(cut, 0), /assistant\n\[a<\|end\|>\]$/);
+    assert.ok(cut.longest < 40, `${cut.longest}`);
+    assert.equal(cut.counts.truncatedTokens, whole.longest - cut.longest);
+  }));
+
+Deno.test("answers without an end of their own are told, and what is done about it", () =>
+  withTempDir(async (dir) => {
+    const plain = "{% for m in messages %}{{ m.role + ': ' + m.content + '\n' }}{% endfor %}" +
+      "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}";
+    const blocks =
+      "{% for m in messages %}{% generation %}{{ m.content }}{% endgeneration %}{% endfor %}";
+    const record = { prompt: "q", completion: "xyz" };
+    const noticeOf = async (
+      chatTemplate: string,
+      eosToken: string | null,
+      one: unknown = record,
+    ) => {
+      const tokenizer = byteTokenizer({ chatTemplate, eosToken });
+      return (await load(dir, [one], { tokenizer })).endNotice;
+    };
+    assert.match(await noticeOf(plain, "</s>") ?? "", /"<\/s>" is put behind the last answer/);
+    assert.match(await noticeOf(plain, null) ?? "", /tokenizer has none .* will not learn to stop/);
+    assert.match(await noticeOf(blocks, "</s>") ?? "", /generation %} blocks .* not learn to stop/);
+    assert.equal(await noticeOf(plain, "</s>", { text: "no conversation" }), null);
+    assert.equal((await load(dir, [record])).endNotice, null);
+    assert.equal((await load(dir, [record], { tokenizer: PLAIN })).endNotice, null);
+  }));
+
+Deno.test("a prompt is to be continued: the tokenizer's end token is not behind it", () =>
+  withTempDir(async (dir) => {
+    const token = (id: string) => ({ SpecialToken: { id, type_id: 0 } });
+    const single = [token("<s>"), { Sequence: { id: "A", type_id: 0 } }, token("</s>")];
+    const post_processor = { type: "TemplateProcessing", single, pair: [], special_tokens: {} };
+    const tokenizer = byteTokenizer({ chatTemplate: null }, { post_processor });
+    const dataset = await load(dir, [{ prompt: "q", completion: "a" }], { tokenizer });
+    assert.equal(tokenizer.decode(dataset.prompt(0)!.promptIds), "<s>q");
+    assert.equal(shown(dataset, 0, tokenizer), "<s>q[a</s>]");
   }));
 
 Deno.test("what follows the last trained token is left out", () =>
@@ -158,56 +215,8 @@ Deno.test("the fingerprint sees tokens and masks", () =>
     assert.notEqual(await of([{ text: "a" }, { text: "bc" }]), first);
     const plain = { tokenizer: PLAIN };
     assert.notEqual(
-      await of([{ prompt: "a", completion: "b" }], plain),
-      await of([{ text: "ab" }], plain),
-    );
-  }));
-
-Deno.test("bad records are named by file, line and field", () =>
-  withTempDir(async (dir) => {
-    const good = { prompt: "p", completion: "c" };
-    const role = (messages: unknown) => ({ messages });
-    const bad: [records: unknown[], ...fragments: string[]][] = [
-      [[good, { prompt: "p" }], ":2", `"completion" is missing`, "a string"],
-      [[good, { prompt: 3, completion: "c" }], ":2", `"prompt" is 3`],
-      [[good, "{"], ":2", "not valid JSON"],
-      [[{ instruction: "x", output: "y" }], ":1", `"instruction", "output"`, "--map"],
-      [[role([])], ":1", "a list of messages"],
-      [[role("x")], ":1", "a list of messages"],
-      [[role([{ role: "user", content: "q" }])], ":1", "of the assistant"],
-      [[role([3])], ":1", "message 0"],
-      [[role([{ content: "x" }])], ":1", "message 0", "role"],
-      [
-        [role([{ role: "user", content: "q" }, { role: "assistant" }])],
-        ":1",
-        "message 1",
-        "content",
-      ],
-      [[role([{ role: "assistant", content: [{ type: "image" }] }])], ":1", "message 0"],
-      [[], "no records"],
-    ];
-    for (const [records, ...fragments] of bad) {
-      await assertRejects(() => load(dir, records), "data", `${dir}/data.jsonl`, ...fragments);
-    }
-    await assertRejects(() => load(dir, [good], { map: { answer: "a" } }), "usage", `"answer"`);
-    await assertRejects(() => load(dir, [good], { format: "csv" }), "usage", `"csv"`, "messages");
-  }));
-
-Deno.test("an example without a token to train is refused with file and line", () =>
-  withTempDir(async (dir) => {
-    const records = [{ text: "fine" }, { text: "" }];
-    await assertRejects(() => load(dir, records), "data", ":2", "no token to train");
-    const long = [{ prompt: "p".repeat(60), completion: "c" }];
-    await assertRejects(() => load(dir, long, { maxLength: 32 }), "data", ":1", "first 32 tokens");
-    const lossy = byteTokenizer({}, {
-      model: { type: "BPE", vocab: { a: 0 }, merges: [] },
-      added_tokens: [],
-    });
-    await assertRejects(
-      () => load(dir, [{ text: "ab" }], { tokenizer: lossy }),
-      "data",
-      ":1",
-      "does not reproduce",
+      await of([{ prompt: "ab", completion: "c" }], plain),
+      await of([{ text: "abc" }], plain),
     );
   }));
 

@@ -209,6 +209,30 @@ Deno.test("a micro-batch depends on its index alone, not on what was read before
     assert.notDeepEqual(other.microBatch(0), all[0]);
     assert.notEqual(other.fingerprint, walked.fingerprint);
     assertRefuses(() => new MicroBatchStream(data, { ...options, microBatchTokens: 9 }), "usage");
+    const path = `${dir}/empty.jsonl`;
+    Deno.writeTextFileSync(path, '{"text":""}');
+    const tokenizer = byteTokenizer();
+    const none = await loadDataset({ paths: [path], tokenizer, maxLength: 9, bad: "report" });
+    assertRefuses(() => new MicroBatchStream(none, options), "data", "no examples");
+  }));
+
+Deno.test("no epoch is planned that is not needed", () =>
+  withTempDir(async (dir) => {
+    const data = await dataset(dir, 40);
+    let planned = 0;
+    const lengthOf = data.lengthOf.bind(data);
+    data.lengthOf = (index) => {
+      planned++;
+      return lengthOf(index);
+    };
+    const stream = new MicroBatchStream(data, { seed: 1, policy: "ffd", microBatchTokens: 64 });
+    const count = stream.microBatchesIn(0);
+    for (let index = 0; index < count; index++) stream.microBatch(index);
+    assert.equal(stream.epochAt(count), 1);
+    assert.equal(planned, 40, "one epoch");
+    stream.microBatch(count);
+    assert.equal(stream.epochAt(count), 1);
+    assert.equal(planned, 80, "two epochs");
   }));
 
 Deno.test("evaluation takes all examples once, in order", () =>

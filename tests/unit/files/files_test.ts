@@ -100,6 +100,37 @@ async function countCalls(): Promise<number> {
   });
 }
 
+Deno.test("what is not of the same kind is neither replaced nor cleared", async () => {
+  for (const name of ["out", "tmp-out", "replaced-out"]) {
+    for (
+      const [path, what] of [[`${name}/thesis`, "holds other things (thesis …)"], [
+        name,
+        "is a file",
+      ]]
+    ) {
+      await withTempDir(async (dir) => {
+        if (path !== name) Deno.mkdirSync(join(dir, name));
+        Deno.writeTextFileSync(join(dir, path!), "dear");
+        await assert.rejects(publishFolder(denoFiles, dir, "out", version("new")), {
+          kind: "storage",
+          message: `"${
+            join(dir, name)
+          }" ${what}, which would be lost; move it elsewhere and try again`,
+        });
+        assert.equal(Deno.readTextFileSync(join(dir, path!)), "dear");
+        assert.deepEqual([...Deno.readDirSync(dir)].map((entry) => entry.name), [name]);
+      });
+    }
+  }
+});
+
+Deno.test("an empty folder is filled", () =>
+  withTempDir(async (dir) => {
+    Deno.mkdirSync(join(dir, "out"));
+    await publishFolder(denoFiles, dir, "out", version("new"));
+    assert.equal(await readVersion(dir), "new");
+  }));
+
 Deno.test("replacing a folder: killed at any call, the old or the new is there whole", async () => {
   const calls = await countCalls();
   assert.ok(calls >= 15);

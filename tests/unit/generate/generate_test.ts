@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { decodeStream, generateTokens } from "../../../src/generate/generate.ts";
-import { drawAt, sampleToken } from "../../../src/generate/sampling.ts";
+import { checkSampling, drawAt, sampleToken } from "../../../src/generate/sampling.ts";
 import { byteTokenizer } from "../../support/byte_tokenizer.ts";
 import { openFakeEngine } from "../../support/fake_engine.ts";
 import { createToy } from "../../support/toy_run.ts";
@@ -48,6 +48,18 @@ Deno.test("sampling: top-p keeps the smallest set that reaches the probability",
   const logits = logitsOf(0.1, 0.6, 0.3);
   assertNear(shares(logits, { temperature: 1, topP: 0.8 }), [0, 2 / 3, 1 / 3]);
   assert.deepEqual(shares(logits, { temperature: 1, topP: 0.5 }), [0, 1, 0]);
+});
+
+Deno.test("sampling: numbers that tokens cannot be chosen by are refused", () => {
+  for (const topP of [0, -1, 1.5, NaN]) {
+    const message = `topP is ${topP}; expected a number above 0 and at most 1`;
+    assert.throws(() => checkSampling({ temperature: 1, topP }), { kind: "usage", message });
+  }
+  for (const temperature of [-1, NaN]) {
+    const message = `temperature is ${temperature}; expected a number of at least 0`;
+    assert.throws(() => checkSampling({ temperature, topP: 1 }), { kind: "usage", message });
+  }
+  checkSampling({ temperature: 0, topP: 1 });
 });
 
 Deno.test("sampling: draws depend on seed and place, and spread over [0, 1)", () => {

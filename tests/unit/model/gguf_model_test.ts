@@ -74,7 +74,8 @@ Deno.test("GGUF models that cannot be computed are refused by key", () =>
       ["llama.attention.value_length", 16, "value_length"],
       ["llama.rope.dimension_count", 16, "rope.dimension_count is 16"],
       ["llama.rope.scaling.type", "yarn", "yarn"],
-      ["llama.context_length", 128, "lacks", "model.embed_tokens.weight"],
+      ["llama.block_count", 8_388_610, "block_count is 8388610", "1 to 4096"],
+      ["llama.context_length", 128, "lacks most of the 2 layers", "0 tensors"],
     ];
     for (const [key, value, ...fragments] of refused) {
       assertRefuses(withField(key, value), "data", path, ...fragments);

@@ -32,7 +32,7 @@ Deno.test("configurations that cannot be computed are refused by field", () =>
       ["llama", { mlp_bias: true }, "mlp_bias true"],
       ["llama", { hidden_size: "64" }, "hidden_size", `"64"`],
       ["llama", { hidden_size: 0 }, "hidden_size is 0"],
-      ["llama", { num_hidden_layers: 1e12 }, "num_hidden_layers"],
+      ["llama", { num_hidden_layers: 4097 }, "num_hidden_layers is 4097", "1 to 4096"],
       ["llama", { vocab_size: 2 ** 24 + 1 }, "vocab_size is 16777217", "1 to 16777216"],
       ["llama", { vocab_size: null }, "vocab_size is missing"],
       ["llama", { num_key_value_heads: 3 }, "4 attention heads", "3 key-value heads"],

@@ -108,6 +108,12 @@ Deno.test("tensors that do not fit the configuration are refused by name", () =>
       "layers.2",
     );
     assertRefuses(
+      () => openWith(() => {}, { ...config, num_hidden_layers: 4096 }),
+      "data",
+      `${dir} lacks most of the 4096 layers`,
+      "21 tensors",
+    );
+    assertRefuses(
       () => openWith((w) => w.set(q, bytes("I32", [128, 64], 128 * 64 * 4))),
       "data",
       q,
@@ -119,16 +125,31 @@ Deno.test("tensors that do not fit the configuration are refused by name", () =>
 Deno.test("what is no model is refused by path", () =>
   withTempDir((dir) => {
     assertRefuses(() => openModelSource(`${dir}/none`), "data", `${dir}/none`, "does not exist");
-    assertRefuses(() => openModelSource("org/name-1B"), "data", "does not exist", "not downloaded");
+    for (const remote of ["org/name-1B", "hf://org/name", "https://host/a.gguf"]) {
+      assertRefuses(() => openModelSource(remote), "data", "does not exist", "not downloaded");
+    }
     Deno.writeTextFileSync(`${dir}/model.bin`, "");
     assertRefuses(
       () => openModelSource(`${dir}/model.bin`),
       "data",
       "neither a folder nor a .gguf",
     );
-    assertRefuses(() => openModelSource(dir), "data", "config.json", "does not exist");
+    assertRefuses(() => openModelSource(dir), "data", dir, "is a folder without config.json");
+    Deno.writeTextFileSync(`${dir}/run.lock`, "");
+    assertRefuses(() => openModelSource(dir), "data", dir, "is a run folder");
+    Deno.removeSync(`${dir}/run.lock`);
     writeTinyFolder(`${dir}/m`, "llama");
+    assertRefuses(() => openModelSource(dir), "data", "did you mean", `${dir}/m`);
+    Deno.copyFileSync(`${dir}/m/config.json`, `${dir}/config.json`);
+    Deno.writeFileSync(`${dir}/a.gguf`, tinyGguf("llama"));
+    assertRefuses(() => openModelSource(dir), "data", "model.safetensors", `${dir}/a.gguf`);
+    Deno.removeSync(`${dir}/config.json`);
     using source = openWithoutWeights(`${dir}/m`);
     assert.equal(source.tensors.get("lm_head.weight")?.byteLength, 40 * 64 * 4);
     assertRefuses(() => source.read("lm_head.weight", 0, 4), "internal", "without weights");
+    using file = openWithoutWeights(`${dir}/a.gguf`);
+    assert.deepEqual(file.config, source.config);
+    assert.deepEqual(file.tensors, source.tensors);
+    assert.equal(file.huggingFaceConfig().model_type, "llama");
+    assertRefuses(() => openWithoutWeights(`${dir}/none.gguf`), "data", "none.gguf");
   }));

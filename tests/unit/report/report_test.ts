@@ -61,7 +61,17 @@ function run(steps: number): MetricsEvent[] {
       elapsed_s: steps,
     },
     { event: "checkpoint", step: steps, path: "runs/a/checkpoints/step-00000100" },
-    { event: "done", step: steps, stopped_early: false, output: "runs/a/adapter", elapsed_s: 100 },
+    {
+      event: "done",
+      step: steps,
+      stopped_early: false,
+      output: "runs/a/adapter",
+      saved_step: steps,
+      best_step: steps,
+      best_loss: 2.125,
+      peak_memory_bytes: 3 * 2 ** 30,
+      elapsed_s: 100,
+    },
   );
   return events;
 }
@@ -87,6 +97,9 @@ Deno.test("a run's report shows its results, curves, reselections and configurat
   assert.match(page, /Exact match<.*3 %<.*94 %</);
   assert.match(page, /Held-out loss<.*2\.500<.*2\.125</);
   assert.match(page, /50,000<.*20,000 trained on/);
+  assert.match(page, /Peak memory<.*3\.0 GiB</);
+  assert.equal(count(page, '<p class="hint">'), 4);
+  assert.ok(!page.includes('class="verdict"'));
   // Both the loss and the gradient norm carry the five reselections.
   assert.equal(count(page, '<line class="marker"'), 10);
   assert.ok(page.includes("Reselection after step 20: 1,234 deltas replaced (rate 20 %)"));
@@ -198,4 +211,63 @@ Deno.test("numbers and durations as people write them", () => {
     "2 min 07 s",
     "1 h 05 min",
   ]);
+});
+
+Deno.test("two evaluations are two dots with their values, three are a line", () => {
+  const two = renderReport(run(100), META);
+  assert.equal(count(two, '<polyline class="dots"'), 0);
+  assert.equal(count(two, '<circle class="dots"'), 2);
+  assert.match(two, /<text class="value start"[^>]*>2\.5</);
+  assert.match(two, /<text class="value end"[^>]*>2\.125</);
+  const [first] = run(100);
+  const three = renderReport([...run(100), { ...first!, step: 50 } as MetricsEvent], META);
+  assert.equal(count(three, '<polyline class="dots"'), 1);
+  assert.equal(count(three, '<circle class="dots"'), 3);
+});
+
+Deno.test("special tokens stand back, and text that looks like markup is text", () => {
+  const page = renderReport([], {
+    ...META,
+    samples: [{ prompt: "<|user|>\na <b> is <<2*2=4>>4<|end|>", after: "4</s>" }],
+  });
+  assertWellFormed(page);
+  const special = [...page.matchAll(/<span class="special">([^<]*)<\/span>/g)];
+  assert.deepEqual(special.map(([, text]) => text), [
+    "&lt;|user|&gt;",
+    "&lt;|end|&gt;",
+    "&lt;/s&gt;",
+  ]);
+  assert.ok(page.includes("\na &lt;b&gt; is &lt;&lt;2*2=4&gt;&gt;4"));
+});
+
+Deno.test("a result that is worse than the untrained model is called so", () => {
+  const worse = run(100).map((event): MetricsEvent => {
+    if (event.event === "done") return { ...event, best_step: 0, best_loss: 2.5 };
+    if (event.event !== "eval") return event;
+    return event.step === 0 ? event : { ...event, loss: 3, exact_match: 0 };
+  });
+  const page = renderReport(worse, META);
+  assertWellFormed(page);
+  assert.match(
+    page,
+    /class="verdict">The result is worse than the untrained model: .* 3\.0000 now;/,
+  );
+  assert.match(page, /class="bad">3\.000</);
+});
+
+Deno.test("what was saved after an early stop is what is compared", () => {
+  const early = run(100).flatMap((event): MetricsEvent[] => {
+    if (event.event === "done") return [{ ...event, saved_step: 50, stopped_early: true }];
+    if (event.event !== "eval" || event.step === 0) return [event];
+    return [{ ...event, step: 50, loss: 1.75 }, { ...event, loss: 4 }];
+  });
+  const page = renderReport(early, META);
+  assert.match(page, /Held-out loss<.*2\.500<.*1\.750</);
+  assert.ok(!page.includes('class="verdict"'));
+});
+
+Deno.test("a run that broke down says why", () => {
+  const broken = run(30).filter(({ event }) => event !== "done");
+  const page = renderReport(broken, { ...META, failure: "The loss of step 31 is not finite" });
+  assert.match(page, /Failed after 30 steps: The loss of step 31 is not finite\./);
 });

@@ -43,27 +43,88 @@ Deno.test("a second run is told that the folder is in use, until the first ends"
     using _second = await RunFolder.open(denoFiles, dir, FRESH);
   }));
 
+/** What a run records first. */
+const RECORD = JSON.stringify({ lr: { value: 1e-3, origin: "flag" } });
+
 Deno.test("a folder with a run is never overwritten, and is free again after the refusal", () =>
   withTempDir(async (dir) => {
+    Deno.writeTextFileSync(join(dir, "config.json"), RECORD);
     Deno.writeTextFileSync(join(dir, "metrics.jsonl"), "");
     await assert.rejects(RunFolder.open(denoFiles, dir, FRESH), {
       kind: "usage",
       message: /already holds a run; go on with it by --resume or choose another --out$/,
     });
-    using _resumed = await RunFolder.open(denoFiles, dir, RESUME);
+    using resumed = await RunFolder.open(denoFiles, dir, RESUME);
+    assert.deepEqual(resumed.record, JSON.parse(RECORD));
   }));
 
-Deno.test("a folder with other things, and a file, are refused", () =>
+Deno.test("what a run leaves that ended before its record was whole is free for the next", () =>
+  withTempDir(async (dir) => {
+    Deno.writeTextFileSync(join(dir, "tmp-config.json"), RECORD.slice(0, 10));
+    for (const options of [FRESH, RESUME, FRESH]) {
+      using folder = await RunFolder.open(denoFiles, dir, options);
+      assert.equal(folder.path, dir);
+    }
+  }));
+
+Deno.test("a folder with other things is refused, resumed or not, and stays as it is", async () => {
+  const foreign: Record<string, string>[] = [
+    { "thesis.txt": "" },
+    // A model: its config.json is none of ours.
+    { "config.json": '{"model_type":"llama","hidden_size":64}', "model.safetensors": "" },
+    { "config.json": "{}" },
+    { "config.json": "[]" },
+    { "config.json": '{"lr":3}' },
+    { "config.json": RECORD.slice(0, -1) },
+    // The names of a run alone are no proof.
+    { "metrics.jsonl": "", "run.lock": "" },
+  ];
+  for (const files of foreign) {
+    await withTempDir(async (dir) => {
+      for (const [name, text] of Object.entries(files)) {
+        Deno.writeTextFileSync(join(dir, name), text);
+      }
+      const [first] = Object.keys(files);
+      for (const options of [FRESH, RESUME]) {
+        await assert.rejects(RunFolder.open(denoFiles, dir, options), {
+          kind: "usage",
+          message: `Run folder "${dir}" is not empty (${first} …) and ` +
+            ("config.json" in files ? "its config.json is not that" : "has no config.json") +
+            " of a run; choose another --out",
+        });
+      }
+      const left = [...Deno.readDirSync(dir)].map(({ name }) => name).sort();
+      assert.deepEqual(left, Object.keys(files).sort());
+    });
+  }
+});
+
+Deno.test("a file is no run folder", () =>
   withTempDir(async (dir) => {
     Deno.writeTextFileSync(join(dir, "thesis.txt"), "");
-    await assert.rejects(RunFolder.open(denoFiles, dir, FRESH), {
-      kind: "usage",
-      message: /is not empty \(thesis.txt …\); choose another --out$/,
-    });
     await assert.rejects(RunFolder.open(denoFiles, join(dir, "thesis.txt"), RESUME), {
       kind: "usage",
       message: /thesis.txt" is a file; choose another --out$/,
     });
+  }));
+
+Deno.test("inputs in the folder that the run ends with are refused, by whatever name", () =>
+  withTempDir(async (dir) => {
+    using folder = await RunFolder.open(denoFiles, join(dir, "run"), FRESH);
+    Deno.mkdirSync(folder.modelPath);
+    Deno.writeTextFileSync(join(folder.modelPath, "base.gguf"), "");
+    Deno.symlinkSync(folder.modelPath, join(dir, "link"));
+    Deno.mkdirSync(join(dir, "run", "model-2"));
+    const inputs = [folder.modelPath, join(folder.modelPath, "base.gguf"), join(dir, "link")];
+    for (const input of inputs) {
+      assert.throws(() => folder.refuseInputsIn(folder.modelPath, [dir, input]), {
+        kind: "usage",
+        message: `The run would replace "${input}", which it is made from, by its result ` +
+          `"${folder.modelPath}"; choose another --out`,
+      });
+    }
+    folder.refuseInputsIn(folder.modelPath, [dir, join(dir, "run", "model-2"), "org/name"]);
+    folder.refuseInputsIn(folder.adapterPath, inputs);
   }));
 
 Deno.test("config.json holds each value with its origin, and report.html is written whole", () =>

@@ -27,10 +27,14 @@ interface Run {
 
 async function run(
   options: TrainerOptions,
-  parts: Partial<TrainerParts> & { method?: string; intercept?: FakeEngine["intercept"] } = {},
+  parts: Partial<TrainerParts> & {
+    method?: string;
+    intercept?: FakeEngine["intercept"];
+    position?: TrainingPosition;
+  } = {},
 ): Promise<Run> {
   const { engine, fake } = await openFakeEngine();
-  const { method = "spiel-ag", intercept, ...rest } = parts;
+  const { method = "spiel-ag", intercept, position = startPosition(), ...rest } = parts;
   await createToy(engine, method);
   await attachToyDeltas(engine, method);
   const events: TrainEvent[] = [];
@@ -53,7 +57,7 @@ async function run(
       ...rest,
     },
     options,
-    startPosition(),
+    position,
   );
   let error: unknown;
   await trainer.run().catch((cause) => error = cause);
@@ -61,8 +65,26 @@ async function run(
   return { events, requests, fake, saved, error };
 }
 
+const backwards = (requests: readonly Request[]) =>
+  requests.filter(({ op }) => op === "forwardBackward").length;
+
 const stepsOf = (events: TrainEvent[], type: TrainEvent["type"]) =>
   events.flatMap((event) => event.type === type && "step" in event ? [event.step] : []);
+
+Deno.test("trainer: the last step takes the micro-batches that are left, also of a resumed run", async () => {
+  const options = { ...toyOptions("spiel-ag"), totalMicroBatches: 27 };
+  const { requests, events, error } = await run(options);
+  assert.equal(error, undefined);
+  assert.equal(backwards(requests), 27);
+  const last = events.findLast((event) => event.type === "step");
+  assert.deepEqual([last?.step, last?.epoch, last?.targetTokens], [14, 27 / 6, 4]);
+  assert.equal(last?.tokens, 6, "one micro-batch, the third of its epoch");
+  const resumed = await run({ ...options, spiel: null }, {
+    position: { ...startPosition(), step: 13, microBatch: 26, evaluatedStep: 12 },
+  });
+  assert.equal(resumed.error, undefined);
+  assert.equal(backwards(resumed.requests), 1);
+});
 
 Deno.test("trainer: AG opens windows, reselects, evaluates and saves at their steps", async () => {
   const { requests, events, saved, error } = await run(toyOptions("spiel-ag"));
@@ -139,12 +161,12 @@ Deno.test("trainer: a loss or gradient that is not finite stops before the updat
     [
       "forwardBackward",
       { kind: "loss", sum: null, targetTokens: 2 },
-      /^The loss of step 1 .*toy\.jsonl:1/,
+      /^The loss of step 1 is not finite at learning rate 2\.5e-1 \(examples toy\.jsonl:1\); try/,
     ],
     [
       "gradNorm",
       { kind: "gradNorm", norm: null },
-      /^The gradient of step 1 .*toy\.jsonl:1, toy\.jsonl:2/,
+      /^The gradient of step 1 .* rate 2\.5e-1 \(examples toy\.jsonl:1, toy\.jsonl:2\); try/,
     ],
   ] as const;
   for (const [op, reply, message] of cases) {
@@ -222,4 +244,118 @@ Deno.test("trainer: a step tells what is left", async () => {
   assert.equal(steps.at(-1)?.etaSeconds, 0);
   assert.equal(steps.at(-1)?.epoch, 28 / 6);
   assert.deepEqual(steps.slice(0, 3).map(({ lr }) => lr), [0.25, 0.5, 0.5]);
+});
+
+/** Evaluations with given losses, one after another. */
+const lossesInOrder = (...losses: number[]) => () => {
+  const loss = losses.shift()!;
+  return Promise.resolve({ loss, perplexity: Math.exp(loss), targetTokens: 1 });
+};
+
+const bestOf = (events: TrainEvent[]) =>
+  events.flatMap((event) => event.type === "eval" && event.isBest ? [event.step] : []);
+
+Deno.test("trainer: nothing worse than the untrained model is the best, nor kept as such", async () => {
+  const bests: (number | undefined)[] = [];
+  const save = ({ best }: Readonly<TrainingPosition>) => {
+    bests.push(best?.step);
+    return Promise.resolve("saved");
+  };
+  const options = { ...toyOptions("spiel-ag"), evalEvery: 2, saveEvery: 5 };
+  const evaluate = lossesInOrder(3, 4, 3.5, 2, 3.1, 2.5, 5, 4);
+  const { events, error } = await run(options, { evaluate, save });
+  assert.equal(error, undefined);
+  assert.deepEqual(bestOf(events), [6]);
+  assert.deepEqual(bests, [0, 6, 6, 6]);
+
+  const never = await run(options, { evaluate: lossesInOrder(3, 4, 4, 4, 4, 4, 4, 4) });
+  assert.deepEqual(bestOf(never.events), []);
+});
+
+Deno.test("trainer: patience is measured by the untrained model too", async () => {
+  const options = { ...toyOptions("spiel-ag"), evalEvery: 2, earlyStopPatience: 2, saveEvery: 0 };
+  const { events, saved } = await run(options, { evaluate: lossesInOrder(3, 4, 3.5, 2) });
+  assert.deepEqual(stepsOf(events, "eval"), [0, 2, 4]);
+  assert.deepEqual(saved, [4]);
+});
+
+Deno.test("trainer: a run that breaks down names the step, the rate and what is kept", async () => {
+  const options = { ...toyOptions("spiel-ag"), evalEvery: 0, saveEvery: 2 };
+  let norms = 0;
+  const dead = await run(options, {
+    intercept: ({ op }) =>
+      op === "gradNorm" && ++norms > 4 ? { kind: "gradNorm", norm: 0 } : undefined,
+  });
+  assert.ok(dead.error instanceof SpielError && dead.error.kind === "numeric");
+  assert.match(
+    dead.error.message,
+    /^No gradient is left: its norm is 0 in steps 5 to 7, .*rate \d/,
+  );
+  // The state of step 6 is no good one, so none is given up for it.
+  assert.match(dead.error.message, /; the checkpoint of step 4 is kept$/);
+  assert.deepEqual(dead.saved, [2, 4]);
+
+  norms = 0;
+  const recovered = await run(options, {
+    intercept: ({ op }) =>
+      op === "gradNorm" && [6, 7].includes(++norms) ? { kind: "gradNorm", norm: 0 } : undefined,
+  });
+  assert.equal(recovered.error, undefined);
+  assert.deepEqual(recovered.saved, [2, 4, 8, 10, 12, 14]);
+
+  const blind = await run({ ...options, evalEvery: 3 }, {
+    evaluate: () => Promise.reject(new SpielError("numeric", "The held-out loss is not finite")),
+  });
+  assert.match(`${blind.error}`, /The held-out loss is not finite$/);
+  let evaluations = 0;
+  const later = await run({ ...options, evalEvery: 3 }, {
+    evaluate: () =>
+      ++evaluations === 1
+        ? lossesInOrder(2)()
+        : Promise.reject(new SpielError("numeric", "The held-out loss is not finite")),
+  });
+  assert.match(
+    `${later.error}`,
+    /not finite after step 3 at learning rate 5\.0e-1; try a lower learning rate; the checkpoint of step 2 is kept$/,
+  );
+});
+
+Deno.test("trainer: a state that cannot be saved for its numbers is told with its step", async () => {
+  const options = { ...toyOptions("spiel-ag"), evalEvery: 0, saveEvery: 5 };
+  const save = () => Promise.reject(new SpielError("numeric", "Element 3 is not finite"));
+  const { error } = await run(options, { save });
+  assert.ok(error instanceof SpielError && error.kind === "numeric");
+  assert.match(
+    error.message,
+    /^Element 3 is not finite after step 5 at learning rate 4\.2e-1; try a lower learning rate$/,
+  );
+});
+
+Deno.test("trainer: a last checkpoint that the disk refuses does not cost what was trained", async () => {
+  const options = { ...toyOptions("spiel-ag"), evalEvery: 0, saveEvery: 0 };
+  const { engine } = await openFakeEngine();
+  await createToy(engine, "spiel-ag");
+  await attachToyDeltas(engine, "spiel-ag");
+  const full = new SpielError("storage", "Disk full");
+  const save = () => Promise.reject(full);
+  const trainer = new Trainer(
+    { engine, batches: TOY_BATCHES, evaluate: null, save, elapsedBefore: 100 },
+    options,
+  );
+  const { position, unsaved, elapsedS } = await trainer.run();
+  assert.equal(position.step, 14);
+  assert.equal(unsaved, full);
+  assert.ok(elapsedS > 100 && elapsedS < 160);
+  await engine.close();
+});
+
+Deno.test("trainer: a stop says how the run goes on, where it was saved", async () => {
+  const options = toyOptions("spiel-ag");
+  const stopped = await run(options, { signal: AbortSignal.abort(), evaluate: null });
+  assert.match(
+    `${stopped.error}`,
+    /Stopped after step 0, as asked; all is saved, and the same command with --resume goes on$/,
+  );
+  const lost = await run(options, { signal: AbortSignal.abort(), evaluate: null, save: null });
+  assert.match(`${lost.error}`, /Stopped after step 0, as asked$/);
 });

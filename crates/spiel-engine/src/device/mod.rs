@@ -5,7 +5,7 @@
 //! they say bytes.
 
 mod block_ops;
-#[cfg(all(test, feature = "gpu", feature = "native"))]
+#[cfg(all(feature = "gpu", any(feature = "conformance", all(test, feature = "native"))))]
 mod conformance;
 mod cpu;
 #[cfg(feature = "gpu")]
@@ -13,6 +13,8 @@ mod gpu;
 mod training_ops;
 
 pub(crate) use block_ops::{AttentionPass, BlockOps, LinearShape, NormBackward, Qkv, Stored};
+#[cfg(feature = "conformance")]
+pub(crate) use conformance::{CASES, open_gpus};
 pub(crate) use cpu::CpuDevice;
 #[cfg(feature = "gpu")]
 pub(crate) use gpu::{Faults, GpuDevice, GpuWish, list_gpus, may_have_gpu};

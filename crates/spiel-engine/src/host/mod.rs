@@ -1,5 +1,7 @@
 //! The edges through which hosts call: forwarding functions that know no operation.
 
+#[cfg(all(feature = "wasm", feature = "conformance"))]
+mod conformance;
 mod faults;
 #[cfg(feature = "native")]
 mod native;

@@ -1,7 +1,7 @@
 //! Attention over packed sequences, forward and backward.
 
-use super::{Bound, Subject, conform, gpus, normal};
-use crate::device::{AttentionPass, BlockOps, Qkv};
+use super::{Bound, Subject, conform, normal};
+use crate::device::{AttentionPass, BlockOps, GpuDevice, Qkv};
 use spiel_kernels::ops::attention::{Heads, Span};
 
 fn packed(lengths: &[usize]) -> Vec<Span> {
@@ -22,8 +22,7 @@ const fn heads(heads: usize, kv_heads: usize, head_dim: usize, window: Option<us
     Heads { heads, kv_heads, head_dim, window }
 }
 
-#[test]
-fn attention_and_its_backward() {
+pub(super) async fn attention_and_its_backward(gpus: &[GpuDevice]) {
     let cases = [
         (heads(1, 1, 1, None), vec![1]),
         (heads(2, 1, 6, None), vec![3, 1, 8]),
@@ -33,7 +32,7 @@ fn attention_and_its_backward() {
         (heads(2, 1, 16, Some(5)), vec![150, 1, 11]),
         (heads(2, 1, 8, None), vec![129, 300]),
     ];
-    for gpu in &gpus() {
+    for gpu in gpus {
         for (shape, lengths) in &cases {
             let spans = packed(lengths);
             let tokens: usize = lengths.iter().sum();
@@ -60,20 +59,19 @@ fn attention_and_its_backward() {
                 let grads = Qkv { q: &mut grad_q, k: &mut grad_k, v: &mut grad_v };
                 on.attention_backward(pass, *shape, &spans, grads);
                 vec![
-                    on.taken(&out, queries),
-                    on.taken(&log_sums, tokens * shape.heads),
-                    on.taken(&grad_q, queries),
-                    on.taken(&grad_k, keys),
-                    on.taken(&grad_v, keys),
+                    on.taken(&out, queries).await,
+                    on.taken(&log_sums, tokens * shape.heads).await,
+                    on.taken(&grad_q, queries).await,
+                    on.taken(&grad_k, keys).await,
+                    on.taken(&grad_v, keys).await,
                 ]
             });
         }
     }
 }
 
-#[test]
-fn attention_to_earlier_keys() {
-    for gpu in &gpus() {
+pub(super) async fn attention_to_earlier_keys(gpus: &[GpuDevice]) {
+    for gpu in gpus {
         for (queries, keys, window) in
             [(1, 1, None), (1, 200, None), (3, 140, None), (2, 50, Some(9))]
         {
@@ -86,7 +84,7 @@ fn attention_to_earlier_keys() {
                 let [k, v] = [2, 3].map(|seed| on.holding(&normal(seed, keys * 64)));
                 let (mut out, mut log_sums) = (on.output(queries * 128), on.output(queries * 4));
                 on.attention(Qkv { q: &q, k: &k, v: &v }, shape, &[span], &mut out, &mut log_sums);
-                vec![on.taken(&out, queries * 128), on.taken(&log_sums, queries * 4)]
+                vec![on.taken(&out, queries * 128).await, on.taken(&log_sums, queries * 4).await]
             });
         }
     }

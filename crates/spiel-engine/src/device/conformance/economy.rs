@@ -1,6 +1,6 @@
 //! A step reads back what its replies say, and nothing else.
 
-use super::gpus;
+use super::native::gpus;
 use crate::device::GpuDevice;
 use crate::protocol::{BatchShape, ModelConfig, ModelOptions, OptimizerUpdate};
 use crate::session::Session;

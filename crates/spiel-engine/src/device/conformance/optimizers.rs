@@ -1,8 +1,7 @@
 //! Optimiser steps and the gradient's norm.
 
-use super::{Bound, Subject, conform, gpus, normal, words_of};
-use crate::device::{AdamWState, Sm3State, TrainingOps};
-use pollster::block_on;
+use super::{Bound, Subject, conform, normal, words_of};
+use crate::device::{AdamWState, GpuDevice, Sm3State, TrainingOps};
 use spiel_kernels::ops::adamw::AdamW;
 use spiel_kernels::ops::sm3::Sm3;
 use spiel_kernels::random::positions;
@@ -21,9 +20,8 @@ fn positive(seed: u32, count: usize) -> Vec<u32> {
     normal(seed, count).into_iter().map(|word| word & 0x7FFF_FFFF).collect()
 }
 
-#[test]
-fn adamw_on_tensors_and_deltas() {
-    for gpu in &gpus() {
+pub(super) async fn adamw_on_tensors_and_deltas(gpus: &[GpuDevice]) {
+    for gpu in gpus {
         for count in [0, 1, 257, 5003] {
             conform!(gpu, format!("adamw {count}"), [Bound::Within(1e-5); 7], |on| {
                 let grads = on.holding(&normal(1, count));
@@ -41,16 +39,15 @@ fn adamw_on_tensors_and_deltas() {
                 on.adamw_deltas(&ADAMW, &mut deltas, &grads, &mut state);
                 let AdamWState { ages, exp_avg: first, exp_avg_sq: second } = state;
                 let outputs = [values, exp_avg, exp_avg_sq, deltas, ages, first, second];
-                outputs.iter().map(|x| on.taken(x, count)).collect()
+                on.all_taken(&outputs, count).await
             });
         }
     }
 }
 
-#[test]
-fn sm3() {
+pub(super) async fn sm3(gpus: &[GpuDevice]) {
     let update = Sm3 { learning_rate: 0.01, weight_decay: 0.1, epsilon: 1e-6, grad_scale: 0.5 };
-    for gpu in &gpus() {
+    for gpu in gpus {
         for (rows, columns, count) in [(1, 1, 0), (1, 1, 1), (7, 5, 20), (130, 70, 3001)] {
             conform!(
                 gpu,
@@ -67,23 +64,26 @@ fn sm3() {
                     };
                     on.sm3(&update, &indices, &mut values, &grads, &mut state, &mut scratch);
                     let Sm3State { rows: row_sums, columns: column_sums } = state;
-                    let values = on.taken(&values, count);
-                    vec![values, on.taken(&row_sums, rows), on.taken(&column_sums, columns)]
+                    let values = on.taken(&values, count).await;
+                    vec![
+                        values,
+                        on.taken(&row_sums, rows).await,
+                        on.taken(&column_sums, columns).await,
+                    ]
                 }
             );
         }
     }
 }
 
-#[test]
-fn sum_of_squares() {
-    for gpu in &gpus() {
+pub(super) async fn sum_of_squares(gpus: &[GpuDevice]) {
+    for gpu in gpus {
         for counts in [&[][..], &[0], &[1], &[3, 0, 4096, 1], &[4097, 20_011]] {
             conform!(gpu, format!("sum_of_squares {counts:?}"), [Bound::Within(1e-6)], |on| {
                 let buffers: Vec<_> =
                     counts.iter().map(|count| on.holding(&normal(1, *count))).collect();
                 let all: Vec<_> = buffers.iter().collect();
-                let sum = block_on(on.sum_of_squares(&all)).expect("a sum");
+                let sum = on.sum_of_squares(&all).await.expect("a sum");
                 vec![words_of(&[sum as f32])]
             });
         }

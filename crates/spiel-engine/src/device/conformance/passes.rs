@@ -1,27 +1,25 @@
 //! Element-wise operations, norms and the loss.
 
-use super::{Bound, Subject, conform, gpus, normal};
-use crate::device::{BlockOps, NormBackward, TrainingOps};
+use super::{Bound, Subject, conform, normal};
+use crate::device::{BlockOps, GpuDevice, NormBackward, TrainingOps};
 use spiel_kernels::ops::rope::{Direction, frequencies, rotations};
 
-#[test]
-fn rms_norm() {
-    for gpu in &gpus() {
+pub(super) async fn rms_norm(gpus: &[GpuDevice]) {
+    for gpu in gpus {
         for (rows, width) in [(0, 8), (1, 1), (3, 7), (5, 64), (2, 257), (67, 1000)] {
             conform!(gpu, format!("rms_norm {rows}x{width}"), [Bound::Within(1e-5)], |on| {
                 let (x, weight) =
                     (on.holding(&normal(1, rows * width)), on.holding(&normal(2, width)));
                 let mut y = on.output(rows * width);
                 on.rms_norm(&x, &weight, rows, width, 1e-5, &mut y);
-                vec![on.taken(&y, rows * width)]
+                vec![on.taken(&y, rows * width).await]
             });
         }
     }
 }
 
-#[test]
-fn rms_norm_backward() {
-    for gpu in &gpus() {
+pub(super) async fn rms_norm_backward(gpus: &[GpuDevice]) {
+    for gpu in gpus {
         for (rows, width) in [(1, 1), (3, 7), (5, 64), (2, 257), (67, 1000)] {
             for accumulate in [false, true] {
                 let case = format!("rms_norm_backward {rows}x{width} {accumulate}");
@@ -33,16 +31,15 @@ fn rms_norm_backward() {
                     let norm = NormBackward { x: &x, weight: &weight, grad_y: &grad_y };
                     let weights = Some(&mut grad_weight);
                     on.rms_norm_backward(norm, rows, width, 1e-5, accumulate, &mut grad_x, weights);
-                    vec![on.taken(&grad_x, rows * width), on.taken(&grad_weight, width)]
+                    vec![on.taken(&grad_x, rows * width).await, on.taken(&grad_weight, width).await]
                 });
             }
         }
     }
 }
 
-#[test]
-fn rope() {
-    for gpu in &gpus() {
+pub(super) async fn rope(gpus: &[GpuDevice]) {
+    for gpu in gpus {
         for (tokens, heads, head_dim) in [(1, 1, 2), (7, 3, 6), (33, 5, 64), (130, 3, 64)] {
             for direction in [Direction::Forward, Direction::Backward] {
                 let case = format!("rope {tokens}x{heads}x{head_dim} {direction:?}");
@@ -53,16 +50,15 @@ fn rope() {
                     let table = on.holding(bytemuck::cast_slice(&table));
                     let mut x = on.holding(&normal(1, count));
                     on.rope(&mut x, &table, tokens, heads, head_dim, direction);
-                    vec![on.taken(&x, count)]
+                    vec![on.taken(&x, count).await]
                 });
             }
         }
     }
 }
 
-#[test]
-fn swiglu_and_its_backward() {
-    for gpu in &gpus() {
+pub(super) async fn swiglu_and_its_backward(gpus: &[GpuDevice]) {
+    for gpu in gpus {
         for count in [1, 63, 256, 40_009] {
             conform!(gpu, format!("swiglu {count}"), [Bound::Within(1e-5); 3], |on| {
                 let [gate, up, grad] = [1, 2, 3].map(|seed| on.holding(&normal(seed, count)));
@@ -70,15 +66,14 @@ fn swiglu_and_its_backward() {
                     [(); 3].map(|()| on.output(count));
                 on.swiglu(&gate, &up, count, &mut activation);
                 on.swiglu_backward(&gate, &up, &grad, count, &mut grad_gate, &mut grad_up);
-                [activation, grad_gate, grad_up].iter().map(|x| on.taken(x, count)).collect()
+                on.all_taken(&[activation, grad_gate, grad_up], count).await
             });
         }
     }
 }
 
-#[test]
-fn add_and_bias() {
-    for gpu in &gpus() {
+pub(super) async fn add_and_bias(gpus: &[GpuDevice]) {
+    for gpu in gpus {
         for (tokens, width) in [(1, 1), (7, 3), (31, 257), (37, 1024)] {
             let count = tokens * width;
             let bounds = [Bound::Exact, Bound::Exact, Bound::Within(1e-5)];
@@ -88,31 +83,29 @@ fn add_and_bias() {
                 on.add(&x, count, &mut y);
                 let mut bias = on.holding(&normal(4, width));
                 on.add_bias(&bias, tokens, width, &mut z);
-                let biased = on.taken(&z, count);
+                let biased = on.taken(&z, count).await;
                 on.add_bias_backward(&x, tokens, width, &mut bias);
-                vec![on.taken(&y, count), biased, on.taken(&bias, width)]
+                vec![on.taken(&y, count).await, biased, on.taken(&bias, width).await]
             });
         }
     }
 }
 
-#[test]
-fn transpose() {
-    for gpu in &gpus() {
+pub(super) async fn transpose(gpus: &[GpuDevice]) {
+    for gpu in gpus {
         for (rows, columns) in [(1, 1), (1, 37), (16, 16), (17, 31), (131, 67), (300, 140)] {
             conform!(gpu, format!("transpose {rows}x{columns}"), [Bound::Exact], |on| {
                 let x = on.holding(&normal(1, rows * columns));
                 let mut out = on.output(rows * columns);
                 on.transpose(&x, rows, columns, &mut out);
-                vec![on.taken(&out, rows * columns)]
+                vec![on.taken(&out, rows * columns).await]
             });
         }
     }
 }
 
-#[test]
-fn cross_entropy() {
-    for gpu in &gpus() {
+pub(super) async fn cross_entropy(gpus: &[GpuDevice]) {
+    for gpu in gpus {
         for (first, count, vocab) in
             [(0, 1, 1), (0, 3, 7), (2, 5, 300), (1, 9, 1021), (3, 20, 1024)]
         {
@@ -133,10 +126,10 @@ fn cross_entropy() {
                         backward,
                         &mut losses,
                     );
-                    let losses = on.taken(&losses, total);
+                    let losses = on.taken(&losses, total).await;
                     // Without a backward pass the logits are used up in whatever way.
-                    let kept = backward.map(|_| on.taken(&logits, count * vocab));
-                    vec![losses, kept.unwrap_or_default()]
+                    let logits = on.taken(&logits, count * vocab).await;
+                    vec![losses, if backward.is_some() { logits } else { Vec::new() }]
                 });
             }
         }

@@ -1,6 +1,6 @@
 //! Dense products in their three orientations.
 
-use super::{Bound, Subject, conform, gpus, normal};
+use super::{Bound, Subject, conform, normal};
 use crate::device::{BlockOps, GpuDevice, LinearShape};
 use spiel_kernels::ops::linear::Tiling;
 
@@ -26,9 +26,8 @@ pub(super) fn tilings(gpus: &[GpuDevice]) -> impl Iterator<Item = (&GpuDevice, T
     gpus.iter().flat_map(move |gpu| all.map(|tiling| (gpu, tiling)))
 }
 
-#[test]
-fn linear() {
-    for (gpu, tiling) in tilings(&gpus()) {
+pub(super) async fn linear(gpus: &[GpuDevice]) {
+    for (gpu, tiling) in tilings(gpus) {
         gpu.tile_by(tiling);
         for [tokens, inputs, outputs] in SHAPES {
             conform!(gpu, format!("linear {tokens}x{inputs}x{outputs} {tiling:?}"), [SUMS], |on| {
@@ -36,15 +35,14 @@ fn linear() {
                 let weight = on.holding(&normal(2, outputs * inputs));
                 let mut y = on.output(tokens * outputs);
                 on.linear(&x, &weight, LinearShape { tokens, inputs, outputs }, &mut y);
-                vec![on.taken(&y, tokens * outputs)]
+                vec![on.taken(&y, tokens * outputs).await]
             });
         }
     }
 }
 
-#[test]
-fn linear_backward() {
-    for (gpu, tiling) in tilings(&gpus()) {
+pub(super) async fn linear_backward(gpus: &[GpuDevice]) {
+    for (gpu, tiling) in tilings(gpus) {
         gpu.tile_by(tiling);
         for [tokens, inputs, outputs] in SHAPES {
             for accumulate in [false, true] {
@@ -59,17 +57,16 @@ fn linear_backward() {
                     let mut grad_weight = on.holding(&normal(5, outputs * inputs));
                     on.linear_backward_input(&grad_y, &weight, shape, accumulate, &mut grad_x);
                     on.linear_backward_weight(&grad_y, &x, shape, accumulate, &mut grad_weight);
-                    let weights = on.taken(&grad_weight, outputs * inputs);
-                    vec![on.taken(&grad_x, tokens * inputs), weights]
+                    let weights = on.taken(&grad_weight, outputs * inputs).await;
+                    vec![on.taken(&grad_x, tokens * inputs).await, weights]
                 });
             }
         }
     }
 }
 
-#[test]
-fn large_tiles() {
-    for (gpu, tiling) in tilings(&gpus()).take(2) {
+pub(super) async fn large_tiles(gpus: &[GpuDevice]) {
+    for (gpu, tiling) in tilings(gpus).take(2) {
         gpu.tile_by(tiling);
         let [tokens, inputs, outputs] = [1411, 5, 1500];
         conform!(gpu, format!("large tiles {tiling:?}"), [SUMS], |on| {
@@ -77,7 +74,7 @@ fn large_tiles() {
             let weight = on.holding(&normal(2, outputs * inputs));
             let mut y = on.output(tokens * outputs);
             on.linear(&x, &weight, LinearShape { tokens, inputs, outputs }, &mut y);
-            vec![on.taken(&y, tokens * outputs)]
+            vec![on.taken(&y, tokens * outputs).await]
         });
     }
 }

@@ -1,8 +1,9 @@
 //! Dropping and growing, exactly as the CPU does it, for random sizes and with many ties.
 
-use super::{Bound, Subject, conform, gpus, normal, words_of};
-use crate::device::{AdamWState, CandidateState, Growth, LinearShape, Sm3State, TrainingOps};
-use pollster::block_on;
+use super::{Bound, Subject, conform, normal, words_of};
+use crate::device::{
+    AdamWState, CandidateState, GpuDevice, Growth, LinearShape, Sm3State, TrainingOps,
+};
 use spiel_kernels::ops::adamw::Seed;
 use spiel_kernels::random::{philox, positions};
 
@@ -43,9 +44,8 @@ fn tied(seed: u32, count: usize) -> Vec<u32> {
     words_of(&rounded)
 }
 
-#[test]
-fn by_accumulated_gradients() {
-    for gpu in &gpus() {
+pub(super) async fn by_accumulated_gradients(gpus: &[GpuDevice]) {
+    for gpu in gpus {
         for size in sizes() {
             for values in [normal, tied] {
                 let Size { rows, columns, slots, count } = size;
@@ -72,20 +72,20 @@ fn by_accumulated_gradients() {
                         seed: Seed::new(40, 2, 0.9, 0.999),
                     };
                     let replaced = on.reselect(&mut indices, &mut deltas, growth, count);
-                    let replaced = block_on(replaced).expect("a reselection") as u32;
+                    let replaced = replaced.await.expect("a reselection") as u32;
                     let AdamWState { ages, exp_avg, exp_avg_sq } = state;
                     let arrays = [indices, deltas, ages, exp_avg, exp_avg_sq];
-                    let arrays = arrays.iter().map(|x| on.taken(x, slots));
-                    std::iter::once(vec![replaced]).chain(arrays).collect()
+                    let mut outputs = vec![vec![replaced]];
+                    outputs.extend(on.all_taken(&arrays, slots).await);
+                    outputs
                 });
             }
         }
     }
 }
 
-#[test]
-fn by_momentum() {
-    for gpu in &gpus() {
+pub(super) async fn by_momentum(gpus: &[GpuDevice]) {
+    for gpu in gpus {
         for size in sizes() {
             for values in [normal, tied] {
                 let Size { rows, columns, slots, count } = size;
@@ -110,8 +110,12 @@ fn by_momentum() {
                             scratch: &mut scratch,
                         };
                         let replaced = on.reselect(&mut indices, &mut deltas, growth, count);
-                        let replaced = block_on(replaced).expect("a reselection") as u32;
-                        vec![vec![replaced], on.taken(&indices, slots), on.taken(&deltas, slots)]
+                        let replaced = replaced.await.expect("a reselection") as u32;
+                        vec![
+                            vec![replaced],
+                            on.taken(&indices, slots).await,
+                            on.taken(&deltas, slots).await,
+                        ]
                     }
                 );
             }

@@ -1,15 +1,14 @@
 //! Drawn positions, sampled gradients and candidates.
 
-use super::{Bound, Subject, conform, gpus, normal, words_of};
-use crate::device::{CandidateState, LinearShape, TrainingOps};
+use super::{Bound, Subject, conform, normal, words_of};
+use crate::device::{CandidateState, GpuDevice, LinearShape, TrainingOps};
 use spiel_kernels::random::positions;
 
 /// Sums over tokens in another order than the CPU's.
 const SUMS: Bound = Bound::Within(2e-5);
 
-#[test]
-fn drawn_positions_are_those_of_the_cpu() {
-    // One bit, odd and even numbers of bits, whole words and their neighbours, more words than a binding, every word.
+pub(super) async fn drawn_positions_are_those_of_the_cpu(gpus: &[GpuDevice]) {
+    // One bit, odd and even numbers of bits, whole words and their neighbours, more words than a short binding.
     let sizes = [
         (0, 1),
         (1, 1),
@@ -20,23 +19,22 @@ fn drawn_positions_are_those_of_the_cpu() {
         (4097, 8192 * 7 + 1),
         (9000, 3_000_000),
     ];
-    for gpu in &gpus() {
+    for gpu in gpus {
         for (count, total) in sizes {
             for (seed, stream) in [(0, 0), (7, 3), (u32::MAX, 0x8000_0001)] {
                 let case = format!("{count} positions of {total} from {seed}, {stream}");
                 conform!(gpu, case, [Bound::Exact], |on| {
                     let mut positions = on.output(count);
                     on.draw_positions(seed, stream, total, &mut positions);
-                    vec![on.taken(&positions, count)]
+                    vec![on.taken(&positions, count).await]
                 });
             }
         }
     }
 }
 
-#[test]
-fn sampled_gradient() {
-    for gpu in &gpus() {
+pub(super) async fn sampled_gradient(gpus: &[GpuDevice]) {
+    for gpu in gpus {
         for (tokens, inputs, outputs, count) in [
             (1, 1, 1, 1),
             (1, 3, 2, 0),
@@ -62,7 +60,7 @@ fn sampled_gradient() {
                 let mut scratch = on.output(count);
                 on.accumulate_candidates(&x_t, &grad_y_t, shape, &mut candidates, &mut scratch);
                 let CandidateState { grads: sums, grads_sq: squares, .. } = candidates;
-                [grads, sums, squares].iter().map(|x| on.taken(x, count)).collect()
+                on.all_taken(&[grads, sums, squares], count).await
             });
         }
     }
@@ -75,11 +73,10 @@ fn gradients(elements: usize) -> [Vec<u32>; 3] {
     [words_of(&random), words_of(&tied), words_of(&vec![-1.5; elements])]
 }
 
-#[test]
-fn chosen_candidates_are_exactly_the_largest() {
+pub(super) async fn chosen_candidates_are_exactly_the_largest(gpus: &[GpuDevice]) {
     let sizes =
         [(1, 1), (7, 0), (7, 3), (7, 7), (256, 31), (4097, 4096), (10_007, 1), (70_001, 5003)];
-    for gpu in &gpus() {
+    for gpu in gpus {
         for (elements, count) in sizes {
             for (kind, gradient) in gradients(elements).iter().enumerate() {
                 let case = format!("{count} largest of {elements}, kind {kind}");
@@ -91,7 +88,7 @@ fn chosen_candidates_are_exactly_the_largest() {
                     let mut candidates = CandidateState { indices, grads, grads_sq };
                     on.choose_candidates(&gradient, elements, &mut candidates);
                     let CandidateState { indices, grads, grads_sq } = candidates;
-                    [indices, grads, grads_sq].iter().map(|x| on.taken(x, count)).collect()
+                    on.all_taken(&[indices, grads, grads_sq], count).await
                 });
             }
         }

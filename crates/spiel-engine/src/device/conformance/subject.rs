@@ -3,7 +3,7 @@
 #![expect(clippy::expect_used, reason = "tests fail by panics")]
 
 use crate::device::{CpuDevice, Device, GpuDevice, GpuWish};
-use pollster::block_on;
+use crate::error::Result;
 use spiel_kernels::random::fill_normal;
 
 /// A device whose buffers can be filled and taken back.
@@ -11,7 +11,16 @@ pub(super) trait Subject: Device {
     /// A buffer that holds these words, with guard words behind it where the device has them.
     fn holding(&self, words: &[u32]) -> Self::Buffer;
     /// The words of a buffer, whose guard words must be untouched.
-    fn taken(&self, buffer: &Self::Buffer, words: usize) -> Vec<u32>;
+    async fn taken(&self, buffer: &Self::Buffer, words: usize) -> Vec<u32>;
+
+    /// The words of several buffers of one size.
+    async fn all_taken(&self, buffers: &[Self::Buffer], words: usize) -> Vec<Vec<u32>> {
+        let mut all = Vec::new();
+        for buffer in buffers {
+            all.push(self.taken(buffer, words).await);
+        }
+        all
+    }
 
     /// A buffer of `words` words that no operation may count on.
     fn output(&self, words: usize) -> Self::Buffer {
@@ -24,8 +33,8 @@ impl Subject for CpuDevice {
         filled(self, words)
     }
 
-    fn taken(&self, buffer: &Self::Buffer, words: usize) -> Vec<u32> {
-        words_read(self, buffer, words)
+    async fn taken(&self, buffer: &Self::Buffer, words: usize) -> Vec<u32> {
+        words_read(self, buffer, words).await
     }
 }
 
@@ -35,8 +44,8 @@ impl Subject for GpuDevice {
         filled(self, &guarded).cut_to(words.len())
     }
 
-    fn taken(&self, buffer: &Self::Buffer, words: usize) -> Vec<u32> {
-        let mut all = words_read(self, buffer, words + guard().count());
+    async fn taken(&self, buffer: &Self::Buffer, words: usize) -> Vec<u32> {
+        let mut all = words_read(self, buffer, words + guard().count()).await;
         assert!(all.split_off(words).into_iter().eq(guard()), "something was written behind");
         all
     }
@@ -52,27 +61,21 @@ fn filled<D: Device>(device: &D, words: &[u32]) -> D::Buffer {
     buffer
 }
 
-fn words_read<D: Device>(device: &D, buffer: &D::Buffer, words: usize) -> Vec<u32> {
-    let bytes = block_on(device.read(buffer, 0, words * 4)).expect("a read");
+async fn words_read<D: Device>(device: &D, buffer: &D::Buffer, words: usize) -> Vec<u32> {
+    let bytes = device.read(buffer, 0, words * 4).await.expect("a read");
     bytemuck::pod_collect_to_vec(&bytes)
 }
 
-/// The GPUs to test: the one there is with all that it offers, and as small as WebGPU's defaults, with bindings so short
-/// that most buffers are cut. Without one the test fails if `SPIEL_REQUIRE` names `native:gpu`.
-pub(in crate::device) fn gpus() -> Vec<GpuDevice> {
+/// The GPU there is, with all that it offers, and again as small as WebGPU's defaults, with bindings so short that most
+/// buffers are cut.
+///
+/// # Errors
+/// When there is none.
+pub(crate) async fn open_gpus() -> Result<Vec<GpuDevice>> {
     let small =
         |_| wgpu::Limits { max_storage_buffer_binding_size: 64 << 10, ..wgpu::Limits::default() };
     let any = || GpuWish { allow_software: true, ..GpuWish::default() };
-    match block_on(GpuDevice::open(any())) {
-        Ok(gpu) => vec![gpu, block_on(GpuDevice::open_within(any(), small)).expect("a small GPU")],
-        Err(error) => {
-            let required = std::env::var("SPIEL_REQUIRE").unwrap_or_default();
-            let required = required.split(',').any(|name| name == "native:gpu");
-            assert!(!required, "SPIEL_REQUIRE names native:gpu, but {error}");
-            eprintln!("skipped: {error}");
-            Vec::new()
-        }
-    }
+    Ok(vec![GpuDevice::open(any()).await?, GpuDevice::open_within(any(), small).await?])
 }
 
 /// Standard normal floats, as words.

@@ -1,8 +1,8 @@
 //! Weights in every stored format: embedding, materialisation with deltas, and products without it.
 
 use super::products::tilings;
-use super::{Bound, Subject, conform, gpus, normal};
-use crate::device::{BlockOps, LinearShape, Stored};
+use super::{Bound, Subject, conform, normal};
+use crate::device::{BlockOps, GpuDevice, LinearShape, Stored};
 use spiel_kernels::formats::{Format, encode};
 use spiel_kernels::random::positions;
 
@@ -15,9 +15,8 @@ fn stored(format: Format, elements: usize) -> Vec<u32> {
     bytemuck::pod_collect_to_vec(&stored)
 }
 
-#[test]
-fn materialise() {
-    for gpu in &gpus() {
+pub(super) async fn materialise(gpus: &[GpuDevice]) {
+    for gpu in gpus {
         for &format in Format::ALL {
             let block = format.block_elements();
             for (rows, blocks) in [(1, 1), (3, 5), (131, 7), (67, 21)] {
@@ -34,7 +33,7 @@ fn materialise() {
                         let stored = Stored { data: &stored, format, deltas };
                         let mut weights = on.output(elements);
                         on.materialise(&stored, elements, &mut weights);
-                        vec![on.taken(&weights, elements)]
+                        vec![on.taken(&weights, elements).await]
                     });
                 }
             }
@@ -56,9 +55,8 @@ const PACKED: [(usize, usize, usize, Option<usize>); 10] = [
     (8, 131, 7, Some(600)),
 ];
 
-#[test]
-fn linear_packed() {
-    for (gpu, tiling) in tilings(&gpus()) {
+pub(super) async fn linear_packed(gpus: &[GpuDevice]) {
+    for (gpu, tiling) in tilings(gpus) {
         gpu.tile_by(tiling);
         for &format in Format::ALL {
             for (tokens, rows, blocks, count) in PACKED {
@@ -84,16 +82,16 @@ fn linear_packed() {
                         on.materialise(&weight, elements, &mut dense);
                         on.linear(&x, &dense, shape, &mut y);
                     }
-                    vec![on.taken(&y, tokens * rows)]
+                    vec![on.taken(&y, tokens * rows).await]
                 });
             }
         }
     }
 }
 
-#[test]
-fn a_gpu_makes_no_matrix_dense_for_a_few_tokens() {
-    for gpu in &gpus() {
+#[expect(clippy::unused_async, reason = "one signature for all cases")]
+pub(super) async fn a_few_tokens_make_no_matrix_dense(gpus: &[GpuDevice]) {
+    for gpu in gpus {
         let (inputs, outputs) = (32, 5);
         let data = gpu.holding(&normal(1, inputs * outputs));
         let weight = Stored { data: &data, format: Format::F32, deltas: None };
@@ -106,9 +104,8 @@ fn a_gpu_makes_no_matrix_dense_for_a_few_tokens() {
     }
 }
 
-#[test]
-fn embedding() {
-    for gpu in &gpus() {
+pub(super) async fn embedding(gpus: &[GpuDevice]) {
+    for gpu in gpus {
         for &format in Format::ALL {
             let block = format.block_elements();
             for (vocab, blocks, count) in [(1, 1, 1), (7, 3, 5), (101, 8, 33)] {
@@ -120,16 +117,15 @@ fn embedding() {
                     let table = on.holding(&stored(format, vocab * width));
                     let mut x = on.output(count * width);
                     on.embedding(&tokens, count, &table, format, width, &mut x);
-                    vec![on.taken(&x, count * width)]
+                    vec![on.taken(&x, count * width).await]
                 });
             }
         }
     }
 }
 
-#[test]
-fn embedding_backward() {
-    for gpu in &gpus() {
+pub(super) async fn embedding_backward(gpus: &[GpuDevice]) {
+    for gpu in gpus {
         for (vocab, width, count) in [(1, 1, 1), (3, 7, 20), (90, 250, 129)] {
             let case = format!("embedding_backward {vocab}x{width} of {count}");
             conform!(gpu, case, [Bound::Exact], |on| {
@@ -137,7 +133,7 @@ fn embedding_backward() {
                 let (tokens, grad_x) = (on.holding(&tokens), on.holding(&normal(1, count * width)));
                 let mut grad_table = on.holding(&normal(2, vocab * width));
                 on.embedding_backward(&tokens, count, &grad_x, width, &mut grad_table);
-                vec![on.taken(&grad_table, vocab * width)]
+                vec![on.taken(&grad_table, vocab * width).await]
             });
         }
     }

@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn a_gpu_tells_what_it_refuses_and_that_it_is_gone() {
         use crate::device::Memory;
-        for gpu in crate::device::conformance::subject::gpus() {
+        for gpu in crate::device::conformance::gpus() {
             let Ok(buffer) = gpu.allocate(64) else { panic!("no memory for a buffer") };
             gpu.faults.during("a test");
             let _ = gpu.device.create_buffer(&wgpu::BufferDescriptor {

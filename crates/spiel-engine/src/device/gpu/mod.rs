@@ -44,7 +44,7 @@ impl GpuBuffer {
     }
 
     /// The same buffer, said to have fewer elements.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "conformance"))]
     pub(super) fn cut_to(self, elements: usize) -> Self {
         Self { elements, ..self }
     }
@@ -119,7 +119,7 @@ impl GpuDevice {
     }
 
     /// Cuts products in this way from now on.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "conformance"))]
     pub(super) fn tile_by(&self, tiling: spiel_kernels::ops::linear::Tiling) {
         self.tiling.set(tiling);
     }

@@ -1,0 +1,108 @@
+/** Examples that cannot be used: how many, why, where, and what would help. */
+import { LIST_ITEM, SpielError } from "../errors.ts";
+import { RecordError } from "../io/record_error.ts";
+
+/** Reasons, and places of each, that are kept; what is beyond is counted. */
+const MAX_REASONS = 10;
+const MAX_PLACES = 10;
+
+/** An example that is too long for any of its trained tokens to be kept. */
+export class TooLongError extends RecordError {
+  /** @param length Tokens of the whole example. */
+  constructor(where: string, maxLength: number, readonly length: number) {
+    super(where, `none of the first ${maxLength} tokens is trained, so there is nothing to learn`);
+  }
+}
+
+/** Examples with which the same is wrong. */
+export interface BadGroup {
+  /** How many there are. */
+  readonly examples: number;
+  /** File and lines of the first ones. */
+  readonly where: string;
+  /** What is wrong, and what would help where that is known. */
+  readonly problem: string;
+}
+
+interface Gathered {
+  examples: number;
+  places: string[];
+  /** Tokens of the longest one, where length is what is wrong. */
+  longest: number;
+}
+
+/** Gathers what is wrong with the examples of a data set. */
+export class BadExamples {
+  /** By reason. */
+  readonly #gathered = new Map<string, Gathered>();
+  #count = 0;
+
+  /** Number of bad examples. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** The first reasons and their examples. */
+  get groups(): BadGroup[] {
+    return [...this.#gathered].map(([reason, { examples, places, longest }]) => ({
+      examples,
+      where: whereOf(places, examples),
+      problem: longest === 0 ? reason : `${reason}; --max-length ${longest} keeps every token`,
+    }));
+  }
+
+  add(error: RecordError): void {
+    this.#count++;
+    const { where, reason } = error;
+    let found = this.#gathered.get(reason);
+    if (found === undefined) {
+      if (this.#gathered.size === MAX_REASONS) return;
+      found = { examples: 0, places: [], longest: 0 };
+      this.#gathered.set(reason, found);
+    }
+    found.examples++;
+    if (found.places.length < MAX_PLACES) found.places.push(where);
+    if (error instanceof TooLongError) found.longest = Math.max(found.longest, error.length);
+  }
+
+  /**
+   * One error for all.
+   *
+   * @param total Number of examples, good and bad.
+   */
+  refusal(total: number): SpielError {
+    const sentences = this.#sentences();
+    const help = this.#count === total ? "" : "; --skip-bad leaves out what cannot be used";
+    const all = `${this.#count} of ${total} examples cannot be used${help}:${listOf(sentences)}`;
+    return new SpielError("data", this.#count === 1 ? `${sentences[0]}${help}` : all);
+  }
+
+  /** What was left out, in words; null where nothing was. */
+  notice(total: number): string | null {
+    if (this.#count === 0) return null;
+    return `left out ${this.#count} of ${total} examples:${listOf(this.#sentences())}`;
+  }
+
+  #sentences(): string[] {
+    const groups = this.groups;
+    const told = groups.reduce((sum, { examples }) => sum + examples, 0);
+    const rest = this.#count === told ? [] : [`${this.#count - told} more for other reasons`];
+    return [...groups.map(({ where, problem }) => `${where}: ${problem}`), ...rest];
+  }
+}
+
+function listOf(sentences: readonly string[]): string {
+  return sentences.map((sentence) => LIST_ITEM + sentence).join("");
+}
+
+/** Such as `train.jsonl:4, 9, 13 and 40 more`. */
+function whereOf(places: readonly string[], examples: number): string {
+  let file = "";
+  const shown = places.map((place) => {
+    const before = file;
+    file = place.slice(0, place.lastIndexOf(":") + 1);
+    return file === before ? place.slice(file.length) : place;
+  });
+  const more = examples - places.length;
+  return shown.join(", ") + (more === 0 ? "" : ` and ${more} more`);
+}

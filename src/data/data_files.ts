@@ -1,0 +1,94 @@
+/** Finds how each data file is read, by its first records, before anything that takes time. */
+import { SpielError } from "../errors.ts";
+import { readJsonLines } from "../io/json_lines.ts";
+import { RecordError } from "../io/record_error.ts";
+import {
+  checkFieldMap,
+  type DataFormat,
+  type FieldMap,
+  fitsNone,
+  fittingFormat,
+  type FormatChoice,
+  formatsFor,
+  RecordFields,
+} from "./formats/mod.ts";
+import { refuseOtherFile } from "./other_files.ts";
+
+/** How records are read. */
+export interface ReadingOptions {
+  /** Default "auto": each file by the first record that fits a format. */
+  format?: FormatChoice | undefined;
+  /** Names of the records' fields by those of the format. */
+  map?: FieldMap | undefined;
+}
+
+/** A file and how its records are read. */
+export interface DataFile {
+  path: string;
+  format: DataFormat;
+}
+
+/** Lines in which a record that fits must be found; those before it are then bad one by one. */
+const LINES_LOOKED_AT = 1000;
+
+/**
+ * Looks at the first records of every file.
+ *
+ * @throws {SpielError} kind "data" for a file that cannot be read, is no JSON Lines, has no records, or none that
+ * fits; "usage" for an unknown format or a map to fields that no format has.
+ */
+export function openDataFiles(paths: readonly string[], options: ReadingOptions): DataFile[] {
+  const { format = "auto", map = {} } = options;
+  checkFieldMap(map);
+  const formats = formatsFor(format);
+  return paths.map((path) => ({ path, format: formatOf(path, formats, map) }));
+}
+
+/**
+ * Refuses a map whose names no file is read by: a mistyped one would else be passed over in silence.
+ *
+ * @throws {SpielError} kind "data".
+ */
+export function refuseIdleMap(files: readonly DataFile[], map: FieldMap): void {
+  const used = new Set(files.flatMap(({ format }) => format.fields));
+  const idle = Object.entries(map).find(([field]) => !used.has(field));
+  if (idle === undefined) return;
+  const read = files.map(({ path, format }) => `"${path}" is read as ${format.name}`).join(", ");
+  throw new SpielError("data", `--map ${idle.join("=")} is of no use: ${read}`);
+}
+
+function formatOf(path: string, formats: readonly DataFormat[], map: FieldMap): DataFormat {
+  refuseOtherFile(path);
+  let unfit: RecordFields | undefined;
+  let broken: RecordError | undefined;
+  for (const record of firstRecords(path, map)) {
+    if (record instanceof RecordError) {
+      broken ??= record;
+      continue;
+    }
+    const format = fittingFormat(formats, record);
+    if (format !== undefined) return format;
+    unfit ??= record;
+  }
+  if (unfit !== undefined) throw fitsNone(formats, unfit);
+  throw noRecords(path, broken);
+}
+
+/** The error for a file without records, whose first line may be none. */
+export function noRecords(path: string, broken: RecordError | undefined): SpielError {
+  const found = broken?.message ?? `"${path}" has no records`;
+  return new SpielError("data", `${found}; expected JSON Lines, one object per line`);
+}
+
+function* firstRecords(path: string, map: FieldMap): Generator<RecordFields | RecordError> {
+  let left = LINES_LOOKED_AT;
+  for (const { where, parse } of readJsonLines(path)) {
+    if (left-- === 0) return;
+    try {
+      yield new RecordFields(where, parse(), map);
+    } catch (error) {
+      if (!(error instanceof RecordError)) throw error;
+      yield error;
+    }
+  }
+}

@@ -1,0 +1,89 @@
+/** Finds the format that a record fits, and says which fields one lacks that fits none. */
+import { SpielError } from "../../errors.ts";
+import { suggest } from "../../suggest.ts";
+import { listed, type RecordFields } from "./fields.ts";
+import type { DataFormat } from "./format.ts";
+
+/** What other collections call the fields of the formats. */
+const OTHER_NAMES: Readonly<Record<string, readonly string[]>> = {
+  messages: ["conversation", "conversations", "chat", "dialog", "dialogue"],
+  prompt: ["question", "instruction", "input", "query", "problem"],
+  completion: ["answer", "output", "response", "solution", "target"],
+  text: ["content", "document"],
+};
+
+/** What stands in a suggested map for a name that cannot be guessed. */
+const UNKNOWN = "NAME";
+
+/** The format whose fields the record has, those that the map names first; undefined where none fits. */
+export function fittingFormat(
+  formats: readonly DataFormat[],
+  record: RecordFields,
+): DataFormat | undefined {
+  const fitting = formats.filter(({ fields }) => fields.every((field) => record.has(field)));
+  return fitting.find(({ fields }) => fields.some((field) => record.isMapped(field))) ?? fitting[0];
+}
+
+/** The error for a record that fits none of the formats. */
+export function fitsNone(formats: readonly DataFormat[], record: RecordFields): SpielError {
+  const nearest = nearestFormat(formats, record);
+  if (nearest === undefined) return fieldsUnknown(formats, record);
+  const lacking = nearest.fields.filter((field) => !record.has(field)).map((field) =>
+    record.isMapped(field)
+      ? `the field "${record.nameOf(field)}", which --map names for ${field},`
+      : `the field "${field}"`
+  );
+  const are = lacking.length === 1 ? "is" : "are";
+  return new SpielError(
+    "data",
+    `${record.where}: ${lacking.join(" and ")} ${are} missing, to be read as ${nearest.name}; ` +
+      `the record has ${listed(record.names())}. Name them with --map ${mapFor(nearest, record)}`,
+  );
+}
+
+/** The format that was meant: one that the map names, else one of which a field is there. */
+function nearestFormat(
+  formats: readonly DataFormat[],
+  record: RecordFields,
+): DataFormat | undefined {
+  if (formats.length === 1) return formats[0];
+  const some = (matches: (field: string) => boolean) =>
+    formats.find(({ fields }) => fields.some(matches));
+  return some((field) => record.isMapped(field)) ?? some((field) => record.has(field));
+}
+
+function fieldsUnknown(formats: readonly DataFormat[], record: RecordFields): SpielError {
+  const known = formats.map(({ fields }) => fields.join(" and ")).join(", or ");
+  const guess = formats.map((format) => mapFor(format, record)).find((map) =>
+    !map.includes(UNKNOWN)
+  );
+  const example = guess === undefined
+    ? "such as --map prompt=question,completion=answer"
+    : `perhaps --map ${guess}`;
+  return new SpielError(
+    "data",
+    `${record.where} has ${listed(record.names())}; expected ${known}. ` +
+      `Name them with --map, ${example}`,
+  );
+}
+
+/** The map that makes the record fit, as far as it can be guessed. */
+function mapFor({ fields }: DataFormat, record: RecordFields): string {
+  const taken = new Set(fields.filter((field) => record.has(field)).map((f) => record.nameOf(f)));
+  const missing = fields.filter((field) => !record.has(field));
+  const names = new Map(fields.map((field) => [field, record.nameOf(field)]));
+  for (const field of missing) {
+    const free = record.names().filter((name) => name !== "" && !taken.has(name));
+    const name = (record.isMapped(field) ? suggest(record.nameOf(field), free) : undefined) ??
+      only(free.filter((name) => OTHER_NAMES[field]?.includes(name))) ??
+      (taken.size > 0 && missing.length === 1 ? only(free) : undefined) ?? UNKNOWN;
+    names.set(field, name);
+    taken.add(name);
+  }
+  return [...names].filter(([field, name]) => field !== name).map((pair) => pair.join("=")).join();
+}
+
+/** The element of a list of one: among several, to choose would be to drop the others. */
+function only(names: readonly string[]): string | undefined {
+  return names.length === 1 ? names[0] : undefined;
+}

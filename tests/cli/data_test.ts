@@ -1,0 +1,120 @@
+/** Data as a newcomer brings it: what is refused, left out or reported, and figures that agree. */
+
+import assert from "node:assert/strict";
+import { refusalProblem, runCli } from "./run_cli.ts";
+import { TinyFolder } from "./tiny_folder.ts";
+
+const GOOD = '{"prompt":"say","completion":"it"}\n';
+const EMPTY = '{"prompt":"say","completion":""}\n';
+const LONG = `{"prompt":"${"p".repeat(90)}","completion":"it"}\n`;
+
+/** Arguments of a short run on one file alone. */
+function trainOn(folder: TinyFolder, path: string, ...more: string[]): string[] {
+  return folder.trainArgs("run", ...more).map((arg) => arg === folder.data ? path : arg);
+}
+
+const REFUSED: [title: string, data: string, more: string[], words: RegExp][] = [
+  [
+    "examples that teach nothing",
+    `${GOOD}${EMPTY}${LONG}${EMPTY}`,
+    [],
+    /3 of 4 .*--skip-bad.*:\n {2}- .*:2, 4: field "completion" is "".*\n.*:3: .*--max-length 1\d\d /,
+  ],
+  ["nothing but such examples", EMPTY, ["--skip-bad"], /data\.jsonl:1: field "completion" is ""/],
+  ["a table", "prompt,completion\na,b\n", [], /is a table whose .*; mlr --icsv --ojsonl cat/],
+  ["a mistyped map", GOOD, ["--map", "prompt=sy"], /"sy", which --map names for prompt/],
+  ["a map of no use", '{"text":"t"}\n', ["--map", "prompt=q"], /--map prompt=q is of no use/],
+];
+
+Deno.test("data that cannot be used is refused before the model is looked at, or with all its lines", async (test) => {
+  using folder = new TinyFolder();
+  for (const [title, data, more, words] of REFUSED) {
+    await test.step(title, async () => {
+      const path = folder.write("data.jsonl", data);
+      const finished = await runCli(trainOn(folder, path, "--dry-run", ...more));
+      assert.equal(refusalProblem(finished, 65, words), undefined);
+    });
+  }
+});
+
+Deno.test("--skip-bad leaves bad examples out, says so, and resumes", async () => {
+  using folder = new TinyFolder();
+  const more = folder.write("more.jsonl", `${EMPTY}${GOOD}{\n`);
+  const args = folder.trainArgs("run", "--data", more, "--skip-bad");
+  const { code, stdout, stderr } = await runCli(args);
+  assert.equal(code, 0, stderr);
+  assert.match(
+    stderr,
+    /warning: left out 2 of 19 examples:\n {2}- .*more\.jsonl:1: field .*\n.*:3: /,
+  );
+  assert.match(stdout, /\n {2}train +17 /);
+  // The examples that are left are the same ones without the others, so the run is the same.
+  folder.write("more.jsonl", GOOD);
+  const resumed = await runCli(folder.trainArgs("run", "--data", more, "--resume"));
+  assert.equal(resumed.code, 0, resumed.stderr);
+});
+
+Deno.test("evaluate leaves bad examples out as well", async () => {
+  using folder = new TinyFolder();
+  const data = folder.write("data.jsonl", `${GOOD}${EMPTY}`);
+  const args = ["evaluate", "--model", folder.model, "--data", data, "--host", "wasm", "--json"];
+  assert.equal(refusalProblem(await runCli(args), 65, /data\.jsonl:2: field/), undefined);
+  const { code, stdout, stderr } = await runCli([...args, "--skip-bad"]);
+  assert.equal(code, 0, stderr);
+  assert.equal(JSON.parse(stdout).examples, 1);
+  assert.match(stderr, /left out 1 of 2 examples/);
+});
+
+Deno.test("inspect reports what a run would refuse", async () => {
+  using folder = new TinyFolder();
+  const path = folder.write("data.jsonl", `${GOOD}${EMPTY}${LONG}{\n`);
+  const args = ["inspect", path, "--model", folder.model, "--max-length", "64"];
+  const people = await runCli(args);
+  assert.equal(people.code, 0, people.stderr);
+  assert.match(
+    people.stdout,
+    /\n +1 +\S+data\.jsonl:3 +none of the first 64 tokens .*--max-length/,
+  );
+  const { kind, records, read_by_model: read, bad_examples: bad, rows } = JSON.parse(
+    (await runCli([...args, "--json"])).stdout,
+  );
+  assert.deepEqual([kind, records, read.examples, read.bad_examples, rows.length], [
+    "data",
+    3,
+    1,
+    3,
+    1,
+  ]);
+  assert.deepEqual(bad.map(({ where }: { where: string }) => where.split(":").at(-1)), [
+    "2",
+    "3",
+    "4",
+  ]);
+});
+
+Deno.test("what files say is no command to a terminal", async () => {
+  using folder = new TinyFolder();
+  const path = folder.write("data.jsonl", '{"text":"a\\u001b[31m","\\u001b[32m":1}\n\u001b[33m\n');
+  const args = ["inspect", path, "--model", folder.model];
+  const { stdout, stderr } = await runCli(args);
+  assert.ok(!stdout.includes("\x1b"), stdout);
+  for (const code of ["\\x1b[31m", "\\x1b[32m", "\\x1b"]) assert.ok(stdout.includes(code), code);
+  const warned = await runCli(trainOn(folder, path, "--dry-run", "--skip-bad"));
+  assert.match(warned.stderr, /left out 1 of 2/, stderr);
+  assert.ok(!warned.stderr.includes("\x1b"), warned.stderr);
+});
+
+Deno.test("inspect, its rows and a run count the same targets", async () => {
+  using folder = new TinyFolder();
+  const path = folder.write("data.jsonl", '{"text":"one two"}\n{"text":"three"}\n');
+  const inspected = await runCli(["inspect", path, "--model", folder.model, "--json"]);
+  const { read_by_model: read, rows } = JSON.parse(inspected.stdout);
+  const sum = (name: string) => rows.reduce((total: number, row: never) => total + row[name], 0);
+  assert.deepEqual([sum("tokens"), sum("trained_tokens")], [read.tokens, read.target_tokens]);
+  assert.equal(read.target_tokens, read.tokens - 2, "all but each example's first token");
+  const heldOut = folder.write("held_out.jsonl", GOOD.repeat(5));
+  const evalData = ["--eval-data", heldOut, "--eval-examples", "3", "--dry-run"];
+  const { stdout, stderr } = await runCli(trainOn(folder, path, ...evalData));
+  assert.match(stdout, new RegExp(`\n  train +2 +${read.tokens} +${read.target_tokens} `), stderr);
+  assert.match(stdout, /\n {2}held-out +3 /);
+});
