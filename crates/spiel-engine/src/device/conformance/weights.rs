@@ -89,7 +89,6 @@ pub(super) async fn linear_packed(gpus: &[GpuDevice]) {
     }
 }
 
-#[expect(clippy::unused_async, reason = "one signature for all cases")]
 pub(super) async fn a_few_tokens_make_no_matrix_dense(gpus: &[GpuDevice]) {
     for gpu in gpus {
         let (inputs, outputs) = (32, 5);
