@@ -3,8 +3,8 @@
  *
  * `jax_js_product.ts [--sizes 512,1024] [--rounds N] [--host native|wasm] [--library PATH]`
  *
- * Both run C = A·B of square f32 matrices on the adapter that the system prefers, software included. `single` waits for
- * every product: ours allocates its operands each time and reads one word back, jax-js reads the whole result. `rate`
+ * Both multiply square f32 matrices on the adapter that the system prefers, software included: ours x·Wᵀ, as a linear
+ * layer does, jax-js A·B, as its tuner knows it. `single` waits for every product: ours allocates its operands each time and reads one word back, jax-js reads the whole result. `rate`
  * is of the products alone: how much longer ten more of them take before one wait.
  */
 

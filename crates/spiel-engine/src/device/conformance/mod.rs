@@ -83,7 +83,7 @@ cases! {
     sampling::chosen_candidates_are_exactly_the_largest,
     weights::materialise,
     weights::linear_packed,
-    weights::a_gpu_makes_no_matrix_dense_for_a_few_tokens,
+    weights::a_few_tokens_make_no_matrix_dense,
     weights::embedding,
     weights::embedding_backward,
 }

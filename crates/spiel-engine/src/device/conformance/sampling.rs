@@ -9,7 +9,7 @@ use spiel_kernels::random::positions;
 const SUMS: Bound = Bound::Within(2e-5);
 
 pub(super) async fn drawn_positions_are_those_of_the_cpu(gpus: &[GpuDevice]) {
-    // One bit, odd and even numbers of bits, whole words and their neighbours, more words than a binding, every word.
+    // One bit, odd and even numbers of bits, whole words and their neighbours, more words than a short binding.
     let sizes = [
         (0, 1),
         (1, 1),

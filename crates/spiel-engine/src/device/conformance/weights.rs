@@ -89,7 +89,7 @@ pub(super) async fn linear_packed(gpus: &[GpuDevice]) {
     }
 }
 
-pub(super) async fn a_gpu_makes_no_matrix_dense_for_a_few_tokens(gpus: &[GpuDevice]) {
+pub(super) async fn a_few_tokens_make_no_matrix_dense(gpus: &[GpuDevice]) {
     for gpu in gpus {
         let (inputs, outputs) = (32, 5);
         let data = gpu.holding(&normal(1, inputs * outputs));

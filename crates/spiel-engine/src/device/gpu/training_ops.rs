@@ -83,7 +83,7 @@ impl TrainingOps for GpuDevice {
 
     fn draw_positions(&self, seed: u32, stream: u32, total: u32, positions: &mut GpuBuffer) {
         let words = (total as usize).div_ceil(32);
-        let marks = self.temporary(words);
+        let marks = self.zeroed(words);
         for window in self.cuts(words, &[4]) {
             let program =
                 positions::mark_drawn_program([seed, stream], positions.len(), total, &window);
