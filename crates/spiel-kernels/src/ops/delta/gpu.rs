@@ -1,5 +1,6 @@
 use crate::assemble::Constant;
 use crate::formats::Format;
+use crate::ops::linear::Tiling;
 use crate::program::Access::{Read, ReadWrite};
 use crate::program::{Access, Program, Work};
 use std::ops::Range;
@@ -76,6 +77,7 @@ fn scattered(
 /// Buffers: indices, `x_t`, `grad_y_t`, grads.
 #[must_use]
 pub fn sampled_gradient_program(
+    tiling: Tiling,
     count: usize,
     tokens: usize,
     inputs: usize,
@@ -83,7 +85,10 @@ pub fn sampled_gradient_program(
     columns: &Range<usize>,
     accumulate: bool,
 ) -> Program {
-    let constants = [Constant::Bool("ACCUMULATE", accumulate)];
+    let constants = [
+        Constant::Bool("ACCUMULATE", accumulate),
+        Constant::Bool("STAGED", tiling == Tiling::Shared),
+    ];
     let text = include_str!("sampled_gradient.wgsl");
     let buffers = &[Read, Read, Read, ReadWrite];
     let params = [count, tokens, inputs, rows.start, rows.len(), columns.start, columns.len()];
