@@ -59,11 +59,28 @@ export interface StepResult extends StepSize {
   readonly gradNorm: number;
 }
 
+/** The micro-batches of a step from `first` on: fewer where the run's last ones are reached. */
+export async function takeBatches(
+  source: BatchSource,
+  first: number,
+  { gradientAccumulationSteps, totalMicroBatches = Infinity }: {
+    readonly gradientAccumulationSteps: number;
+    readonly totalMicroBatches?: number;
+  },
+): Promise<TrainingBatch[]> {
+  const end = Math.min(first + gradientAccumulationSteps, totalMicroBatches);
+  const batches: TrainingBatch[] = [];
+  for (let index = first; index < end; index++) batches.push(await source.microBatch(index));
+  return batches;
+}
+
 /** A step's micro-batches and numbers. */
 export interface StepRequest {
   /** The update's number, from 1. */
   readonly step: number;
+  /** At least one. */
   readonly batches: readonly TrainingBatch[];
+  /** That of this update. */
   readonly learningRate: number;
 }
 
