@@ -36,7 +36,9 @@ export interface TrainerOptions {
 
 /** What the loop's options depend on besides the configuration. */
 export interface RunLength {
+  /** N, optimiser steps. */
   readonly totalSteps: number;
+  /** Micro-batches of all steps. */
   readonly totalMicroBatches: number;
 }
 

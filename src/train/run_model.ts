@@ -17,7 +17,7 @@ import { deltasIn, type Trained, type TrainedModule } from "./snapshot.ts";
 /** Where a run goes on, or else what it begins with; new deltas where there is neither. */
 export interface Beginning {
   readonly checkpoint: LoadedCheckpoint | null;
-  readonly adapter: SftAdapter | null;
+  adapter: SftAdapter | null;
 }
 
 /** Attaches the deltas: those of the checkpoint, of the adapter to start from, or new ones. Returns where the run stands. */
