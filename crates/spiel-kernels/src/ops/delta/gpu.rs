@@ -21,7 +21,7 @@ pub fn add_deltas_program(count: usize, window: &Range<usize>) -> Program {
     let text = include_str!("add_deltas.wgsl");
     scattered("add_deltas", text, &[Read, Read, ReadWrite], count, window).doing(Work::new(
         [count],
-        count,
+        1,
         4 * count,
     ))
 }
@@ -31,7 +31,7 @@ pub fn add_deltas_program(count: usize, window: &Range<usize>) -> Program {
 pub fn apply_in_place_program(count: usize, window: &Range<usize>) -> Program {
     let text = include_str!("apply_in_place.wgsl");
     scattered("apply_in_place", text, &[Read, Read, Read, ReadWrite], count, window)
-        .doing(Work::new([count], count, 4 * count))
+        .doing(Work::new([count], 1, 4 * count))
 }
 
 /// Changes the weights `window`, of which alone it is given. Buffers: indices, base, weights.
@@ -84,9 +84,9 @@ pub fn sampled_gradient_program(
     let params = [count, tokens, inputs, rows.start, rows.len(), columns.start, columns.len()];
     let params = params.map(|param| param as u32).to_vec();
     // No two slots need share a row or column of the transposes.
-    let words = count * (2 * tokens + 2 + usize::from(accumulate));
+    let words = count.saturating_mul(2 * tokens + 2 + usize::from(accumulate));
     Program::new("sampled_gradient", text, &constants, buffers, params, count.div_ceil(8))
-        .doing(Work::new([count, tokens], 2 * count * tokens, words))
+        .doing(Work::new([count, tokens], 2, words))
 }
 
 /// Buffers: sample, grads, squared grads.
@@ -96,5 +96,5 @@ pub fn accumulate_candidates_program(count: usize) -> Program {
     let buffers = &[Read, ReadWrite, ReadWrite];
     let params = vec![count as u32];
     Program::new("accumulate_candidates", text, &[], buffers, params, count.div_ceil(256))
-        .doing(Work::new([count], 3 * count, 5 * count))
+        .doing(Work::new([count], 3, 5 * count))
 }
