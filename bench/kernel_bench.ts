@@ -25,6 +25,8 @@ import { MODEL_SHAPES } from "./model_shapes.ts";
 
 const TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
 const PROBE_REPEATS = 3;
+/** Widest model on an adapter that a CPU plays, unless told otherwise. */
+const SOFTWARE_WIDTH = 192;
 
 const { values: flags } = parseArgs({
   options: {
@@ -50,8 +52,10 @@ await using engine = await open({
 const { gpus } = await engine.gpus();
 const isSoftware = gpus.find(({ name }) => engine.info.adapter.startsWith(name))?.software ?? false;
 const whole = MODEL_SHAPES[flags.shape]!;
-const scale = Number(flags.scale ?? (isSoftware && whole.hidden_size > 1024 ? 8 : 1));
-const tokens = Number(flags.tokens ?? (isSoftware ? 256 : 2048));
+const scale = Number(
+  flags.scale ?? (isSoftware ? Math.ceil(whole.hidden_size / SOFTWARE_WIDTH) : 1),
+);
+const tokens = Number(flags.tokens ?? (isSoftware ? 64 : 2048));
 const repeats = Number(flags.repeats ?? (isSoftware ? 1 : 5));
 const config = scaled(whole, scale);
 

@@ -31,10 +31,13 @@ function permissionHint(error: unknown): string | undefined {
 export function endingOf(error: unknown): Ending {
   const permission = permissionHint(error);
   if (isSpielError(error)) {
-    const label = error.kind === "interrupted" ? "stopped" : "error";
+    const isStop = error.kind === "interrupted";
+    const words = isStop
+      ? `stopped: ${error.message.replace(/^Stopped /, "")}`
+      : `error: ${error.message}`;
     const isKnown = permission === undefined || error.message.includes("--allow-");
     const hint = isKnown ? "" : `; add ${permission} to the deno command`;
-    return { code: EXIT_CODES[error.kind], message: `${label}: ${error.message}${hint}` };
+    return { code: EXIT_CODES[error.kind], message: `${words}${hint}` };
   }
   if (permission !== undefined) {
     return {

@@ -209,7 +209,7 @@ export function usageError(
       const before = args[args.indexOf(first) - 1];
       const reason = booleanOption(before, command) === undefined
         ? "it belongs to no option"
-        : `${before} takes no value`;
+        : `${before} takes no value${before === "--resume" ? ", the run folder is --out" : ""}`;
       return new SpielError("usage", `"${first}" is not expected: ${reason}; ${help}`);
     }
     default:

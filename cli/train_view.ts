@@ -186,8 +186,8 @@ export class TrainView {
     const [lost, are] = [formatAmount(steps, "step"), steps === 1 ? "is" : "are"];
     return saved === undefined
       ? `stopped: at once; ${lost} ${are} lost, as nothing was saved yet`
-      : `stopped: at once; ${lost} since the checkpoint of step ${saved} ${are} lost; ` +
-        "go on from there by the same command with --resume";
+      : `stopped: at once; ${lost} since the checkpoint of step ${saved} ${are} lost, ` +
+        "and the same command with --resume goes on from there";
   }
 
   #profile({ report, path }: EventOf<"profile">): void {
@@ -232,7 +232,7 @@ function showSamples(ui: Ui, samples: TrainSummary["samples"]): void {
   if (samples.length === 0) return;
   ui.line("answers to the first held-out questions");
   for (const { prompt, expected, before, after } of samples) {
-    const rows = { question: prompt, before, after, right: expected };
+    const rows = { question: lastTurnOf(prompt), before, after, right: expected };
     ui.facts(
       Object.entries(rows).flatMap(([name, text]) =>
         text === undefined ? [] : [[name, endOf(text, ui.columns - SAMPLE_MARGIN)] as const]
@@ -242,9 +242,16 @@ function showSamples(ui: Ui, samples: TrainSummary["samples"]): void {
   }
 }
 
-/** The end of a text in one line: of a prompt, what comes last is what differs. */
+/** What was said last in a prompt, without what its chat template puts around it. */
+function lastTurnOf(prompt: string): string {
+  const turns = prompt.split(/<\|[^|]*\|>|<\/?s>|\[\/?INST\]/)
+    .map((turn) => turn.trim().replace(/^(system|user|assistant)(\n|$)/, "").trim());
+  return turns.findLast((turn) => turn !== "") ?? prompt;
+}
+
+/** The end of a text in one line: of questions that begin alike, what comes last is what differs. */
 function endOf(text: string, width: number): string {
-  const line = text.replaceAll(/<\|[^|]*\|>/g, " ").replaceAll(/\s+/g, " ").trim();
+  const line = text.replaceAll(/\s+/g, " ").trim();
   return line.length <= width ? line : `...${line.slice(3 - width)}`;
 }
 

@@ -56,7 +56,13 @@ export async function runEvaluate(args: readonly string[]): Promise<void> {
   const options = parseFlags(evaluateCommand(), args);
   if (options === undefined) return;
   const ui = openUi(options["json"] === true);
-  using interrupts = new Interrupts(() => ui.warn("stopping; interrupt again to stop at once"));
+  using interrupts = new Interrupts(
+    () => ui.warn("stopping; interrupt again to stop at once"),
+    () => {
+      ui.clearStatus();
+      ui.error("stopped: at once");
+    },
+  );
   const { signal } = interrupts;
   const result = await evaluateModel({
     ...resolveKeys(KEYS, flagEntries(options, KEYS)),

@@ -74,7 +74,10 @@ export async function runMerge(args: readonly string[]): Promise<void> {
     dtype: () => dtypeOf(options["dtype"]),
   });
   const ui = openUi(options["json"] === true);
-  using interrupts = new Interrupts(() => ui.warn("stopping; interrupt again to stop at once"));
+  using interrupts = new Interrupts(
+    () => ui.warn("stopping; interrupt again to stop at once"),
+    () => ui.error("stopped: at once"),
+  );
   const result = await mergeAdapter({
     ...keys,
     ...rest,

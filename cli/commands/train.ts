@@ -63,7 +63,10 @@ export async function runTrain(args: readonly string[]): Promise<void> {
   const plan = new PlanRecord(resolved);
   using interrupts = new Interrupts(
     () => ui.warn("stopping after this step and saving; interrupt again to stop at once, unsaved"),
-    () => ui.error(view.farewell),
+    () => {
+      ui.clearStatus();
+      ui.error(view.farewell);
+    },
   );
   try {
     const summary = await trainRun(resolved, {

@@ -4,7 +4,6 @@ import type { DeltaCount, ModelPlan, TensorInfo } from "../engine/protocol.gen.t
 import { SpielError } from "../errors.ts";
 import { countDeltas } from "../model/load.ts";
 import type { SftAdapter } from "./sft.ts";
-import type { SftConfig } from "./sft_config.ts";
 
 /** Module name → [out, in] of every linear layer, as an adapter records them. */
 export function baseShapes(tensors: readonly TensorInfo[]): Record<string, [number, number]> {
@@ -56,19 +55,38 @@ function describe(module: string, shapes: Shapes = {}): string {
   return shape === undefined ? `no "${module}"` : `"${module}" of shape [${shape.join(", ")}]`;
 }
 
+/** A model that an adapter fits. */
+export interface FittingModel {
+  /** Its folder or file, for messages. */
+  readonly path: string;
+  /** Its tensors. */
+  readonly tensors: readonly TensorInfo[];
+  /** Its identity, as `modelIdentity` gives it; only asked for where the adapter records one. */
+  readonly hash: () => string | Promise<string>;
+}
+
 /**
- * The warning for an adapter on another base model of the same shape, or null where it is the same or the adapter does
- * not say. Deltas on another base can be intended, such as on a quantised copy, so this is no error.
- *
- * @param hash The identity of the model at hand, as `modelIdentity` gives it.
+ * The warning for an adapter that fits a model but was, or may have been, trained on another; null where nothing speaks
+ * for that. Deltas on another base can be intended, such as on a quantised copy, so this is no error.
  */
-export function otherBaseWarning(
-  { spiel }: SftConfig,
-  adapter: string,
-  hash: string,
-  model: string,
-): string | null {
-  if (spiel === undefined || spiel.base_model_hash === hash) return null;
-  return `Adapter "${adapter}" was trained on another base model than "${model}" ` +
+export async function otherBaseWarning(
+  { config: { spiel }, modules }: SftAdapter,
+  folder: string,
+  { path, tensors, hash }: FittingModel,
+): Promise<string | null> {
+  if (spiel === undefined) {
+    const [changed, all] = [layersOf(modules.keys()), layersOf(tensors.map(({ name }) => name))];
+    return changed.size === all.size
+      ? null
+      : `Adapter "${folder}" does not record its base model and has deltas in ` +
+        `${changed.size} of the ${all.size} layers of "${path}"; it may be of another model`;
+  }
+  if (spiel.base_model_hash === await hash()) return null;
+  return `Adapter "${folder}" was trained on another base model than "${path}" ` +
     "(its base_model_hash differs); its deltas may not make sense on this one";
+}
+
+/** The numbers of the layers that modules or tensors lie in. */
+function layersOf(names: Iterable<string>): Set<string> {
+  return new Set([...names].flatMap((name) => /\.layers\.(\d+)\./.exec(name)?.[1] ?? []));
 }

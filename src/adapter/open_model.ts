@@ -36,11 +36,13 @@ export interface OpenModel extends AsyncDisposable {
  * Opens an engine, loads a model into it and attaches the adapter.
  *
  * @param microBatchTokens Most tokens that will be computed at once.
+ * @param remedies What the user can do where the memory does not suffice, besides taking a smaller model.
  * @throws {SpielError} `data` for bad files, `device` when the memory does not suffice.
  */
 export async function openModel(
   options: OpenModelOptions,
   microBatchTokens: number,
+  remedies: readonly string[] = [],
 ): Promise<OpenModel> {
   const { model, adapter: folder, memoryBudget, signal } = options;
   const adapter = folder === undefined ? null : loadSftAdapter(folder);
@@ -48,21 +50,24 @@ export async function openModel(
   let engine: Engine | undefined;
   try {
     engine = await open(options);
+    const inference = inferenceUse(microBatchTokens);
     const use = {
-      ...inferenceUse(microBatchTokens),
+      ...inference,
       memoryBudget: memoryBudgetOf(memoryBudget),
+      remedies: [...inference.remedies, ...remedies],
       deltas: (plan: ModelPlan) =>
         adapter === null || folder === undefined
           ? []
           : countFittingDeltas(adapter, folder, plan, model),
     };
     const plan = await loadModel(engine, source, use, { signal });
-    if (folder !== undefined && adapter?.config.spiel !== undefined) {
-      const hash = await modelIdentity(source);
-      const warning = otherBaseWarning(adapter.config, folder, hash, model);
+    if (adapter !== null && folder !== undefined) {
+      const { tensors } = plan;
+      const fitting = { path: model, tensors, hash: () => modelIdentity(source) };
+      const warning = await otherBaseWarning(adapter, folder, fitting);
       if (warning !== null) await options.onWarning?.(warning);
+      await attachDeltas(engine, adapter.modules);
     }
-    if (adapter !== null) await attachDeltas(engine, adapter.modules);
     return disposable({ engine, source, plan });
   } catch (error) {
     await engine?.close();

@@ -31,8 +31,6 @@ import {
 const CONFIG_NAME = "adapter_config.json";
 const WEIGHTS_NAME = "adapter_model.safetensors";
 const PICKLE_NAME = "adapter_model.bin";
-// num_deltas takes about 60 bytes per module; models have thousands of modules at most.
-const MAX_CONFIG_BYTES = 16 << 20;
 
 const TENSOR_NAME = /^base_model\.model\.(.+)\.sft_delta\.(values|indices)$/;
 
@@ -69,9 +67,10 @@ export function loadSftAdapter(dir: string): SftAdapter {
   if (!isThere || !isFile(configPath)) {
     const mistaken = mistakenForAdapter(dir);
     if (mistaken !== undefined) throw new SpielError("data", `Adapter "${dir}" ${mistaken}`);
+    if (isFile(dir)) throw fail("it is a file, expected a folder");
     throw fail(isThere ? `it has no ${CONFIG_NAME}` : "no such folder");
   }
-  const config = parseSftConfig(readJsonObject(configPath, MAX_CONFIG_BYTES), configPath);
+  const config = parseSftConfig(readJsonObject(configPath), configPath);
   const weightsPath = adapterWeightsPath(dir);
   if (!isFile(weightsPath)) {
     throw fail(

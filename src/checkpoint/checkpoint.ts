@@ -186,8 +186,7 @@ function groupContent(group: string, tensors: ReadonlyMap<string, SafetensorsTen
       if (index < 0) return;
       throw new SpielError(
         "numeric",
-        `Cannot save tensor "${name}" in ${group}: element ${first + index} is not finite; ` +
-          "training has diverged, try a lower learning rate",
+        `Cannot save tensor "${name}" in ${group}: element ${first + index} is not finite`,
       );
     },
   });

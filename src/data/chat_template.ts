@@ -23,6 +23,8 @@ export interface Span {
 export interface RenderedConversation {
   text: string;
   spans: Span[];
+  /** Whether the template itself ends what the assistant says by a special token. */
+  hasEnds: boolean;
 }
 
 interface ContentMarks {
@@ -50,6 +52,7 @@ export class ChatTemplate {
   readonly #marked: Template | null;
   readonly #variables: Record<string, unknown>;
   readonly #specialTokens: readonly string[];
+  readonly #eosToken: string;
 
   /**
    * Compiles a template.
@@ -64,9 +67,10 @@ export class ChatTemplate {
   ) {
     this.#plain = compile(source);
     this.#marked = source.search(GENERATION_TAG) < 0 ? null : compile(withMarks(source));
+    this.#eosToken = tokenizer.eosToken ?? "";
     this.#variables = {
       bos_token: tokenizer.bosToken ?? "",
-      eos_token: tokenizer.eosToken ?? "",
+      eos_token: this.#eosToken,
       date_string: DATE_STRING,
     };
     this.#specialTokens = tokenizer.specialTokens;
@@ -82,18 +86,39 @@ export class ChatTemplate {
     return this.#run(this.#plain, messages, options.addGenerationPrompt ?? false);
   }
 
+  /** Whether the assistant's words are those in the template's `{% generation %}` blocks. */
+  get hasBlocks(): boolean {
+    return this.#marked !== null;
+  }
+
   /**
    * Renders a conversation for training. Spans cover every assistant message with the token that ends its turn,
-   * or exactly the template's `{% generation %}` blocks where it has these.
+   * or exactly the template's `{% generation %}` blocks where it has these. Where a template without blocks ends no
+   * turn, the end of a text is put behind the last one, so that the model learns to stop.
    *
    * @throws {SpielError} kind "data" when the assistant's words cannot be found in the rendered text.
    */
   renderForTraining(messages: readonly Message[]): RenderedConversation {
     const text = this.render(messages);
-    const spans = this.#marked === null
-      ? this.#messageSpans(messages, text)
-      : this.#blockSpans(this.#marked, messages, text);
-    return { text, spans };
+    if (this.#marked !== null) {
+      const spans = this.#blockSpans(this.#marked, messages, text);
+      return { text, spans, hasEnds: this.#hasEnds(text, spans) };
+    }
+    const spans = this.#messageSpans(messages, text);
+    const hasEnds = this.#hasEnds(text, spans);
+    const last = spans.at(-1);
+    if (hasEnds || last === undefined || messages.at(-1)?.role !== "assistant") {
+      return { text, spans, hasEnds };
+    }
+    const ended = text.slice(0, last.end) + this.#eosToken;
+    return { text: ended, spans: spans.with(-1, { ...last, end: ended.length }), hasEnds };
+  }
+
+  #hasEnds(text: string, spans: readonly Span[]): boolean {
+    return spans.some(({ start, end }) => {
+      const words = text.slice(start, end).trimEnd();
+      return this.#specialTokens.some((token) => words.endsWith(token));
+    });
   }
 
   #blockSpans(marked: Template, messages: readonly Message[], text: string): Span[] {
@@ -116,7 +141,7 @@ export class ChatTemplate {
       const start = this.#turnStart(messages, index, text) ?? content.start;
       const end = content.end === undefined
         ? this.#turnEnd(messages, index, text)
-        : this.#withEndToken(text, content.end);
+        : content.end + this.#endToken(messages, index, text, content.end).length;
       if (start === undefined || end === undefined || end < start) {
         throw new SpielError(
           "data",
@@ -155,12 +180,27 @@ export class ChatTemplate {
     return text.startsWith(upTo) ? upTo.length : undefined;
   }
 
-  /** Extends a message over the special token that follows it, if one does. */
-  #withEndToken(text: string, end: number): number {
-    const rest = text.slice(end);
+  /**
+   * The special token that ends a message, with the white space before it; empty where none does. One that only
+   * follows when another message does begins that one.
+   */
+  #endToken(messages: readonly Message[], index: number, text: string, end: number): string {
+    const token = this.#specialTokenAt(text, end);
+    if (token === "" || index === messages.length - 1) return token;
+    const upTo = messages.slice(0, index + 1);
+    const alone = this.#run(this.#plain, upTo, false);
+    const content = this.#contentMarks(upTo, index, alone);
+    return content.end !== undefined && this.#specialTokenAt(alone, content.end) === token
+      ? token
+      : "";
+  }
+
+  /** The special token at a position, with the white space before it; empty where there is none. */
+  #specialTokenAt(text: string, position: number): string {
+    const rest = text.slice(position);
     const gap = rest.length - rest.trimStart().length;
     const token = this.#specialTokens.find((special) => rest.startsWith(special, gap));
-    return token === undefined ? end : end + gap + token.length;
+    return token === undefined ? "" : rest.slice(0, gap) + token;
   }
 
   #run(template: Template, messages: readonly Message[], addGenerationPrompt: boolean): string {

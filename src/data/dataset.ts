@@ -135,6 +135,11 @@ export class Dataset {
     return this.#bad.notice(this.length + this.#bad.count);
   }
 
+  /** What cannot be learnt from the answers of where they end, in words; null where all is well. */
+  get endNotice(): string | null {
+    return this.#encoder.endNotice;
+  }
+
   /** What the first examples hold. */
   countsOfFirst(examples: number): DatasetCounts {
     const counts = {

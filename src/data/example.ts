@@ -30,6 +30,8 @@ export interface Question {
 export class ExampleEncoder {
   readonly #tokenizer: Tokenizer;
   readonly #template: ChatTemplate | null;
+  /** Whether the template ends answers: of the conversations so far some, none, or null where there are none. */
+  #hasEnds: boolean | null = null;
 
   /** @throws {SpielError} kind "data" when the tokenizer's chat template does not parse. */
   constructor(tokenizer: Tokenizer) {
@@ -74,8 +76,23 @@ export class ExampleEncoder {
     return {
       ids: ids.slice(0, kept),
       trained: trained.slice(0, kept),
-      truncatedTokens: Math.max(0, length - maxLength),
+      truncatedTokens: length - kept,
     };
+  }
+
+  /** What the model cannot learn of where answers end, in words; null where the chat template ends them. */
+  get endNotice(): string | null {
+    if (this.#template === null || this.#hasEnds !== false) return null;
+    const { eosToken } = this.#tokenizer;
+    if (this.#template.hasBlocks) {
+      return "the chat template's {% generation %} blocks hold no special token that ends an answer: " +
+        "the model will not learn to stop";
+    }
+    return eosToken === null
+      ? "the chat template ends answers with no special token, and the tokenizer has none that ends a text: " +
+        "the model will not learn to stop"
+      : `the chat template ends answers with no special token: "${eosToken}" is put behind the last answer of each ` +
+        "example, and those before it have no end";
   }
 
   /**
@@ -87,7 +104,8 @@ export class ExampleEncoder {
     const messages = this.#messages(sample);
     if (messages === null && sample.kind === "completion") {
       const { prompt, completion } = sample;
-      return { prompt, promptIds: this.#tokenizer.encode(prompt), completion };
+      const promptIds = this.#tokenizer.encode(prompt, { addSpecialTokens: "begin" });
+      return { prompt, promptIds, completion };
     }
     if (messages === null || this.#template === null) return null;
     const answer = messages.at(-1);
@@ -105,7 +123,13 @@ export class ExampleEncoder {
       const note = silent < 0
         ? ""
         : ` (message ${silent} has no content but tool calls, which not every template takes)`;
-      return { ...located(where, () => template.renderForTraining(messages), note), isChat: true };
+      const { hasEnds, ...rendered } = located(
+        where,
+        () => template.renderForTraining(messages),
+        note,
+      );
+      this.#hasEnds ||= hasEnds;
+      return { ...rendered, isChat: true };
     }
     if (sample.kind === "conversation") {
       const { where: place } = this.#tokenizer.parts;

@@ -48,71 +48,118 @@ export function packExamples(
   lengthOf: (example: number) => number,
   options: PackingOptions,
 ): PackingPlan {
-  const items = Array.from(order, (example, position) => {
-    const length = lengthOf(example);
-    if (length > options.microBatchTokens) {
-      throw new SpielError(
-        "usage",
-        `An example has ${length} tokens, but micro_batch_tokens is ${options.microBatchTokens}; ` +
-          `expected at least max_length`,
-      );
+  const lengths = Array.from(order, lengthOf);
+  const tooLong = lengths.find((length) => length > options.microBatchTokens);
+  if (tooLong !== undefined) {
+    throw new SpielError(
+      "usage",
+      `An example has ${tooLong} tokens, but micro_batch_tokens is ${options.microBatchTokens}; ` +
+        `expected at least max_length`,
+    );
+  }
+  if (options.policy === "none") return gathered(order, 0, fillInOrder(lengths, options));
+  const plan: number[][] = [];
+  for (let start = 0; start < lengths.length; start += WINDOW_EXAMPLES) {
+    const window = lengths.slice(start, start + WINDOW_EXAMPLES);
+    plan.push(...gathered(order, start, firstFitDecreasing(window, options)));
+  }
+  return plan;
+}
+
+/** The bin of each place, in the order of the places. */
+type Assignment = Uint32Array;
+
+/** The examples of each bin, in their order. */
+function gathered(order: ArrayLike<number>, start: number, binOf: Assignment): number[][] {
+  const bins: number[][] = [];
+  binOf.forEach((bin, place) => (bins[bin] ??= []).push(order[start + place]!));
+  return bins;
+}
+
+function fillInOrder(lengths: readonly number[], options: PackingOptions): Assignment {
+  const { microBatchTokens, microBatchExamples = Infinity } = options;
+  let bin = -1;
+  let room = 0;
+  let examples = 0;
+  return Uint32Array.from(lengths, (length) => {
+    if (length > room || examples === microBatchExamples) {
+      bin++;
+      room = microBatchTokens;
+      examples = 0;
     }
-    return { example, position, length };
+    room -= length;
+    examples++;
+    return bin;
   });
-  if (options.policy === "none") return bins(fillInOrder(items, options));
-  const packed: Bin[] = [];
-  for (let start = 0; start < items.length; start += WINDOW_EXAMPLES) {
-    packed.push(...firstFitDecreasing(items.slice(start, start + WINDOW_EXAMPLES), options));
+}
+
+function firstFitDecreasing(lengths: readonly number[], options: PackingOptions): Assignment {
+  const { microBatchTokens, microBatchExamples = Infinity } = options;
+  const rooms = new Rooms(lengths.length, microBatchTokens);
+  const binOf = new Uint32Array(lengths.length);
+  /** The place of each bin's longest example, and how many examples it has. */
+  const longest: number[] = [];
+  const examples: number[] = [];
+  for (const place of decreasing(lengths)) {
+    const length = lengths[place]!;
+    const bin = rooms.first(length);
+    if (bin === longest.length) longest.push(place);
+    binOf[place] = bin;
+    examples[bin] = (examples[bin] ?? 0) + 1;
+    rooms.set(bin, examples[bin] < microBatchExamples ? rooms.of(bin) - length : 0);
   }
-  return bins(packed);
+  // Bins by the place of their longest example, which no property of a bin favours: long ones do not come first.
+  const ranks = new Uint32Array(longest.length);
+  let rank = 0;
+  binOf.forEach((bin, place) => {
+    if (longest[bin] === place) ranks[bin] = rank++;
+  });
+  return binOf.map((bin) => ranks[bin]!);
 }
 
-interface Item {
-  example: number;
-  /** Place in the order. */
-  position: number;
-  length: number;
+/** Places by length, the longest first; of equals the first. */
+function decreasing(lengths: readonly number[]): Uint32Array {
+  const keys = Float64Array.from(lengths, (length, place) => place - length * WINDOW_EXAMPLES);
+  const sorted = keys.sort();
+  return Uint32Array.from(
+    sorted,
+    (key) => key - Math.floor(key / WINDOW_EXAMPLES) * WINDOW_EXAMPLES,
+  );
 }
 
-interface Bin {
-  items: Item[];
-  tokens: number;
-}
+/** The room of every bin, all empty at first, as a tree of maxima in which the first with enough is found at once. */
+class Rooms {
+  readonly #leaves: number;
+  /** Node i is the larger of its children, 2i and 2i + 1; the bins are the last level. */
+  readonly #nodes: Uint32Array;
 
-function bins(packed: readonly Bin[]): PackingPlan {
-  return packed.map(({ items }) => items.map(({ example }) => example));
-}
-
-function fits(bin: Bin, item: Item, options: PackingOptions): boolean {
-  return bin.tokens + item.length <= options.microBatchTokens &&
-    bin.items.length < (options.microBatchExamples ?? Infinity);
-}
-
-function fillInOrder(items: readonly Item[], options: PackingOptions): Bin[] {
-  const packed: Bin[] = [];
-  for (const item of items) put(item, packed, packed.at(-1), options);
-  return packed;
-}
-
-function firstFitDecreasing(items: readonly Item[], options: PackingOptions): Bin[] {
-  const packed: Bin[] = [];
-  const decreasing = [...items].sort((a, b) => b.length - a.length || a.position - b.position);
-  for (const item of decreasing) {
-    put(item, packed, packed.find((bin) => fits(bin, item, options)), options);
+  constructor(bins: number, room: number) {
+    this.#leaves = 2 ** Math.ceil(Math.log2(bins));
+    this.#nodes = new Uint32Array(2 * this.#leaves).fill(room);
   }
-  // By the place of the longest example, which no property of a bin favours: long ones do not come first.
-  packed.sort((a, b) => a.items[0]!.position - b.items[0]!.position);
-  for (const bin of packed) bin.items.sort((a, b) => a.position - b.position);
-  return packed;
-}
 
-/** Puts an item into a bin if there is one and it fits, else into a new one. */
-function put(item: Item, packed: Bin[], bin: Bin | undefined, options: PackingOptions): void {
-  if (bin !== undefined && fits(bin, item, options)) {
-    bin.items.push(item);
-    bin.tokens += item.length;
-  } else {
-    packed.push({ items: [item], tokens: item.length });
+  /** The first bin with at least this much room. An empty one is always left, as there are as many as items. */
+  first(room: number): number {
+    let node = 1;
+    while (node < this.#leaves) {
+      node *= 2;
+      if (this.#nodes[node]! < room) node++;
+    }
+    return node - this.#leaves;
+  }
+
+  /** The room of one bin. */
+  of(bin: number): number {
+    return this.#nodes[bin + this.#leaves]!;
+  }
+
+  set(bin: number, room: number): void {
+    let node = bin + this.#leaves;
+    this.#nodes[node] = room;
+    while (node > 1) {
+      node >>= 1;
+      this.#nodes[node] = Math.max(this.#nodes[2 * node]!, this.#nodes[2 * node + 1]!);
+    }
   }
 }
 

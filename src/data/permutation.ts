@@ -40,8 +40,8 @@ export function mixKey(...numbers: readonly number[]): number {
   return key;
 }
 
-/** The 32-bit finaliser of MurmurHash3. */
-function mix(value: number): number {
+/** The 32-bit finaliser of MurmurHash3: every bit of the input changes half of the output's. 0 stays 0. */
+export function mix(value: number): number {
   let x = value | 0;
   x = Math.imul(x ^ (x >>> 16), 0x85EBCA6B);
   x = Math.imul(x ^ (x >>> 13), 0xC2B2AE35);

@@ -84,6 +84,8 @@ export class MicroBatchStream {
 
   /** Passes over the data before micro-batch `index`, with a fraction. */
   epochAt(index: number): number {
+    // At the end of what is planned no further epoch need be.
+    if (index === this.#before.at(-1)) return this.#before.length - 1;
     const { epoch, index: inEpoch, count } = this.position(index);
     return epoch + inEpoch / count;
   }

@@ -11,8 +11,6 @@ export interface SpecialTokenIds {
   eos: number[];
 }
 
-const MAX_CONFIG_BYTES = 16 * 1024 * 1024;
-
 /** Reads them from generation_config.json and config.json of a folder; the former has the last word. */
 export function readSpecialTokenIds(folder: string): SpecialTokenIds {
   let bos: number | null = null;
@@ -20,7 +18,7 @@ export function readSpecialTokenIds(folder: string): SpecialTokenIds {
   for (const name of ["config.json", "generation_config.json"]) {
     const path = `${folder}/${name}`;
     if (!isFile(path)) continue;
-    const config = readJsonObject(path, MAX_CONFIG_BYTES);
+    const config = readJsonObject(path);
     bos = ids(config.bos_token_id, `${path}: bos_token_id`)[0] ?? bos;
     const ends = ids(config.eos_token_id, `${path}: eos_token_id`);
     if (ends.length > 0) eos = ends;

@@ -26,10 +26,10 @@ export interface TokenizerParts {
   chatTemplate: string | null;
 }
 
-/** Whether the tokenizer's own begin and end tokens are put around the text. Default true. */
+/** Which of the tokenizer's own begin and end tokens are put around the text. */
 export interface EncodeOptions {
-  /** Default true. */
-  addSpecialTokens?: boolean;
+  /** All of them, none, or only those that begin a text, for one that is to be continued. Default true. */
+  addSpecialTokens?: boolean | "begin";
 }
 
 /** A tokenizer. Strings that spell special tokens are recognised as these. */
@@ -189,11 +189,13 @@ class LoadedTokenizer implements Tokenizer {
     return new TextDecoder("utf-8", { ignoreBOM: true }).decode(concatBytes(pieces));
   }
 
-  #surround(ids: readonly number[], options: EncodeOptions): Uint32Array {
-    if (options.addSpecialTokens === false || this.#prefix.length + this.#suffix.length === 0) {
-      return Uint32Array.from(ids);
-    }
-    return Uint32Array.from([...this.#prefix, ...ids, ...this.#suffix]);
+  #surround(
+    ids: readonly number[],
+    { addSpecialTokens: added = true }: EncodeOptions,
+  ): Uint32Array {
+    const prefix = added === false ? [] : this.#prefix;
+    const suffix = added === true ? this.#suffix : [];
+    return Uint32Array.from([...prefix, ...ids, ...suffix]);
   }
 
   #token(id: number): string {

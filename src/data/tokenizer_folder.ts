@@ -1,12 +1,17 @@
 /** Reads the tokenizer files of a Hugging Face folder. */
 import { SpielError } from "../errors.ts";
-import { isFile, isObject, readJsonObject, readTextFile } from "../io/random_access.ts";
+import {
+  isFile,
+  isObject,
+  MAX_CONFIG_BYTES,
+  readJsonObject,
+  readTextFile,
+} from "../io/random_access.ts";
 import { mistakenForModel } from "../io/recognise.ts";
 import { readSpecialTokenIds } from "./special_tokens.ts";
 import type { TokenizerParts } from "./tokenizer.ts";
 
 const MAX_TOKENIZER_BYTES = 256 * 1024 * 1024;
-const MAX_CONFIG_BYTES = 16 * 1024 * 1024;
 
 /** Reads tokenizer.json and, where present, tokenizer_config.json and chat_template.jinja. */
 export function readFolderTokenizer(folder: string): TokenizerParts {
@@ -38,7 +43,7 @@ export function readFolderTokenizer(folder: string): TokenizerParts {
 }
 
 function optionalJson(path: string): Record<string, unknown> {
-  return isFile(path) ? readJsonObject(path, MAX_CONFIG_BYTES) : {};
+  return isFile(path) ? readJsonObject(path) : {};
 }
 
 /** A special token is its text, or an object with it. */

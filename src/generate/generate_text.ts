@@ -102,7 +102,7 @@ async function* answer(
 
 function promptIds(tokenizer: Tokenizer, { prompt, messages, raw }: Prompt & AnswerOptions) {
   if (messages === undefined && (raw || tokenizer.chatTemplate === null)) {
-    const ids = tokenizer.encode(prompt);
+    const ids = tokenizer.encode(prompt, { addSpecialTokens: "begin" });
     return ids.length > 0 ? ids : beginningOf(tokenizer);
   }
   if (tokenizer.chatTemplate === null) {

@@ -1,5 +1,6 @@
 /** Chooses a token from logits: the likeliest, or a draw from the likeliest share. */
 
+import { mix } from "../data/permutation.ts";
 import { SpielError } from "../errors.ts";
 
 /** How to choose. */
@@ -10,7 +11,11 @@ export interface SamplingOptions {
   readonly topP: number;
 }
 
-/** @throws {SpielError} `usage` for numbers that tokens cannot be chosen by. */
+/**
+ * Checks numbers before anything is chosen by them.
+ *
+ * @throws {SpielError} `usage` for those that tokens cannot be chosen by.
+ */
 export function checkSampling({ temperature, topP }: SamplingOptions): void {
   if (!(temperature >= 0)) {
     throw new SpielError("usage", `temperature is ${temperature}; expected a number of at least 0`);
@@ -63,13 +68,6 @@ export function sampleToken(
 export function drawAt(seed: number, count: number): number {
   // The odd constant keeps seed 0 and place 0 from being the fixed point 0 of `mix`.
   return mix(mix(seed + 0x9E3779B9) + Math.imul(count + 1, 0x9E3779B9)) / 2 ** 32;
-}
-
-/** The finaliser of MurmurHash3: every bit of the input changes half of the output's. */
-function mix(word: number): number {
-  let bits = Math.imul(word ^ (word >>> 16), 0x85EBCA6B);
-  bits = Math.imul(bits ^ (bits >>> 13), 0xC2B2AE35);
-  return (bits ^ (bits >>> 16)) >>> 0;
 }
 
 function indexOfLargest(values: Float32Array): number {

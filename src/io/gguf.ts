@@ -3,6 +3,7 @@ import { SpielError } from "../errors.ts";
 import { GGML_TYPES, type GgmlType } from "./ggml_types.ts";
 import { GgufCursor, type GgufValue } from "./gguf_cursor.ts";
 import { RandomAccessFile } from "./random_access.ts";
+import { elementsIn } from "./shape.ts";
 
 export type { GgufValue } from "./gguf_cursor.ts";
 
@@ -218,7 +219,7 @@ function readTensorInfo(cursor: GgufCursor, name: string, alignment: number): Gg
         `expected a multiple of ${type.blockElements} for ${type.name}`,
     );
   }
-  const elements = shape.reduce((product, size) => product * size, 1);
+  const elements = elementsIn(shape);
   const byteLength = elements / type.blockElements * type.blockBytes;
   if (!Number.isSafeInteger(elements) || !Number.isSafeInteger(byteLength)) {
     throw cursor.fail(`tensor "${name}" has shape [${shape}], which is too large to address`);

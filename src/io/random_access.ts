@@ -2,6 +2,9 @@
 import { SpielError } from "../errors.ts";
 import { missingPermission } from "./permission.ts";
 
+/** More than any configuration takes. An adapter's has about 60 bytes per module, of which models have thousands. */
+export const MAX_CONFIG_BYTES = 16 << 20;
+
 /** A file kept open for reading ranges. Close it with `using` or `[Symbol.dispose]()`. */
 export class RandomAccessFile implements Disposable {
   readonly path: string;
@@ -96,7 +99,10 @@ export function readTextFile(path: string, maxBytes: number): string {
  *
  * @throws {SpielError} kind "data" naming the file and what is wrong with it.
  */
-export function readJsonObject(path: string, maxBytes: number): Record<string, unknown> {
+export function readJsonObject(
+  path: string,
+  maxBytes = MAX_CONFIG_BYTES,
+): Record<string, unknown> {
   return parseJsonObject(readTextFile(path, maxBytes), path);
 }
 

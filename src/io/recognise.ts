@@ -36,7 +36,6 @@ const PARTS: Partial<Record<PathKind, readonly string[]>> = {
 
 /** Paths that a hint names at most. */
 const MOST_CANDIDATES = 3;
-const MAX_JSON_BYTES = 16 << 20;
 
 /**
  * Recognises a path by names alone: whether the files are good, their readers find out.
@@ -196,7 +195,7 @@ function didYouMean(paths: readonly string[]): string {
 /** A JSON object for a hint; empty where it cannot be had. */
 function jsonOf(path: string): Record<string, unknown> {
   try {
-    return readJsonObject(path, MAX_JSON_BYTES);
+    return readJsonObject(path);
   } catch (error) {
     if (isSpielError(error)) return {};
     throw error;

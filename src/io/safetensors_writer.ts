@@ -1,6 +1,7 @@
 /** Lays out safetensors files and makes them part by part: the same input always gives the same bytes. */
 import { SpielError } from "../errors.ts";
 import { DTYPE_BYTES, type SafetensorsDtype } from "./safetensors.ts";
+import { elementsIn } from "./shape.ts";
 
 /** One tensor to write. */
 export interface SafetensorsSpec {
@@ -46,7 +47,7 @@ export function safetensorsHeader(
   const payloads: SafetensorsPlan["payloads"] = [];
   let offset = 0;
   for (const [name, { dtype, shape }] of ordered) {
-    const byteLength = shape.reduce((product, size) => product * size, DTYPE_BYTES[dtype]);
+    const byteLength = elementsIn(shape) * DTYPE_BYTES[dtype];
     const end = offset + byteLength;
     fields.push(
       `${JSON.stringify(name)}:` +

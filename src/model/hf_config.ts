@@ -13,8 +13,6 @@ export interface HuggingFaceConfig {
   json: Record<string, unknown>;
 }
 
-const MAX_CONFIG_BYTES = 16 * 1024 * 1024;
-
 /**
  * Reads a configuration file.
  *
@@ -22,7 +20,7 @@ const MAX_CONFIG_BYTES = 16 * 1024 * 1024;
  * @throws {SpielError} kind "data" naming the field, its value and what was expected.
  */
 export function readHuggingFaceConfig(path: string): HuggingFaceConfig {
-  const json = readJsonObject(path, MAX_CONFIG_BYTES);
+  const json = readJsonObject(path);
   const fields = ConfigFields.ofObject(path, json);
   const architecture = architectureOf(json.model_type, path);
   refuseQuantised(fields);

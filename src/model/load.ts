@@ -13,14 +13,14 @@ import type {
 import { SpielError } from "../errors.ts";
 import { refuseOverBudget } from "./memory.ts";
 import type { ModelSource } from "./source.ts";
-
-/** Bytes in flight between a file and the engine. */
-const CHUNK_BYTES = 16 << 20;
+import { PART_BYTES } from "./tensor_parts.ts";
 
 /** What a model will be used for. */
 export interface ModelUse extends Omit<ModelOptions, "formats" | "deltas" | "memoryBudget"> {
   /** Most bytes that the plan may take; `null` is no limit, `"free"` what this machine has free. */
   readonly memoryBudget: number | null | "free";
+  /** What the user can do where that is too little, in words. */
+  readonly remedies: readonly string[];
   /** The deltas of each module, once the model's parts are known. */
   readonly deltas: (plan: ModelPlan) => DeltaCount[];
 }
@@ -35,6 +35,7 @@ export function inferenceUse(microBatchTokens: number, deltas: DeltaCount[] = []
     microBatchTokens,
     activationCheckpointing: "none",
     memoryBudget: null,
+    remedies: ["a smaller model"],
   };
 }
 
@@ -61,7 +62,7 @@ export async function planModel(
   source: Pick<ModelSource, "config" | "tensors">,
   use: ModelUse,
 ): Promise<PlannedModel> {
-  const { deltas, ...rest } = use;
+  const { deltas, remedies, ...rest } = use;
   const formats = formatsOf(engine, source, use);
   const withoutBudget: ModelOptions = { ...rest, formats, deltas: [], memoryBudget: null };
   const bare = await engine.planModel(source.config, withoutBudget);
@@ -69,9 +70,8 @@ export async function planModel(
   const plan = await engine.planModel(source.config, whole);
   const isGiven = use.memoryBudget !== "free";
   const memoryBudget = isGiven ? use.memoryBudget : availableMemory(engine.info);
-  const options = { ...whole, memoryBudget };
-  refuseOverBudget(plan.memory, options, isGiven);
-  return { plan, options };
+  refuseOverBudget(plan.memory, { budget: memoryBudget, isGiven, remedies });
+  return { plan, options: { ...whole, memoryBudget } };
 }
 
 /** Random weights instead of the source's own. */
@@ -182,7 +182,7 @@ async function streamTensor(engine: Engine, source: ModelSource, { name, format 
   const from = formatInfo(engine, stored.format, name);
   const to = formatInfo(engine, format, name);
   // Whole blocks of both formats, so that a chunk can be converted by itself.
-  const blocks = Math.floor(CHUNK_BYTES / from.blockBytes / to.blockElements) * to.blockElements;
+  const blocks = Math.floor(PART_BYTES / from.blockBytes / to.blockElements) * to.blockElements;
   const chunk = blocks * from.blockBytes;
   for (let offset = 0; offset < stored.byteLength; offset += chunk) {
     const bytes = source.read(name, offset, Math.min(chunk, stored.byteLength - offset));

@@ -1,6 +1,6 @@
 /** What a model's memory plan comes to: sizes as people read them, and the refusal of a plan over its budget. */
 
-import type { MemoryTable, ModelOptions } from "../engine/protocol.gen.ts";
+import type { MemoryTable } from "../engine/protocol.gen.ts";
 import { SpielError } from "../errors.ts";
 
 /** Bytes with a binary unit: `1.2 GiB`. */
@@ -15,25 +15,29 @@ export function formatBytes(bytes: number): string {
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
 }
 
-/** What a plan depends on, as far as one can choose it. */
-type Choices = Pick<ModelOptions, "memoryBudget" | "trainable" | "activationCheckpointing">;
+/** The limit of a plan. */
+export interface MemoryLimit {
+  /** Most bytes; `null` is no limit. */
+  readonly budget: number | null;
+  /** Whether somebody chose it; else it is what is free. */
+  readonly isGiven: boolean;
+  /** What would lower the plan, in words. */
+  readonly remedies: readonly string[];
+}
 
 /**
- * Refuses a plan that exceeds its budget, with the bytes of every purpose and with what would lower them.
+ * Refuses a plan over its limit, with the bytes of every purpose and with what would lower them.
  *
- * @param isGiven Whether somebody chose the budget; else it is what is free.
  * @throws {SpielError} `device`
  */
 export function refuseOverBudget(
   { rows, totalBytes }: MemoryTable,
-  choices: Choices,
-  isGiven: boolean,
+  { budget, isGiven, remedies }: MemoryLimit,
 ): void {
-  const { memoryBudget } = choices;
-  if (memoryBudget === null || totalBytes <= memoryBudget) return;
-  const budget = formatBytes(memoryBudget);
-  const over = isGiven ? `the --memory-budget of ${budget}` : `the ${budget} that are free`;
-  const remedies = remediesFor(choices) +
+  if (budget === null || totalBytes <= budget) return;
+  const limit = formatBytes(budget);
+  const over = isGiven ? `the --memory-budget of ${limit}` : `the ${limit} that are free`;
+  const ways = remedies.join(", ").replace(/, (?=[^,]*$)/, " or ") +
     (isGiven ? "" : "; --memory-budget none starts it anyway");
   const sizes = rows.map(({ purpose, bytes }) => `\n  - ${purpose}: ${formatBytes(bytes)}`).join(
     "",
@@ -41,19 +45,6 @@ export function refuseOverBudget(
   throw new SpielError(
     "device",
     `This takes ${formatBytes(totalBytes)} of memory, over ${over}; ` +
-      `try ${remedies}. It is made of${sizes}`,
+      `try ${ways}. It is made of${sizes}`,
   );
-}
-
-function remediesFor({ trainable, activationCheckpointing }: Choices): string {
-  if (trainable === "nothing") {
-    return "a smaller model, or with evaluate a smaller --micro-batch-tokens";
-  }
-  const remedies = ["a smaller --micro-batch-tokens"];
-  if (activationCheckpointing === "none") {
-    remedies.push("--activation-checkpointing block");
-  }
-  if (trainable === "deltas") remedies.push("a lower --density");
-  if (trainable === "weights") remedies.push("a --method with deltas");
-  return remedies.join(", ").replace(/, (?=[^,]*$)/, " or ");
 }

@@ -14,6 +14,7 @@ import {
   type SafetensorsPlan,
   type SafetensorsTensor,
 } from "../io/safetensors_writer.ts";
+import { elementsIn } from "../io/shape.ts";
 import { isWithin } from "../io/within.ts";
 import type { ModelSource } from "./source.ts";
 import { tensorParts } from "./tensor_parts.ts";
@@ -119,7 +120,7 @@ function shardsOf(
   const groups: Map<string, SafetensorsTensor>[] = [];
   let room = 0;
   for (const tensor of tensors) {
-    const size = elementsOf(tensor) * bytes;
+    const size = elementsIn(tensor.shape) * bytes;
     if (groups.length === 0 || size > room) {
       groups.push(new Map());
       room = maxShardBytes;
@@ -180,8 +181,4 @@ function companions(source: ModelSource): FileToPublish[] {
 
 function encodeJson(value: unknown): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(value, null, 2) + "\n");
-}
-
-function elementsOf({ shape }: TensorInfo): number {
-  return shape.reduce((product, size) => product * size, 1);
 }

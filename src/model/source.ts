@@ -33,8 +33,8 @@ export interface ModelSource extends Disposable {
   huggingFaceConfig(): Record<string, unknown>;
 }
 
-/** A name such as `HuggingFaceTB/SmolLM2-135M`, by which other programs download a model. */
-const HUB_NAME = /^[\w-][\w.-]*\/[\w.-]+$/;
+/** A URL, or a name such as `HuggingFaceTB/SmolLM2-135M`, by which other programs download a model. */
+const REMOTE = /^[a-z]+:\/\/|^[\w-][\w.-]*\/[\w.-]+$/;
 
 /**
  * Opens a Hugging Face folder or a .gguf file and checks that it holds a complete, supported model.
@@ -68,8 +68,8 @@ function formOf(path: string): "file" | "folder" {
       "is neither a folder nor a .gguf file; for safetensors name the folder with config.json",
     );
   }
-  const hint = HUB_NAME.test(path)
-    ? "; models are not downloaded by name, so get its files first and name where they lie"
+  const hint = REMOTE.test(path)
+    ? "; models are not downloaded, so get its files first and name where they lie"
     : "";
   throw fail(`does not exist; expected a Hugging Face folder or a .gguf file${hint}`);
 }

@@ -3,8 +3,8 @@
 import type { Engine } from "../engine/engine.ts";
 import type { TensorInfo } from "../engine/protocol.gen.ts";
 
-/** Bytes read from the engine at once. */
-const PART_BYTES = 16 << 20;
+/** Bytes that are on their way between the engine and a file at once. */
+export const PART_BYTES = 16 << 20;
 const BYTES = { f32: 4, f16: 2, bf16: 2 } as const;
 
 /**

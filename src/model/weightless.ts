@@ -2,6 +2,7 @@
 import type { ModelConfig } from "../engine/protocol.gen.ts";
 import { readSpecialTokenIds, type SpecialTokenIds } from "../data/special_tokens.ts";
 import { SpielError } from "../errors.ts";
+import { elementsIn } from "../io/shape.ts";
 import { toHuggingFaceConfig } from "./architectures/mod.ts";
 import { readGgufConfig } from "./gguf_model.ts";
 import { readHuggingFaceConfig } from "./hf_config.ts";
@@ -29,7 +30,7 @@ function withoutWeights(
 ): ModelSource {
   const tensors = new Map<string, ModelTensor>();
   for (const [name, shape] of expectedShapes(model.config)) {
-    const byteLength = 4 * shape.reduce((product, size) => product * size, 1);
+    const byteLength = 4 * elementsIn(shape);
     tensors.set(name, { format: "f32", shape, byteLength });
   }
   return {

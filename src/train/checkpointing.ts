@@ -57,6 +57,17 @@ export async function restoreRun(
   return position;
 }
 
+/** Has the last evaluation made again, such as when its line was lost. */
+export function forgetEvaluation(position: TrainingPosition): void {
+  if (position.best?.step !== position.evaluatedStep) {
+    position.evaluationsWithoutImprovement = Math.max(
+      0,
+      position.evaluationsWithoutImprovement - 1,
+    );
+  }
+  position.evaluatedStep = null;
+}
+
 function checkpointState(
   position: TrainingPosition,
   run: RunIdentity,

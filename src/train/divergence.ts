@@ -16,6 +16,7 @@ const OF_GUESSING = 1.5;
 
 /** Watches the steps of a run. */
 export class DivergenceGuard {
+  /** Of this process: a run that was resumed is measured by where it went on. */
   #firstLoss: number | undefined;
   #deadSteps = 0;
   #explodedSteps = 0;
@@ -64,7 +65,7 @@ export function rateWords(learningRate: number): string {
   return `at learning rate ${learningRate.toExponential(1)}`;
 }
 
-/** An error of an evaluation with the step before it, where it is one of numbers; others as they are. */
+/** An error with the step before it, where it is one of numbers after training began; others as they are. */
 export function withPlace(error: unknown, step: number, learningRate: number): unknown {
   if (!isSpielError(error) || error.kind !== "numeric" || step === 0) return error;
   const place = `after step ${step} ${rateWords(learningRate)}`;

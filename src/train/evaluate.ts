@@ -33,6 +33,8 @@ export interface Exam {
   readonly questions: readonly Question[];
   /** Longest answer in tokens. */
   readonly maxNewTokens: number;
+  /** Most tokens of a question and its answer together: what the model was made for. */
+  readonly maxLength: number;
   /** Ids that end an answer. */
   readonly stopTokens: readonly number[];
   /** Turns generated ids into text, without special tokens. */
@@ -105,14 +107,16 @@ async function sitExam(
   exam: Exam,
   { signal, onProgress }: EvaluationHooks,
 ): Promise<number> {
-  const { questions, maxNewTokens, stopTokens } = exam;
+  const { questions, stopTokens } = exam;
   const total = questions.length;
   let right = 0;
   await onProgress?.({ stage: "answers", done: 0, total });
   for (const [index, question] of questions.entries()) {
     const ids: number[] = [];
+    const { prompt } = question;
+    const maxNewTokens = Math.max(0, Math.min(exam.maxNewTokens, exam.maxLength - prompt.length));
     const options = { maxNewTokens, stopTokens, temperature: 0, topP: 1, seed: 0 };
-    for await (const id of generateTokens(engine, question.prompt, options, signal)) ids.push(id);
+    for await (const id of generateTokens(engine, prompt, options, signal)) ids.push(id);
     if (signal?.aborted) break;
     const answer = exam.decode(ids);
     exam.onAnswer?.(question, answer);

@@ -53,7 +53,9 @@ export async function evaluateModel(options: EvaluateModelOptions): Promise<Mode
   const { maxLength, signal, onAnswer, onProgress } = options;
   checkData(options.data, options);
   const microBatchTokens = Math.max(options.microBatchTokens ?? maxLength, maxLength);
-  await using model = await openModel(options, microBatchTokens);
+  await using model = await openModel(options, microBatchTokens, [
+    "a smaller --micro-batch-tokens",
+  ]);
   const { tokenizer, stopTokens } = tokenizerOf(model.source);
   const { format, map, data: paths } = options;
   const bad = options.skipBad ? "skip" : "refuse";
@@ -65,6 +67,7 @@ export async function evaluateModel(options: EvaluateModelOptions): Promise<Mode
   const exam = examOf(dataset, tokenizer, {
     count: options.evalGenerate ?? 0,
     maxNewTokens: options.evalMaxNewTokens ?? 128,
+    maxLength: model.source.config.max_position_embeddings,
     stopTokens,
     onAnswer,
   });

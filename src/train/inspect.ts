@@ -14,6 +14,7 @@ import { isFile, isFolder, readJsonObject, readTextFile } from "../io/random_acc
 import { kindOfPath, mistakenForWhole, modelsInside, type PathKind } from "../io/recognise.ts";
 import { RecordError } from "../io/record_error.ts";
 import { SafetensorsFile } from "../io/safetensors.ts";
+import { elementsIn } from "../io/shape.ts";
 import { openModelSource } from "../model/source.ts";
 import { parseMetrics } from "./metrics.ts";
 
@@ -94,7 +95,7 @@ function describeModel(path: string): Record<string, unknown> {
   const formats = new Map<string, number>();
   let parameters = 0;
   for (const { format, shape } of source.tensors.values()) {
-    const elements = shape.reduce((product, size) => product * size, 1);
+    const elements = elementsIn(shape);
     formats.set(format, (formats.get(format) ?? 0) + elements);
     parameters += elements;
   }

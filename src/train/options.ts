@@ -1,5 +1,6 @@
 /** The numbers that the training loop needs, out of a run's configuration. */
 
+import { SpielError } from "../errors.ts";
 import type { Growth } from "../spiel/growth/mod.ts";
 import { growthOf } from "../spiel/growth/mod.ts";
 import type { ScheduleConfig } from "../spiel/schedule.ts";
@@ -15,6 +16,8 @@ export interface TrainerOptions {
   readonly vocabulary?: number;
   /** G, micro-batches per step. */
   readonly gradientAccumulationSteps: number;
+  /** Micro-batches of the whole run, of which the last step takes what is left; G in every step when absent. */
+  readonly totalMicroBatches?: number;
   /** The learning rate of every step. */
   readonly learningRate: LrScheduleConfig;
   /** The numbers of an update that do not change. */
@@ -31,14 +34,35 @@ export interface TrainerOptions {
   readonly saveEvery: number;
 }
 
-/** The loop's options for a run of `totalSteps` steps on a model with a vocabulary. */
+/** What the loop's options depend on besides the configuration. */
+export interface RunLength {
+  /** N, optimiser steps. */
+  readonly totalSteps: number;
+  /** Micro-batches of all steps. */
+  readonly totalMicroBatches: number;
+}
+
+/**
+ * The loop's options for a run of a known length on a model with a vocabulary.
+ *
+ * @throws {SpielError} `usage` when the warm-up does not end before the run.
+ */
 export function trainerOptions(
   config: RunConfig,
-  { totalSteps, vocabulary }: { readonly totalSteps: number; readonly vocabulary: number },
+  { totalSteps, totalMicroBatches }: RunLength,
+  vocabulary: number,
 ): TrainerOptions {
   const growth = growthOf(config.method);
+  if (config.warmupSteps !== undefined && config.warmupSteps >= totalSteps) {
+    throw new SpielError(
+      "usage",
+      `warmup_steps is ${config.warmupSteps}; expected fewer than the ${totalSteps} steps that epochs ` +
+        `${config.epochs} of this data are`,
+    );
+  }
   return {
     totalSteps,
+    totalMicroBatches,
     vocabulary,
     gradientAccumulationSteps: config.gradientAccumulationSteps,
     learningRate: {

@@ -1,31 +1,18 @@
 /** A whole run from a configuration: open, load, train or go on, save. Prints nothing; tells all by events. */
 
-import { otherBaseWarning } from "../adapter/base_model.ts";
-import { loadSftAdapter } from "../adapter/sft.ts";
-import { loadNewestCheckpoint } from "../checkpoint/checkpoint.ts";
-import { movedWarning, refuseOtherRun } from "../checkpoint/state.ts";
-import { open } from "../engine/open.ts";
 import { peakMemory } from "../engine/peak_memory.ts";
 import { isSpielError, SpielError } from "../errors.ts";
 import { denoFiles, type Files } from "../io/files.ts";
-import { createModel, planModel } from "../model/load.ts";
-import { tokenizerOf } from "../model/tokenizer.ts";
-import { openModelSource, openWithoutWeights } from "../model/source.ts";
 import { saveRun } from "./checkpointing.ts";
 import type { EvaluationProgress } from "./evaluate.ts";
 import type { RunEnding, TrainEvent } from "./events.ts";
-import { Journal, type JournalHooks, type Scores } from "./journal.ts";
-import { MetricsWriter } from "./metrics.ts";
-import { trainerOptions } from "./options.ts";
+import type { Journal, JournalHooks, Scores } from "./journal.ts";
 import { worseThanUntrained } from "./outcome.ts";
-import type { ReportSample } from "./report.ts";
-import { configRecord, type ResolvedConfig } from "./run_config.ts";
 import { profileRecord, StepProfiler } from "./profile.ts";
-import { checkData, dataCounts, dataWarnings, loadRunData } from "./run_data.ts";
+import type { ReportSample } from "./report.ts";
+import { beginRun, type BegunRun, type RealRun } from "./run_beginning.ts";
+import type { ResolvedConfig } from "./run_config.ts";
 import { evaluationOf, Samples } from "./run_evaluation.ts";
-import { RunFolder } from "./run_folder.ts";
-import { adapterDigest, refuseConflicts, runIdentity } from "./run_identity.ts";
-import { beginOrGoOn, trainable, trainedOf, useOf } from "./run_model.ts";
 import {
   type OutputParts,
   type ReportParts,
@@ -33,8 +20,9 @@ import {
   saveOutput,
   writeReport,
 } from "./run_output.ts";
+import { prepareRun, type RunContext } from "./run_preparation.ts";
 import { storageFailure } from "./saving.ts";
-import { Trainer, type TrainingResult } from "./trainer.ts";
+import { Trainer, type TrainerParts, type TrainingResult } from "./trainer.ts";
 
 /** What a caller can hook into a run. */
 export interface RunHooks extends JournalHooks {
@@ -77,124 +65,74 @@ export async function trainRun(
   resolved: ResolvedConfig,
   hooks: RunHooks = {},
 ): Promise<TrainSummary> {
-  const { config } = resolved;
   const { signal, files = denoFiles } = hooks;
   const tell = async (event: TrainEvent) => await hooks.onEvent?.(event);
-  const onWarning = (message: string) => tell({ type: "warning", message });
-  // What is quickly seen to be wrong is told before anything that takes time.
-  checkData([...config.data, ...config.evalData], config);
-  using folder = config.dryRun
-    ? null
-    : await RunFolder.open(files, config.out, { resume: config.resume });
-  if (folder !== null) {
-    const output = config.method === "full" ? folder.modelPath : folder.adapterPath;
-    const { model, adapter = [], data, evalData } = config;
-    folder.refuseInputsIn(output, [model, adapter, data, evalData].flat());
-    if (config.resume) await refuseConflicts(files, folder, resolved);
-  }
-  using source = config.init === "random"
-    ? openWithoutWeights(config.model)
-    : openModelSource(config.model);
-  await using engine = await open(config);
-  await tell({ type: "opened", info: engine.info });
-  const checkpoint = folder !== null && config.resume
-    ? await loadNewestCheckpoint(files, folder.path, { onWarning })
-    : null;
-  const { tokenizer, stopTokens } = tokenizerOf(source);
-
-  let adapter = config.adapter === undefined || checkpoint !== null
-    ? null
-    : loadSftAdapter(config.adapter);
-  const planned = await planModel(engine, source, useOf(config, { checkpoint, adapter }));
-  const trained = trainedOf(config, planned);
-  const { memory, parameters } = planned.plan;
-  await tell({ type: "planned", memory, parameters, trainable: trainable(trained, parameters) });
-
-  const data = await loadRunData(config, tokenizer, { signal, onEvent: tell });
-  const datasets = data.heldOut === null ? [data.train] : [data.train, data.heldOut];
-  for (const warning of dataWarnings(datasets, config.maxLength, source)) await onWarning(warning);
-  const heldOut = data.heldOut === null
-    ? {}
-    : { eval: dataCounts(data.heldOut, config.evalExamples) };
-  const { totalSteps } = data;
-  const filled = data.stream.fillRate(0);
-  await tell({ type: "data", ...dataCounts(data.train), ...heldOut, filled, totalSteps });
-  const vocabulary = source.config.vocab_size;
-  const options = trainerOptions(config, { totalSteps, vocabulary });
+  const warn = (message: string) => tell({ type: "warning", message });
+  await using held = new AsyncDisposableStack();
+  const context: RunContext = { files, signal, tell, warn, held };
+  const prepared = await prepareRun(resolved, context);
+  const { folder } = prepared;
   if (folder === null) return dryRunSummary();
+  const run: RealRun = { ...prepared, folder };
+  const begun = await beginRun(run, context, hooks);
+  return await train(run, begun, context);
+}
 
-  const recorded = checkpoint?.state.run.adapter_digest ?? null;
-  const digest = await adapterDigest(files, config.adapter, recorded);
-  const identity = await runIdentity(resolved, { source, data, adapterDigest: digest });
-  const { tensors } = planned.plan;
-  const parts = { engine, files, source, tensors, trained, folder, config };
-  const output: OutputParts = { ...parts, baseModelHash: identity.base_model_hash };
-  if (checkpoint !== null) {
-    refuseOtherRun(checkpoint.state, identity, checkpoint.path);
-    const moved = movedWarning(checkpoint.state, engine.info);
-    if (moved !== null) await onWarning(moved);
-  }
-  if (adapter !== null && config.adapter !== undefined) {
-    const hash = identity.base_model_hash;
-    const warning = otherBaseWarning(adapter.config, config.adapter, hash, config.model);
-    if (warning !== null) await onWarning(warning);
-  }
-  const init = config.init === "random" ? { seed: config.seed, std: config.initStd } : null;
-  await createModel(engine, source, planned, { init, signal });
-  const position = await beginOrGoOn(engine, trained, { checkpoint, adapter }, config, options);
-  // Large, and not needed again: the engine has its own copy.
-  adapter = null;
-  const trials = trained.kind === "deltas" ? await engine.tryGradients() : [];
-  if (trials.length > 0) await tell({ type: "gradients", trials });
+function dryRunSummary(): TrainSummary {
+  const ending = { stoppedEarly: false, savedStep: 0, best: null, elapsedS: 0 };
+  return { step: 0, ...ending, peakMemoryBytes: peakMemory(), samples: [] };
+}
 
-  // The first trace of the run: one that ends before leaves the folder free for the same command.
-  await folder.writeConfig(configRecord(resolved));
-  using metrics = await MetricsWriter.open(files, folder.metricsPath, checkpoint && position);
-  const journal = new Journal(metrics, hooks);
-  const { history, elapsedBefore } = metrics;
-  const { step } = position;
-  if (checkpoint !== null) {
-    const { path } = checkpoint;
-    await tell({ type: "resumed", step, path, history, elapsedS: elapsedBefore });
-    const told = history.findLast(({ event }) => event === "checkpoint")?.step;
-    // A crash came between the checkpoint and its line.
-    if (told !== step) await journal.write({ event: "checkpoint", step, path });
-  }
+/** Trains to the end and saves the result; a run that ends otherwise leaves a report. */
+async function train(run: RealRun, begun: BegunRun, context: RunContext): Promise<TrainSummary> {
+  const { resolved, engine, source, planned, trained, folder, beginning } = run;
+  const { identity, position, journal } = begun;
+  const output: OutputParts = {
+    ...{ engine, files: context.files, source, tensors: planned.plan.tensors, trained, folder },
+    ...{ config: resolved.config, baseModelHash: identity.base_model_hash },
+  };
+  const about = { resolved, resumedAt: beginning.checkpoint === null ? null : position.step };
   const samples = new Samples(position.evaluatedStep === null);
-  const profiler = config.profile ? new StepProfiler(engine) : undefined;
-  const onProgress = (progress: EvaluationProgress) => tell({ type: "evaluating", ...progress });
-  const trainer = new Trainer(
-    {
-      engine,
-      batches: data.stream,
-      evaluate: evaluationOf(engine, config, data, { tokenizer, stopTokens }, samples, onProgress),
-      save: async (position) => {
-        // A checkpoint never outlives the lines that lead up to it.
-        await metrics.sync();
-        const { keep } = config;
-        return await saveRun(
-          { engine, trained, files, folder: folder.path, identity, keep, onWarning },
-          position,
-        );
-      },
-      onEvent: (event) => journal.record(event),
-      profiler,
-      signal,
-      elapsedBefore,
-    },
-    options,
-    position,
-  );
-  const about = { resolved, resumedAt: checkpoint === null ? null : step };
+  const profiler = run.resolved.config.profile ? new StepProfiler(engine) : undefined;
   let result: TrainingResult;
   try {
-    result = await trainer.run();
-    if (profiler !== undefined) await tell(await profileEvent(profiler, output));
+    result = await trainerOf(run, begun, { samples, profiler }, context).run();
   } catch (error) {
-    await reportFailure(output, { ...about, samples: samples.list }, error, onWarning);
+    await reportFailure(output, { ...about, samples: samples.ofLast }, error, context.warn);
     throw error;
   }
-  return await finish(output, { ...about, samples: samples.list }, result, journal);
+  if (profiler !== undefined) await context.tell(await profileEvent(profiler, output));
+  return await finish(output, about, samples, result, journal);
+}
+
+function trainerOf(
+  { resolved: { config }, engine, source, tokenizer, trained, folder, data, options }: RealRun,
+  { identity, position, metrics, journal }: BegunRun,
+  { samples, profiler }: { samples: Samples; profiler: StepProfiler | undefined },
+  { files, signal, tell, warn }: RunContext,
+): Trainer {
+  const answers = { ...tokenizer, maxLength: source.config.max_position_embeddings };
+  const onProgress = (progress: EvaluationProgress) => tell({ type: "evaluating", ...progress });
+  const { keep } = config;
+  const saving = { engine, trained, files, folder: folder.path, identity, keep, onWarning: warn };
+  const parts: TrainerParts = {
+    engine,
+    batches: data.stream,
+    evaluate: evaluationOf(engine, config, data, answers, samples, onProgress),
+    save: async (position) => {
+      // A checkpoint never outlives the lines that lead up to it.
+      await metrics.sync();
+      return await saveRun(saving, position);
+    },
+    onEvent: (event) => {
+      if (event.type === "eval" && event.isBest) samples.keepAsBest();
+      return journal.record(event);
+    },
+    profiler,
+    signal,
+    elapsedBefore: metrics.elapsedBefore,
+  };
+  return new Trainer(parts, options, position);
 }
 
 /** Writes down what the steps asked of the device. */
@@ -205,11 +143,6 @@ async function profileEvent(
   const report = await profiler.report();
   await folder.writeProfile(profileRecord(report, engine.info));
   return { type: "profile", report, path: folder.profilePath };
-}
-
-function dryRunSummary(): TrainSummary {
-  const ending = { stoppedEarly: false, savedStep: 0, best: null, elapsedS: 0 };
-  return { step: 0, ...ending, peakMemoryBytes: peakMemory(), samples: [] };
 }
 
 /** Leaves a report of a run that was stopped or broke down; its end is told by `error`, whatever comes of it. */
@@ -229,9 +162,11 @@ async function reportFailure(
   }
 }
 
+/** Saves what was asked for, the last state or the best one, and tells how the run ended. */
 async function finish(
   output: OutputParts,
-  about: ReportParts,
+  origin: Omit<ReportParts, "samples">,
+  answers: Samples,
   { position, stoppedEarly, elapsedS, unsaved }: TrainingResult,
   journal: Journal,
 ): Promise<TrainSummary> {
@@ -243,16 +178,18 @@ async function finish(
   const onWarning = (message: string) => journal.record({ type: "warning", message });
   const returned = wanted !== step && await returnToCheckpoint(output, wanted, onWarning);
   const savedStep = returned ? wanted : step;
+  const samples = returned ? answers.ofBest : answers.ofLast;
   const path = await saveOutput(output, savedStep);
   const scores = journal.scoresAt(savedStep);
   const worse = worseThanUntrained(scores.before, scores.after, best);
   if (worse !== null) await onWarning(worse);
   const ending = { stoppedEarly, savedStep, best, elapsedS, peakMemoryBytes: peakMemory() };
   await journal.record({ type: "done", step, ...ending, output: path });
-  const failure = await storageFailure(() => writeReport(output, about)) ?? unsaved;
+  const failure = await storageFailure(() => writeReport(output, { ...origin, samples })) ??
+    unsaved;
   if (failure !== null) {
     const message = `${failure.message}; the result in "${path}" is complete`;
     throw new SpielError("storage", message, { cause: failure });
   }
-  return { step, ...ending, output: path, ...scores, samples: about.samples };
+  return { step, ...ending, output: path, ...scores, samples };
 }

@@ -18,6 +18,8 @@ export interface RunData {
   readonly heldOut: Dataset | null;
   /** Optimiser steps of the whole run. */
   readonly totalSteps: number;
+  /** Micro-batches of the whole run: the last step takes what is left of them. */
+  readonly totalMicroBatches: number;
 }
 
 /**
@@ -78,7 +80,7 @@ export async function loadRunData(
     microBatchTokens,
     microBatchExamples,
   });
-  return { train, stream, heldOut, totalSteps: totalSteps(config, stream) };
+  return { train, stream, heldOut, ...lengthOf(config, stream) };
 }
 
 /** What the events tell of the first examples of a data set, of all where their number is not given. */
@@ -97,6 +99,8 @@ export interface ExamOptions {
   /** Most questions. */
   readonly count: number;
   readonly maxNewTokens: number;
+  /** Most tokens of a question and its answer together. */
+  readonly maxLength: number;
   readonly stopTokens: readonly number[];
   readonly onAnswer?: Exam["onAnswer"];
 }
@@ -127,13 +131,18 @@ export function examOf(dataset: Dataset, tokenizer: Tokenizer, options: ExamOpti
   return { questions, decode, ...rest };
 }
 
-function totalSteps(config: RunConfig, stream: MicroBatchStream): number {
-  if (config.maxSteps !== undefined) return config.maxSteps;
-  const epochs = config.epochs ?? 1;
+function lengthOf(
+  { maxSteps, epochs = 1, gradientAccumulationSteps: perStep }: RunConfig,
+  stream: MicroBatchStream,
+): Pick<RunData, "totalSteps" | "totalMicroBatches"> {
+  if (maxSteps !== undefined) {
+    return { totalSteps: maxSteps, totalMicroBatches: maxSteps * perStep };
+  }
   const whole = Math.floor(epochs);
-  let microBatches = 0;
-  for (let epoch = 0; epoch < whole; epoch++) microBatches += stream.microBatchesIn(epoch);
+  let totalMicroBatches = 0;
+  for (let epoch = 0; epoch < whole; epoch++) totalMicroBatches += stream.microBatchesIn(epoch);
   const rest = epochs - whole;
-  if (rest > 0) microBatches += Math.ceil(rest * stream.microBatchesIn(whole));
-  return Math.ceil(microBatches / config.gradientAccumulationSteps);
+  // 0.2 of 5 is 1, which binary fractions exceed by a little.
+  if (rest > 0) totalMicroBatches += Math.ceil(rest * stream.microBatchesIn(whole) - 1e-6);
+  return { totalSteps: Math.ceil(totalMicroBatches / perStep), totalMicroBatches };
 }

@@ -2,8 +2,8 @@
 
 import { sequentialMicroBatches } from "../data/sampler.ts";
 import type { Engine } from "../engine/engine.ts";
-import type { tokenizerOf } from "../model/tokenizer.ts";
-import { evaluate, type Evaluation, type EvaluationHooks } from "./evaluate.ts";
+import type { ModelTokenizer } from "../model/tokenizer.ts";
+import { evaluate, type Evaluation, type EvaluationHooks, type Exam } from "./evaluate.ts";
 import type { ReportSample } from "./report.ts";
 import type { RunConfig } from "./run_config.ts";
 import { examOf, type RunData } from "./run_data.ts";
@@ -11,9 +11,10 @@ import { examOf, type RunData } from "./run_data.ts";
 /** Answers that the report shows. */
 const REPORT_SAMPLES = 6;
 
-/** The first answers of the untrained model and of the last evaluation. */
+/** The first answers: those of the untrained model beside those of the last evaluation, and of the best one. */
 export class Samples {
   readonly #answers = new Map<string, ReportSample>();
+  #best: readonly ReportSample[] = [];
 
   /** @param fromStart Whether the untrained model is yet to be evaluated; a resumed run has its answers behind it. */
   constructor(private readonly fromStart: boolean) {}
@@ -26,8 +27,18 @@ export class Samples {
     this.#answers.set(prompt, { prompt, expected, ...before, after: answer });
   };
 
-  get list(): ReportSample[] {
+  /** The evaluation that has just ended is the best so far. */
+  keepAsBest(): void {
+    this.#best = this.ofLast;
+  }
+
+  get ofLast(): readonly ReportSample[] {
     return [...this.#answers.values()];
+  }
+
+  /** None where the best evaluation was made before the run was resumed. */
+  get ofBest(): readonly ReportSample[] {
+    return this.#best;
   }
 }
 
@@ -36,7 +47,7 @@ export function evaluationOf(
   engine: Engine,
   config: RunConfig,
   { heldOut }: RunData,
-  { tokenizer, stopTokens }: ReturnType<typeof tokenizerOf>,
+  { tokenizer, stopTokens, maxLength }: ModelTokenizer & Pick<Exam, "maxLength">,
   samples: Samples,
   onProgress: EvaluationHooks["onProgress"],
 ): ((signal?: AbortSignal) => Promise<Evaluation | null>) | null {
@@ -45,6 +56,7 @@ export function evaluationOf(
   const exam = examOf(heldOut, tokenizer, {
     count: config.evalGenerate,
     maxNewTokens: config.evalMaxNewTokens,
+    maxLength,
     stopTokens,
     onAnswer: samples.add,
   });

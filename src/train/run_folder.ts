@@ -22,7 +22,13 @@ export class RunFolder implements Disposable {
   readonly #files: Files;
   readonly #lock: FileLock;
 
-  private constructor(files: Files, readonly path: string, lock: FileLock) {
+  private constructor(
+    files: Files,
+    readonly path: string,
+    lock: FileLock,
+    /** What the run that is to go on recorded; `null` where there is none. */
+    readonly record: ConfigRecord | null,
+  ) {
     this.#files = files;
     this.#lock = lock;
   }
@@ -57,7 +63,7 @@ export class RunFolder implements Disposable {
         const content = await contentOf(files, path);
         refuseOther(path, content);
         if (!resume) refuseRun(path, content);
-        return new RunFolder(files, path, lock);
+        return new RunFolder(files, path, lock, content.kind === "run" ? content.record : null);
       } catch (error) {
         lock.release();
         throw error;
@@ -137,8 +143,14 @@ export class RunFolder implements Disposable {
   }
 }
 
-/** What a folder holds: nothing that would be lost, a run, or something else with its first name. */
-type Content = { kind: "nothing" | "run" } | { kind: "other"; first: string };
+/** The values that a run recorded, by key. */
+export type ConfigRecord = Readonly<Record<string, Pick<ConfigValue, "value">>>;
+
+/** What a folder holds: nothing that would be lost, a run, or something else. */
+type Content =
+  | { kind: "nothing" }
+  | { kind: "run"; record: ConfigRecord }
+  | { kind: "other"; first: string; hasConfig: boolean };
 
 /** A run's first trace is its `config.json`: whatever holds other names but no such record is no run. */
 async function contentOf(files: Files, path: string): Promise<Content> {
@@ -146,31 +158,35 @@ async function contentOf(files: Files, path: string): Promise<Content> {
   const names = (await files.list(path)).map(({ name }) => name);
   const [first] = names.filter((name) => name !== LOCK_NAME && !name.startsWith(TEMPORARY_PREFIX));
   if (first === undefined) return { kind: "nothing" };
-  const isRun = names.includes(CONFIG_NAME) &&
-    isConfigRecord(await files.read(join(path, CONFIG_NAME)));
-  return isRun ? { kind: "run" } : { kind: "other", first };
+  const hasConfig = names.includes(CONFIG_NAME);
+  const record = hasConfig ? recordIn(await files.read(join(path, CONFIG_NAME))) : null;
+  return record === null ? { kind: "other", first, hasConfig } : { kind: "run", record };
 }
 
-/** Whether a file is a configuration as runs record it, which that of a model is not. */
-function isConfigRecord(content: Uint8Array): boolean {
+/** A configuration as runs record it, which that of a model is not. */
+function recordIn(content: Uint8Array): ConfigRecord | null {
   let record: unknown;
   try {
     record = JSON.parse(new TextDecoder().decode(content));
   } catch {
-    return false;
+    return null;
   }
-  if (!isObject(record)) return false;
+  if (!isObject(record)) return null;
   const entries = Object.values(record);
-  return entries.length > 0 &&
-    entries.every((entry) => isObject(entry) && "value" in entry && "origin" in entry);
+  const isRecord = entries.length > 0 &&
+    entries.every((entry) => isObject(entry) && "value" in entry);
+  return isRecord ? record as ConfigRecord : null;
 }
 
 function refuseOther(path: string, content: Content): void {
   if (content.kind !== "other") return;
+  const { first, hasConfig } = content;
+  const lack = hasConfig
+    ? `its ${CONFIG_NAME} is not that of a run`
+    : `has no ${CONFIG_NAME} of a run`;
   throw new SpielError(
     "usage",
-    `Run folder "${path}" is not empty (${content.first} …) and has no config.json of a run; ` +
-      "choose another --out",
+    `Run folder "${path}" is not empty (${first} …) and ${lack}; choose another --out`,
   );
 }
 

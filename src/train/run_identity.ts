@@ -5,7 +5,6 @@ import { adapterWeightsPath } from "../adapter/sft.ts";
 import type { RunIdentity } from "../checkpoint/state.ts";
 import { SpielError } from "../errors.ts";
 import { type Files, isNotFound, storageError } from "../io/files.ts";
-import { isObject, parseJsonObject } from "../io/random_access.ts";
 import { modelIdentity, type ModelSource } from "../model/source.ts";
 import { configKeyHelp, configRecord, type ResolvedConfig, resumeConflicts } from "./run_config.ts";
 import type { RunData } from "./run_data.ts";
@@ -66,38 +65,15 @@ export async function adapterDigest(
  *
  * @throws {SpielError} `usage`
  */
-export async function refuseConflicts(
-  files: Files,
-  folder: RunFolder,
-  resolved: ResolvedConfig,
-): Promise<void> {
-  let text: string;
-  try {
-    text = new TextDecoder().decode(await files.read(folder.configPath));
-  } catch (error) {
-    if (isNotFound(error)) return;
-    throw storageError(`Cannot read "${folder.configPath}"`, error);
-  }
-  const before = parseConfigRecord(text, folder.configPath);
-  const conflicts = resumeConflicts(before, resolved).filter((key) => !BY_CONTENT.has(key));
+export function refuseConflicts({ record, path }: RunFolder, resolved: ResolvedConfig): void {
+  if (record === null) return;
+  const conflicts = resumeConflicts(record, resolved).filter((key) => !BY_CONTENT.has(key));
   if (conflicts.length === 0) return;
   throw new SpielError(
     "usage",
-    `Cannot resume "${folder.path}" with another ${conflicts.join(", ")}; ` +
+    `Cannot resume "${path}" with another ${conflicts.join(", ")}; ` +
       "give the same values, or start anew with another --out",
   );
-}
-
-function parseConfigRecord(text: string, path: string): Record<string, { value: unknown }> {
-  const record = parseJsonObject(text, path);
-  for (const [key, entry] of Object.entries(record)) {
-    if (isObject(entry) && "value" in entry) continue;
-    throw new SpielError(
-      "data",
-      `${path}: ${key} is ${JSON.stringify(entry)}; expected an object with value and origin`,
-    );
-  }
-  return record as Record<string, { value: unknown }>;
 }
 
 function sha256(text: string): string {

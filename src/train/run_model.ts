@@ -17,7 +17,7 @@ import { deltasIn, type Trained, type TrainedModule } from "./snapshot.ts";
 /** Where a run goes on, or else what it begins with; new deltas where there is neither. */
 export interface Beginning {
   readonly checkpoint: LoadedCheckpoint | null;
-  readonly adapter: SftAdapter | null;
+  adapter: SftAdapter | null;
 }
 
 /** Attaches the deltas: those of the checkpoint, of the adapter to start from, or new ones. Returns where the run stands. */
@@ -49,7 +49,17 @@ export function useOf(config: RunConfig, beginning: Beginning): ModelUse {
     microBatchTokens: config.microBatchTokens,
     activationCheckpointing: config.activationCheckpointing,
     memoryBudget: memoryBudgetOf(config.memoryBudget),
+    remedies: remediesOf(config),
   };
+}
+
+function remediesOf({ method, activationCheckpointing, adapter }: RunConfig): string[] {
+  const remedies = ["a smaller --micro-batch-tokens"];
+  if (activationCheckpointing === "none") remedies.push("--activation-checkpointing block");
+  if (method === "full") remedies.push("a --method with deltas");
+  // An adapter to start from brings its own.
+  else if (adapter === undefined) remedies.push("a lower --density");
+  return remedies;
 }
 
 function deltasOf(config: RunConfig, plan: ModelPlan, { checkpoint, adapter }: Beginning) {

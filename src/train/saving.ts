@@ -1,19 +1,11 @@
 /** The saves of a run: none twice, a failed one in passing forgiven, and what of the run is on disk. */
 
 import { isSpielError, type SpielError } from "../errors.ts";
-import type { TrainEvent } from "./events.ts";
 import type { BestEvaluation, TrainingPosition } from "./position.ts";
+import type { TrainerParts } from "./trainer.ts";
 
 /** Saves that may fail in a row before the run stops. */
 const MAX_FAILED_SAVES = 3;
-
-/** What saves a run, and who hears of it. */
-export interface SaverParts {
-  /** Saves a checkpoint and returns its path. `null` where nothing is saved. */
-  readonly save: ((position: Readonly<TrainingPosition>) => Promise<string>) | null;
-  /** Told of everything that happens, and awaited. */
-  readonly onEvent?: (event: TrainEvent) => void | Promise<void>;
-}
 
 /** Saves one run's position. */
 export class Saver {
@@ -25,7 +17,10 @@ export class Saver {
   /** Step of the newest checkpoint. */
   #step: number | null;
 
-  constructor(private readonly parts: SaverParts, private readonly position: TrainingPosition) {
+  constructor(
+    private readonly parts: Pick<TrainerParts, "save" | "onEvent">,
+    private readonly position: TrainingPosition,
+  ) {
     this.#best = position.best;
     this.#step = position.step > 0 ? position.step : null;
   }

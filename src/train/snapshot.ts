@@ -11,7 +11,8 @@ import type {
 import { SpielError } from "../errors.ts";
 import type { SafetensorsFile } from "../io/safetensors.ts";
 import type { SafetensorsTensor } from "../io/safetensors_writer.ts";
-import { tensorParts } from "../model/tensor_parts.ts";
+import { elementsIn } from "../io/shape.ts";
+import { PART_BYTES, tensorParts } from "../model/tensor_parts.ts";
 
 /** A linear layer with deltas. */
 export interface TrainedModule extends DeltaCount {
@@ -32,8 +33,6 @@ export type Trained =
 /** Tensors by name, by the file that they go to. Their elements are read from the engine when they are asked for. */
 export type Snapshot = Readonly<Record<string, ReadonlyMap<string, SafetensorsTensor>>>;
 
-/** Bytes in flight between a file and the engine. */
-export const PART_BYTES = 16 << 20;
 /** Of every element of a state array. */
 const ELEMENT_BYTES = 4;
 
@@ -157,7 +156,7 @@ type Sized = readonly [name: string, elements: (field: StateField) => number];
 
 function sizesOf(trained: Trained): Sized[] {
   if (trained.kind === "weights") {
-    return trained.tensors.map(({ name, shape }) => [name, () => product(shape)]);
+    return trained.tensors.map(({ name, shape }) => [name, () => elementsIn(shape)]);
   }
   return trained.modules.map((module) => [module.module, (field) => elementsOf(module, field)]);
 }
@@ -182,10 +181,6 @@ function fieldsOf(
 function elementsOf({ count, shape: [rows, columns] }: TrainedModule, field: StateField): number {
   if (field === "rowAccumulator") return rows;
   return field === "columnAccumulator" ? columns : count;
-}
-
-function product(shape: readonly number[]): number {
-  return shape.reduce((product, size) => product * size, 1);
 }
 
 async function writeWeights(engine: Engine, file: SafetensorsFile, name: string): Promise<void> {

@@ -12,6 +12,14 @@ export interface TrainingBatch extends Batch {
   readonly origins?: readonly string[];
 }
 
+/** Training data as an endless sequence of micro-batches, a pure function of the index. */
+export interface BatchSource {
+  /** Micro-batch `index`, counted over all epochs. */
+  microBatch(index: number): TrainingBatch | Promise<TrainingBatch>;
+  /** Passes over the data before micro-batch `index`, with a fraction. */
+  epochAt(index: number): number;
+}
+
 /** How micro-batches weigh in a step. */
 export type LossNormalization =
   /** By their targets: the gradient of the mean over all targets of the step. */
@@ -51,11 +59,28 @@ export interface StepResult extends StepSize {
   readonly gradNorm: number;
 }
 
+/** The micro-batches of a step from `first` on: fewer where the run's last ones are reached. */
+export async function takeBatches(
+  source: BatchSource,
+  first: number,
+  { gradientAccumulationSteps, totalMicroBatches = Infinity }: {
+    readonly gradientAccumulationSteps: number;
+    readonly totalMicroBatches?: number;
+  },
+): Promise<TrainingBatch[]> {
+  const end = Math.min(first + gradientAccumulationSteps, totalMicroBatches);
+  const batches: TrainingBatch[] = [];
+  for (let index = first; index < end; index++) batches.push(await source.microBatch(index));
+  return batches;
+}
+
 /** A step's micro-batches and numbers. */
 export interface StepRequest {
   /** The update's number, from 1. */
   readonly step: number;
+  /** At least one. */
   readonly batches: readonly TrainingBatch[];
+  /** That of this update. */
   readonly learningRate: number;
 }
 

@@ -13,28 +13,25 @@ import type { Evaluation } from "./evaluate.ts";
 import type { TrainEvent } from "./events.ts";
 import { learningRate } from "./lr_schedule.ts";
 import type { TrainerOptions } from "./options.ts";
-import { Pace, Stretch } from "./pace.ts";
+import { Pace } from "./pace.ts";
 import { startPosition, type TrainingPosition } from "./position.ts";
-import type { StepProfiler } from "./profile.ts";
-import { Saver, type SaverParts, storageFailure } from "./saving.ts";
-import { checkUpdates, makeStep, makeStepUnread, type TrainingBatch } from "./step.ts";
-
-/** Training data as an endless sequence of micro-batches, a pure function of the index. */
-export interface BatchSource {
-  /** Micro-batch `index`, counted over all epochs. */
-  microBatch(index: number): TrainingBatch | Promise<TrainingBatch>;
-  /** Passes over the data before micro-batch `index`, with a fraction. */
-  epochAt(index: number): number;
-}
+import { measured, type StepProfiler } from "./profile.ts";
+import { Saver, storageFailure } from "./saving.ts";
+import { type BatchSource, takeBatches } from "./step.ts";
+import { Steps } from "./steps.ts";
 
 /** What the loop works with. */
-export interface TrainerParts extends SaverParts {
+export interface TrainerParts {
   /** Holds the model, its deltas attached and, in a resumed run, its state restored. */
   readonly engine: Engine;
   /** What to train on. */
   readonly batches: BatchSource;
   /** Evaluates held-out data; returns `null` when the signal cut it short. `null` where there is none. */
   readonly evaluate: ((signal?: AbortSignal) => Promise<Evaluation | null>) | null;
+  /** Saves a checkpoint and returns its path. `null` where nothing is saved. */
+  readonly save: ((position: Readonly<TrainingPosition>) => Promise<string>) | null;
+  /** Told of everything that happens, and awaited. */
+  readonly onEvent?: (event: TrainEvent) => void | Promise<void>;
   /** Counts what steps ask of the device. */
   readonly profiler?: StepProfiler | undefined;
   /** Ends the run at the next step's boundary, after saving. */
@@ -59,7 +56,7 @@ export interface TrainingResult {
 export class Trainer {
   readonly #pace: Pace;
   readonly #saver: Saver;
-  readonly #unread = new Stretch();
+  readonly #steps: Steps;
   readonly #guard: DivergenceGuard;
   /** Whether a regular checkpoint waits for the run to recover. */
   #saveIsOwed = false;
@@ -76,6 +73,7 @@ export class Trainer {
     private readonly position: TrainingPosition = startPosition(),
   ) {
     this.#pace = new Pace(parts.elapsedBefore);
+    this.#steps = new Steps(parts.engine, options);
     this.#saver = new Saver(parts, position);
     this.#guard = new DivergenceGuard(options.vocabulary);
   }
@@ -100,7 +98,7 @@ export class Trainer {
     if (await this.#evaluateIfDue()) await this.#saveIfDue();
     while (!this.#isFinished) {
       if (this.parts.signal?.aborted) await this.#interrupt();
-      await this.#stepAndMove();
+      await measured(this.parts.profiler, () => this.#stepAndMove());
       await this.#evaluateIfDue();
       await this.#saveIfDue();
     }
@@ -111,24 +109,18 @@ export class Trainer {
   }
 
   async #stepAndMove(): Promise<void> {
-    const work = async () => {
-      await this.#step();
-      await this.#moveDeltas();
-    };
-    await (this.parts.profiler?.measure(work) ?? work());
+    await this.#step();
+    await this.#moveDeltas();
   }
 
   async #step(): Promise<void> {
     const { position, options, parts } = this;
     const { totalSteps, spiel } = options;
-    this.#unread.begin();
+    this.#steps.begin();
     const step = position.step + 1;
-    const batches = await this.#nextBatches();
+    const batches = await takeBatches(parts.batches, position.microBatch, options);
     const lr = learningRate(step, options.learningRate);
-    const request = { step, batches, learningRate: lr };
-    const isRead = step % options.logEvery === 0 || step >= totalSteps;
-    const read = isRead ? await makeStep(parts.engine, request, options.update) : null;
-    const size = read ?? await makeStepUnread(parts.engine, request, options.update);
+    const { size, read } = await this.#steps.make({ step, batches, learningRate: lr });
 
     position.step = step;
     position.microBatch += batches.length;
@@ -136,33 +128,23 @@ export class Trainer {
     position.targetTokens += size.targetTokens;
     position.windowSamples += this.#windowIsOpen ? batches.length : 0;
     this.#saver.markChanged();
-    this.#unread.end(size.tokens);
     if (read === null) return;
 
     const next = spiel && nextReselection(step, spiel.schedule);
-    const { steps, seconds, tokens } = this.#unread.take();
-    this.#pace.record(seconds / steps);
+    this.#pace.record(read.secondsPerStep);
     await this.#tell({
       type: "step",
       step,
       totalSteps,
-      ...read,
+      ...read.result,
       lr,
-      tokensPerSecond: tokens / seconds,
+      tokensPerSecond: read.tokensPerSecond,
       epoch: parts.batches.epochAt(position.microBatch),
       elapsedS: this.#pace.elapsedS,
       ...(next === null ? {} : { nextReselection: next - step }),
       etaSeconds: this.#pace.secondsFor(totalSteps - step),
     });
-    this.#guard.check(step, read, lr);
-  }
-
-  async #nextBatches(): Promise<TrainingBatch[]> {
-    const batches: TrainingBatch[] = [];
-    for (let i = 0; i < this.options.gradientAccumulationSteps; i++) {
-      batches.push(await this.parts.batches.microBatch(this.position.microBatch + i));
-    }
-    return batches;
+    this.#guard.check(step, read.result, lr);
   }
 
   /** Does what SpIEL's calendar asks for after the steps done so far. */
@@ -188,15 +170,13 @@ export class Trainer {
 
   /** Returns whether it evaluated. */
   async #evaluateIfDue(): Promise<boolean> {
-    const { position, parts, options } = this;
+    const { position, parts } = this;
     if (parts.evaluate === null || !this.#evaluationIsDue) return false;
-    await this.#checkUnread();
+    await this.#steps.check();
     const { step, best } = position;
-    const evaluation = await parts.evaluate(parts.signal).catch((error) => {
-      throw withPlace(error, step, learningRate(step, options.learningRate));
-    });
+    const evaluation = await this.#located(parts.evaluate(parts.signal));
     if (evaluation === null) return false;
-    const isBetter = best === null || evaluation.loss < best.loss;
+    const isBetter = best === null || evaluation.loss < best.loss || best.step === step;
     if (isBetter) position.best = { step, loss: evaluation.loss };
     position.evaluationsWithoutImprovement = isBetter
       ? 0
@@ -208,13 +188,6 @@ export class Trainer {
     return true;
   }
 
-  /** Waits for steps that nobody has looked at: one may have failed. */
-  async #checkUnread(): Promise<void> {
-    const { position: { step }, parts: { engine }, options } = this;
-    if (this.#unread.steps === 0) return;
-    await checkUpdates(engine, learningRate(step, options.learningRate));
-  }
-
   async #saveIfDue(): Promise<void> {
     const { position: { step, best }, options: { saveEvery, earlyStopPatience } } = this;
     const keepsBest = saveEvery > 0 || earlyStopPatience > 0;
@@ -222,22 +195,33 @@ export class Trainer {
     this.#saveIsOwed ||= saveEvery > 0 && step > 0 && step % saveEvery === 0;
     const isRegular = this.#saveIsOwed && !this.#guard.isSuspicious;
     // What is trained is worth more than its checkpoint: it is told of once the result is safe.
-    if (this.#isFinished) this.#unsaved = await storageFailure(() => this.#saver.save());
+    const save = () => this.#located(this.#saver.save());
+    if (this.#isFinished) this.#unsaved = await storageFailure(save);
     else if (isRegular || (isBest && step > 0)) {
       this.#saveIsOwed = false;
-      await this.#checkUnread();
-      await this.#saver.tryToSave();
+      await this.#steps.check();
+      await this.#located(this.#saver.tryToSave());
     }
   }
 
   async #interrupt(): Promise<never> {
-    await this.#checkUnread();
-    await this.#saver.save();
+    await this.#steps.check();
+    await this.#located(this.#saver.save());
     const { step } = this.position;
     const next = this.parts.save === null
       ? ""
-      : " and saved; go on by the same command with --resume";
+      : "; all is saved, and the same command with --resume goes on";
     throw new SpielError("interrupted", `Stopped after step ${step}, as asked${next}`);
+  }
+
+  /** Work whose errors of numbers tell after which step they came. */
+  async #located<Result>(work: Promise<Result>): Promise<Result> {
+    try {
+      return await work;
+    } catch (error) {
+      const { step } = this.position;
+      throw withPlace(error, step, learningRate(step, this.options.learningRate));
+    }
   }
 
   get #isFinished(): boolean {

@@ -217,7 +217,13 @@ const MISTAKES: Mistake[] = [
     "to generate in too little memory",
     (f) => ["generate", "--model", f.model, "--prompt", "a", "--memory-budget", "10KiB"],
     69,
-    /over the --memory-budget of 10\.0 KiB; try a smaller model, or with evaluate a smaller/,
+    /over the --memory-budget of 10\.0 KiB; try a smaller model\. It is made of/,
+  ],
+  [
+    "to evaluate in too little memory",
+    (f) => ["evaluate", "--model", f.model, "--data", f.data, "--memory-budget", "10KiB"],
+    69,
+    /10\.0 KiB; try a smaller model or a smaller --micro-batch-tokens\. It is made of/,
   ],
   [
     "to merge into a folder in use",

@@ -304,8 +304,8 @@ Deno.test("a stop at once says what is lost and how the run goes on", () => {
   );
   assert.equal(
     farewellAfter(step(1), saved, step(2), step(3)),
-    "stopped: at once; 2 steps since the checkpoint of step 1 are lost; " +
-      "go on from there by the same command with --resume",
+    "stopped: at once; 2 steps since the checkpoint of step 1 are lost, " +
+      "and the same command with --resume goes on from there",
   );
   assert.match(farewellAfter(RESUMED, step(3)), /1 step since the checkpoint of step 2 is lost/);
   assert.match(farewellAfter(step(1), saved), /nothing that was trained is lost/);
@@ -335,4 +335,19 @@ Deno.test("a plan for programs has all that a dry run tells people", () => {
     gradient_accumulation_steps: 1,
     steps: 4,
   });
+});
+
+Deno.test("a question is shown without its chat template", () => {
+  const prompts = [
+    "<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\nHow\nmany?<|im_end|>\n<|im_start|>assistant\n",
+    "<|start_header_id|>user<|end_header_id|>\n\nHow many?<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n",
+    "<s>[INST] How many? [/INST]",
+    "<|user|>How many?<|assistant|>",
+    "How many?",
+  ];
+  for (const prompt of prompts) {
+    const terminal = rememberingTerminal();
+    show(terminal, { summary: { ...SUMMARY, samples: [{ prompt, after: "4" }] } });
+    assert.match(terminal.out, /\n {2}question {2}How many\?\n/, prompt);
+  }
 });

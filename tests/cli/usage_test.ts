@@ -24,7 +24,7 @@ const MISTAKES: [title: string, args: string[], words: RegExp][] = [
   [
     "a path after --resume",
     [...BASE, "--resume", "runs/a"],
-    /"runs\/a" .* --resume takes no value/,
+    /"runs\/a" .* --resume takes no value, the run folder is --out;/,
   ],
   ["option without a value", ["train", "--model"], /--model has no value; see train --help/],
   [

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { loadSftAdapter } from "../../src/adapter/sft.ts";
+import { evaluateModel } from "../../src/train/evaluate_model.ts";
 import type { TrainEvent } from "../../src/train/events.ts";
 import { HOSTED_DEVICES } from "../support/hosts.ts";
 import { TinyRun } from "../support/tiny_run.ts";
@@ -39,6 +40,30 @@ for (const place of HOSTED_DEVICES) {
     const last = loadSftAdapter(tiny.out("bad/adapter"));
     assert.equal(last.config.spiel?.step, summary.step);
     assert.notDeepEqual(last.modules, saved.modules);
+  });
+}
+
+for (const place of HOSTED_DEVICES) {
+  Deno.test(`early stop: scores and answers are those of what was saved (${place.name})`, {
+    ignore: place.ignore,
+  }, async () => {
+    using tiny = new TinyRun();
+    const exam = { evalGenerate: 3, evalMaxNewTokens: 8 };
+    const { summary, events } = await tiny.train(place, "run", { ...OPTIONS, ...exam });
+    const last = events.findLast((event) => event.type === "eval");
+    assert.ok(last?.type === "eval" && last.step === summary.step && !last.isBest);
+    const answers: string[] = [];
+    const measured = await evaluateModel({
+      ...{ model: tiny.model, adapter: summary.output, data: [tiny.heldOut], maxLength: 48 },
+      ...{ host: place.host, device: place.device, allowSoftware: place.device === "gpu" },
+      ...exam,
+      onAnswer: (_, answer) => void answers.push(answer),
+    });
+    const error = Math.abs(measured.loss - summary.after!.loss);
+    assert.ok(error < 1e-4, `${measured.loss}, told ${summary.after!.loss}`);
+    assert.ok(last.loss - summary.after!.loss > 1e-3, `the last evaluation's was ${last.loss}`);
+    assert.deepEqual(summary.samples.map(({ after }) => after), answers);
+    assert.ok(summary.samples.every(({ before }) => before !== undefined));
   });
 }
 

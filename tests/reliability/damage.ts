@@ -83,7 +83,7 @@ export async function refusalOf(
     if (!isSpielError(error)) throw error;
     assert.notEqual(error.kind, "internal", error.message);
     // A sentence, and a list behind it where every example is refused.
-    assert.match(error.message, /^\P{Cc}{10,}(\n  - \P{Cc}+)*$/u);
+    assert.match(error.message, /^\P{Cc}{10,}(\n {2}- \P{Cc}+)*$/u);
     return error;
   } finally {
     const elapsed = performance.now() - begun;

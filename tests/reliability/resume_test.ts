@@ -150,6 +150,17 @@ Deno.test("resume: a line of metrics that was cut in its middle is written again
   await runs.complete("torn", "crash");
 });
 
+Deno.test("resume: an evaluation whose line was lost is made again", async () => {
+  assert.ok(anyPlace, "no host to run on");
+  using runs = await new Runs(anyPlace, {}).begin();
+  await runs.train("lost");
+  const path = `${runs.tiny.out("lost")}/metrics.jsonl`;
+  const lines = Deno.readTextFileSync(path);
+  const at = lines.indexOf(`{"event":"eval","step":${STEPS},`);
+  Deno.writeTextFileSync(path, lines.slice(0, at + 50));
+  await runs.complete("lost", "stop");
+});
+
 async function interruptAndComplete(
   runs: Runs,
   title: string,

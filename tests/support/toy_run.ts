@@ -7,8 +7,8 @@ import { GROWTHS } from "../../src/spiel/growth/mod.ts";
 import { evaluate } from "../../src/train/evaluate.ts";
 import type { TrainerOptions } from "../../src/train/options.ts";
 import type { Trained } from "../../src/train/snapshot.ts";
-import type { TrainingBatch } from "../../src/train/step.ts";
-import type { BatchSource, TrainerParts } from "../../src/train/trainer.ts";
+import type { BatchSource, TrainingBatch } from "../../src/train/step.ts";
+import type { TrainerParts } from "../../src/train/trainer.ts";
 
 /** Only the sizes that the fake engine looks at. */
 export const TOY_CONFIG = {

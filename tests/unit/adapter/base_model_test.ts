@@ -1,7 +1,11 @@
 /** Whether an adapter fits a model: recorded shapes, positions and modules. */
 
 import assert from "node:assert/strict";
-import { baseShapes, countFittingDeltas } from "../../../src/adapter/base_model.ts";
+import {
+  baseShapes,
+  countFittingDeltas,
+  otherBaseWarning,
+} from "../../../src/adapter/base_model.ts";
 import type { SftAdapter } from "../../../src/adapter/sft.ts";
 import { sftConfig } from "../../../src/adapter/sft_config.ts";
 import type { ModelPlan } from "../../../src/engine/protocol.gen.ts";
@@ -94,4 +98,34 @@ Deno.test("an adapter without recorded shapes is refused where a position lies o
 
 Deno.test("the shapes that an adapter records are those of the linear layers", () => {
   assert.deepEqual(baseShapes(planOf(BASE).tensors), BASE);
+});
+
+Deno.test("an adapter on another base of the same shape is a warning", async () => {
+  const warningOn = (hash: string) =>
+    otherBaseWarning(adapterOf(BASE), "a", {
+      path: "m",
+      tensors: planOf(BASE).tensors,
+      hash: () => hash,
+    });
+  assert.equal(await warningOn("b".repeat(64)), null);
+  assert.match(
+    await warningOn("c".repeat(64)) ?? "",
+    /^Adapter "a" was trained on another base model than "m"/,
+  );
+});
+
+Deno.test("an adapter that does not record its base is a warning where layers have no deltas", async () => {
+  const recorded = adapterOf(undefined);
+  const { spiel: _, ...config } = recorded.config;
+  const warningOn = (shapes: Record<string, [number, number]>) =>
+    otherBaseWarning({ ...recorded, config }, "a", {
+      path: "m",
+      tensors: planOf(shapes).tensors,
+      hash: () => assert.fail("no identity is needed"),
+    });
+  assert.equal(await warningOn(BASE), null);
+  assert.equal(
+    await warningOn({ ...BASE, "model.layers.1.self_attn.q_proj": [8, 8] }),
+    'Adapter "a" does not record its base model and has deltas in 1 of the 2 layers of "m"; it may be of another model',
+  );
 });

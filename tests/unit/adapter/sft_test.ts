@@ -277,6 +277,8 @@ Deno.test("refused: a missing folder, a missing file, a pickle with advice", () 
     const refused = (path: string, message: RegExp) =>
       assert.throws(() => loadSftAdapter(path), { kind: "data", message });
     refused(join(dir, "missing"), /no such folder/);
+    Deno.writeTextFileSync(join(dir, "notes.txt"), "");
+    refused(join(dir, "notes.txt"), /it is a file, expected a folder$/);
     refused(dir, /has no adapter_config.json/);
     writeAdapter(dir, {}, {});
     Deno.removeSync(join(dir, "adapter_model.safetensors"));

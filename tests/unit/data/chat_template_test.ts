@@ -49,6 +49,43 @@ Deno.test("answers are trained with the token that ends them, in every family", 
   assert.deepEqual(trained(MARKED, two), ["one</s>", "two</s>"]);
 });
 
+/** As Zephyr's elders: the next turn's header stands behind an answer, and nothing ends it. */
+const ENDLESS =
+  "{% for m in messages %}{{ '<|turn|>' + m.role + '\n' + m.content + '\n' }}{% endfor %}" +
+  "{% if add_generation_prompt %}{{ '<|turn|>assistant\n' }}{% endif %}";
+
+/** A separator between turns, which the last has not. */
+const SEPARATED = "{% for m in messages %}{{ m.role + ': ' + m.content }}" +
+  "{% if not loop.last %}{{ '<|end|>' }}{% endif %}{% endfor %}" +
+  "{% if add_generation_prompt %}{{ '<|end|>assistant: ' }}{% endif %}";
+
+Deno.test("what begins the next turn is not trained, and an endless template's last answer is ended", () => {
+  const two = conversation("q", "one", "r", "two");
+  const followed = conversation("q", "one", "r");
+  for (const source of [ENDLESS, SEPARATED]) {
+    assert.deepEqual(trained(source, two), ["one", "two</s>"]);
+    assert.deepEqual(trained(source, followed), ["one"]);
+    const withoutEnd = new ChatTemplate(source, { ...TOKENS, eosToken: null });
+    const { text, spans } = withoutEnd.renderForTraining(two);
+    assert.deepEqual(spans.map(({ start, end }) => text.slice(start, end)), ["one", "two"]);
+  }
+  // One that is there already is not doubled.
+  assert.deepEqual(trained(ENDLESS, conversation("q", "one</s>")), ["one</s>"]);
+});
+
+Deno.test("whether a template ends its answers", () => {
+  const two = conversation("q", "one", "r", "two");
+  const hasEnds = (source: string) =>
+    new ChatTemplate(source, TOKENS).renderForTraining(two).hasEnds;
+  for (const source of [CHAT_TEMPLATE, LLAMA3_LIKE, THINKING, INSTRUCT, MARKED]) {
+    assert.ok(hasEnds(source), source);
+  }
+  const blocks = MARKED.replace("m.content + eos_token", "m.content");
+  for (const source of [ENDLESS, SEPARATED, blocks]) assert.ok(!hasEnds(source), source);
+  // Blocks are taken at their word.
+  assert.deepEqual(trained(blocks, two), ["one", "two"]);
+});
+
 Deno.test("white space and strange contents stay inside their answer", () => {
   for (
     const content of ["", " ", " a ", "\n", "a<|end|>b", "{{ x }}", "\\", "assistant\n", "\uE000"]

@@ -116,6 +116,55 @@ Deno.test("long examples are cut and counted", () =>
     assert.equal(dataset.example(0).truncatedTokens, 31);
   }));
 
+Deno.test("all that is cut off counts, also what stood before the limit", () =>
+  withTempDir(async (dir) => {
+    const messages = [
+      { role: "user", content: "q" },
+      { role: "assistant", content: "a" },
+      { role: "user", content: "r".repeat(50) },
+      { role: "assistant", content: "b" },
+    ];
+    const whole = await load(dir, [{ messages }]);
+    const cut = await load(dir, [{ messages }], { maxLength: 60 });
+    assert.match(shown(cut, 0), /assistant\n\[a<\|end\|>\]$/);
+    assert.ok(cut.longest < 40, `${cut.longest}`);
+    assert.equal(cut.counts.truncatedTokens, whole.longest - cut.longest);
+  }));
+
+Deno.test("answers without an end of their own are told, and what is done about it", () =>
+  withTempDir(async (dir) => {
+    const plain = "{% for m in messages %}{{ m.role + ': ' + m.content + '\n' }}{% endfor %}" +
+      "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}";
+    const blocks =
+      "{% for m in messages %}{% generation %}{{ m.content }}{% endgeneration %}{% endfor %}";
+    const record = { prompt: "q", completion: "xyz" };
+    const noticeOf = async (
+      chatTemplate: string,
+      eosToken: string | null,
+      one: unknown = record,
+    ) => {
+      const tokenizer = byteTokenizer({ chatTemplate, eosToken });
+      return (await load(dir, [one], { tokenizer })).endNotice;
+    };
+    assert.match(await noticeOf(plain, "</s>") ?? "", /"<\/s>" is put behind the last answer/);
+    assert.match(await noticeOf(plain, null) ?? "", /tokenizer has none .* will not learn to stop/);
+    assert.match(await noticeOf(blocks, "</s>") ?? "", /generation %} blocks .* not learn to stop/);
+    assert.equal(await noticeOf(plain, "</s>", { text: "no conversation" }), null);
+    assert.equal((await load(dir, [record])).endNotice, null);
+    assert.equal((await load(dir, [record], { tokenizer: PLAIN })).endNotice, null);
+  }));
+
+Deno.test("a prompt is to be continued: the tokenizer's end token is not behind it", () =>
+  withTempDir(async (dir) => {
+    const token = (id: string) => ({ SpecialToken: { id, type_id: 0 } });
+    const single = [token("<s>"), { Sequence: { id: "A", type_id: 0 } }, token("</s>")];
+    const post_processor = { type: "TemplateProcessing", single, pair: [], special_tokens: {} };
+    const tokenizer = byteTokenizer({ chatTemplate: null }, { post_processor });
+    const dataset = await load(dir, [{ prompt: "q", completion: "a" }], { tokenizer });
+    assert.equal(tokenizer.decode(dataset.prompt(0)!.promptIds), "<s>q");
+    assert.equal(shown(dataset, 0, tokenizer), "<s>q[a</s>]");
+  }));
+
 Deno.test("what follows the last trained token is left out", () =>
   withTempDir(async (dir) => {
     const record = RECORDS.messages!.record;

@@ -216,6 +216,25 @@ Deno.test("a micro-batch depends on its index alone, not on what was read before
     assertRefuses(() => new MicroBatchStream(none, options), "data", "no examples");
   }));
 
+Deno.test("no epoch is planned that is not needed", () =>
+  withTempDir(async (dir) => {
+    const data = await dataset(dir, 40);
+    let planned = 0;
+    const lengthOf = data.lengthOf.bind(data);
+    data.lengthOf = (index) => {
+      planned++;
+      return lengthOf(index);
+    };
+    const stream = new MicroBatchStream(data, { seed: 1, policy: "ffd", microBatchTokens: 64 });
+    const count = stream.microBatchesIn(0);
+    for (let index = 0; index < count; index++) stream.microBatch(index);
+    assert.equal(stream.epochAt(count), 1);
+    assert.equal(planned, 40, "one epoch");
+    stream.microBatch(count);
+    assert.equal(stream.epochAt(count), 1);
+    assert.equal(planned, 80, "two epochs");
+  }));
+
 Deno.test("evaluation takes all examples once, in order", () =>
   withTempDir(async (dir) => {
     const data = await dataset(dir, 30);

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import {
   checkVocabulary,
+  type EncodeOptions,
   loadTokenizer,
   makeTokenizer,
   tokenizerFiles,
@@ -107,9 +108,24 @@ Deno.test("begin tokens come from the post-processor and have no place in the te
   const bosId = tokenizer.encode("<s>", { addSpecialTokens: false })[0]!;
   assert.deepEqual([...tokenizer.encode("")], [bosId]);
   assert.deepEqual([...tokenizer.encode("x", { addSpecialTokens: false })], ["x".charCodeAt(0)]);
+  assert.deepEqual([...tokenizer.encode("", { addSpecialTokens: "begin" })], [bosId]);
   const { ids, starts, ends } = tokenizer.encodeWithOffsets("<s>x");
   assert.deepEqual([...ids], [bosId, bosId, "x".charCodeAt(0)]);
   assert.deepEqual([[...starts], [...ends]], [[0, 0, 3], [0, 3, 4]]);
+});
+
+Deno.test("end tokens come from the post-processor too, except for a text that goes on", () => {
+  const single = [{ Sequence: { id: "A", type_id: 0 } }, {
+    SpecialToken: { id: "</s>", type_id: 0 },
+  }];
+  const template = { type: "TemplateProcessing", single, pair: [], special_tokens: {} };
+  const tokenizer = byteTokenizer({}, { post_processor: template });
+  const words = (options: EncodeOptions) => tokenizer.decode(tokenizer.encode("x", options));
+  assert.equal(words({}), "x</s>");
+  assert.equal(words({ addSpecialTokens: "begin" }), "x");
+  assert.equal(words({ addSpecialTokens: false }), "x");
+  const { ids, starts } = tokenizer.encodeWithOffsets("x", { addSpecialTokens: "begin" });
+  assert.deepEqual([ids.length, ...starts], [1, 0]);
 });
 
 Deno.test("vocabularies of the SentencePiece kind are located and decoded", () => {

@@ -59,11 +59,13 @@ Deno.test("load: planning allocates nothing, and a plan over its budget stops th
     const memory = { rows, totalBytes: 3584 };
     return { kind: "modelPlan", memory, tensors: [], parameters: 1 };
   };
-  const use = { ...inferenceUse(8), trainable: "deltas", memoryBudget: 3000 } as const;
+  const remedies = ["a smaller one", "a lower --density", "patience"];
+  const use = { ...inferenceUse(8), memoryBudget: 3000, remedies };
   await assert.rejects(() => planModel(engine, toySource("f32"), use), {
     kind: "device",
-    message: "This takes 3.5 KiB of memory, over the --memory-budget of 2.9 KiB; try a smaller " +
-      "--micro-batch-tokens, --activation-checkpointing block or a lower --density. It is made of\n" +
+    message:
+      "This takes 3.5 KiB of memory, over the --memory-budget of 2.9 KiB; try a smaller one, " +
+      "a lower --density or patience. It is made of\n" +
       "  - weights: 1.5 KiB\n  - activations: 2.0 KiB",
   });
   const { options } = await planModel(engine, toySource("f32"), { ...use, memoryBudget: 3584 });
@@ -87,7 +89,8 @@ Deno.test("load: without a budget, what is free is the limit; none lifts it", as
     });
   await assert.rejects(() => plan(undefined), {
     kind: "device",
-    message: /over the [\d.]+ GiB that are free; try .*; --memory-budget none starts it anyway/,
+    message:
+      /over the [\d.]+ GiB that are free; try a smaller model; --memory-budget none starts it anyway/,
   });
   assert.equal((await plan(0)).options.memoryBudget, null);
   assert.equal((await plan(2 ** 33)).options.memoryBudget, 2 ** 33);

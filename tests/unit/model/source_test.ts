@@ -125,7 +125,9 @@ Deno.test("tensors that do not fit the configuration are refused by name", () =>
 Deno.test("what is no model is refused by path", () =>
   withTempDir((dir) => {
     assertRefuses(() => openModelSource(`${dir}/none`), "data", `${dir}/none`, "does not exist");
-    assertRefuses(() => openModelSource("org/name-1B"), "data", "does not exist", "not downloaded");
+    for (const remote of ["org/name-1B", "hf://org/name", "https://host/a.gguf"]) {
+      assertRefuses(() => openModelSource(remote), "data", "does not exist", "not downloaded");
+    }
     Deno.writeTextFileSync(`${dir}/model.bin`, "");
     assertRefuses(
       () => openModelSource(`${dir}/model.bin`),

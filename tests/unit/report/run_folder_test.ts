@@ -54,7 +54,8 @@ Deno.test("a folder with a run is never overwritten, and is free again after the
       kind: "usage",
       message: /already holds a run; go on with it by --resume or choose another --out$/,
     });
-    using _resumed = await RunFolder.open(denoFiles, dir, RESUME);
+    using resumed = await RunFolder.open(denoFiles, dir, RESUME);
+    assert.deepEqual(resumed.record, JSON.parse(RECORD));
   }));
 
 Deno.test("what a run leaves that ended before its record was whole is free for the next", () =>
@@ -73,6 +74,7 @@ Deno.test("a folder with other things is refused, resumed or not, and stays as i
     { "config.json": '{"model_type":"llama","hidden_size":64}', "model.safetensors": "" },
     { "config.json": "{}" },
     { "config.json": "[]" },
+    { "config.json": '{"lr":3}' },
     { "config.json": RECORD.slice(0, -1) },
     // The names of a run alone are no proof.
     { "metrics.jsonl": "", "run.lock": "" },
@@ -86,9 +88,9 @@ Deno.test("a folder with other things is refused, resumed or not, and stays as i
       for (const options of [FRESH, RESUME]) {
         await assert.rejects(RunFolder.open(denoFiles, dir, options), {
           kind: "usage",
-          message:
-            `Run folder "${dir}" is not empty (${first} …) and has no config.json of a run; ` +
-            "choose another --out",
+          message: `Run folder "${dir}" is not empty (${first} …) and ` +
+            ("config.json" in files ? "its config.json is not that" : "has no config.json") +
+            " of a run; choose another --out",
         });
       }
       const left = [...Deno.readDirSync(dir)].map(({ name }) => name).sort();

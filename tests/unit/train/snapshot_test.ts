@@ -6,8 +6,8 @@ import { Engine } from "../../../src/engine/engine.ts";
 import type { Reply, Request } from "../../../src/engine/protocol.gen.ts";
 import { SafetensorsFile } from "../../../src/io/safetensors.ts";
 import { safetensorsContent } from "../../../src/io/safetensors_writer.ts";
+import { PART_BYTES } from "../../../src/model/tensor_parts.ts";
 import {
-  PART_BYTES,
   type Snapshot,
   snapshotOf,
   type Trained,

@@ -27,10 +27,14 @@ interface Run {
 
 async function run(
   options: TrainerOptions,
-  parts: Partial<TrainerParts> & { method?: string; intercept?: FakeEngine["intercept"] } = {},
+  parts: Partial<TrainerParts> & {
+    method?: string;
+    intercept?: FakeEngine["intercept"];
+    position?: TrainingPosition;
+  } = {},
 ): Promise<Run> {
   const { engine, fake } = await openFakeEngine();
-  const { method = "spiel-ag", intercept, ...rest } = parts;
+  const { method = "spiel-ag", intercept, position = startPosition(), ...rest } = parts;
   await createToy(engine, method);
   await attachToyDeltas(engine, method);
   const events: TrainEvent[] = [];
@@ -53,7 +57,7 @@ async function run(
       ...rest,
     },
     options,
-    startPosition(),
+    position,
   );
   let error: unknown;
   await trainer.run().catch((cause) => error = cause);
@@ -63,8 +67,26 @@ async function run(
 
 const ZERO_NORM = { kind: "updateInfo", gradNorm: 0, failedStep: null } as const;
 
+const backwards = (requests: readonly Request[]) =>
+  requests.filter(({ op }) => op === "forwardBackward").length;
+
 const stepsOf = (events: TrainEvent[], type: TrainEvent["type"]) =>
   events.flatMap((event) => event.type === type && "step" in event ? [event.step] : []);
+
+Deno.test("trainer: the last step takes the micro-batches that are left, also of a resumed run", async () => {
+  const options = { ...toyOptions("spiel-ag"), totalMicroBatches: 27 };
+  const { requests, events, error } = await run(options);
+  assert.equal(error, undefined);
+  assert.equal(backwards(requests), 27);
+  const last = events.findLast((event) => event.type === "step");
+  assert.deepEqual([last?.step, last?.epoch, last?.targetTokens], [14, 27 / 6, 4]);
+  assert.equal(last?.tokens, 6, "one micro-batch, the third of its epoch");
+  const resumed = await run({ ...options, spiel: null }, {
+    position: { ...startPosition(), step: 13, microBatch: 26, evaluatedStep: 12 },
+  });
+  assert.equal(resumed.error, undefined);
+  assert.equal(backwards(resumed.requests), 1);
+});
 
 Deno.test("trainer: AG opens windows, reselects, evaluates and saves at their steps", async () => {
   const { requests, events, saved, error } = await run(toyOptions("spiel-ag"));
@@ -337,6 +359,17 @@ Deno.test("trainer: a run that breaks down names the step, the rate and what is 
   );
 });
 
+Deno.test("trainer: a state that cannot be saved for its numbers is told with its step", async () => {
+  const options = { ...toyOptions("spiel-ag"), evalEvery: 0, saveEvery: 5 };
+  const save = () => Promise.reject(new SpielError("numeric", "Element 3 is not finite"));
+  const { error } = await run(options, { save });
+  assert.ok(error instanceof SpielError && error.kind === "numeric");
+  assert.match(
+    error.message,
+    /^Element 3 is not finite after step 5 at learning rate 4\.2e-1; try a lower learning rate$/,
+  );
+});
+
 Deno.test("trainer: a last checkpoint that the disk refuses does not cost what was trained", async () => {
   const options = { ...toyOptions("spiel-ag"), evalEvery: 0, saveEvery: 0 };
   const { engine } = await openFakeEngine();
@@ -360,7 +393,7 @@ Deno.test("trainer: a stop says how the run goes on, where it was saved", async 
   const stopped = await run(options, { signal: AbortSignal.abort(), evaluate: null });
   assert.match(
     `${stopped.error}`,
-    /Stopped after step 0, as asked and saved; go on by the same command with --resume$/,
+    /Stopped after step 0, as asked; all is saved, and the same command with --resume goes on$/,
   );
   const lost = await run(options, { signal: AbortSignal.abort(), evaluate: null, save: null });
   assert.match(`${lost.error}`, /Stopped after step 0, as asked$/);

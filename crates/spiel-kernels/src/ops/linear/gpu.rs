@@ -83,7 +83,7 @@ pub fn product_program(
         (false, false) => "product_tt",
     };
     Program::new(label, text, &constants, &[Read, Read, ReadWrite], params, groups)
-        .doing(Work::new([m, n, k], 2 * m * n * k, words))
+        .doing(Work::new([m, n, k], 2, words))
 }
 
 /// Buffers: bias, y.
@@ -94,7 +94,7 @@ pub fn add_bias_program(tokens: usize, width: usize) -> Program {
     let text = include_str!("add_bias.wgsl");
     Program::new("add_bias", text, &[], &[Read, ReadWrite], params, groups).doing(Work::new(
         [tokens, width],
-        tokens * width,
+        1,
         (2 * tokens + 1) * width,
     ))
 }
@@ -106,5 +106,5 @@ pub fn add_bias_backward_program(tokens: usize, width: usize) -> Program {
     let text = include_str!("add_bias_backward.wgsl");
     let groups = width.div_ceil(256);
     Program::new("add_bias_backward", text, &[], &[Read, ReadWrite], params, groups)
-        .doing(Work::new([tokens, width], tokens * width, (tokens + 2) * width))
+        .doing(Work::new([tokens, width], 1, (tokens + 2) * width))
 }
