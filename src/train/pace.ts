@@ -30,35 +30,3 @@ export class Pace {
     return (performance.now() - this.#begun) / 1000;
   }
 }
-
-/** The steps since what they came to was last read. Evaluations and saves between them do not count. */
-export class Stretch {
-  #begun = 0;
-  #steps = 0;
-  #seconds = 0;
-  #tokens = 0;
-
-  /** Steps in it. */
-  get steps(): number {
-    return this.#steps;
-  }
-
-  /** A step begins. */
-  begin(): void {
-    this.#begun = performance.now();
-  }
-
-  /** A step of so many tokens has ended. */
-  end(tokens: number): void {
-    this.#steps++;
-    this.#seconds += (performance.now() - this.#begun) / 1000;
-    this.#tokens += tokens;
-  }
-
-  /** What has been counted; a new stretch begins. */
-  take(): { steps: number; seconds: number; tokens: number } {
-    const taken = { steps: this.#steps, seconds: this.#seconds, tokens: this.#tokens };
-    this.#steps = this.#seconds = this.#tokens = 0;
-    return taken;
-  }
-}

@@ -19,7 +19,7 @@ export interface ProfileReport {
 export interface OperationSum {
   /** Its name. */
   readonly operation: string;
-  /** How often it was asked for. */
+  /** How often it ran. */
   readonly calls: number;
   /** Absent where the device does not time it. */
   readonly seconds: number | null;
@@ -34,7 +34,11 @@ export class StepProfiler {
   #steps = 0;
   #seconds = 0;
 
-  /** Profiles what is asked of an engine. */
+  /**
+   * Begins with no steps.
+   *
+   * @param engine What makes the steps.
+   */
   constructor(private readonly engine: Engine) {}
 
   /** Runs a step and counts what it asks of the device. */
@@ -53,6 +57,14 @@ export class StepProfiler {
     const slowestFirst = operations.toSorted((a, b) => (b.seconds ?? 0) - (a.seconds ?? 0));
     return { steps: this.#steps, seconds: this.#seconds, totals, operations: slowestFirst };
   }
+}
+
+/** Runs a step, under profiling where that is asked for. */
+export async function measured(
+  profiler: StepProfiler | undefined,
+  step: () => Promise<void>,
+): Promise<void> {
+  await (profiler?.measure(step) ?? step());
 }
 
 /** Joins the rows of each operation; the slowest first. */

@@ -93,7 +93,7 @@ async function train(run: RealRun, begun: BegunRun, context: RunContext): Promis
   };
   const about = { resolved, resumedAt: beginning.checkpoint === null ? null : position.step };
   const samples = new Samples(position.evaluatedStep === null);
-  const profiler = resolved.config.profile ? new StepProfiler(engine) : undefined;
+  const profiler = run.resolved.config.profile ? new StepProfiler(engine) : undefined;
   let result: TrainingResult;
   try {
     result = await trainerOf(run, begun, { samples, profiler }, context).run();
@@ -101,11 +101,7 @@ async function train(run: RealRun, begun: BegunRun, context: RunContext): Promis
     await reportFailure(output, { ...about, samples: samples.ofLast }, error, context.warn);
     throw error;
   }
-  if (profiler !== undefined) {
-    const report = await profiler.report();
-    await folder.writeProfile(profileRecord(report, engine.info));
-    await context.tell({ type: "profile", report, path: folder.profilePath });
-  }
+  if (profiler !== undefined) await context.tell(await profileEvent(profiler, output));
   return await finish(output, about, samples, result, journal);
 }
 
@@ -137,6 +133,16 @@ function trainerOf(
     elapsedBefore: metrics.elapsedBefore,
   };
   return new Trainer(parts, options, position);
+}
+
+/** Writes down what the steps asked of the device. */
+async function profileEvent(
+  profiler: StepProfiler,
+  { engine, folder }: OutputParts,
+): Promise<TrainEvent> {
+  const report = await profiler.report();
+  await folder.writeProfile(profileRecord(report, engine.info));
+  return { type: "profile", report, path: folder.profilePath };
 }
 
 /** Leaves a report of a run that was stopped or broke down; its end is told by `error`, whatever comes of it. */

@@ -32,7 +32,7 @@ export async function beginRun(
 ): Promise<BegunRun> {
   const { resolved, folder, source, engine, planned, trained, beginning, options } = run;
   const { config } = resolved;
-  const { files, signal, held } = context;
+  const { files, signal, tell, held } = context;
   const identity = await identify(run, context);
   const init = config.init === "random" ? { seed: config.seed, std: config.initStd } : null;
   await createModel(engine, source, planned, { init, signal });
@@ -40,7 +40,7 @@ export async function beginRun(
   // Large, and not needed again: the engine has its own copy.
   beginning.adapter = null;
   const trials = trained.kind === "deltas" ? await engine.tryGradients() : [];
-  if (trials.length > 0) await context.tell({ type: "gradients", trials });
+  if (trials.length > 0) await tell({ type: "gradients", trials });
 
   // The first trace of the run: one that ends before leaves the folder free for the same command.
   await folder.writeConfig(configRecord(resolved));

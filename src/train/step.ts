@@ -20,21 +20,6 @@ export interface BatchSource {
   epochAt(index: number): number;
 }
 
-/** The micro-batches of the step that begins with micro-batch `first`; fewer at the end of the run. */
-export async function nextBatches(
-  batches: BatchSource,
-  first: number,
-  { gradientAccumulationSteps, totalMicroBatches = Infinity }: {
-    gradientAccumulationSteps: number;
-    totalMicroBatches?: number;
-  },
-): Promise<TrainingBatch[]> {
-  const end = Math.min(first + gradientAccumulationSteps, totalMicroBatches);
-  const next: TrainingBatch[] = [];
-  for (let index = first; index < end; index++) next.push(await batches.microBatch(index));
-  return next;
-}
-
 /** How micro-batches weigh in a step. */
 export type LossNormalization =
   /** By their targets: the gradient of the mean over all targets of the step. */
@@ -74,13 +59,28 @@ export interface StepResult extends StepSize {
   readonly gradNorm: number;
 }
 
+/** The micro-batches of a step from `first` on: fewer where the run's last ones are reached. */
+export async function takeBatches(
+  source: BatchSource,
+  first: number,
+  { gradientAccumulationSteps, totalMicroBatches = Infinity }: {
+    readonly gradientAccumulationSteps: number;
+    readonly totalMicroBatches?: number;
+  },
+): Promise<TrainingBatch[]> {
+  const end = Math.min(first + gradientAccumulationSteps, totalMicroBatches);
+  const batches: TrainingBatch[] = [];
+  for (let index = first; index < end; index++) batches.push(await source.microBatch(index));
+  return batches;
+}
+
 /** A step's micro-batches and numbers. */
 export interface StepRequest {
   /** The update's number, from 1. */
   readonly step: number;
-  /** Its micro-batches, in their order. */
+  /** At least one. */
   readonly batches: readonly TrainingBatch[];
-  /** The rate of this update. */
+  /** That of this update. */
   readonly learningRate: number;
 }
 

@@ -7,18 +7,18 @@
 
 import type { Engine } from "../engine/engine.ts";
 import { SpielError } from "../errors.ts";
-import { nextReselection, windowIsOpen } from "../spiel/schedule.ts";
+import { actionsAfter, nextReselection, windowIsOpen } from "../spiel/schedule.ts";
 import { DivergenceGuard, withPlace, withWhatIsKept } from "./divergence.ts";
 import type { Evaluation } from "./evaluate.ts";
 import type { TrainEvent } from "./events.ts";
 import { learningRate } from "./lr_schedule.ts";
 import type { TrainerOptions } from "./options.ts";
-import { moveDeltas } from "./move_deltas.ts";
-import { Pace, Stretch } from "./pace.ts";
+import { Pace } from "./pace.ts";
 import { startPosition, type TrainingPosition } from "./position.ts";
-import type { StepProfiler } from "./profile.ts";
+import { measured, type StepProfiler } from "./profile.ts";
 import { Saver, storageFailure } from "./saving.ts";
-import { type BatchSource, checkUpdates, makeStep, makeStepUnread, nextBatches } from "./step.ts";
+import { type BatchSource, takeBatches } from "./step.ts";
+import { Steps } from "./steps.ts";
 
 /** What the loop works with. */
 export interface TrainerParts {
@@ -56,19 +56,24 @@ export interface TrainingResult {
 export class Trainer {
   readonly #pace: Pace;
   readonly #saver: Saver;
-  readonly #unread = new Stretch();
+  readonly #steps: Steps;
   readonly #guard: DivergenceGuard;
   /** Whether a regular checkpoint waits for the run to recover. */
   #saveIsOwed = false;
   #unsaved: SpielError | null = null;
 
-  /** Prepares a run from a position: where it begins, or that of a checkpoint in a resumed run. */
+  /**
+   * Prepares a run; `run` makes it.
+   *
+   * @param position Where to begin; that of a checkpoint in a resumed run.
+   */
   constructor(
     private readonly parts: TrainerParts,
     private readonly options: TrainerOptions,
     private readonly position: TrainingPosition = startPosition(),
   ) {
     this.#pace = new Pace(parts.elapsedBefore);
+    this.#steps = new Steps(parts.engine, options);
     this.#saver = new Saver(parts, position);
     this.#guard = new DivergenceGuard(options.vocabulary);
   }
@@ -93,7 +98,7 @@ export class Trainer {
     if (await this.#evaluateIfDue()) await this.#saveIfDue();
     while (!this.#isFinished) {
       if (this.parts.signal?.aborted) await this.#interrupt();
-      await this.#stepAndMove();
+      await measured(this.parts.profiler, () => this.#stepAndMove());
       await this.#evaluateIfDue();
       await this.#saveIfDue();
     }
@@ -104,24 +109,18 @@ export class Trainer {
   }
 
   async #stepAndMove(): Promise<void> {
-    const work = async () => {
-      await this.#step();
-      await this.#moveDeltas();
-    };
-    await (this.parts.profiler?.measure(work) ?? work());
+    await this.#step();
+    await this.#moveDeltas();
   }
 
   async #step(): Promise<void> {
     const { position, options, parts } = this;
     const { totalSteps, spiel } = options;
-    this.#unread.begin();
+    this.#steps.begin();
     const step = position.step + 1;
-    const batches = await nextBatches(parts.batches, position.microBatch, options);
+    const batches = await takeBatches(parts.batches, position.microBatch, options);
     const lr = learningRate(step, options.learningRate);
-    const request = { step, batches, learningRate: lr };
-    const isRead = step % options.logEvery === 0 || step >= totalSteps;
-    const read = isRead ? await makeStep(parts.engine, request, options.update) : null;
-    const size = read ?? await makeStepUnread(parts.engine, request, options.update);
+    const { size, read } = await this.#steps.make({ step, batches, learningRate: lr });
 
     position.step = step;
     position.microBatch += batches.length;
@@ -129,40 +128,51 @@ export class Trainer {
     position.targetTokens += size.targetTokens;
     position.windowSamples += this.#windowIsOpen ? batches.length : 0;
     this.#saver.markChanged();
-    this.#unread.end(size.tokens);
     if (read === null) return;
 
     const next = spiel && nextReselection(step, spiel.schedule);
-    const { steps, seconds, tokens } = this.#unread.take();
-    this.#pace.record(seconds / steps);
+    this.#pace.record(read.secondsPerStep);
     await this.#tell({
       type: "step",
       step,
       totalSteps,
-      ...read,
+      ...read.result,
       lr,
-      tokensPerSecond: tokens / seconds,
+      tokensPerSecond: read.tokensPerSecond,
       epoch: parts.batches.epochAt(position.microBatch),
       elapsedS: this.#pace.elapsedS,
       ...(next === null ? {} : { nextReselection: next - step }),
       etaSeconds: this.#pace.secondsFor(totalSteps - step),
     });
-    this.#guard.check(step, read, lr);
+    this.#guard.check(step, read.result, lr);
   }
 
+  /** Does what SpIEL's calendar asks for after the steps done so far. */
   async #moveDeltas(): Promise<void> {
-    const { position, parts: { engine }, options } = this;
-    const moved = await moveDeltas(engine, position.step, options);
-    if (moved === null) return;
-    position.windowSamples = 0;
-    await this.#tell({ type: "reselect", step: position.step, ...moved });
+    const { position: { step }, parts: { engine }, options: { spiel, update } } = this;
+    if (spiel === null) return;
+    const { growth, schedule } = spiel;
+    const { candidatesBegin, reselect } = actionsAfter(step, schedule);
+    if (candidatesBegin && growth.needsWindow) await engine.beginCandidates();
+    if (reselect === null) return;
+    const modules = await engine.reselect({
+      criterion: growth.criterion,
+      rate: reselect.rate,
+      gradientAccumulationSteps: this.options.gradientAccumulationSteps,
+      beta1: update.beta1,
+      beta2: update.beta2,
+    });
+    this.position.windowSamples = 0;
+    const replaced = modules.reduce((sum, module) => sum + module.replaced, 0);
+    const { rate } = reselect;
+    await this.#tell({ type: "reselect", step, rate, dropped: replaced, grown: replaced });
   }
 
   /** Returns whether it evaluated. */
   async #evaluateIfDue(): Promise<boolean> {
     const { position, parts } = this;
     if (parts.evaluate === null || !this.#evaluationIsDue) return false;
-    await this.#checkUnread();
+    await this.#steps.check();
     const { step, best } = position;
     const evaluation = await this.#located(parts.evaluate(parts.signal));
     if (evaluation === null) return false;
@@ -178,13 +188,6 @@ export class Trainer {
     return true;
   }
 
-  /** Waits for steps that nobody has looked at: one may have failed. */
-  async #checkUnread(): Promise<void> {
-    const { position: { step }, parts: { engine }, options } = this;
-    if (this.#unread.steps === 0) return;
-    await checkUpdates(engine, learningRate(step, options.learningRate));
-  }
-
   async #saveIfDue(): Promise<void> {
     const { position: { step, best }, options: { saveEvery, earlyStopPatience } } = this;
     const keepsBest = saveEvery > 0 || earlyStopPatience > 0;
@@ -196,13 +199,13 @@ export class Trainer {
     if (this.#isFinished) this.#unsaved = await storageFailure(save);
     else if (isRegular || (isBest && step > 0)) {
       this.#saveIsOwed = false;
-      await this.#checkUnread();
+      await this.#steps.check();
       await this.#located(this.#saver.tryToSave());
     }
   }
 
   async #interrupt(): Promise<never> {
-    await this.#checkUnread();
+    await this.#steps.check();
     await this.#located(this.#saver.save());
     const { step } = this.position;
     const next = this.parts.save === null

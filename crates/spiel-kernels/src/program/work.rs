@@ -19,18 +19,14 @@ pub struct Work {
 }
 
 impl Work {
-    /// On `words` 32-bit words.
+    /// So many operations per entry of the shape, on `words` 32-bit words.
     #[must_use]
-    pub fn new<const N: usize>(sizes: [usize; N], flops: usize, words: usize) -> Self {
+    pub fn new<const N: usize>(sizes: [usize; N], flops: u64, words: usize) -> Self {
         let mut shape = [0; 3];
         shape[..N].copy_from_slice(&sizes);
-        Self { shape, format: None, flops: flops as u64, bytes: 4 * words as u64 }
-    }
-
-    /// As many operations as the product of these counts, which addresses may be too short for.
-    #[must_use]
-    pub fn of_flops(self, factors: &[usize]) -> Self {
-        Self { flops: factors.iter().map(|factor| *factor as u64).product(), ..self }
+        // Counts of operations need 64 bits on every target.
+        let entries: u64 = sizes.into_iter().map(|size| size as u64).product();
+        Self { shape, format: None, flops: flops * entries, bytes: 4 * words as u64 }
     }
 
     /// Also reads `elements` weights stored in `format`.

@@ -45,9 +45,13 @@ pub(super) async fn sampled_gradient(gpus: &[GpuDevice]) {
             (129, 131, 150, 4001),
         ] {
             let shape = LinearShape { tokens, inputs, outputs };
-            for dense in [false, true] {
+            for (tiling, dense) in
+                [(Tiling::Shared, false), (Tiling::Registers, false), (Tiling::Registers, true)]
+            {
+                gpu.tile_by(tiling);
                 gpu.gather_from_dense(shape, count, dense);
-                let case = format!("sampled_gradient {shape:?} at {count}, dense: {dense}");
+                let case =
+                    format!("sampled_gradient {shape:?} at {count}, {tiling:?}, dense: {dense}");
                 conform!(gpu, case, [SUMS; 3], |on| {
                     let indices = positions(1, 0, count, (inputs * outputs) as u32);
                     let indices = on.holding(&indices);

@@ -69,7 +69,13 @@ impl GpuDevice {
             for columns in self.cuts(inputs, &[tokens * 4]) {
                 let count = indices.len();
                 let program = delta::sampled_gradient_program(
-                    count, tokens, inputs, &rows, &columns, accumulate,
+                    self.tiling.get(),
+                    count,
+                    tokens,
+                    inputs,
+                    &rows,
+                    &columns,
+                    accumulate,
                 );
                 let x_t = self.part(x_t, &columns, tokens * 4);
                 let grad_y_t = self.part(grad_y_t, &rows, tokens * 4);

@@ -2,6 +2,7 @@
 //! backend that does nothing, and what it has to do is set against what the GPU's maker says that it can do.
 //!
 //! Two models of one and of two blocks at full width give the figures of any number of blocks.
+#![expect(clippy::expect_used, reason = "what a test cannot have fails it")]
 
 use super::GpuDevice;
 use super::adapters::Candidate;

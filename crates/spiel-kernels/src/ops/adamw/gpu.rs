@@ -10,7 +10,7 @@ pub fn adamw_program(update: &AdamW, step: u32, count: usize) -> Program {
     let buffers = &[Read, ReadWrite, ReadWrite, ReadWrite, Read];
     program(update, update.correction(step as f32), count, rule, buffers).doing(Work::new(
         [count],
-        18 * count,
+        18,
         7 * count,
     ))
 }
@@ -21,11 +21,7 @@ pub fn adamw_program(update: &AdamW, step: u32, count: usize) -> Program {
 pub fn adamw_deltas_program(update: &AdamW, count: usize) -> Program {
     let rule = Constant::Part("rule", include_str!("delta.wgsl"));
     let buffers = &[Read, ReadWrite, ReadWrite, ReadWrite, Read, ReadWrite];
-    program(update, (0.0, 0.0), count, rule, buffers).doing(Work::new(
-        [count],
-        27 * count,
-        9 * count,
-    ))
+    program(update, (0.0, 0.0), count, rule, buffers).doing(Work::new([count], 27, 9 * count))
 }
 
 fn program(

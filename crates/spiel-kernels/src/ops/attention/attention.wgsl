@@ -1,6 +1,5 @@
 // uses: grid $operands $tile
-// Flash attention (Dao, arXiv 2307.08691): a workgroup owns 64 rows of queries and walks over the keys that they see, 32
-// at a time, with a running maximum.
+// Flash attention (Dao, arXiv 2307.08691): a workgroup takes 64 rows of queries through their keys, 32 at a time.
 @group(0) @binding(5) var<storage, read_write> out: array<f32>; // [T, H, head_dim]
 @group(0) @binding(6) var<storage, read_write> log_sums: array<f32>; // [T, H]
 
@@ -38,7 +37,11 @@ fn store_row(row: u32, entry: u32, x: vec4<f32>, kept: f32) {
   }
 }
 
-fn store(row: u32, entry: u32, sums: mat4x4<f32>, kept: vec4<f32>) {
+fn store(row: u32, first: u32, x: u32, sums: mat4x4<f32>, kept: vec4<f32>) {
+  if (first >= HEAD_DIM) {
+    return;
+  }
+  let entry = first + 4u * x;
   store_row(row, entry, sums[0], kept.x);
   store_row(row + 1u, entry, sums[1], kept.y);
   store_row(row + 2u, entry, sums[2], kept.z);
@@ -117,6 +120,10 @@ fn main(
       sums192 = add_products(scaled(sums192, shrink), 1u, first, 192u, x, y);
     }
   }
+  // Read before the barriers, as one of the invocations that read it writes it in the end.
+  let before = vec4<f32>(
+    earlier_log_sum(row), earlier_log_sum(row + 1u),
+    earlier_log_sum(row + 2u), earlier_log_sum(row + 3u));
   workgroupBarrier();
   staged[x * 16u + y] = totals;
   workgroupBarrier();
@@ -124,24 +131,20 @@ fn main(
   for (var i = y; i < 256u; i += 16u) {
     total += staged[i];
   }
-  // A row that sees no bound key has sums of zero, and so no weight beside those that were seen before.
-  total = select(total, vec4<f32>(1.0), total == vec4<f32>());
-  let now = largest + log(total);
-  let before = vec4<f32>(
-    earlier_log_sum(row), earlier_log_sum(row + 1u),
-    earlier_log_sum(row + 2u), earlier_log_sum(row + 3u));
-  let most = max(before, now);
-  let all = most + log(exp(before - most) + exp(now - most));
-  let kept = exp(before - all);
-  let share = exp(now - all) / total;
-  store(row, 4u * x, scaled(sums, share), kept);
-  store(row, 64u + 4u * x, scaled(sums64, share), kept);
-  store(row, 128u + 4u * x, scaled(sums128, share), kept);
-  store(row, 192u + 4u * x, scaled(sums192, share), kept);
+  let most = max(before, largest);
+  let earlier = exp(before - most); // one where nothing was seen at all, so that sums of zero stay zero
+  let all = total * exp(largest - most) + earlier;
+  let share = exp(largest - most) / all;
+  let kept = earlier / all;
+  store(row, 0u, x, scaled(sums, share), kept);
+  store(row, 64u, x, scaled(sums64, share), kept);
+  store(row, 128u, x, scaled(sums128, share), kept);
+  store(row, 192u, x, scaled(sums192, share), kept);
   if (x == 0u) {
-    store_log_sum(row, all.x);
-    store_log_sum(row + 1u, all.y);
-    store_log_sum(row + 2u, all.z);
-    store_log_sum(row + 3u, all.w);
+    let now = most + log(all);
+    store_log_sum(row, now.x);
+    store_log_sum(row + 1u, now.y);
+    store_log_sum(row + 2u, now.z);
+    store_log_sum(row + 3u, now.w);
   }
 }

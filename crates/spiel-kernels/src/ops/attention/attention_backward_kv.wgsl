@@ -46,7 +46,11 @@ fn store_row(key: u32, entry: u32, key_sums: vec4<f32>, value_sums: vec4<f32>) {
   }
 }
 
-fn store(key: u32, entry: u32, key_sums: mat4x4<f32>, value_sums: mat4x4<f32>) {
+fn store(key: u32, first: u32, x: u32, key_sums: mat4x4<f32>, value_sums: mat4x4<f32>) {
+  if (first >= HEAD_DIM) {
+    return;
+  }
+  let entry = first + 4u * x;
   store_row(key, entry, key_sums[0], value_sums[0]);
   store_row(key + 1u, entry, key_sums[1], value_sums[1]);
   store_row(key + 2u, entry, key_sums[2], value_sums[2]);
@@ -124,8 +128,8 @@ fn main(
       value_sums192 = add_products(value_sums192, 1u, first, 192u, x, y);
     }
   }
-  store(key, 4u * x, key_sums, value_sums);
-  store(key, 64u + 4u * x, key_sums64, value_sums64);
-  store(key, 128u + 4u * x, key_sums128, value_sums128);
-  store(key, 192u + 4u * x, key_sums192, value_sums192);
+  store(key, 0u, x, key_sums, value_sums);
+  store(key, 64u, x, key_sums64, value_sums64);
+  store(key, 128u, x, key_sums128, value_sums128);
+  store(key, 192u, x, key_sums192, value_sums192);
 }

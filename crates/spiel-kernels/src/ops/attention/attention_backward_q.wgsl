@@ -32,7 +32,11 @@ fn store_row(row: u32, entry: u32, x: vec4<f32>) {
   }
 }
 
-fn store(row: u32, entry: u32, sums: mat4x4<f32>) {
+fn store(row: u32, first: u32, x: u32, sums: mat4x4<f32>) {
+  if (first >= HEAD_DIM) {
+    return;
+  }
+  let entry = first + 4u * x;
   store_row(row, entry, sums[0]);
   store_row(row + 1u, entry, sums[1]);
   store_row(row + 2u, entry, sums[2]);
@@ -96,8 +100,8 @@ fn main(
       sums192 = add_products(sums192, 0u, first, 192u, x, y);
     }
   }
-  store(row, 4u * x, sums);
-  store(row, 64u + 4u * x, sums64);
-  store(row, 128u + 4u * x, sums128);
-  store(row, 192u + 4u * x, sums192);
+  store(row, 0u, x, sums);
+  store(row, 64u, x, sums64);
+  store(row, 128u, x, sums128);
+  store(row, 192u, x, sums192);
 }

@@ -12,8 +12,8 @@ struct Sizes {
     queries: usize,
     /// Entries of the keys, and of the values.
     keys: usize,
-    /// Scores of all heads.
-    scores: usize,
+    /// Multiply-adds of one product over the visible pairs of all heads.
+    products: u64,
     /// Rows of statistics: queries times heads.
     rows: usize,
     shape: [usize; 3],
@@ -29,7 +29,7 @@ fn sizes(spans: &[Span], shape: Heads) -> Sizes {
     Sizes {
         queries: tokens * shape.query_width(),
         keys: keys * shape.key_width(),
-        scores: pairs * shape.heads,
+        products: (pairs * shape.heads) as u64 * shape.head_dim as u64,
         rows: tokens * shape.heads,
         shape: [tokens, shape.heads, shape.head_dim],
     }
@@ -38,30 +38,30 @@ fn sizes(spans: &[Span], shape: Heads) -> Sizes {
 /// Of `attention`: the products with keys and values; q, out, k, v and the log-sums move.
 #[must_use]
 pub fn attention_work(spans: &[Span], shape: Heads) -> Work {
-    let Sizes { queries, keys, scores, rows, shape: sizes } = sizes(spans, shape);
-    Work::new(sizes, 0, 2 * queries + 2 * keys + rows).of_flops(&[4, scores, shape.head_dim])
+    let Sizes { queries, keys, products, rows, shape: sizes } = sizes(spans, shape);
+    Work { flops: 4 * products, ..Work::new(sizes, 0, 2 * queries + 2 * keys + rows) }
 }
 
 /// Of `attention_stats`: one product of out and its gradient.
 #[must_use]
 pub fn attention_stats_work(spans: &[Span], shape: Heads) -> Work {
     let Sizes { queries, rows, shape: sizes, .. } = sizes(spans, shape);
-    Work::new(sizes, 2 * queries, 2 * queries + 3 * rows)
+    Work::new(sizes, 2, 2 * queries + 3 * rows)
 }
 
 /// Of `attention_backward_q`: scores, their gradients and the gradient of q; q, k, v, two gradients and stats move.
 #[must_use]
 pub fn attention_backward_q_work(spans: &[Span], shape: Heads) -> Work {
-    let Sizes { queries, keys, scores, rows, shape: sizes } = sizes(spans, shape);
-    Work::new(sizes, 0, 3 * queries + 2 * keys + 2 * rows).of_flops(&[6, scores, shape.head_dim])
+    let Sizes { queries, keys, products, rows, shape: sizes } = sizes(spans, shape);
+    Work { flops: 6 * products, ..Work::new(sizes, 0, 3 * queries + 2 * keys + 2 * rows) }
 }
 
 /// Of `attention_backward_kv`: scores, their gradients and the gradients of k and v; q, k, v, three gradients and stats
 /// move.
 #[must_use]
 pub fn attention_backward_kv_work(spans: &[Span], shape: Heads) -> Work {
-    let Sizes { queries, keys, scores, rows, shape: sizes } = sizes(spans, shape);
-    Work::new(sizes, 0, 2 * queries + 4 * keys + 2 * rows).of_flops(&[8, scores, shape.head_dim])
+    let Sizes { queries, keys, products, rows, shape: sizes } = sizes(spans, shape);
+    Work { flops: 8 * products, ..Work::new(sizes, 0, 2 * queries + 4 * keys + 2 * rows) }
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ impl Clip {
     pub const WORDS: usize = 4;
 
     /// What follows for update `step` from the norm of its gradients, which may be `max_norm` at most; 0 is no limit.
-    /// The factor is that of `PyTorch`'s `clip_grad_norm_`, its epsilon included.
+    /// The factor is that of `clip_grad_norm_` in `torch`, its epsilon included.
     #[must_use]
     pub fn after(self, norm: f64, max_norm: f64, step: u32) -> Self {
         let factor = if max_norm > 0.0 { (max_norm / (norm + 1e-6)).min(1.0) } else { 1.0 };

@@ -15,7 +15,7 @@ pub fn sum_of_squares_program(count: usize, place: usize) -> Program {
     let runs = count.div_ceil(RUN);
     Program::new("sum_of_squares", text, &[LANES], buffers, params, runs).doing(Work::new(
         [count],
-        2 * count,
+        2,
         count + runs,
     ))
 }
@@ -27,7 +27,7 @@ pub fn clip_program(count: usize, max_norm: f64, step: u32) -> Program {
     let text = include_str!("clip.wgsl");
     Program::new("clip", text, &[LANES], &[Read, ReadWrite], params, 1).doing(Work::new(
         [count.max(1)],
-        count,
+        1,
         count + 4,
     ))
 }

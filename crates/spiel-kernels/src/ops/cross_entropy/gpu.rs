@@ -18,7 +18,7 @@ pub fn cross_entropy_program(
     let text = include_str!("cross_entropy.wgsl");
     let (logits, is_backward) = (count * vocab, backward.is_some());
     let (flops, passes) = if is_backward { (9, 2) } else { (4, 1) };
-    let work = Work::new([count, vocab], flops * logits, passes * logits + 2 * count);
+    let work = Work::new([count, vocab], flops, passes * logits + 2 * count);
     Program::new("cross_entropy", text, &constants, &[Read, ReadWrite, ReadWrite], params, count)
         .doing(work)
 }

@@ -1,5 +1,6 @@
 use crate::assemble::Constant;
 use crate::formats::Format;
+use crate::ops::linear::Tiling;
 use crate::program::Access::{Read, ReadWrite};
 use crate::program::{Access, Program, Work};
 use std::ops::Range;
@@ -21,7 +22,7 @@ pub fn add_deltas_program(count: usize, window: &Range<usize>) -> Program {
     let text = include_str!("add_deltas.wgsl");
     scattered("add_deltas", text, &[Read, Read, ReadWrite], count, window).doing(Work::new(
         [count],
-        count,
+        1,
         4 * count,
     ))
 }
@@ -31,7 +32,7 @@ pub fn add_deltas_program(count: usize, window: &Range<usize>) -> Program {
 pub fn apply_in_place_program(count: usize, window: &Range<usize>) -> Program {
     let text = include_str!("apply_in_place.wgsl");
     scattered("apply_in_place", text, &[Read, Read, Read, ReadWrite], count, window)
-        .doing(Work::new([count], count, 4 * count))
+        .doing(Work::new([count], 1, 4 * count))
 }
 
 /// Changes the weights `window`, of which alone it is given. Buffers: indices, base, weights.
@@ -53,11 +54,10 @@ pub fn gather_program(count: usize, window: &Range<usize>, accumulate: bool) -> 
     let constants = [Constant::Bool("ACCUMULATE", accumulate)];
     let params = vec![count as u32, window.start as u32, window.len() as u32];
     let (buffers, groups) = (&[Read, Read, ReadWrite], count.div_ceil(256));
-    let added = usize::from(accumulate) * count;
     Program::new("gather", text, &constants, buffers, params, groups).doing(Work::new(
         [count],
-        added,
-        3 * count + added,
+        u64::from(accumulate),
+        (3 + usize::from(accumulate)) * count,
     ))
 }
 
@@ -76,6 +76,7 @@ fn scattered(
 /// Buffers: indices, `x_t`, `grad_y_t`, grads.
 #[must_use]
 pub fn sampled_gradient_program(
+    tiling: Tiling,
     count: usize,
     tokens: usize,
     inputs: usize,
@@ -83,15 +84,18 @@ pub fn sampled_gradient_program(
     columns: &Range<usize>,
     accumulate: bool,
 ) -> Program {
-    let constants = [Constant::Bool("ACCUMULATE", accumulate)];
+    let constants = [
+        Constant::Bool("ACCUMULATE", accumulate),
+        Constant::Bool("STAGED", tiling == Tiling::Shared),
+    ];
     let text = include_str!("sampled_gradient.wgsl");
     let buffers = &[Read, Read, Read, ReadWrite];
     let params = [count, tokens, inputs, rows.start, rows.len(), columns.start, columns.len()];
     let params = params.map(|param| param as u32).to_vec();
     // No two slots need share a row or column of the transposes.
-    let words = count * (2 * tokens + 2 + usize::from(accumulate));
+    let words = count.saturating_mul(2 * tokens + 2 + usize::from(accumulate));
     Program::new("sampled_gradient", text, &constants, buffers, params, count.div_ceil(128))
-        .doing(Work::new([count, tokens], 0, words).of_flops(&[2, count, tokens]))
+        .doing(Work::new([count, tokens], 2, words))
 }
 
 /// Buffers: sample, grads, squared grads.
@@ -101,5 +105,5 @@ pub fn accumulate_candidates_program(count: usize) -> Program {
     let buffers = &[Read, ReadWrite, ReadWrite];
     let params = vec![count as u32];
     Program::new("accumulate_candidates", text, &[], buffers, params, count.div_ceil(256))
-        .doing(Work::new([count], 3 * count, 5 * count))
+        .doing(Work::new([count], 3, 5 * count))
 }

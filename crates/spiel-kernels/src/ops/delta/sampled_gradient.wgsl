@@ -1,8 +1,8 @@
 // uses: grid
 // grads[i] (+)= grad_y_t[row] · x_t[column] for the position of every slot, which one invocation owns. Neighbours share
-// a row, but have columns of their own: these are staged, sixteen tokens at a time. Tokens are added one after another, as
-// a dense product adds them, so that both ways give the same bits. Slots outside of the bound rows and columns are left
-// alone.
+// a row, but have columns of their own: with STAGED these pass through workgroup memory, sixteen tokens at a time. Tokens
+// are added one after another, as a dense product adds them, so that all ways give the same bits. Slots outside of the
+// bound rows and columns are left alone.
 struct Params {
   count: u32, tokens: u32, width: u32,
   first_row: u32, rows: u32,
@@ -41,7 +41,12 @@ fn main(
   }
   starts[local] = start;
   var sum = 0.0;
-  for (var first = 0u; first < params.tokens; first += 16u) {
+  if (!STAGED && start != NOWHERE) {
+    for (var token = 0u; token < params.tokens; token++) {
+      sum += grad_y_t[y + token] * x_t[start + token];
+    }
+  }
+  for (var first = 0u; STAGED && first < params.tokens; first += 16u) {
     workgroupBarrier();
     for (var i = local; i < 2048u; i += 128u) {
       let column = starts[i / 16u];

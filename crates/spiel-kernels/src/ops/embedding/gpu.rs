@@ -28,7 +28,7 @@ pub fn embedding_backward_program(tokens: usize, width: usize, window: &Range<us
     let buffers = &[Read, Read, ReadWrite];
     let params = params(tokens, width, window);
     Program::new("embedding_backward", text, &[], buffers, params, width.div_ceil(256))
-        .doing(Work::new([tokens, width], tokens * width, tokens * (3 * width + 1)))
+        .doing(Work::new([tokens, width], 1, tokens * (3 * width + 1)))
 }
 
 fn params(tokens: usize, width: usize, window: &Range<usize>) -> Vec<u32> {

@@ -85,7 +85,7 @@ pub fn product_program(
         (false, false) => "product_tt",
     };
     Program::new(label, text, &constants, &[Read, Read, ReadWrite], params, groups)
-        .doing(Work::new([m, n, k], 0, words).of_flops(&[2, m, n, k]))
+        .doing(Work::new([m, n, k], 2, words))
 }
 
 /// Invocations of a workgroup that multiplies a few tokens.
@@ -128,8 +128,7 @@ pub fn linear_packed_program(
     .concat();
     let text = include_str!("linear_packed.wgsl");
     let params = [inputs, outputs, rows.start, rows.len()].map(|param| param as u32).to_vec();
-    let work = Work::new([tokens, rows.len(), inputs], 0, tokens * (inputs + rows.len()))
-        .of_flops(&[2, tokens, rows.len(), inputs])
+    let work = Work::new([tokens, rows.len(), inputs], 2, tokens * (inputs + rows.len()))
         .decoding(format, rows.len() * inputs);
     let groups = rows.len().div_ceil(rows_of_group);
     Program::new("linear_packed", text, &constants, &[Read, Read, ReadWrite], params, groups)
@@ -149,7 +148,7 @@ pub fn linear_deltas_program(
     let buffers = &[Read, Read, Read, ReadWrite];
     let params = [count, inputs, outputs].map(|param| param as u32).to_vec();
     let words = count * (2 + tokens) + 2 * tokens * outputs;
-    let work = Work::new([count, tokens], 2 * count * tokens, words);
+    let work = Work::new([count, tokens], 2, words);
     Program::new("linear_deltas", text, &constants, buffers, params, outputs.div_ceil(rows))
         .doing(work)
 }
@@ -162,7 +161,7 @@ pub fn add_bias_program(tokens: usize, width: usize) -> Program {
     let text = include_str!("add_bias.wgsl");
     Program::new("add_bias", text, &[], &[Read, ReadWrite], params, groups).doing(Work::new(
         [tokens, width],
-        tokens * width,
+        1,
         (2 * tokens + 1) * width,
     ))
 }
@@ -174,5 +173,5 @@ pub fn add_bias_backward_program(tokens: usize, width: usize) -> Program {
     let text = include_str!("add_bias_backward.wgsl");
     let groups = width.div_ceil(256);
     Program::new("add_bias_backward", text, &[], &[Read, ReadWrite], params, groups)
-        .doing(Work::new([tokens, width], tokens * width, (tokens + 2) * width))
+        .doing(Work::new([tokens, width], 1, (tokens + 2) * width))
 }

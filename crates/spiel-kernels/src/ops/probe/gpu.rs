@@ -20,8 +20,11 @@ pub fn fma_probe_program() -> Program {
     // Factors below one keep the sums finite; as parameters, they are not folded into the text.
     let params = vec![ROUNDS as u32, word(0.999), word(0.001)];
     let text = include_str!("fma_probe.wgsl");
-    let work = Work::new([FMA_SUMS, ROUNDS], 0, FMA_SUMS).of_flops(&[2, FMA_SUMS, ROUNDS, STEPS]);
-    Program::new("fma_probe", text, &[], &[ReadWrite], params, GROUPS).doing(work)
+    Program::new("fma_probe", text, &[], &[ReadWrite], params, GROUPS).doing(Work::new(
+        [FMA_SUMS, ROUNDS],
+        2 * STEPS as u64,
+        FMA_SUMS,
+    ))
 }
 
 /// Buffers: from, to, of `words` words, a multiple of four.

@@ -73,7 +73,7 @@ pub fn momentum_keys_program(rows: usize, columns: usize) -> Program {
     let buffers = &[Read, Read, ReadWrite];
     Program::new("momentum_keys", text, &[], buffers, params, count.div_ceil(256)).doing(Work::new(
         [rows, columns],
-        count,
+        1,
         count + rows + columns,
     ))
 }

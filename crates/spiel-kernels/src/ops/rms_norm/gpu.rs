@@ -10,7 +10,7 @@ pub fn rms_norm_program(rows: usize, width: usize, epsilon: f32) -> Program {
     let buffers = &[Read, Read, ReadWrite];
     let params = vec![rows as u32, width as u32, word(epsilon)];
     Program::new("rms_norm", include_str!("rms_norm.wgsl"), &[LANES], buffers, params, rows)
-        .doing(Work::new([rows, width], 4 * rows * width, (2 * rows + 1) * width))
+        .doing(Work::new([rows, width], 4, (2 * rows + 1) * width))
 }
 
 /// Buffers: x, weight, `grad_y`, `grad_x`, inverses `[rows]`.
@@ -29,7 +29,7 @@ pub fn rms_norm_backward_program(
     let words = (3 + added) * rows * width + width + rows;
     Program::new("rms_norm_backward", text, &constants, buffers, params, rows).doing(Work::new(
         [rows, width],
-        (10 + added) * rows * width,
+        10 + added as u64,
         words,
     ))
 }
@@ -42,5 +42,5 @@ pub fn rms_norm_weight_backward_program(rows: usize, width: usize) -> Program {
     let params = vec![rows as u32, width as u32];
     let words = 2 * rows * width + rows + 2 * width;
     Program::new("rms_norm_weight_backward", text, &[], buffers, params, width.div_ceil(256))
-        .doing(Work::new([rows, width], 3 * rows * width, words))
+        .doing(Work::new([rows, width], 3, words))
 }

@@ -10,5 +10,5 @@ pub fn rope_program(tokens: usize, heads: usize, head_dim: usize, direction: Dir
     let groups = (tokens * heads * head_dim / 2).div_ceil(256);
     let entries = tokens * heads * head_dim;
     Program::new("rope", include_str!("rope.wgsl"), &[], &[Read, ReadWrite], params, groups)
-        .doing(Work::new([tokens, heads, head_dim], 3 * entries, 2 * entries + tokens * head_dim))
+        .doing(Work::new([tokens, heads, head_dim], 3, 2 * entries + tokens * head_dim))
 }

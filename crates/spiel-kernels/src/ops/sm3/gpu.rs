@@ -13,7 +13,7 @@ pub fn sm3_estimate_program(update: &Sm3, count: usize, width: usize) -> Program
     let buffers = &[Read, Read, Read, Read, ReadWrite, ReadWrite, Read];
     Program::new("sm3_estimate", text, &[], buffers, params, count.div_ceil(256)).doing(Work::new(
         [count],
-        11 * count,
+        11,
         7 * count,
     ))
 }

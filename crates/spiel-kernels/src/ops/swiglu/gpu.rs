@@ -8,7 +8,7 @@ pub fn swiglu_program(count: usize) -> Program {
     let params = vec![count as u32];
     let groups = count.div_ceil(256);
     Program::new("swiglu", include_str!("swiglu.wgsl"), &[], buffers, params, groups)
-        .doing(Work::new([count], 4 * count, 3 * count))
+        .doing(Work::new([count], 4, 3 * count))
 }
 
 /// Buffers: gate, up, the gradient in the activation, `grad_gate`, `grad_up`.
@@ -17,5 +17,5 @@ pub fn swiglu_backward_program(count: usize) -> Program {
     let text = include_str!("swiglu_backward.wgsl");
     let buffers = &[Read, Read, Read, ReadWrite, ReadWrite];
     Program::new("swiglu_backward", text, &[], buffers, vec![count as u32], count.div_ceil(256))
-        .doing(Work::new([count], 11 * count, 5 * count))
+        .doing(Work::new([count], 11, 5 * count))
 }
