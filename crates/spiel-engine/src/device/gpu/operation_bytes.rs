@@ -36,6 +36,7 @@ impl GpuDevice {
             + distinct(
                 modules.iter().map(|module| self.tile_elements(module.inputs, module.outputs)),
             )
+            + bytes_of_draws(modules)
             + if *replaces { bytes_of_selections(modules) } else { 0 }
     }
 }
@@ -44,6 +45,13 @@ impl GpuDevice {
 fn distinct(elements: impl Iterator<Item = usize>) -> u64 {
     let sizes: BTreeSet<u64> = elements.map(pooled_bytes).collect();
     sizes.into_iter().sum()
+}
+
+/// Bytes that drawing the first positions holds: a bit per weight, and where each run of its words begins.
+fn bytes_of_draws(modules: &[ModuleSize]) -> u64 {
+    let words = |module: &ModuleSize| (module.inputs * module.outputs).div_ceil(32);
+    let runs = |module: &ModuleSize| 2 * words(module).div_ceil(top_k::RUN);
+    distinct(modules.iter().map(words)) + distinct(modules.iter().map(runs))
 }
 
 /// Bytes that choosing and replacing deltas hold.
