@@ -3,30 +3,53 @@
 import { isSpielError, SpielError } from "../errors.ts";
 import type { StepResult } from "./step.ts";
 
-/** Steps in a row without any gradient after which a run ends. */
+/** Steps in a row, of those that are read, without any gradient, after which a run ends. */
 const DEAD_STEPS = 3;
 /** Up to this loss gradients may round to zero because there is nothing left to learn. */
 const LEARNED_LOSS = 1e-3;
-/** Steps in a row with an exploded loss after which a run ends; spikes are shorter. */
+/** Steps that a row with an exploded loss reaches over when it ends a run; spikes are shorter. */
 const EXPLODED_STEPS = 20;
+/** Steps of it that were read at least: between two a spike may have come and gone. */
+const EXPLODED_READ = 3;
 /** A loss has exploded when it is as many times the first one... */
 const OF_FIRST = 3;
 /** ...and as many times the loss of guessing, which no run that learns comes back to. */
 const OF_GUESSING = 1.5;
 
-/** Watches the steps of a run. */
+/** Steps of one kind in a row, of those that are read. */
+class Row {
+  #first: number | null = null;
+  /** Steps that were read. */
+  read = 0;
+  /** Steps from the first to the last. */
+  length = 0;
+
+  /** Where the row began. */
+  get first(): number {
+    return this.#first ?? 0;
+  }
+
+  /** Goes on with a step of its kind; ends with any other. */
+  take(step: number, isOfKind: boolean): void {
+    this.#first = isOfKind ? this.#first ?? step : null;
+    this.read = isOfKind ? this.read + 1 : 0;
+    this.length = this.#first === null ? 0 : step - this.#first + 1;
+  }
+}
+
+/** Watches the steps of a run, those that are read: with `logEvery` above 1 not all of them. */
 export class DivergenceGuard {
   /** Of this process: a run that was resumed is measured by where it went on. */
   #firstLoss: number | undefined;
-  #deadSteps = 0;
-  #explodedSteps = 0;
+  readonly #dead = new Row();
+  readonly #exploded = new Row();
 
   /** @param vocabulary Tokens to choose from, by which the loss of guessing is known; without it no explosion is. */
   constructor(private readonly vocabulary: number = Infinity) {}
 
   /** Whether the last step was such that more of its kind end the run. Nothing good is to be given up for it. */
   get isSuspicious(): boolean {
-    return this.#deadSteps > 0 || this.#explodedSteps > 0;
+    return this.#dead.read > 0 || this.#exploded.read > 0;
   }
 
   /**
@@ -36,24 +59,23 @@ export class DivergenceGuard {
    */
   check(step: number, { loss, gradNorm }: StepResult, learningRate: number): void {
     this.#firstLoss ??= loss;
-    this.#deadSteps = gradNorm === 0 && loss > LEARNED_LOSS ? this.#deadSteps + 1 : 0;
-    if (this.#deadSteps >= DEAD_STEPS) {
+    this.#dead.take(step, gradNorm === 0 && loss > LEARNED_LOSS);
+    if (this.#dead.read >= DEAD_STEPS) {
       throw new SpielError(
         "numeric",
-        `No gradient is left: its norm is 0 in steps ${
-          step - DEAD_STEPS + 1
-        } to ${step}, at a loss ` +
+        `No gradient is left: its norm is 0 in steps ${this.#dead.first} to ${step}, at a loss ` +
           `of ${loss.toPrecision(4)} ${rateWords(learningRate)}, so nothing more can be learned; ` +
           "try a lower learning rate",
       );
     }
     const limit = Math.max(OF_FIRST * this.#firstLoss, OF_GUESSING * Math.log(this.vocabulary));
-    this.#explodedSteps = loss > limit ? this.#explodedSteps + 1 : 0;
-    if (this.#explodedSteps < EXPLODED_STEPS) return;
+    this.#exploded.take(step, loss > limit);
+    const { length, read } = this.#exploded;
+    if (length < EXPLODED_STEPS || read < EXPLODED_READ) return;
     throw new SpielError(
       "numeric",
       `The loss has exploded: it is above ${limit.toPrecision(4)} since step ` +
-        `${step - EXPLODED_STEPS + 1} and ${loss.toPrecision(4)} in step ${step}, from ` +
+        `${this.#exploded.first} and ${loss.toPrecision(4)} in step ${step}, from ` +
         `${this.#firstLoss.toPrecision(4)} at first, ${rateWords(learningRate)}; ` +
         "try a lower learning rate",
     );

@@ -7,12 +7,13 @@
 
 import type { Engine } from "../engine/engine.ts";
 import { SpielError } from "../errors.ts";
-import { actionsAfter, nextReselection, windowIsOpen } from "../spiel/schedule.ts";
+import { nextReselection, windowIsOpen } from "../spiel/schedule.ts";
 import { DivergenceGuard, withPlace, withWhatIsKept } from "./divergence.ts";
 import type { Evaluation } from "./evaluate.ts";
 import type { TrainEvent } from "./events.ts";
 import { learningRate } from "./lr_schedule.ts";
 import type { TrainerOptions } from "./options.ts";
+import { moveDeltas } from "./move_deltas.ts";
 import { Pace } from "./pace.ts";
 import { startPosition, type TrainingPosition } from "./position.ts";
 import { measured, type StepProfiler } from "./profile.ts";
@@ -147,25 +148,13 @@ export class Trainer {
     this.#guard.check(step, read.result, lr);
   }
 
-  /** Does what SpIEL's calendar asks for after the steps done so far. */
   async #moveDeltas(): Promise<void> {
-    const { position: { step }, parts: { engine }, options: { spiel, update } } = this;
-    if (spiel === null) return;
-    const { growth, schedule } = spiel;
-    const { candidatesBegin, reselect } = actionsAfter(step, schedule);
-    if (candidatesBegin && growth.needsWindow) await engine.beginCandidates();
-    if (reselect === null) return;
-    const modules = await engine.reselect({
-      criterion: growth.criterion,
-      rate: reselect.rate,
-      gradientAccumulationSteps: this.options.gradientAccumulationSteps,
-      beta1: update.beta1,
-      beta2: update.beta2,
-    });
-    this.position.windowSamples = 0;
-    const replaced = modules.reduce((sum, module) => sum + module.replaced, 0);
-    const { rate } = reselect;
-    await this.#tell({ type: "reselect", step, rate, dropped: replaced, grown: replaced });
+    const { position, parts: { engine }, options } = this;
+    const { step } = position;
+    const moved = await moveDeltas(engine, step, options, () => this.#steps.check());
+    if (moved === null) return;
+    position.windowSamples = 0;
+    await this.#tell({ type: "reselect", step, ...moved });
   }
 
   /** Returns whether it evaluated. */

@@ -197,8 +197,10 @@ Deno.test("trainer: steps that are not logged read nothing, and train the same",
   const options = { ...toyOptions("spiel-ag"), evalEvery: 0, saveEvery: 0 };
   const { requests, events, fake } = await run({ ...options, logEvery: 6 }, { evaluate: null });
   assert.deepEqual(readings(requests), [
-    ...["loss 6", "loss 6", "update 6", "loss 12", "loss 12", "update 12"],
-    ...["loss 14", "loss 14", "update 14"],
+    "update 2", // before a reselection
+    ...["loss 6", "loss 6", "update 6"],
+    "update 7", // before a reselection
+    ...["loss 12", "loss 12", "update 12", "loss 14", "loss 14", "update 14"],
   ]);
   assert.deepEqual(stepsOf(events, "step"), [6, 12, 14]);
   assert.deepEqual(stepsOf(events, "reselect"), [2, 7, 12]);
@@ -209,16 +211,20 @@ Deno.test("trainer: steps that are not logged read nothing, and train the same",
 Deno.test("trainer: steps that nobody has looked at are looked at before they are kept or judged", async () => {
   const options = { ...toyOptions("spiel-ag"), logEvery: 100 };
   const { requests } = await run(options);
-  // Saves at 3, 6, 9, 12, evaluations at 4, 8, 12.
+  // Reselections at 2, 7, 12, saves at 3, 6, 9, 12, evaluations at 4, 8, 12.
   const updates = readings(requests).filter((reading) => reading.startsWith("update"));
-  assert.deepEqual([...new Set(updates)], [3, 4, 6, 8, 9, 12, 14].map((step) => `update ${step}`));
-  const { error, saved } = await run(options, {
+  assert.deepEqual(
+    [...new Set(updates)],
+    [2, 3, 4, 6, 7, 8, 9, 12, 14].map((step) => `update ${step}`),
+  );
+  const { error, saved, requests: asked } = await run(options, {
     intercept: ({ op }) =>
       op === "updateRead" ? { kind: "updateInfo", gradNorm: 1, failedStep: 2 } : undefined,
   });
   assert.ok(error instanceof SpielError && error.kind === "numeric");
   assert.match(error.message, /^The gradient of step 2 is not finite/);
   assert.deepEqual(saved, []);
+  assert.ok(!asked.some(({ op }) => op === "deltaReselect"), "deltas moved by a failed step");
 });
 
 Deno.test("trainer: stops after evaluations without a better loss, and saves the best and the last", async () => {
