@@ -4,74 +4,22 @@ import assert from "node:assert/strict";
 import type { Request } from "../../../src/engine/protocol.gen.ts";
 import { SpielError } from "../../../src/errors.ts";
 import type { TrainEvent } from "../../../src/train/events.ts";
-import type { TrainerOptions } from "../../../src/train/options.ts";
 import { startPosition, type TrainingPosition } from "../../../src/train/position.ts";
-import { Trainer, type TrainerParts } from "../../../src/train/trainer.ts";
-import { type FakeEngine, openFakeEngine } from "../../support/fake_engine.ts";
+import { Trainer } from "../../../src/train/trainer.ts";
+import { openFakeEngine } from "../../support/fake_engine.ts";
 import {
   attachToyDeltas,
   createToy,
   TOY_BATCHES,
   toyBatch,
-  toyEvaluation,
   toyOptions,
 } from "../../support/toy_run.ts";
-
-interface Run {
-  events: TrainEvent[];
-  requests: Request[];
-  fake: FakeEngine;
-  saved: number[];
-  error: unknown;
-}
-
-async function run(
-  options: TrainerOptions,
-  parts: Partial<TrainerParts> & {
-    method?: string;
-    intercept?: FakeEngine["intercept"];
-    position?: TrainingPosition;
-  } = {},
-): Promise<Run> {
-  const { engine, fake } = await openFakeEngine();
-  const { method = "spiel-ag", intercept, position = startPosition(), ...rest } = parts;
-  await createToy(engine, method);
-  await attachToyDeltas(engine, method);
-  const events: TrainEvent[] = [];
-  const requests: Request[] = [];
-  const saved: number[] = [];
-  fake.intercept = (request) => {
-    requests.push(request);
-    return intercept?.(request);
-  };
-  const trainer = new Trainer(
-    {
-      engine,
-      batches: TOY_BATCHES,
-      evaluate: toyEvaluation(engine),
-      save: ({ step }) => {
-        saved.push(step);
-        return Promise.resolve(`step-${step}`);
-      },
-      onEvent: (event) => void events.push(event),
-      ...rest,
-    },
-    options,
-    position,
-  );
-  let error: unknown;
-  await trainer.run().catch((cause) => error = cause);
-  await engine.close();
-  return { events, requests, fake, saved, error };
-}
+import { runToy as run, stepsOf } from "../../support/toy_trainer.ts";
 
 const ZERO_NORM = { kind: "updateInfo", gradNorm: 0, failedStep: null } as const;
 
 const backwards = (requests: readonly Request[]) =>
   requests.filter(({ op }) => op === "forwardBackward").length;
-
-const stepsOf = (events: TrainEvent[], type: TrainEvent["type"]) =>
-  events.flatMap((event) => event.type === type && "step" in event ? [event.step] : []);
 
 Deno.test("trainer: the last step takes the micro-batches that are left, also of a resumed run", async () => {
   const options = { ...toyOptions("spiel-ag"), totalMicroBatches: 27 };
@@ -181,50 +129,6 @@ Deno.test("trainer: a loss or gradient that is not finite stops the run", async 
     assert.match(error.message, message);
     assert.deepEqual(saved, []);
   }
-});
-
-/** What steps ask the engine to read: losses, updates and nothing else. */
-function readings(requests: readonly Request[]): string[] {
-  let step = 1;
-  return requests.flatMap((request) => {
-    if (request.op === "optimizerStep") step++;
-    if (request.op === "forwardBackward" && request.readLoss) return [`loss ${step}`];
-    return request.op === "updateRead" ? [`update ${step - 1}`] : [];
-  });
-}
-
-Deno.test("trainer: steps that are not logged read nothing, and train the same", async () => {
-  const options = { ...toyOptions("spiel-ag"), evalEvery: 0, saveEvery: 0 };
-  const { requests, events, fake } = await run({ ...options, logEvery: 6 }, { evaluate: null });
-  assert.deepEqual(readings(requests), [
-    "update 2", // before a reselection
-    ...["loss 6", "loss 6", "update 6"],
-    "update 7", // before a reselection
-    ...["loss 12", "loss 12", "update 12", "loss 14", "loss 14", "update 14"],
-  ]);
-  assert.deepEqual(stepsOf(events, "step"), [6, 12, 14]);
-  assert.deepEqual(stepsOf(events, "reselect"), [2, 7, 12]);
-  const every = await run({ ...options, logEvery: 1 }, { evaluate: null });
-  assert.deepEqual(fake.state, every.fake.state);
-});
-
-Deno.test("trainer: steps that nobody has looked at are looked at before they are kept or judged", async () => {
-  const options = { ...toyOptions("spiel-ag"), logEvery: 100 };
-  const { requests } = await run(options);
-  // Reselections at 2, 7, 12, saves at 3, 6, 9, 12, evaluations at 4, 8, 12.
-  const updates = readings(requests).filter((reading) => reading.startsWith("update"));
-  assert.deepEqual(
-    [...new Set(updates)],
-    [2, 3, 4, 6, 7, 8, 9, 12, 14].map((step) => `update ${step}`),
-  );
-  const { error, saved, requests: asked } = await run(options, {
-    intercept: ({ op }) =>
-      op === "updateRead" ? { kind: "updateInfo", gradNorm: 1, failedStep: 2 } : undefined,
-  });
-  assert.ok(error instanceof SpielError && error.kind === "numeric");
-  assert.match(error.message, /^The gradient of step 2 is not finite/);
-  assert.deepEqual(saved, []);
-  assert.ok(!asked.some(({ op }) => op === "deltaReselect"), "deltas moved by a failed step");
 });
 
 Deno.test("trainer: stops after evaluations without a better loss, and saves the best and the last", async () => {
