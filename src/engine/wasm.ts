@@ -31,11 +31,15 @@ export async function openWasm(): Promise<{ transport: Transport; version: strin
 
 const EMPTY = new Uint8Array(0);
 
+/** Milliseconds of calls after which the event loop has a turn: signals and timers wait for one. */
+const TURN_MS = 50;
+
 /** Drives each call itself, so that a trap comes out of its own frames and can be caught. */
 class WasmTransport implements Transport {
   readonly #engine: InstanceType<WasmModule["WasmEngine"]>;
   /** Whether a call has trapped: the module's engine is in an unknown state from then on. */
   #trapped = false;
+  #lastTurn = performance.now();
 
   constructor(readonly module: WasmModule) {
     this.#engine = new module.WasmEngine();
@@ -50,6 +54,7 @@ class WasmTransport implements Transport {
         await this.#engine.woken();
         reply = this.#engine.poll();
       }
+      await this.#giveTurn();
       try {
         return { header: reply.header, payload: reply.takePayload() as Uint8Array<ArrayBuffer> };
       } finally {
@@ -59,6 +64,13 @@ class WasmTransport implements Transport {
       this.#trapped = true;
       return this.#causeOf(trap);
     }
+  }
+
+  /** Lets the event loop run: promises alone, of which calls are made, never let it. */
+  async #giveTurn(): Promise<void> {
+    if (performance.now() - this.#lastTurn < TURN_MS) return;
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    this.#lastTurn = performance.now();
   }
 
   /** What the module kept of a trap's cause, which the trap itself does not tell. */
