@@ -1,7 +1,7 @@
 /** Finds the native library: by option, by SPIEL_NATIVE_LIB, or in the clone's build folder. Never prompts. */
 
 /** What to do when the library is missing or stale. */
-export const BUILD_REMEDY = 'run "deno task build"';
+export const BUILD_REMEDY = 'run "npx -y deno@2.9.6 task build"';
 
 const FILE_NAMES: Partial<Record<typeof Deno.build.os, string>> = {
   windows: "spiel_engine.dll",

@@ -48,7 +48,8 @@ export function dataWarnings(
   return [
     ...notices,
     `max_length ${maxLength} lets examples of up to ${longest} tokens through, but this model's ` +
-    `max_position_embeddings is ${limit}: what it learns and predicts past that position is of no use`,
+    `max_position_embeddings is ${limit}: what it learns and predicts past that position is of no use; ` +
+    `max_length ${limit} cuts there`,
   ];
 }
 

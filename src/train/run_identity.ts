@@ -69,10 +69,15 @@ export function refuseConflicts({ record, path }: RunFolder, resolved: ResolvedC
   if (record === null) return;
   const conflicts = resumeConflicts(record, resolved).filter((key) => !BY_CONTENT.has(key));
   if (conflicts.length === 0) return;
+  const now = configRecord(resolved);
+  const words = (value: unknown) => value === null ? "not set" : JSON.stringify(value);
+  const both = conflicts.map((key) =>
+    `${key} (${words(now[key].value)}, before ${words(record[key]?.value ?? null)})`
+  );
   throw new SpielError(
     "usage",
-    `Cannot resume "${path}" with another ${conflicts.join(", ")}; ` +
-      "give the same values, or start anew with another --out",
+    `Cannot resume "${path}" with another ${both.join(", ")}; give the same values, ` +
+      `or start anew with another --out, from what the run ended with by --adapter if it is to go on`,
   );
 }
 

@@ -51,7 +51,9 @@ Deno.test("native library: without FFI the reason is the flag to add", async () 
 Deno.test("native library: a missing file says how to build it", async () => {
   await withTempDir(async (dir) => {
     const path = `${dir}/lib.so`;
-    const missing = new RegExp(`no native library at ${path}; to have one, run "deno task build"`);
+    const missing = new RegExp(
+      `no native library at ${path}; to have one, run "npx -y deno@2.9.6 task build"`,
+    );
     assert.match((findNativeLibrary(path) as { missing: string }).missing, missing);
     await assert.rejects(() => open({ host: "native", nativeLibrary: path }), {
       name: "SpielError",
@@ -69,7 +71,7 @@ Deno.test("native library: a file that is no library is refused with what to do"
     Deno.writeTextFileSync(path, "not a library");
     assert.throws(() => openNative(path), {
       kind: "environment",
-      message: /cannot be loaded .*run "deno task build"/s,
+      message: /cannot be loaded .*run "npx -y deno@2.9.6 task build"/s,
     });
   });
 });
