@@ -56,19 +56,14 @@ export function kindOfPath(path: string): PathKind {
 
 /** What to say of a path that is no model, as in `is an adapter; …`; undefined where it may be one or is unknown. */
 export function mistakenForModel(path: string): string | undefined {
-  switch (kindOfPath(path)) {
-    case "run":
-      return `is a run folder${hint(() => modelOfRun(path))}`;
+  const kind = kindOfPath(path);
+  const mistaken = mistakenInRun(path, kind, modelOfRun);
+  if (mistaken !== undefined) return mistaken;
+  switch (kind) {
     case "adapter":
       return `is an adapter; name it by --adapter, and ${baseOfAdapter(path)} by --model`;
-    case "checkpoint":
-      return `is a checkpoint, which its run alone reads, by --resume${
-        hint(() => modelOfRun(runOf(path)))
-      }`;
     case "folder":
-      return isInRun(path)
-        ? `is a part of a run folder${hint(() => modelOfRun(dirname(path)))}`
-        : `is a folder without config.json${hint(() => modelsInside(path))}`;
+      return `is a folder without config.json${hint(() => modelsInside(path))}`;
     case "tensors":
     case "file":
       return partOf(path, "model");
@@ -85,17 +80,10 @@ export function modelsInside(folder: string): string | undefined {
 
 /** What to say of a path that is no adapter; undefined where it may be one or is unknown. */
 export function mistakenForAdapter(path: string): string | undefined {
-  switch (kindOfPath(path)) {
-    case "run":
-      return `is a run folder${hint(() => adapterOfRun(path))}`;
-    case "checkpoint":
-      return `is a checkpoint, which its run alone reads, by --resume${
-        hint(() => adapterOfRun(runOf(path)))
-      }`;
-    case "folder":
-      return isInRun(path)
-        ? `is a part of a run folder${hint(() => adapterOfRun(dirname(path)))}`
-        : undefined;
+  const kind = kindOfPath(path);
+  const mistaken = mistakenInRun(path, kind, adapterOfRun);
+  if (mistaken !== undefined) return mistaken;
+  switch (kind) {
     case "model":
     case "gguf":
       return "is a model; name it by --model";
@@ -104,6 +92,28 @@ export function mistakenForAdapter(path: string): string | undefined {
       return partOf(path, "adapter");
     case "data":
       return "is a data file; expected an adapter's folder";
+    default:
+      return undefined;
+  }
+}
+
+/** What to say of a run and of folders in one, of which `meant` names what was wanted; undefined of others. */
+function mistakenInRun(
+  path: string,
+  kind: PathKind,
+  meant: (run: string) => string,
+): string | undefined {
+  switch (kind) {
+    case "run":
+      return `is a run folder${hint(() => meant(path))}`;
+    case "checkpoint":
+      return `is a checkpoint, which its run alone reads, by --resume${
+        hint(() => meant(runOf(path)))
+      }`;
+    case "folder":
+      return isInRun(path)
+        ? `is a part of a run folder${hint(() => meant(dirname(path)))}`
+        : undefined;
     default:
       return undefined;
   }
