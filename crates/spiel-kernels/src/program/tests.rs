@@ -9,15 +9,7 @@ use crate::ops::attention::{
 };
 use crate::ops::clip::{clip_program, sum_of_squares_program};
 use crate::ops::cross_entropy::cross_entropy_program;
-use crate::ops::delta::{
-    accumulate_candidates_program, add_deltas_program, apply_in_place_program, gather_program,
-    materialise_program, restore_program, sampled_gradient_program,
-};
 use crate::ops::embedding::{embedding_backward_program, embedding_program};
-use crate::ops::linear::{
-    Layout, Tiling, add_bias_backward_program, add_bias_program, linear_deltas_program,
-    linear_packed_program, product_program,
-};
 use crate::ops::positions::{count_marked_program, mark_drawn_program, write_marked_program};
 use crate::ops::probe::{copy_probe_program, fma_probe_program};
 use crate::ops::reselect::{
@@ -36,6 +28,7 @@ use crate::ops::top_k::{
     write_chosen_program,
 };
 use crate::ops::transpose::transpose_program;
+use crate::ops::{delta, linear};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use std::path::Path;
 
@@ -62,8 +55,6 @@ fn programs() -> Vec<Program> {
         attention_stats_program(3, heads),
         swiglu_program(100),
         swiglu_backward_program(100),
-        add_bias_program(3, 64),
-        add_bias_backward_program(3, 64),
         mark_drawn_program([1, 2], 9, 99, &window),
         count_marked_program(9),
         write_marked_program(9, 0),
@@ -72,14 +63,6 @@ fn programs() -> Vec<Program> {
         scatter_rows_program(&window, 64, &window),
         cross_entropy_program(0, 3, 100, None),
         cross_entropy_program(0, 3, 100, Some(1.0)),
-        add_deltas_program(9, &window),
-        apply_in_place_program(9, &window),
-        restore_program(9, &window),
-        gather_program(9, &window, false),
-        gather_program(9, &window, true),
-        sampled_gradient_program(Tiling::Shared, 9, 3, 64, &window, &window, true),
-        sampled_gradient_program(Tiling::Registers, 9, 3, 64, &window, &window, false),
-        accumulate_candidates_program(9),
         adamw_program(&adamw, 1, 9),
         adamw_deltas_program(&adamw, 9),
         sm3_estimate_program(&sm3, 9, 64),
@@ -108,32 +91,8 @@ fn programs() -> Vec<Program> {
             programs.push(attention_backward_kv_program(heads, &bound));
         }
     }
-    for tiling in [Tiling::Shared, Tiling::Registers] {
-        for size in [64, 67, 2048] {
-            let row_major = Layout { first: 0, row: size, column: 1 };
-            let column_major = Layout { first: 4, row: 1, column: size };
-            for a in [row_major, column_major] {
-                for b in [row_major, column_major] {
-                    let layouts = [a, b, row_major];
-                    programs.push(product_program(tiling, [size; 3], layouts, size == 67));
-                }
-            }
-        }
-    }
-    for tiling in [Tiling::Shared, Tiling::Registers] {
-        for tokens in [1, 8] {
-            programs.push(linear_deltas_program(tiling, 9, tokens, [64, 9]));
-            for &format in Format::ALL {
-                for inputs in [63, 64] {
-                    let shape = [inputs, 9];
-                    programs.push(linear_packed_program(tiling, format, tokens, shape, &window));
-                }
-            }
-        }
-    }
     for &format in Format::ALL {
         programs.push(embedding_program(format, 3, 64, &window));
-        programs.push(materialise_program(format, 64));
     }
     for keys in [Keys::Words, Keys::Magnitudes] {
         programs.push(count_digits_program(keys, 9, 0));
@@ -143,6 +102,8 @@ fn programs() -> Vec<Program> {
     for grown in [GrownEntry::Constant(1), GrownEntry::Copied, GrownEntry::Scaled(2.0)] {
         programs.push(rearrange_program(9, grown));
     }
+    programs.extend(delta::programs());
+    programs.extend(linear::programs());
     programs
 }
 
