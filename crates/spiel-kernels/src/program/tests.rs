@@ -1,34 +1,7 @@
 //! Every program's text, validated without a device.
 
 use super::{Access, Program};
-use crate::formats::Format;
-use crate::ops::adamw::{AdamW, adamw_deltas_program, adamw_program};
-use crate::ops::attention::{
-    Bound, Heads, attention_backward_kv_program, attention_backward_q_program, attention_program,
-    attention_stats_program,
-};
-use crate::ops::clip::{clip_program, sum_of_squares_program};
-use crate::ops::cross_entropy::cross_entropy_program;
-use crate::ops::embedding::{embedding_backward_program, embedding_program};
-use crate::ops::positions::{count_marked_program, mark_drawn_program, write_marked_program};
-use crate::ops::probe::{copy_probe_program, fma_probe_program};
-use crate::ops::reselect::{
-    GrownEntry, candidate_keys_program, exclude_program, mark_program, momentum_keys_program,
-    place_kept_program, rearrange_program, settle_program, slot_keys_program, want_program,
-};
-use crate::ops::rms_norm::{
-    rms_norm_backward_program, rms_norm_program, rms_norm_weight_backward_program,
-};
-use crate::ops::rope::{Direction, rope_program};
-use crate::ops::rows::{gather_rows_program, scatter_rows_program};
-use crate::ops::sm3::{Sm3, sm3_accumulate_program, sm3_estimate_program};
-use crate::ops::swiglu::{swiglu_backward_program, swiglu_program};
-use crate::ops::top_k::{
-    Keys, choose_digit_program, count_chosen_program, count_digits_program, place_runs_program,
-    write_chosen_program,
-};
-use crate::ops::transpose::transpose_program;
-use crate::ops::{delta, linear};
+use crate::ops::programs;
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use std::path::Path;
 
@@ -38,74 +11,6 @@ const MAX_STORAGE_BUFFERS: usize = 8;
 const MAX_WORKGROUP_MEMORY: u32 = 16 * 1024;
 /// WebGPU's default for invocations of a workgroup.
 const MAX_INVOCATIONS: u32 = 256;
-
-fn programs() -> Vec<Program> {
-    let heads = Heads { heads: 4, kv_heads: 2, head_dim: 256, window: None };
-    let adamw =
-        AdamW { learning_rate: 0.1, weight_decay: 0.1, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
-    let sm3 = Sm3 { learning_rate: 0.1, weight_decay: 0.1, epsilon: 1e-8 };
-    let window = 0..9;
-    let mut programs = vec![
-        embedding_backward_program(3, 64, &window),
-        rms_norm_program(3, 64, 1e-5),
-        rms_norm_backward_program(3, 64, 1e-5, true),
-        rms_norm_backward_program(3, 64, 1e-5, false),
-        rms_norm_weight_backward_program(3, 64),
-        rope_program(3, 4, 16, Direction::Backward),
-        attention_stats_program(3, heads),
-        swiglu_program(100),
-        swiglu_backward_program(100),
-        mark_drawn_program([1, 2], 9, 99, &window),
-        count_marked_program(9),
-        write_marked_program(9, 0),
-        transpose_program([9, 64], &window, &(0..64)),
-        gather_rows_program(&window, 64, &window),
-        scatter_rows_program(&window, 64, &window),
-        cross_entropy_program(0, 3, 100, None),
-        cross_entropy_program(0, 3, 100, Some(1.0)),
-        adamw_program(&adamw, 1, 9),
-        adamw_deltas_program(&adamw, 9),
-        sm3_estimate_program(&sm3, 9, 64),
-        sm3_accumulate_program(9, 64),
-        sum_of_squares_program(9, 0),
-        clip_program(9, 1.0, 1),
-        fma_probe_program(),
-        copy_probe_program(64),
-        choose_digit_program(10),
-        place_runs_program(9),
-        slot_keys_program(9, true),
-        mark_program(9),
-        candidate_keys_program(9),
-        want_program(9, 0),
-        settle_program(9),
-        momentum_keys_program(3, 64),
-        exclude_program(9, &window),
-        place_kept_program(9),
-    ];
-    for head_dim in [1, 6, 64, 160, 256] {
-        let heads = Heads { head_dim, ..heads };
-        for queries in [1, 100] {
-            let bound = Bound { queries: 0..queries, keys: 0..100, resumes: false };
-            programs.push(attention_program(heads, &bound));
-            programs.push(attention_backward_q_program(heads, &bound));
-            programs.push(attention_backward_kv_program(heads, &bound));
-        }
-    }
-    for &format in Format::ALL {
-        programs.push(embedding_program(format, 3, 64, &window));
-    }
-    for keys in [Keys::Words, Keys::Magnitudes] {
-        programs.push(count_digits_program(keys, 9, 0));
-        programs.push(count_chosen_program(keys, 9));
-        programs.push(write_chosen_program(keys, 9, 0));
-    }
-    for grown in [GrownEntry::Constant(1), GrownEntry::Copied, GrownEntry::Scaled(2.0)] {
-        programs.push(rearrange_program(9, grown));
-    }
-    programs.extend(delta::programs());
-    programs.extend(linear::programs());
-    programs
-}
 
 /// The storage bindings that a text declares, by number.
 fn declared(module: &naga::Module) -> Vec<(u32, Access)> {

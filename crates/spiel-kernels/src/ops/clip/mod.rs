@@ -4,4 +4,6 @@ mod cpu;
 mod gpu;
 
 pub use cpu::Clip;
+#[cfg(test)]
+pub(crate) use gpu::programs;
 pub use gpu::{RUN, clip_program, sum_of_squares_program};

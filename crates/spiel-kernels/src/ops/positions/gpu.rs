@@ -42,3 +42,13 @@ pub fn write_marked_program(words: usize, first: usize) -> Program {
         words,
     ))
 }
+
+/// One of every variant, for tests without a device.
+#[cfg(test)]
+pub(crate) fn programs() -> Vec<Program> {
+    vec![
+        mark_drawn_program([1, 2], 9, 99, &(0..9)),
+        count_marked_program(9),
+        write_marked_program(9, 0),
+    ]
+}

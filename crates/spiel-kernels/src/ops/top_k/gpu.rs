@@ -80,3 +80,15 @@ pub fn write_chosen_program(keys: Keys, count: usize, first: usize) -> Program {
         count + 2 * runs,
     ))
 }
+
+/// One of every variant, for tests without a device.
+#[cfg(test)]
+pub(crate) fn programs() -> Vec<Program> {
+    let mut programs = vec![choose_digit_program(10), place_runs_program(9)];
+    for keys in [Keys::Words, Keys::Magnitudes] {
+        programs.push(count_digits_program(keys, 9, 0));
+        programs.push(count_chosen_program(keys, 9));
+        programs.push(write_chosen_program(keys, 9, 0));
+    }
+    programs
+}
