@@ -1,8 +1,13 @@
 //! Attention over packed sequences, forward and backward.
 
-use super::{Bound, Subject, conform, normal};
+use super::{Bound, Subject, normal};
 use crate::device::{AttentionPass, BlockOps, GpuDevice, Qkv};
 use spiel_kernels::ops::attention::{Heads, Span};
+
+cases! {
+    attention_and_its_backward,
+    attention_to_earlier_keys,
+}
 
 fn packed(lengths: &[usize]) -> Vec<Span> {
     let starts = lengths.iter().scan(0, |end, length| {
@@ -22,7 +27,7 @@ const fn heads(heads: usize, kv_heads: usize, head_dim: usize, window: Option<us
     Heads { heads, kv_heads, head_dim, window }
 }
 
-pub(super) async fn attention_and_its_backward(gpus: &[GpuDevice]) {
+async fn attention_and_its_backward(gpus: &[GpuDevice]) {
     let cases = [
         (heads(1, 1, 1, None), vec![1]),
         (heads(2, 1, 6, None), vec![3, 1, 8]),
@@ -74,7 +79,7 @@ pub(super) async fn attention_and_its_backward(gpus: &[GpuDevice]) {
     }
 }
 
-pub(super) async fn attention_to_earlier_keys(gpus: &[GpuDevice]) {
+async fn attention_to_earlier_keys(gpus: &[GpuDevice]) {
     for gpu in gpus {
         for (queries, keys, window) in [
             (1, 1, None),
