@@ -48,11 +48,10 @@ pub fn choose_digit_program(shift: u32) -> Program {
 /// Buffers: keys, selection, runs `[count / RUN, 2]`.
 #[must_use]
 pub fn count_chosen_program(keys: Keys, count: usize) -> Program {
-    let constants = [constant(keys), Constant::U32("REDUCE_WIDTH", RUN as u32)];
     let text = include_str!("count_chosen.wgsl");
     let (buffers, params) = (&[Read, Read, ReadWrite], vec![count as u32]);
     let runs = count.div_ceil(RUN);
-    Program::new("count_chosen", text, &constants, buffers, params, runs).doing(Work::new(
+    Program::new("count_chosen", text, &[constant(keys)], buffers, params, runs).doing(Work::new(
         [count],
         0,
         count + 2 * runs,
