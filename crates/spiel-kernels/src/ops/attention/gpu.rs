@@ -61,6 +61,7 @@ fn program(
     let constants = [
         Constant::Part("operands", include_str!("operands.wgsl")),
         Constant::Part("backward_operands", include_str!("backward_operands.wgsl")),
+        Constant::Part("query_rows", include_str!("query_rows.wgsl")),
         Constant::Part("tile", include_str!("tile.wgsl")),
         Constant::U32("HEAD_DIM", shape.head_dim as u32),
         Constant::U32("KV_HEADS", shape.kv_heads as u32),
