@@ -18,6 +18,7 @@ macro_rules! operations {
 
 operations! {
     adamw,
+    add,
     attention,
     clip,
     cross_entropy,
