@@ -21,7 +21,7 @@ pub(in crate::device) use native::gpus;
 use std::pin::Pin;
 #[cfg(feature = "conformance")]
 pub(crate) use subject::open_gpus;
-use subject::{Subject, normal, words_of};
+use subject::{SHORT_BINDING, Subject, normal, words_of};
 
 /// A case: every size of one operation, on each of the GPUs. Panics where they disagree with the CPU.
 pub(crate) type Case = for<'a> fn(&'a [GpuDevice]) -> Pin<Box<dyn Future<Output = ()> + 'a>>;

@@ -1,7 +1,7 @@
 //! Drawn positions, sampled gradients and candidates.
 
-use super::{Bound, Subject, normal, words_of};
-use crate::device::{CandidateState, GpuDevice, LinearShape, TrainingOps};
+use super::{Bound, SHORT_BINDING, Subject, normal, words_of};
+use crate::device::{CandidateState, GpuDevice, LinearShape, Memory, TrainingOps};
 use spiel_kernels::ops::linear::Tiling;
 use spiel_kernels::random::positions;
 
@@ -10,7 +10,14 @@ cases! {
     sampled_gradient,
     both_ways_give_the_same_bits,
     a_trial_changes_no_gradient,
+    a_trial_holds_for_every_number_of_tokens,
     chosen_candidates_are_exactly_the_largest,
+}
+
+/// The GPUs that can bind the arrays of so many deltas: those with all that they offer, and the smaller one if they are
+/// few.
+fn that_bind(gpus: &[GpuDevice], count: usize) -> &[GpuDevice] {
+    if count * 4 <= SHORT_BINDING { gpus } else { &gpus[..gpus.len().min(1)] }
 }
 
 /// Sums over tokens in another order than the CPU's.
@@ -82,34 +89,81 @@ async fn sampled_gradient(gpus: &[GpuDevice]) {
     }
 }
 
+type Buffer = <GpuDevice as Memory>::Buffer;
+
+/// What gradients are computed from.
+struct Operands {
+    count: usize,
+    indices: Buffer,
+    x_t: Buffer,
+    grad_y_t: Buffer,
+}
+
+impl Operands {
+    fn new(
+        gpu: &GpuDevice,
+        LinearShape { tokens, inputs, outputs }: LinearShape,
+        count: usize,
+    ) -> Self {
+        Self {
+            count,
+            indices: gpu.holding(&positions(1, 0, count, (inputs * outputs) as u32)),
+            x_t: gpu.holding(&normal(2, inputs * tokens)),
+            grad_y_t: gpu.holding(&normal(3, outputs * tokens)),
+        }
+    }
+
+    /// What is added to random numbers, in the way that is taken for the module.
+    async fn gradients(&self, gpu: &GpuDevice, shape: LinearShape) -> Vec<u32> {
+        let mut grads = gpu.holding(&normal(4, self.count));
+        gpu.sampled_gradient(&self.indices, &self.x_t, &self.grad_y_t, shape, &mut grads);
+        gpu.taken(&grads, self.count).await
+    }
+
+    /// The same in both ways, by samples first.
+    async fn in_both_ways(&self, gpu: &GpuDevice, shape: LinearShape) -> [Vec<u32>; 2] {
+        let mut both: [Vec<u32>; 2] = Default::default();
+        for (dense, grads) in [false, true].into_iter().zip(&mut both) {
+            gpu.gather_from_dense(shape, self.count, dense);
+            *grads = self.gradients(gpu, shape).await;
+        }
+        both
+    }
+}
+
 async fn both_ways_give_the_same_bits(gpus: &[GpuDevice]) {
-    for gpu in gpus {
-        for tiling in [Tiling::Shared, Tiling::Registers] {
-            gpu.tile_by(tiling);
-            for (tokens, inputs, outputs, count) in
-                [(1, 5, 3, 9), (33, 64, 65, 999), (130, 70, 90, 2000), (250, 300, 260, 4001)]
-            {
-                let shape = LinearShape { tokens, inputs, outputs };
-                let indices = gpu.holding(&positions(1, 0, count, (inputs * outputs) as u32));
-                let x_t = gpu.holding(&normal(2, inputs * tokens));
-                let grad_y_t = gpu.holding(&normal(3, outputs * tokens));
-                let mut both = Vec::new();
-                for dense in [false, true] {
-                    gpu.gather_from_dense(shape, count, dense);
-                    let mut grads = gpu.holding(&normal(4, count));
-                    gpu.sampled_gradient(&indices, &x_t, &grad_y_t, shape, &mut grads);
-                    both.push(gpu.taken(&grads, count).await);
-                }
-                assert!(both[0] == both[1], "{shape:?} at {count}, {tiling:?}");
+    for (tokens, inputs, outputs, count) in [
+        (1, 5, 3, 9),
+        (33, 64, 65, 999),
+        (130, 70, 90, 2000),
+        (250, 300, 260, 4001),
+        // Rows that are read in fours.
+        (64, 70, 90, 2000),
+        (256, 65, 40, 999),
+        // More deltas than a trial compares.
+        (5, 300, 260, 70_000),
+        // Enough tiles for large ones.
+        (8, 1500, 1411, 20_000),
+    ] {
+        let shape = LinearShape { tokens, inputs, outputs };
+        for gpu in that_bind(gpus, count) {
+            let operands = Operands::new(gpu, shape, count);
+            for tiling in [Tiling::Shared, Tiling::Registers] {
+                gpu.tile_by(tiling);
+                let [sampled, gathered] = operands.in_both_ways(gpu, shape).await;
+                let place = sampled.iter().zip(&gathered).position(|(a, b)| a != b);
+                assert_eq!(place, None, "{shape:?} at {count}, {tiling:?}");
             }
         }
     }
 }
 
 async fn a_trial_changes_no_gradient(gpus: &[GpuDevice]) {
-    for gpu in gpus {
-        for (tokens, inputs, outputs, count) in [(70, 90, 110, 8), (70, 90, 110, 9900)] {
-            let shape = LinearShape { tokens, inputs, outputs };
+    for (tokens, inputs, outputs, count) in
+        [(70, 90, 110, 8), (70, 90, 110, 9900), (7, 300, 260, 70_000)]
+    {
+        let shape = LinearShape { tokens, inputs, outputs };
+        for gpu in that_bind(gpus, count) {
             let indices = gpu.holding(&positions(1, 0, count, (inputs * outputs) as u32));
             let mut grads = gpu.output(count);
             let [mut x_t, mut grad_y_t] =
@@ -118,11 +172,31 @@ async fn a_trial_changes_no_gradient(gpus: &[GpuDevice]) {
             let trial = trial.await.expect("a trial").expect("two ways");
             assert!(trial.sampled_seconds > 0.0 && trial.dense_seconds > 0.0);
             assert_eq!(trial.dense, trial.dense_seconds < trial.sampled_seconds, "other bits");
+            // The last that were computed in the trial are dense; all deltas have them, not those alone that it compares.
             let tried = gpu.taken(&grads, count).await;
             assert!(tried.iter().any(|word| *word != tried[0]), "what is compared is all the same");
+            gpu.gather_from_dense(shape, count, false);
             let mut after = gpu.holding(&vec![0; count]);
             gpu.sampled_gradient(&indices, &x_t, &grad_y_t, shape, &mut after);
             assert!(gpu.taken(&after, count).await == tried);
+        }
+    }
+}
+
+async fn a_trial_holds_for_every_number_of_tokens(gpus: &[GpuDevice]) {
+    for gpu in gpus {
+        let (inputs, outputs, count) = (90, 110, 5000);
+        let of = |tokens| LinearShape { tokens, inputs, outputs };
+        let mut tried = Operands::new(gpu, of(70), count);
+        let mut grads = gpu.output(count);
+        let Operands { indices, x_t, grad_y_t, .. } = &mut tried;
+        let trial = gpu.try_gradients(indices, x_t, grad_y_t, of(70), &mut grads);
+        trial.await.expect("a trial").expect("two ways");
+        for tokens in [1, 33, 64, 69] {
+            let operands = Operands::new(gpu, of(tokens), count);
+            let chosen = operands.gradients(gpu, of(tokens)).await;
+            let [sampled, gathered] = operands.in_both_ways(gpu, of(tokens)).await;
+            assert!(chosen == sampled && chosen == gathered, "{tokens} tokens");
         }
     }
 }

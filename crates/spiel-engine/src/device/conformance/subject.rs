@@ -66,14 +66,19 @@ async fn words_read<D: Device>(device: &D, buffer: &D::Buffer, words: usize) -> 
     bytemuck::pod_collect_to_vec(&bytes)
 }
 
+/// Bytes of a binding of the smaller GPU.
+pub(super) const SHORT_BINDING: usize = 64 << 10;
+
 /// The GPU there is, with all that it offers, and again as small as WebGPU's defaults, with bindings so short that most
 /// buffers are cut.
 ///
 /// # Errors
 /// When there is none.
 pub(crate) async fn open_gpus() -> Result<Vec<GpuDevice>> {
-    let small =
-        |_| wgpu::Limits { max_storage_buffer_binding_size: 64 << 10, ..wgpu::Limits::default() };
+    let small = |_| wgpu::Limits {
+        max_storage_buffer_binding_size: SHORT_BINDING as u64,
+        ..wgpu::Limits::default()
+    };
     let any = || GpuWish { allow_software: true, ..GpuWish::default() };
     Ok(vec![GpuDevice::open(any()).await?, GpuDevice::open_within(any(), small).await?])
 }
