@@ -9,6 +9,7 @@ mod agreement;
 mod attention;
 #[cfg(test)]
 mod economy;
+mod limits;
 #[cfg(test)]
 mod native;
 mod optimizers;
@@ -56,6 +57,7 @@ macro_rules! cases {
 cases! {
     attention::attention_and_its_backward,
     attention::attention_to_earlier_keys,
+    limits::long_operations_are_cut,
     optimizers::adamw_on_tensors_and_deltas,
     optimizers::sm3,
     optimizers::clipping_by_the_norm_of_all_gradients,

@@ -3,6 +3,7 @@
 mod adapters;
 mod attention;
 mod block_ops;
+mod budget;
 mod context;
 mod counters;
 mod delta_gradients;
@@ -173,6 +174,13 @@ impl GpuDevice {
     #[cfg(any(test, feature = "conformance"))]
     pub(super) fn tile_by(&self, tiling: spiel_kernels::ops::linear::Tiling) {
         self.tiling.set(tiling);
+    }
+
+    /// Submits and dispatches so many floating-point operations at most from the next submission on.
+    #[cfg(any(test, feature = "conformance"))]
+    pub(super) fn limit_to(&self, flops: u64, dispatch_flops: u64) {
+        self.submit();
+        self.budget.set(budget::Budget { flops, dispatch_flops, ..self.budget.get() });
     }
 
     /// Bytes held for the operations of calls.
