@@ -16,7 +16,7 @@ import {
 } from "../../support/toy_run.ts";
 import { runToy as run, stepsOf } from "../../support/toy_trainer.ts";
 
-const ZERO_NORM = { kind: "updateInfo", gradNorm: 0, failedStep: null } as const;
+const ZERO_NORM = { kind: "updateInfo", loss: 1, gradNorm: 0, failedStep: null } as const;
 
 const backwards = (requests: readonly Request[]) =>
   requests.filter(({ op }) => op === "forwardBackward").length;
@@ -96,7 +96,7 @@ for (const lossNormalization of ["token", "micro_batch"] as const) {
 
 Deno.test("trainer: the limit of the gradient's norm is the engine's to keep, and the norm is told", async () => {
   const base = toyOptions("spiel-ag");
-  const info = { kind: "updateInfo", gradNorm: 4, failedStep: null } as const;
+  const info = { kind: "updateInfo", loss: 1, gradNorm: 4, failedStep: null } as const;
   const { requests, events } = await run(
     { ...base, totalSteps: 1, update: { ...base.update, maxGradNorm: 0.5 } },
     { intercept: ({ op }) => op === "updateRead" ? info : undefined },
@@ -110,19 +110,17 @@ Deno.test("trainer: the limit of the gradient's norm is the engine's to keep, an
 Deno.test("trainer: a loss or gradient that is not finite stops the run", async () => {
   const cases = [
     [
-      "forwardBackward",
-      { kind: "loss", sum: null, targetTokens: 2 },
-      /^The loss of step 1 .*toy\.jsonl:1/,
+      { kind: "updateInfo", loss: null, gradNorm: null, failedStep: 1 },
+      /^The loss of step 1 .*toy\.jsonl:1, toy\.jsonl:2/,
     ],
     [
-      "updateRead",
-      { kind: "updateInfo", gradNorm: null, failedStep: 1 },
+      { kind: "updateInfo", loss: 1, gradNorm: null, failedStep: 1 },
       /^The gradient of step 1 .*toy\.jsonl:1, toy\.jsonl:2/,
     ],
   ] as const;
-  for (const [op, reply, message] of cases) {
+  for (const [reply, message] of cases) {
     const { error, saved } = await run(toyOptions("spiel-ag"), {
-      intercept: (request) => request.op === op ? reply : undefined,
+      intercept: ({ op }) => op === "updateRead" ? reply : undefined,
     });
     assert.ok(error instanceof SpielError);
     assert.equal(error.kind, "numeric");

@@ -7,7 +7,7 @@ use crate::ops::attention::{
     Bound, Heads, attention_backward_kv_program, attention_backward_q_program, attention_program,
     attention_stats_program,
 };
-use crate::ops::clip::{clip_program, sum_of_squares_program};
+use crate::ops::clip::{add_losses_program, clip_program, sum_of_squares_program};
 use crate::ops::cross_entropy::cross_entropy_program;
 use crate::ops::delta::{
     accumulate_candidates_program, add_deltas_program, apply_in_place_program, gather_program,
@@ -85,6 +85,7 @@ fn programs() -> Vec<Program> {
         sm3_estimate_program(&sm3, 9, 64),
         sm3_accumulate_program(9, 64),
         sum_of_squares_program(9, 0),
+        add_losses_program(9, 1.0),
         clip_program(9, 1.0, 1),
         fma_probe_program(),
         copy_probe_program(64),

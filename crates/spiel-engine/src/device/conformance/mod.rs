@@ -60,6 +60,7 @@ cases! {
     limits::long_operations_are_cut,
     optimizers::adamw_on_tensors_and_deltas,
     optimizers::sm3,
+    optimizers::adding_losses,
     optimizers::clipping_by_the_norm_of_all_gradients,
     optimizers::gradients_that_are_not_finite,
     profile::what_is_asked_under_profiling,
