@@ -85,6 +85,14 @@ fn build<D: Device>(
             device.adapter()
         ));
     }
+    let (most, adapter) = (device.most_deltas(), device.adapter());
+    if let Some(module) = options.deltas.iter().find(|module| module.count as usize > most) {
+        return Err(invalid!(
+            "Module \"{}\" is to have {} deltas, expected at most {most} on {adapter}",
+            module.module,
+            module.count
+        ));
+    }
     let mut arena = Arena::new(device, plan_only);
     let model = Model::new(&mut arena, config, options)?;
     let workspace = Workspace::new(&mut arena, &model, options)?;

@@ -3,33 +3,39 @@
 use super::native::gpus;
 use crate::device::{GpuDevice, Memory};
 use crate::protocol::{BatchShape, GrowthCriterion, ModelConfig, ModelOptions, OptimizerUpdate};
-use crate::session::Session;
+use crate::session::{Session, plan};
 use crate::training::ReselectionPlan;
 use pollster::block_on;
 use serde_json::{from_value, json};
 
 const TOKENS: u32 = 12;
+const MODULE: &str = "model.layers.1.self_attn.q_proj";
 
-fn session(gpu: GpuDevice) -> Session<GpuDevice> {
-    let config: ModelConfig = from_value(json!({
+fn config() -> ModelConfig {
+    from_value(json!({
         "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
         "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8,
         "vocab_size": 40, "max_position_embeddings": 64, "rms_norm_eps": 1e-5,
         "rope_theta": 10000.0, "rope_scaling": null, "tie_word_embeddings": false,
         "attention_bias": true, "qk_norm": true, "sliding_window": null,
     }))
-    .expect("a configuration");
-    let module = "model.layers.1.self_attn.q_proj";
-    let options: ModelOptions = from_value(json!({
-        "formats": [], "trainable": "deltas", "deltas": [{ "module": module, "count": 20 }],
+    .expect("a configuration")
+}
+
+fn options() -> ModelOptions {
+    from_value(json!({
+        "formats": [], "trainable": "deltas", "deltas": [{ "module": MODULE, "count": 20 }],
         "candidates": true, "optimizer": "adamw", "microBatchTokens": TOKENS,
         "activationCheckpointing": "none", "memoryBudget": null,
     }))
-    .expect("options");
-    let session = Session::new(gpu, &config, options).map_err(|(_, error)| error);
+    .expect("options")
+}
+
+fn session(gpu: GpuDevice) -> Session<GpuDevice> {
+    let session = Session::new(gpu, &config(), options()).map_err(|(_, error)| error);
     let mut session = session.expect("a session");
     session.tensor_init(1, 0.02).expect("weights");
-    session.delta_attach(module, 20, 1, &[]).expect("deltas");
+    session.delta_attach(MODULE, 20, 1, &[]).expect("deltas");
     session
 }
 
@@ -114,6 +120,25 @@ fn whole_step(session: &mut Session<GpuDevice>) {
         betas: (0.9, 0.999),
     };
     block_on(session.reselect(&plan)).expect("a reselection");
+}
+
+#[test]
+fn more_deltas_than_a_binding_holds_are_refused_before_anything_is_taken() {
+    for gpu in gpus() {
+        let most = gpu.most_deltas();
+        let count = u32::try_from(most + 1).unwrap_or(u32::MAX);
+        if (count as usize) <= most {
+            continue;
+        }
+        let (config, mut options) = (config(), options());
+        options.deltas[0].count = count;
+        let refused = plan(&gpu, &config, &options).err().map(|error| error.to_string());
+        let expected = format!(
+            "Module \"{MODULE}\" is to have {count} deltas, expected at most {most} on {}",
+            gpu.adapter()
+        );
+        assert_eq!(refused, Some(expected));
+    }
 }
 
 #[test]

@@ -83,8 +83,12 @@ impl Memory for GpuDevice {
     }
 
     fn largest_buffer(&self) -> u64 {
-        // Operations cut what is longer than a binding.
+        // Operations cut what is longer than a binding, but for deltas.
         self.device.limits().max_buffer_size
+    }
+
+    fn most_deltas(&self) -> usize {
+        self.binding_bytes / 4
     }
 
     fn allocate(&self, bytes: usize) -> Result<GpuBuffer> {
