@@ -12,10 +12,12 @@ const PARTS: &[(&str, &str)] = &[
     ("blocks", include_str!("parts/blocks.wgsl")),
     ("clip", include_str!("parts/clip.wgsl")),
     ("grid", include_str!("parts/grid.wgsl")),
+    ("keys", include_str!("parts/keys.wgsl")),
     ("philox", include_str!("parts/philox.wgsl")),
     ("reduce", include_str!("parts/reduce.wgsl")),
     ("row_sums", include_str!("parts/row_sums.wgsl")),
-    ("select", include_str!("parts/select.wgsl")),
+    ("runs", include_str!("parts/runs.wgsl")),
+    ("selection", include_str!("parts/selection.wgsl")),
 ];
 
 /// A value of the header, fixed when the pipeline is made.

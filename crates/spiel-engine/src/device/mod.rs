@@ -15,7 +15,7 @@ mod training_ops;
 
 pub(crate) use block_ops::{AttentionPass, BlockOps, LinearShape, NormBackward, Qkv, Stored};
 #[cfg(feature = "conformance")]
-pub(crate) use conformance::{CASES, open_gpus};
+pub(crate) use conformance::{cases, open_gpus};
 pub(crate) use cpu::CpuDevice;
 #[cfg(feature = "gpu")]
 pub(crate) use gpu::{Faults, GpuDevice, GpuWish, list_gpus, may_have_gpu};

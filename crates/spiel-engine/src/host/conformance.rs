@@ -2,7 +2,7 @@
 
 use super::faults;
 use super::signal::Signal;
-use crate::device::{CASES, open_gpus};
+use crate::device::{cases, open_gpus};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Waker};
@@ -20,7 +20,7 @@ impl Conformance {
     /// The names of all cases.
     #[must_use]
     pub fn names() -> Vec<String> {
-        CASES.iter().map(|(name, _)| (*name).to_owned()).collect()
+        cases().into_iter().map(|(name, _)| name.to_owned()).collect()
     }
 
     /// The case of this number, of those of [`Self::names`].
@@ -28,7 +28,7 @@ impl Conformance {
     #[must_use]
     pub fn new(number: usize) -> Self {
         let run = Box::pin(async move {
-            let (_, case) = CASES[number];
+            let (_, case) = cases()[number];
             let gpus = open_gpus().await.unwrap_or_else(|error| panic!("{error}"));
             case(&gpus).await;
         });

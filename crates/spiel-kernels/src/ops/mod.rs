@@ -1,22 +1,41 @@
-//! One folder per operation: its formula, its CPU functions and their tests.
+//! One folder per operation, and the registry of them all.
+//!
+//! A folder has its formula, its CPU functions, and its WGSL beside `gpu.rs`, which says how the programs are launched and
+//! lists one of every variant; and one line of `operations!`.
 
-pub mod adamw;
-pub mod attention;
-pub mod clip;
-pub mod cross_entropy;
-pub mod delta;
-pub mod embedding;
-pub mod linear;
-pub mod positions;
-pub mod probe;
-pub mod reselect;
-pub mod rms_norm;
-pub mod rope;
-pub mod rows;
-pub mod sm3;
-pub mod swiglu;
-pub mod top_k;
-pub mod transpose;
+/// Declares the folders and puts the lists of their programs together, which tests validate without a device.
+macro_rules! operations {
+    ($($operation:ident,)+) => {
+        $(pub mod $operation;)+
+
+        /// One of every variant of every operation's programs.
+        #[cfg(test)]
+        pub(crate) fn programs() -> Vec<crate::program::Program> {
+            [$($operation::programs()),+].concat()
+        }
+    };
+}
+
+operations! {
+    adamw,
+    add,
+    attention,
+    clip,
+    cross_entropy,
+    delta,
+    embedding,
+    linear,
+    positions,
+    probe,
+    reselect,
+    rms_norm,
+    rope,
+    rows,
+    sm3,
+    swiglu,
+    top_k,
+    transpose,
+}
 
 #[cfg(test)]
 mod finite_difference;

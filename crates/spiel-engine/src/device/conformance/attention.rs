@@ -1,8 +1,13 @@
 //! Attention over packed sequences, forward and backward.
 
-use super::{Bound, Subject, conform, normal};
+use super::{Bound, Subject, normal};
 use crate::device::{AttentionPass, BlockOps, GpuDevice, Qkv};
 use spiel_kernels::ops::attention::{Heads, Span};
+
+cases! {
+    attention_and_its_backward,
+    attention_to_earlier_keys,
+}
 
 fn packed(lengths: &[usize]) -> Vec<Span> {
     let starts = lengths.iter().scan(0, |end, length| {
@@ -74,7 +79,7 @@ pub(super) async fn attention_and_its_backward(gpus: &[GpuDevice]) {
     }
 }
 
-pub(super) async fn attention_to_earlier_keys(gpus: &[GpuDevice]) {
+async fn attention_to_earlier_keys(gpus: &[GpuDevice]) {
     for gpu in gpus {
         for (queries, keys, window) in [
             (1, 1, None),

@@ -3,7 +3,11 @@
 use super::{attention, products};
 use crate::device::GpuDevice;
 
-pub(super) async fn long_operations_are_cut(gpus: &[GpuDevice]) {
+cases! {
+    long_operations_are_cut,
+}
+
+async fn long_operations_are_cut(gpus: &[GpuDevice]) {
     for gpu in gpus {
         gpu.limit_to(1_000_000, 500_000);
     }

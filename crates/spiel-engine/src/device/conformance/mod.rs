@@ -6,23 +6,13 @@
 #![expect(clippy::expect_used, reason = "what a test cannot have fails it")]
 
 mod agreement;
-mod attention;
 #[cfg(test)]
 mod economy;
-mod limits;
 #[cfg(test)]
 mod native;
-mod optimizers;
-mod passes;
-mod products;
-mod profile;
-mod reselection;
-mod rows;
-mod sampling;
 mod subject;
 #[cfg(test)]
 mod unlogged;
-mod weights;
 
 use super::GpuDevice;
 use agreement::{Bound, agree};
@@ -36,59 +26,34 @@ use subject::{Subject, normal, words_of};
 /// A case: every size of one operation, on each of the GPUs. Panics where they disagree with the CPU.
 pub(crate) type Case = for<'a> fn(&'a [GpuDevice]) -> Pin<Box<dyn Future<Output = ()> + 'a>>;
 
-/// Names the cases, for hosts that run them by number, and makes each a native test.
-macro_rules! cases {
-    ($($module:ident::$name:ident,)*) => {
-        /// Every case, with its name.
+/// Declares the modules of cases and puts their lists together.
+macro_rules! suites {
+    ($($suite:ident,)+) => {
+        $(mod $suite;)+
+
+        /// Every case with its name, for hosts that run them by number.
         #[cfg(feature = "conformance")]
-        pub(crate) const CASES: &[(&str, Case)] =
-            &[$((stringify!($name), |gpus| Box::pin($module::$name(gpus)))),*];
+        pub(crate) fn cases() -> Vec<(&'static str, Case)> {
+            [$($suite::CASES),+].concat()
+        }
+    };
+}
+
+/// Lists the cases of a module, and makes each a native test.
+macro_rules! cases {
+    ($($name:ident,)+) => {
+        #[cfg(feature = "conformance")]
+        pub(super) const CASES: &[(&str, $crate::device::conformance::Case)] =
+            &[$((stringify!($name), |gpus| Box::pin($name(gpus)))),+];
 
         #[cfg(test)]
         mod tests {
             $(#[test]
             fn $name() {
-                super::native::run(|gpus| Box::pin(super::$module::$name(gpus)));
-            })*
+                $crate::device::conformance::native::run(|gpus| Box::pin(super::$name(gpus)));
+            })+
         }
     };
-}
-
-cases! {
-    attention::attention_and_its_backward,
-    attention::attention_to_earlier_keys,
-    limits::long_operations_are_cut,
-    optimizers::adamw_on_tensors_and_deltas,
-    optimizers::sm3,
-    optimizers::adding_losses,
-    optimizers::clipping_by_the_norm_of_all_gradients,
-    optimizers::gradients_that_are_not_finite,
-    profile::what_is_asked_under_profiling,
-    profile::more_dispatches_than_a_submission_times,
-    passes::rms_norm,
-    passes::rms_norm_backward,
-    passes::rope,
-    passes::swiglu_and_its_backward,
-    passes::add_and_bias,
-    passes::transpose,
-    passes::cross_entropy,
-    products::linear,
-    products::linear_backward,
-    products::large_tiles,
-    reselection::by_accumulated_gradients,
-    reselection::by_momentum,
-    rows::gather_and_scatter_rows,
-    rows::deltas_in_place,
-    sampling::drawn_positions_are_those_of_the_cpu,
-    sampling::sampled_gradient,
-    sampling::both_ways_give_the_same_bits,
-    sampling::a_trial_changes_no_gradient,
-    sampling::chosen_candidates_are_exactly_the_largest,
-    weights::materialise,
-    weights::linear_packed,
-    weights::a_few_tokens_make_no_matrix_dense,
-    weights::embedding,
-    weights::embedding_backward,
 }
 
 /// Runs a body on the CPU and twice on a GPU, and checks each of the outputs that it returns within its bound.
@@ -107,4 +72,16 @@ macro_rules! conform {
         $crate::device::conformance::agree(&$case, &$bounds, &expected, &actual);
     }};
 }
-use conform;
+
+suites! {
+    attention,
+    limits,
+    optimizers,
+    passes,
+    products,
+    profile,
+    reselection,
+    rows,
+    sampling,
+    weights,
+}

@@ -1,11 +1,19 @@
 //! Optimiser steps and the gradient's norm.
 
-use super::{Bound, Subject, conform, normal, words_of};
+use super::{Bound, Subject, normal, words_of};
 use crate::device::{AdamWState, GpuDevice, Sm3State, TrainingOps};
 use spiel_kernels::ops::adamw::AdamW;
 use spiel_kernels::ops::clip::{Clip, from_parts, to_parts};
 use spiel_kernels::ops::sm3::Sm3;
 use spiel_kernels::random::positions;
+
+cases! {
+    adamw_on_tensors_and_deltas,
+    sm3,
+    adding_losses,
+    clipping_by_the_norm_of_all_gradients,
+    gradients_that_are_not_finite,
+}
 
 const ADAMW: AdamW =
     AdamW { learning_rate: 0.01, weight_decay: 0.1, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
@@ -20,7 +28,7 @@ fn positive(seed: u32, count: usize) -> Vec<u32> {
     normal(seed, count).into_iter().map(|word| word & 0x7FFF_FFFF).collect()
 }
 
-pub(super) async fn adamw_on_tensors_and_deltas(gpus: &[GpuDevice]) {
+async fn adamw_on_tensors_and_deltas(gpus: &[GpuDevice]) {
     for gpu in gpus {
         for (count, failed_step) in [(0, 0), (1, 0), (257, 0), (257, 3), (5003, 0)] {
             let case = format!("adamw {count} {failed_step}");
@@ -47,7 +55,7 @@ pub(super) async fn adamw_on_tensors_and_deltas(gpus: &[GpuDevice]) {
     }
 }
 
-pub(super) async fn sm3(gpus: &[GpuDevice]) {
+async fn sm3(gpus: &[GpuDevice]) {
     let update = Sm3 { learning_rate: 0.01, weight_decay: 0.1, epsilon: 1e-6 };
     for gpu in gpus {
         let sizes = [(1, 1, 0, 0), (1, 1, 1, 0), (7, 5, 20, 0), (7, 5, 20, 1), (130, 70, 3001, 0)];
@@ -80,7 +88,7 @@ pub(super) async fn sm3(gpus: &[GpuDevice]) {
     }
 }
 
-pub(super) async fn clipping_by_the_norm_of_all_gradients(gpus: &[GpuDevice]) {
+async fn clipping_by_the_norm_of_all_gradients(gpus: &[GpuDevice]) {
     for gpu in gpus {
         for counts in [&[][..], &[0], &[1], &[3, 0, 4096, 1], &[4097, 20_011]] {
             for max_norm in [0.0, 0.5, 1e9] {
@@ -100,7 +108,7 @@ pub(super) async fn clipping_by_the_norm_of_all_gradients(gpus: &[GpuDevice]) {
     }
 }
 
-pub(super) async fn gradients_that_are_not_finite(gpus: &[GpuDevice]) {
+async fn gradients_that_are_not_finite(gpus: &[GpuDevice]) {
     for gpu in gpus {
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX] {
             let grads = gpu.holding(&words_of(&[1.0, bad, 2.0]));
@@ -118,7 +126,7 @@ pub(super) async fn gradients_that_are_not_finite(gpus: &[GpuDevice]) {
     }
 }
 
-pub(super) async fn adding_losses(gpus: &[GpuDevice]) {
+async fn adding_losses(gpus: &[GpuDevice]) {
     for gpu in gpus {
         for count in [1, 255, 4096, 20_011] {
             // Two micro-batches of a step.

@@ -1,10 +1,20 @@
 //! Element-wise operations, norms and the loss.
 
-use super::{Bound, Subject, conform, normal};
+use super::{Bound, Subject, normal};
 use crate::device::{BlockOps, GpuDevice, NormBackward, TrainingOps};
 use spiel_kernels::ops::rope::{Direction, frequencies, rotations};
 
-pub(super) async fn rms_norm(gpus: &[GpuDevice]) {
+cases! {
+    rms_norm,
+    rms_norm_backward,
+    rope,
+    swiglu_and_its_backward,
+    add_and_bias,
+    transpose,
+    cross_entropy,
+}
+
+async fn rms_norm(gpus: &[GpuDevice]) {
     for gpu in gpus {
         for (rows, width) in [(0, 8), (1, 1), (3, 7), (5, 64), (2, 257), (67, 1000)] {
             conform!(gpu, format!("rms_norm {rows}x{width}"), [Bound::Within(1e-5)], |on| {
@@ -18,7 +28,7 @@ pub(super) async fn rms_norm(gpus: &[GpuDevice]) {
     }
 }
 
-pub(super) async fn rms_norm_backward(gpus: &[GpuDevice]) {
+async fn rms_norm_backward(gpus: &[GpuDevice]) {
     for gpu in gpus {
         for (rows, width) in [(1, 1), (3, 7), (5, 64), (2, 257), (67, 1000)] {
             for accumulate in [false, true] {
@@ -38,7 +48,7 @@ pub(super) async fn rms_norm_backward(gpus: &[GpuDevice]) {
     }
 }
 
-pub(super) async fn rope(gpus: &[GpuDevice]) {
+async fn rope(gpus: &[GpuDevice]) {
     for gpu in gpus {
         for (tokens, heads, head_dim) in [(1, 1, 2), (7, 3, 6), (33, 5, 64), (130, 3, 64)] {
             for direction in [Direction::Forward, Direction::Backward] {
@@ -59,7 +69,7 @@ pub(super) async fn rope(gpus: &[GpuDevice]) {
     }
 }
 
-pub(super) async fn swiglu_and_its_backward(gpus: &[GpuDevice]) {
+async fn swiglu_and_its_backward(gpus: &[GpuDevice]) {
     for gpu in gpus {
         for count in [1, 63, 256, 40_009] {
             conform!(gpu, format!("swiglu {count}"), [Bound::Within(1e-5); 3], |on| {
@@ -74,7 +84,7 @@ pub(super) async fn swiglu_and_its_backward(gpus: &[GpuDevice]) {
     }
 }
 
-pub(super) async fn add_and_bias(gpus: &[GpuDevice]) {
+async fn add_and_bias(gpus: &[GpuDevice]) {
     for gpu in gpus {
         for (tokens, width) in [(1, 1), (7, 3), (31, 257), (37, 1024)] {
             let count = tokens * width;
@@ -93,7 +103,7 @@ pub(super) async fn add_and_bias(gpus: &[GpuDevice]) {
     }
 }
 
-pub(super) async fn transpose(gpus: &[GpuDevice]) {
+async fn transpose(gpus: &[GpuDevice]) {
     for gpu in gpus {
         for (rows, columns) in [(1, 1), (1, 37), (16, 16), (17, 31), (131, 67), (300, 140)] {
             conform!(gpu, format!("transpose {rows}x{columns}"), [Bound::Exact], |on| {
@@ -106,7 +116,7 @@ pub(super) async fn transpose(gpus: &[GpuDevice]) {
     }
 }
 
-pub(super) async fn cross_entropy(gpus: &[GpuDevice]) {
+async fn cross_entropy(gpus: &[GpuDevice]) {
     for gpu in gpus {
         for (first, count, vocab) in
             [(0, 1, 1), (0, 3, 7), (2, 5, 300), (1, 9, 1021), (3, 20, 1024)]

@@ -1,8 +1,14 @@
 //! Dense products in their three orientations.
 
-use super::{Bound, Subject, conform, normal};
+use super::{Bound, Subject, normal};
 use crate::device::{BlockOps, GpuDevice, LinearShape};
 use spiel_kernels::ops::linear::Tiling;
+
+cases! {
+    linear,
+    linear_backward,
+    large_tiles,
+}
 
 /// T, in_features, out_features: one, primes, multiples of a tile, and one off them.
 const SHAPES: [[usize; 3]; 10] = [
@@ -65,7 +71,7 @@ pub(super) async fn linear_backward(gpus: &[GpuDevice]) {
     }
 }
 
-pub(super) async fn large_tiles(gpus: &[GpuDevice]) {
+async fn large_tiles(gpus: &[GpuDevice]) {
     for (gpu, tiling) in tilings(gpus).take(2) {
         gpu.tile_by(tiling);
         let [tokens, inputs, outputs] = [1411, 5, 1500];

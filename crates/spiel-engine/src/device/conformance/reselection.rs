@@ -1,11 +1,16 @@
 //! Dropping and growing, exactly as the CPU does it, for random sizes and with many ties.
 
-use super::{Bound, Subject, conform, normal, words_of};
+use super::{Bound, Subject, normal, words_of};
 use crate::device::{
     AdamWState, CandidateState, GpuDevice, Growth, LinearShape, Sm3State, TrainingOps,
 };
 use spiel_kernels::ops::adamw::Seed;
 use spiel_kernels::random::{philox, positions};
+
+cases! {
+    by_accumulated_gradients,
+    by_momentum,
+}
 
 /// Rows, columns, deltas and how many to replace.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +49,7 @@ fn tied(seed: u32, count: usize) -> Vec<u32> {
     words_of(&rounded)
 }
 
-pub(super) async fn by_accumulated_gradients(gpus: &[GpuDevice]) {
+async fn by_accumulated_gradients(gpus: &[GpuDevice]) {
     for gpu in gpus {
         for size in sizes() {
             for values in [normal, tied] {
@@ -85,7 +90,7 @@ pub(super) async fn by_accumulated_gradients(gpus: &[GpuDevice]) {
     }
 }
 
-pub(super) async fn by_momentum(gpus: &[GpuDevice]) {
+async fn by_momentum(gpus: &[GpuDevice]) {
     for gpu in gpus {
         for size in sizes() {
             for values in [normal, tied] {

@@ -1,10 +1,15 @@
 //! Gathering and scattering, by rows and by positions.
 
-use super::{Bound, Subject, conform, normal};
+use super::{Bound, Subject, normal};
 use crate::device::{BlockOps, GpuDevice, TrainingOps};
 use spiel_kernels::random::positions;
 
-pub(super) async fn gather_and_scatter_rows(gpus: &[GpuDevice]) {
+cases! {
+    gather_and_scatter_rows,
+    deltas_in_place,
+}
+
+async fn gather_and_scatter_rows(gpus: &[GpuDevice]) {
     for gpu in gpus {
         for (total, first, count, width) in
             [(1, 0, 1, 1), (9, 2, 5, 7), (40, 1, 31, 257), (150, 3, 140, 200)]
@@ -23,7 +28,7 @@ pub(super) async fn gather_and_scatter_rows(gpus: &[GpuDevice]) {
     }
 }
 
-pub(super) async fn deltas_in_place(gpus: &[GpuDevice]) {
+async fn deltas_in_place(gpus: &[GpuDevice]) {
     for gpu in gpus {
         for (elements, count) in [(1, 0), (1, 1), (1009, 400), (60_000, 7001)] {
             conform!(gpu, format!("{count} of {elements} in place"), [Bound::Exact; 3], |on| {

@@ -1,14 +1,22 @@
 //! Drawn positions, sampled gradients and candidates.
 
-use super::{Bound, Subject, conform, normal, words_of};
+use super::{Bound, Subject, normal, words_of};
 use crate::device::{CandidateState, GpuDevice, LinearShape, TrainingOps};
 use spiel_kernels::ops::linear::Tiling;
 use spiel_kernels::random::positions;
 
+cases! {
+    drawn_positions_are_those_of_the_cpu,
+    sampled_gradient,
+    both_ways_give_the_same_bits,
+    a_trial_changes_no_gradient,
+    chosen_candidates_are_exactly_the_largest,
+}
+
 /// Sums over tokens in another order than the CPU's.
 const SUMS: Bound = Bound::Within(2e-5);
 
-pub(super) async fn drawn_positions_are_those_of_the_cpu(gpus: &[GpuDevice]) {
+async fn drawn_positions_are_those_of_the_cpu(gpus: &[GpuDevice]) {
     // One bit, odd and even numbers of bits, whole words and their neighbours, more words than a short binding.
     let sizes = [
         (0, 1),
@@ -34,7 +42,7 @@ pub(super) async fn drawn_positions_are_those_of_the_cpu(gpus: &[GpuDevice]) {
     }
 }
 
-pub(super) async fn sampled_gradient(gpus: &[GpuDevice]) {
+async fn sampled_gradient(gpus: &[GpuDevice]) {
     for gpu in gpus {
         for (tokens, inputs, outputs, count) in [
             (1, 1, 1, 1),
@@ -74,7 +82,7 @@ pub(super) async fn sampled_gradient(gpus: &[GpuDevice]) {
     }
 }
 
-pub(super) async fn both_ways_give_the_same_bits(gpus: &[GpuDevice]) {
+async fn both_ways_give_the_same_bits(gpus: &[GpuDevice]) {
     for gpu in gpus {
         for tiling in [Tiling::Shared, Tiling::Registers] {
             gpu.tile_by(tiling);
@@ -98,7 +106,7 @@ pub(super) async fn both_ways_give_the_same_bits(gpus: &[GpuDevice]) {
     }
 }
 
-pub(super) async fn a_trial_changes_no_gradient(gpus: &[GpuDevice]) {
+async fn a_trial_changes_no_gradient(gpus: &[GpuDevice]) {
     for gpu in gpus {
         for (tokens, inputs, outputs, count) in [(70, 90, 110, 8), (70, 90, 110, 9900)] {
             let shape = LinearShape { tokens, inputs, outputs };
@@ -126,7 +134,7 @@ fn gradients(elements: usize) -> [Vec<u32>; 3] {
     [words_of(&random), words_of(&tied), words_of(&vec![-1.5; elements])]
 }
 
-pub(super) async fn chosen_candidates_are_exactly_the_largest(gpus: &[GpuDevice]) {
+async fn chosen_candidates_are_exactly_the_largest(gpus: &[GpuDevice]) {
     let sizes =
         [(1, 1), (7, 0), (7, 3), (7, 7), (256, 31), (4097, 4096), (10_007, 1), (70_001, 5003)];
     for gpu in gpus {

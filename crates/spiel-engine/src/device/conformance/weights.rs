@@ -1,10 +1,18 @@
 //! Weights in every stored format: embedding, materialisation with deltas, and products without it.
 
 use super::products::tilings;
-use super::{Bound, Subject, conform, normal};
+use super::{Bound, Subject, normal};
 use crate::device::{BlockOps, GpuDevice, LinearShape, Stored};
 use spiel_kernels::formats::{Format, encode};
 use spiel_kernels::random::positions;
+
+cases! {
+    materialise,
+    linear_packed,
+    a_few_tokens_make_no_matrix_dense,
+    embedding,
+    embedding_backward,
+}
 
 /// Random weights in their stored form, as words.
 fn stored(format: Format, elements: usize) -> Vec<u32> {
@@ -15,7 +23,7 @@ fn stored(format: Format, elements: usize) -> Vec<u32> {
     bytemuck::pod_collect_to_vec(&stored)
 }
 
-pub(super) async fn materialise(gpus: &[GpuDevice]) {
+async fn materialise(gpus: &[GpuDevice]) {
     for gpu in gpus {
         for &format in Format::ALL {
             let block = format.block_elements();
@@ -55,7 +63,7 @@ const PACKED: [(usize, usize, usize, Option<usize>); 10] = [
     (8, 131, 7, Some(600)),
 ];
 
-pub(super) async fn linear_packed(gpus: &[GpuDevice]) {
+async fn linear_packed(gpus: &[GpuDevice]) {
     for (gpu, tiling) in tilings(gpus) {
         gpu.tile_by(tiling);
         for &format in Format::ALL {
@@ -89,7 +97,7 @@ pub(super) async fn linear_packed(gpus: &[GpuDevice]) {
     }
 }
 
-pub(super) async fn a_few_tokens_make_no_matrix_dense(gpus: &[GpuDevice]) {
+async fn a_few_tokens_make_no_matrix_dense(gpus: &[GpuDevice]) {
     for gpu in gpus {
         let (inputs, outputs) = (32, 5);
         let data = gpu.holding(&normal(1, inputs * outputs));
@@ -103,7 +111,7 @@ pub(super) async fn a_few_tokens_make_no_matrix_dense(gpus: &[GpuDevice]) {
     }
 }
 
-pub(super) async fn embedding(gpus: &[GpuDevice]) {
+async fn embedding(gpus: &[GpuDevice]) {
     for gpu in gpus {
         for &format in Format::ALL {
             let block = format.block_elements();
@@ -123,7 +131,7 @@ pub(super) async fn embedding(gpus: &[GpuDevice]) {
     }
 }
 
-pub(super) async fn embedding_backward(gpus: &[GpuDevice]) {
+async fn embedding_backward(gpus: &[GpuDevice]) {
     for gpu in gpus {
         for (vocab, width, count) in [(1, 1, 1), (3, 7, 20), (90, 250, 129)] {
             let case = format!("embedding_backward {vocab}x{width} of {count}");

@@ -5,8 +5,7 @@ use crate::device::{AttentionPass, BlockOps, LinearShape, NormBackward, Qkv, Sto
 use spiel_kernels::formats::{Format, decode_threaded};
 use spiel_kernels::ops::attention::{self, AttentionGrads, AttentionInputs, Heads, Span};
 use spiel_kernels::ops::rope::{self, Direction};
-use spiel_kernels::ops::{cross_entropy, delta, embedding, linear, rms_norm, rows, swiglu};
-use spiel_kernels::parallel::{ELEMENTS_PER_TASK as TASK, chunks_mut};
+use spiel_kernels::ops::{add, cross_entropy, delta, embedding, linear, rms_norm, rows, swiglu};
 
 impl BlockOps for CpuDevice {
     fn embedding(
@@ -158,13 +157,7 @@ impl BlockOps for CpuDevice {
 
     fn add(&self, x: &Words, count: usize, y: &mut Words) {
         let (x, y) = (x.floats(), &mut y.floats_mut()[..count]);
-        self.run("add", || {
-            chunks_mut(y, TASK, |task, y| {
-                for (y, x) in y.iter_mut().zip(&x[task * TASK..]) {
-                    *y += x;
-                }
-            });
-        });
+        self.run("add", || add::add(x, y));
     }
 
     fn linear(&self, x: &Words, weight: &Words, shape: LinearShape, y: &mut Words) {

@@ -6,7 +6,7 @@ use crate::device::{AttentionPass, BlockOps, LinearShape, NormBackward, Qkv, Sto
 use spiel_kernels::formats::Format;
 use spiel_kernels::ops::attention::{Heads, LARGEST_HEAD, Span};
 use spiel_kernels::ops::rope::{self, Direction};
-use spiel_kernels::ops::{cross_entropy, delta, embedding, linear, rms_norm, rows, swiglu};
+use spiel_kernels::ops::{add, cross_entropy, delta, embedding, linear, rms_norm, rows, swiglu};
 
 /// Most tokens for which reading packed weights again and again costs less than decoding them for dense tiles.
 const FEW_TOKENS: usize = 8;
@@ -156,9 +156,8 @@ impl BlockOps for GpuDevice {
 
     fn add(&self, x: &GpuBuffer, count: usize, y: &mut GpuBuffer) {
         for part in self.cuts(count, &[4]) {
-            // One row of bias as long as y.
-            let program = linear::add_bias_program(1, part.len());
-            self.run(&program, &[x, y].map(|buffer| self.part(buffer, &part, 4)));
+            let buffers = [x, y].map(|buffer| self.part(buffer, &part, 4));
+            self.run(&add::add_program(part.len()), &buffers);
         }
     }
 

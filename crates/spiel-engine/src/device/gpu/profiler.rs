@@ -5,6 +5,7 @@
 
 use super::GpuDevice;
 use super::counters::Counters;
+use super::recorder::MOST_DISPATCHES;
 use crate::device::profile::ProfileTable;
 use crate::error::{EngineError, Result};
 use crate::protocol::{Profile, ProfileTotals};
@@ -12,8 +13,9 @@ use futures_channel::oneshot::Receiver;
 use spiel_kernels::program::{Program, Work};
 use std::collections::VecDeque;
 
-/// Dispatches that one submission can time, two timestamps each.
-const STAMPED_DISPATCHES: u32 = wgpu::QUERY_SET_MAX_QUERIES / 2;
+/// Timestamps of one submission: two for each of its dispatches.
+const STAMPS: u32 = 2 * MOST_DISPATCHES as u32;
+const _: () = assert!(STAMPS <= wgpu::QUERY_SET_MAX_QUERIES);
 const STAMP_BYTES: u64 = 8;
 
 /// What has been gathered since the last reading.
@@ -76,10 +78,6 @@ impl Profiler {
         totals.written_bytes += now.written_bytes - since.written_bytes;
     }
 
-    fn is_full(&self) -> bool {
-        self.stamps.as_ref().is_some_and(|stamps| stamps.rows.len() as u32 == STAMPED_DISPATCHES)
-    }
-
     /// Counts a dispatch; returns where a pass of its own leaves its timestamps.
     pub(super) fn count(
         &mut self,
@@ -125,7 +123,7 @@ impl Stamps {
         let queries = device.create_query_set(&wgpu::QuerySetDescriptor {
             label: Some("profile"),
             ty: wgpu::QueryType::Timestamp,
-            count: 2 * STAMPED_DISPATCHES,
+            count: STAMPS,
         });
         Self {
             queries,
@@ -186,7 +184,9 @@ impl Pending {
         let view = self.staging.slice(..).get_mapped_range();
         let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&view);
         for (row, stamps) in self.rows.iter().zip(ticks.as_chunks::<2>().0) {
-            table.time(*row, stamps[1].wrapping_sub(stamps[0]) as f64 * seconds_per_tick);
+            // WebGPU lets a GPU reset its counter in between.
+            let ticks = stamps[1].saturating_sub(stamps[0]);
+            table.time(*row, ticks as f64 * seconds_per_tick);
         }
     }
 }
@@ -206,11 +206,6 @@ impl GpuDevice {
     #[cfg(any(test, feature = "conformance"))]
     pub(in crate::device) fn has_timestamps(&self) -> bool {
         self.device.features().contains(wgpu::Features::TIMESTAMP_QUERY)
-    }
-
-    /// Whether what is recorded must be submitted before another dispatch can be timed.
-    pub(super) fn profile_is_full(&self) -> bool {
-        self.profiler.borrow().as_ref().is_some_and(Profiler::is_full)
     }
 
     /// Counts a copy or a clear, which has no time of its own.

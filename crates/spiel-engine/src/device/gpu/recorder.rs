@@ -9,6 +9,7 @@ use spiel_kernels::program::Program;
 /// Uniforms of one submission. Offsets are multiples of what every device allows.
 pub(super) const UNIFORM_BYTES: usize = 256 * 1024;
 const UNIFORM_STRIDE: usize = 256;
+pub(super) const MOST_DISPATCHES: usize = UNIFORM_BYTES / UNIFORM_STRIDE;
 
 /// What is recorded and not yet submitted.
 pub(super) struct Recorder {
@@ -46,7 +47,7 @@ impl GpuDevice {
         self.faults.during(program.label);
         self.let_go();
         let is_full = self.recorder.borrow().params.len() + UNIFORM_STRIDE > UNIFORM_BYTES;
-        if is_full || self.profile_is_full() {
+        if is_full {
             self.submit();
         }
         self.record_dispatch(program, buffers);

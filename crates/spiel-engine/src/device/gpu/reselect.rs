@@ -2,19 +2,20 @@
 
 use super::pool::Temporary;
 use super::{GpuBuffer, GpuDevice};
-use crate::device::{AdamWState, CandidateState, Growth};
+use crate::device::{AdamWState, CandidateState, Growth, LinearShape, Sm3State};
+use spiel_kernels::ops::adamw::Seed;
 use spiel_kernels::ops::reselect::{self, GrownEntry};
 use spiel_kernels::ops::top_k::{self, Keys};
 use std::ops::Range;
 
-/// What is to be replaced: as many slots as positions.
+/// What is replaced: as many slots as positions.
 struct Replacement<'a> {
-    /// Slots that leave, ascending.
-    dropped: Temporary<'a>,
     /// Positions that come, ascending.
     grown: Temporary<'a>,
-    /// Two words, of which the second is how many of both.
+    /// Two words, of which the second is how many.
     counts: Temporary<'a>,
+    /// For every slot of the new order the old one, or the number of slots plus the number of the grown position.
+    origins: Temporary<'a>,
 }
 
 impl GpuDevice {
@@ -75,50 +76,20 @@ impl GpuDevice {
         if count == 0 {
             return;
         }
-        let slots = indices.len();
         let replacement = match growth {
             Growth::AccumulatedGradients { candidates, state, seed } => {
                 let (replacement, sources) = self.by_gradients(indices, values, candidates, count);
-                let origins = self.origins(indices, &replacement);
-                let seeds = |sums: &GpuBuffer| {
-                    let seeds = self.temporary(slots);
-                    self.gather_words(sums, 0..slots, &sources, false, &seeds);
-                    seeds
-                };
-                let (first, second) = seed.factors();
-                let AdamWState { ages, exp_avg, exp_avg_sq } = state;
-                let age = GrownEntry::Constant(seed.age.to_bits());
-                self.rearrange(&origins, ages, age, &sources);
-                let grads = seeds(&candidates.grads);
-                self.rearrange(&origins, exp_avg, GrownEntry::Scaled(first), &grads);
-                let squares = seeds(&candidates.grads_sq);
-                self.rearrange(&origins, exp_avg_sq, GrownEntry::Scaled(second), &squares);
+                self.rearrange_moments(&replacement.origins, state, candidates, &sources, seed);
                 replacement
             }
             Growth::MomentumApproximation { state, shape, scratch } => {
-                let positions = shape.inputs * shape.outputs;
-                for rows in self.cuts(shape.outputs, &[4, shape.inputs * 4]) {
-                    let program = reselect::momentum_keys_program(rows.len(), shape.inputs);
-                    let keys = self.part(scratch, &rows, shape.inputs * 4);
-                    let rows = self.part(&state.rows, &rows, 4);
-                    self.run(&program, &[rows, state.columns.whole(), keys]);
-                }
-                for window in self.cuts(positions, &[4]) {
-                    let program = reselect::exclude_program(slots, &window);
-                    self.run(&program, &[indices.whole(), self.part(scratch, &window, 4)]);
-                }
-                let grown = self.temporary(slots);
-                self.select(Keys::Words, scratch, positions, &self.selection_of(count), &grown);
-                let flags = self.temporary(slots);
-                let dropped = self.smallest(values, &flags, false, &self.selection_of(count));
-                let counts = self.uploaded(&[0, count as u32]);
-                Replacement { dropped, grown, counts }
+                self.by_momentum(indices, values, (state, shape, scratch), count)
             }
         };
-        let origins = self.origins(indices, &replacement);
+        let Replacement { grown, counts, origins } = replacement;
         self.rearrange(&origins, values, GrownEntry::Constant(0), &origins);
-        self.rearrange(&origins, indices, GrownEntry::Copied, &replacement.grown);
-        self.record_copy(&replacement.counts.buffer, 2, &replaced.buffer, at);
+        self.rearrange(&origins, indices, GrownEntry::Copied, &grown);
+        self.record_copy(&counts.buffer, 2, &replaced.buffer, at);
     }
 
     /// What SpIEL-AG replaces, and the candidates that the grown positions come from.
@@ -154,7 +125,34 @@ impl GpuDevice {
         let selection = self.selection_of(0);
         self.run(&reselect::want_program(count, 1), &[&counts, &selection]);
         let dropped = self.smallest(values, &flags, true, &selection);
-        (Replacement { dropped, grown, counts }, sources)
+        (self.replacement(indices, &dropped, grown, counts), sources)
+    }
+
+    /// What SpIEL-MA replaces.
+    fn by_momentum(
+        &self,
+        indices: &GpuBuffer,
+        values: &GpuBuffer,
+        (state, shape, scratch): (&Sm3State<GpuBuffer>, LinearShape, &GpuBuffer),
+        count: usize,
+    ) -> Replacement<'_> {
+        let (slots, positions) = (indices.len(), shape.inputs * shape.outputs);
+        for rows in self.cuts(shape.outputs, &[4, shape.inputs * 4]) {
+            let program = reselect::momentum_keys_program(rows.len(), shape.inputs);
+            let keys = self.part(scratch, &rows, shape.inputs * 4);
+            let rows = self.part(&state.rows, &rows, 4);
+            self.run(&program, &[rows, state.columns.whole(), keys]);
+        }
+        for window in self.cuts(positions, &[4]) {
+            let program = reselect::exclude_program(slots, &window);
+            self.run(&program, &[indices.whole(), self.part(scratch, &window, 4)]);
+        }
+        let grown = self.temporary(slots);
+        self.select(Keys::Words, scratch, positions, &self.selection_of(count), &grown);
+        let flags = self.temporary(slots);
+        let dropped = self.smallest(values, &flags, false, &self.selection_of(count));
+        let counts = self.uploaded(&[0, count as u32]);
+        self.replacement(indices, &dropped, grown, counts)
     }
 
     /// The selection's smallest deltas, of all or of the flagged ones.
@@ -172,12 +170,41 @@ impl GpuDevice {
         chosen
     }
 
-    fn origins(&self, indices: &GpuBuffer, replacement: &Replacement) -> Temporary<'_> {
+    /// The replacement of these slots, ascending.
+    fn replacement<'a>(
+        &'a self,
+        indices: &GpuBuffer,
+        dropped: &GpuBuffer,
+        grown: Temporary<'a>,
+        counts: Temporary<'a>,
+    ) -> Replacement<'a> {
         let origins = self.temporary(indices.len());
-        let Replacement { dropped, grown, counts } = replacement;
         let program = reselect::place_kept_program(indices.len());
-        self.run(&program, &[indices, &**dropped, &**grown, &**counts, &*origins]);
-        origins
+        self.run(&program, &[indices, dropped, &*grown, &*counts, &*origins]);
+        Replacement { grown, counts, origins }
+    }
+
+    /// Ages and moments in their new order, those of grown deltas seeded from the candidates that they come from.
+    fn rearrange_moments(
+        &self,
+        origins: &GpuBuffer,
+        AdamWState { ages, exp_avg, exp_avg_sq }: &mut AdamWState<GpuBuffer>,
+        candidates: &CandidateState<GpuBuffer>,
+        sources: &GpuBuffer,
+        seed: Seed,
+    ) {
+        let slots = sources.len();
+        let of_grown = |sums: &GpuBuffer| {
+            let seeds = self.temporary(slots);
+            self.gather_words(sums, 0..slots, sources, false, &seeds);
+            seeds
+        };
+        let (first, second) = seed.factors();
+        self.rearrange(origins, ages, GrownEntry::Constant(seed.age.to_bits()), origins);
+        let seeds = of_grown(&candidates.grads);
+        self.rearrange(origins, exp_avg, GrownEntry::Scaled(first), &seeds);
+        let seeds = of_grown(&candidates.grads_sq);
+        self.rearrange(origins, exp_avg_sq, GrownEntry::Scaled(second), &seeds);
     }
 
     fn rearrange(

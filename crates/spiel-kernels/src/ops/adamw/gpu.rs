@@ -49,3 +49,11 @@ fn program(
     let text = include_str!("adamw.wgsl");
     Program::new("adamw", text, &[rule], buffers, params, count.div_ceil(256))
 }
+
+/// One of every variant, for tests without a device.
+#[cfg(test)]
+pub(crate) fn programs() -> Vec<Program> {
+    let update =
+        AdamW { learning_rate: 0.1, weight_decay: 0.1, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
+    vec![adamw_program(&update, 1, 9), adamw_deltas_program(&update, 9)]
+}

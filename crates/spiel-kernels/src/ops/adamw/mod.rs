@@ -4,4 +4,6 @@ mod cpu;
 mod gpu;
 
 pub use cpu::{AdamW, Seed, adamw, adamw_deltas};
+#[cfg(test)]
+pub(crate) use gpu::programs;
 pub use gpu::{adamw_deltas_program, adamw_program};

@@ -1,17 +1,10 @@
-// uses: grid $operands $tile
+// uses: grid $operands $query_rows $tile
 // Flash attention (Dao, arXiv 2307.08691): a workgroup takes 64 rows of queries through their keys, 32 at a time.
 @group(0) @binding(5) var<storage, read_write> out: array<f32>; // [T, H, head_dim]
 @group(0) @binding(6) var<storage, read_write> log_sums: array<f32>; // [T, H]
 
 fn left(operand: u32, row: u32, at: u32) -> vec4<f32> {
   return query_four(row, at);
-}
-
-fn right(operand: u32, column: u32, at: u32) -> vec4<f32> {
-  if (operand == 0u) {
-    return key_four(column, at);
-  }
-  return value_four(column, at);
 }
 
 fn earlier_log_sum(row: u32) -> f32 {
@@ -65,35 +58,27 @@ fn main(
   @builtin(local_invocation_index) local: u32,
 ) {
   let index = grid_index(group, groups);
-  let rows = params.queries * SHARED;
-  let tiles = (rows + 63u) / 64u;
+  let tiles = tile_count();
   if (index >= tiles * KV_HEADS) {
     return;
   }
   kv_head = index % KV_HEADS;
   let first_row = (tiles - 1u - index / KV_HEADS) * 64u; // those that see the most come first
+  let columns = seen_by_tile(first_row);
   let x = local % 16u;
   let y = local / 16u;
   let row = first_row + 4u * y;
-  let a = seen_by(row);
-  let b = seen_by(row + 1u);
-  let c = seen_by(row + 2u);
-  let d = seen_by(row + 3u);
-  let starts = vec4<u32>(a.x, b.x, c.x, d.x);
-  let ends = vec4<u32>(a.y, b.y, c.y, d.y);
+  let seen = seen_by_four(row);
   var largest = vec4<f32>(LEAST);
   var totals = vec4<f32>(); // over this invocation's columns
   var sums: mat4x4<f32>;
   var sums64: mat4x4<f32>;
   var sums128: mat4x4<f32>;
   var sums192: mat4x4<f32>;
-  let end = seen_by(min(first_row + 63u, rows - 1u)).y;
-  for (var first = seen_by(first_row).x; first < end; first += 32u) {
+  for (var first = columns.x; first < columns.y; first += 32u) {
     let scores = products(0u, first_row, first, x, y);
-    let near_key = vec4<u32>(first + x);
-    let far_key = near_key + 16u;
-    let near_seen = (near_key >= starts) & (near_key < ends);
-    let far_seen = (far_key >= starts) & (far_key < ends);
+    let near_seen = is_seen(first + x, seen);
+    let far_seen = is_seen(first + x + 16u, seen);
     let near = select(vec4<f32>(LEAST), scores.near * params.factor, near_seen);
     let far = select(vec4<f32>(LEAST), scores.far * params.factor, far_seen);
     workgroupBarrier();

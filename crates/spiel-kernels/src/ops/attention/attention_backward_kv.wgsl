@@ -18,8 +18,12 @@ fn right(operand: u32, column: u32, at: u32) -> vec4<f32> {
   return grad_four(column, at);
 }
 
-// The bound rows of queries that see a key.
-fn seeing(key: u32) -> vec2<u32> {
+fn row_count() -> u32 {
+  return params.keys;
+}
+
+// The bound rows of queries that see a key, which are its columns.
+fn seen_by(key: u32) -> vec2<u32> {
   if (key >= params.keys) {
     return vec2<u32>();
   }
@@ -64,20 +68,16 @@ fn main(
   @builtin(local_invocation_index) local: u32,
 ) {
   let index = grid_index(group, groups);
-  if (index >= (params.keys + 63u) / 64u * KV_HEADS) {
+  if (index >= tile_count() * KV_HEADS) {
     return;
   }
   kv_head = index % KV_HEADS;
   let first_key = index / KV_HEADS * 64u; // those that are seen the most come first
+  let columns = seen_by_tile(first_key);
   let x = local % 16u;
   let y = local / 16u;
   let key = first_key + 4u * y;
-  let a = seeing(key);
-  let b = seeing(key + 1u);
-  let c = seeing(key + 2u);
-  let d = seeing(key + 3u);
-  let starts = vec4<u32>(a.x, b.x, c.x, d.x);
-  let ends = vec4<u32>(a.y, b.y, c.y, d.y);
+  let seen = seen_by_four(key);
   var key_sums: mat4x4<f32>;
   var key_sums64: mat4x4<f32>;
   var key_sums128: mat4x4<f32>;
@@ -86,20 +86,17 @@ fn main(
   var value_sums64: mat4x4<f32>;
   var value_sums128: mat4x4<f32>;
   var value_sums192: mat4x4<f32>;
-  let end = seeing(min(first_key + 63u, params.keys - 1u)).y;
-  for (var first = seeing(first_key).x; first < end; first += 32u) {
+  for (var first = columns.x; first < columns.y; first += 32u) {
     let scores = products(0u, first_key, first, x, y);
     let grads = products(1u, first_key, first, x, y);
-    let near_row = vec4<u32>(first + x);
-    let far_row = near_row + 16u;
     let near_stats = stats_of(first + x);
     let far_stats = stats_of(first + x + 16u);
     let near_weights = select(
       vec4<f32>(), exp(scores.near * params.factor - near_stats.x),
-      (near_row >= starts) & (near_row < ends));
+      is_seen(first + x, seen));
     let far_weights = select(
       vec4<f32>(), exp(scores.far * params.factor - far_stats.x),
-      (far_row >= starts) & (far_row < ends));
+      is_seen(first + x + 16u, seen));
     workgroupBarrier();
     stage_factor(
       near_weights * (grads.near - near_stats.y) * params.factor,

@@ -1,4 +1,4 @@
-// uses: grid $operands $backward_operands $tile
+// uses: grid $operands $query_rows $backward_operands $tile
 // The gradients in 64 rows of queries: scores are computed again, for 32 keys at a time.
 @group(0) @binding(7) var<storage, read_write> grad_q: array<f32>; // [T, H, head_dim]
 
@@ -7,13 +7,6 @@ fn left(operand: u32, row: u32, at: u32) -> vec4<f32> {
     return query_four(row, at);
   }
   return grad_four(row, at);
-}
-
-fn right(operand: u32, column: u32, at: u32) -> vec4<f32> {
-  if (operand == 0u) {
-    return key_four(column, at);
-  }
-  return value_four(column, at);
 }
 
 fn store_one(row: u32, entry: u32, x: f32) {
@@ -50,22 +43,17 @@ fn main(
   @builtin(local_invocation_index) local: u32,
 ) {
   let index = grid_index(group, groups);
-  let rows = params.queries * SHARED;
-  let tiles = (rows + 63u) / 64u;
+  let tiles = tile_count();
   if (index >= tiles * KV_HEADS) {
     return;
   }
   kv_head = index % KV_HEADS;
   let first_row = (tiles - 1u - index / KV_HEADS) * 64u; // those that see the most come first
+  let columns = seen_by_tile(first_row);
   let x = local % 16u;
   let y = local / 16u;
   let row = first_row + 4u * y;
-  let a = seen_by(row);
-  let b = seen_by(row + 1u);
-  let c = seen_by(row + 2u);
-  let d = seen_by(row + 3u);
-  let starts = vec4<u32>(a.x, b.x, c.x, d.x);
-  let ends = vec4<u32>(a.y, b.y, c.y, d.y);
+  let seen = seen_by_four(row);
   let of_a = stats_of(row);
   let of_b = stats_of(row + 1u);
   let of_c = stats_of(row + 2u);
@@ -76,18 +64,15 @@ fn main(
   var sums64: mat4x4<f32>;
   var sums128: mat4x4<f32>;
   var sums192: mat4x4<f32>;
-  let end = seen_by(min(first_row + 63u, rows - 1u)).y;
-  for (var first = seen_by(first_row).x; first < end; first += 32u) {
+  for (var first = columns.x; first < columns.y; first += 32u) {
     let scores = products(0u, first_row, first, x, y);
     let grads = products(1u, first_row, first, x, y);
-    let near_key = vec4<u32>(first + x);
-    let far_key = near_key + 16u;
     let near = exp(scores.near * params.factor - log_sums) * (grads.near - means) * params.factor;
     let far = exp(scores.far * params.factor - log_sums) * (grads.far - means) * params.factor;
     workgroupBarrier();
     stage_factor(
-      select(vec4<f32>(), near, (near_key >= starts) & (near_key < ends)),
-      select(vec4<f32>(), far, (far_key >= starts) & (far_key < ends)),
+      select(vec4<f32>(), near, is_seen(first + x, seen)),
+      select(vec4<f32>(), far, is_seen(first + x + 16u, seen)),
       x, y);
     sums = add_products(sums, 0u, first, 0u, x, y);
     if (HEAD_DIM > 64u) {

@@ -1,4 +1,4 @@
-// uses: grid reduce $operands
+// uses: grid reduce $operands $query_rows
 // Attention of a few queries, as in generation: a workgroup owns one row and walks over the keys that it sees, 128 at a
 // time, with a running maximum; an invocation scores a key, then owns entries of the output.
 @group(0) @binding(5) var<storage, read_write> out: array<f32>; // [T, H, head_dim]
@@ -24,12 +24,12 @@ fn main(
   for (var i = local; i < HEAD_DIM; i += 128u) {
     query[i] = q[row * HEAD_DIM + i];
   }
-  workgroupBarrier();
   let range = seen_by(index / KV_HEADS);
   var sums: array<f32, ENTRIES>;
   var largest = LEAST;
   var total = 0.0;
   if (params.resumes != 0u) {
+    // Before the barrier, as one of the invocations that read it writes it in the end.
     largest = log_sums[row];
     total = 1.0;
     for (var entry = 0u; entry < ENTRIES; entry++) {
@@ -39,6 +39,7 @@ fn main(
       }
     }
   }
+  workgroupBarrier();
   for (var first = range.x; first < range.y; first += 128u) {
     let key = first + local;
     var score = LEAST;

@@ -61,6 +61,7 @@ fn program(
     let constants = [
         Constant::Part("operands", include_str!("operands.wgsl")),
         Constant::Part("backward_operands", include_str!("backward_operands.wgsl")),
+        Constant::Part("query_rows", include_str!("query_rows.wgsl")),
         Constant::Part("tile", include_str!("tile.wgsl")),
         Constant::U32("HEAD_DIM", shape.head_dim as u32),
         Constant::U32("KV_HEADS", shape.kv_heads as u32),
@@ -114,4 +115,21 @@ pub fn attention_backward_kv_program(shape: Heads, bound: &Bound) -> Program {
     let buffers = &[Read, Read, Read, Read, Read, Read, ReadWrite, ReadWrite];
     let groups = bound.keys.len().div_ceil(TILE) * shape.kv_heads;
     program("attention_backward_kv", text, shape, bound, buffers, groups)
+}
+
+/// One of every variant, for tests without a device.
+#[cfg(test)]
+pub(crate) fn programs() -> Vec<Program> {
+    let heads = Heads { heads: 4, kv_heads: 2, head_dim: 256, window: None };
+    let mut programs = vec![attention_stats_program(3, heads)];
+    for head_dim in [1, 6, 64, 160, 256] {
+        let heads = Heads { head_dim, ..heads };
+        for queries in [1, 100] {
+            let bound = Bound { queries: 0..queries, keys: 0..100, resumes: false };
+            programs.push(attention_program(heads, &bound));
+            programs.push(attention_backward_q_program(heads, &bound));
+            programs.push(attention_backward_kv_program(heads, &bound));
+        }
+    }
+    programs
 }

@@ -10,6 +10,8 @@ mod work;
 
 pub use cpu::{AttentionInputs, attention};
 pub use cpu_backward::{AttentionGrads, attention_backward};
+#[cfg(test)]
+pub(crate) use gpu::programs;
 pub use gpu::{
     Bound, LARGEST_HEAD, attention_backward_kv_program, attention_backward_q_program,
     attention_program, attention_stats_program, seeing_queries, seen_keys,

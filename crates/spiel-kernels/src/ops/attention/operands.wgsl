@@ -45,16 +45,6 @@ fn inside(at: u32, four: vec4<f32>) -> vec4<f32> {
   return select(vec4<f32>(), four, at + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(HEAD_DIM));
 }
 
-// The bound keys that a row sees.
-fn seen_by(row: u32) -> vec2<u32> {
-  if (!is_query(row)) {
-    return vec2<u32>();
-  }
-  let last = params.first_key + params.keys;
-  let range = ranges[params.first_query + row / SHARED];
-  return clamp(range, vec2<u32>(params.first_key), vec2<u32>(last)) - params.first_key;
-}
-
 fn query_four(row: u32, at: u32) -> vec4<f32> {
   if (!is_query(row) || at >= HEAD_DIM) {
     return vec4<f32>();

@@ -1,13 +1,39 @@
 // Products of 64 rows with 32 columns through workgroup memory, and what such products are multiplied with. A workgroup
 // is 16 x 16 invocations: one owns rows 4y to 4y + 3 and columns x and x + 16, and of results HEAD_DIM wide the entries
-// 4x to 4x + 3 of every 64. The operation says what rows and columns are: `left` and `right` give four of their entries,
-// zeros past the ends, of one of two operands.
+// 4x to 4x + 3 of every 64. The operation says what rows and columns are: `row_count` how many rows there are, `seen_by`
+// the first column that belongs to a row and the end, which both never fall; `left` and `right` give four entries of
+// them, zeros past the ends, of one of two operands.
 const VECTORS: u32 = (HEAD_DIM + 3u) / 4u;
 const CHUNK: u32 = min(8u, VECTORS); // vectors of a row that are staged at a time
 const PITCH: u32 = CHUNK | 1u; // odd, so that neighbours are in different banks
 const FACTORS: u32 = 512u; // where the right factor of `add_products` is staged, behind the left one
 
 var<workgroup> staged: array<vec4<f32>, 1024>;
+
+fn tile_count() -> u32 {
+  return (row_count() + 63u) / 64u;
+}
+
+// The first column that belongs to a row of the tile, and the end.
+fn seen_by_tile(first_row: u32) -> vec2<u32> {
+  return vec2<u32>(seen_by(first_row).x, seen_by(min(first_row + 63u, row_count() - 1u)).y);
+}
+
+// The first columns of four rows, and the ends.
+struct Seen { starts: vec4<u32>, ends: vec4<u32> }
+
+fn seen_by_four(row: u32) -> Seen {
+  let a = seen_by(row);
+  let b = seen_by(row + 1u);
+  let c = seen_by(row + 2u);
+  let d = seen_by(row + 3u);
+  return Seen(vec4<u32>(a.x, b.x, c.x, d.x), vec4<u32>(a.y, b.y, c.y, d.y));
+}
+
+// Which of the four rows a column belongs to.
+fn is_seen(column: u32, by: Seen) -> vec4<bool> {
+  return (vec4<u32>(column) >= by.starts) & (vec4<u32>(column) < by.ends);
+}
 
 // Four rows each of columns x and x + 16.
 struct Pair { near: vec4<f32>, far: vec4<f32> }

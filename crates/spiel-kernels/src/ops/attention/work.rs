@@ -22,14 +22,15 @@ struct Sizes {
 fn sizes(spans: &[Span], shape: Heads) -> Sizes {
     let tokens: usize = spans.iter().map(|span| span.query_length).sum();
     let keys: usize = spans.iter().map(|span| span.key_length).sum();
-    let seen = |span: &Span| -> usize {
-        (0..span.query_length).map(|query| span.visible(query, shape.window).len()).sum()
+    // Pairs are as the square of the tokens, and need 64 bits on every target.
+    let seen = |span: &Span| -> u64 {
+        (0..span.query_length).map(|query| span.visible(query, shape.window).len() as u64).sum()
     };
-    let pairs: usize = spans.iter().map(seen).sum();
+    let pairs: u64 = spans.iter().map(seen).sum();
     Sizes {
         queries: tokens * shape.query_width(),
         keys: keys * shape.key_width(),
-        products: (pairs * shape.heads) as u64 * shape.head_dim as u64,
+        products: pairs * shape.query_width() as u64,
         rows: tokens * shape.heads,
         shape: [tokens, shape.heads, shape.head_dim],
     }

@@ -43,3 +43,9 @@ pub fn clip_program(count: usize, max_norm: f64, step: u32) -> Program {
         count + 8,
     ))
 }
+
+/// One of every variant, for tests without a device.
+#[cfg(test)]
+pub(crate) fn programs() -> Vec<Program> {
+    vec![sum_of_squares_program(9, 0), add_losses_program(9, 1.0), clip_program(9, 1.0, 1)]
+}

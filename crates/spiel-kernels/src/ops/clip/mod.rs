@@ -4,4 +4,6 @@ mod cpu;
 mod gpu;
 
 pub use cpu::{Clip, from_parts, to_parts};
+#[cfg(test)]
+pub(crate) use gpu::programs;
 pub use gpu::{RUN, add_losses_program, clip_program, sum_of_squares_program};

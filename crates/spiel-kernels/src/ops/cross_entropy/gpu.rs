@@ -22,3 +22,9 @@ pub fn cross_entropy_program(
     Program::new("cross_entropy", text, &constants, &[Read, ReadWrite, ReadWrite], params, count)
         .doing(work)
 }
+
+/// One of every variant, for tests without a device.
+#[cfg(test)]
+pub(crate) fn programs() -> Vec<Program> {
+    [None, Some(1.0)].map(|backward| cross_entropy_program(0, 3, 100, backward)).to_vec()
+}

@@ -5,3 +5,5 @@ mod gpu;
 
 pub use cpu::{cross_entropy, cross_entropy_backward};
 pub use gpu::cross_entropy_program;
+#[cfg(test)]
+pub(crate) use gpu::programs;

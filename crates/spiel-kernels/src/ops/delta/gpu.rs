@@ -107,3 +107,21 @@ pub fn accumulate_candidates_program(count: usize) -> Program {
     Program::new("accumulate_candidates", text, &[], buffers, params, count.div_ceil(256))
         .doing(Work::new([count], 3, 5 * count))
 }
+
+/// One of every variant, for tests without a device.
+#[cfg(test)]
+pub(crate) fn programs() -> Vec<Program> {
+    let window = &(0..9);
+    let decoders = Format::ALL.iter().map(|format| materialise_program(*format, 64));
+    let others = [
+        add_deltas_program(9, window),
+        apply_in_place_program(9, window),
+        restore_program(9, window),
+        gather_program(9, window, false),
+        gather_program(9, window, true),
+        sampled_gradient_program(Tiling::Shared, 9, 3, 64, window, window, true),
+        sampled_gradient_program(Tiling::Registers, 9, 3, 64, window, window, false),
+        accumulate_candidates_program(9),
+    ];
+    decoders.chain(others).collect()
+}

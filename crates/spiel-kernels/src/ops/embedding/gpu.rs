@@ -34,3 +34,10 @@ pub fn embedding_backward_program(tokens: usize, width: usize, window: &Range<us
 fn params(tokens: usize, width: usize, window: &Range<usize>) -> Vec<u32> {
     vec![tokens as u32, width as u32, window.start as u32, window.len() as u32]
 }
+
+/// One of every variant, for tests without a device.
+#[cfg(test)]
+pub(crate) fn programs() -> Vec<Program> {
+    let forward = Format::ALL.iter().map(|format| embedding_program(*format, 3, 64, &(0..9)));
+    forward.chain([embedding_backward_program(3, 64, &(0..9))]).collect()
+}

@@ -175,3 +175,31 @@ pub fn add_bias_backward_program(tokens: usize, width: usize) -> Program {
     Program::new("add_bias_backward", text, &[], &[Read, ReadWrite], params, groups)
         .doing(Work::new([tokens, width], 1, (tokens + 2) * width))
 }
+
+/// One of every variant, for tests without a device.
+#[cfg(test)]
+pub(crate) fn programs() -> Vec<Program> {
+    let mut programs = vec![add_bias_program(3, 64), add_bias_backward_program(3, 64)];
+    for tiling in [Tiling::Shared, Tiling::Registers] {
+        for size in [64, 67, 2048] {
+            let row_major = Layout { first: 0, row: size, column: 1 };
+            let column_major = Layout { first: 4, row: 1, column: size };
+            for a in [row_major, column_major] {
+                for b in [row_major, column_major] {
+                    let layouts = [a, b, row_major];
+                    programs.push(product_program(tiling, [size; 3], layouts, size == 67));
+                }
+            }
+        }
+        for tokens in [1, 8] {
+            programs.push(linear_deltas_program(tiling, 9, tokens, [64, 9]));
+            for &format in Format::ALL {
+                for inputs in [63, 64] {
+                    let shape = [inputs, 9];
+                    programs.push(linear_packed_program(tiling, format, tokens, shape, &(0..9)));
+                }
+            }
+        }
+    }
+    programs
+}

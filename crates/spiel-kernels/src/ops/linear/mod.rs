@@ -7,6 +7,8 @@ pub use cpu::{
     add_bias, add_bias_backward, linear, linear_backward_input, linear_backward_weight,
     linear_packed,
 };
+#[cfg(test)]
+pub(crate) use gpu::programs;
 pub use gpu::{
     Layout, Tiling, add_bias_backward_program, add_bias_program, linear_deltas_program,
     linear_packed_program, product_program,

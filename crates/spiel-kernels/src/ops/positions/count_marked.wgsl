@@ -1,5 +1,5 @@
-// uses: grid reduce
-// How many positions every run of 256 words of the bitmap marks.
+// uses: grid runs
+// How many positions every run of the bitmap's words marks.
 struct Params { words: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> marks: array<u32>;
@@ -17,9 +17,8 @@ fn main(
   if (at < params.words) {
     count = countOneBits(marks[at]);
   }
-  // Counts up to 8,192 are exact in f32.
-  let total = reduce_sum(local, f32(count));
-  if (local == 0u && run * 256u < params.words) {
-    runs[run] = vec2<u32>(u32(total), 0u);
+  let sums = counts_until(local, vec2<u32>(count, 0u));
+  if (local == 255u && run * 256u < params.words) {
+    runs[run] = sums;
   }
 }

@@ -1,4 +1,3 @@
-use crate::assemble::Constant;
 use crate::ops::top_k::RUN;
 use crate::program::Access::{Read, ReadWrite};
 use crate::program::{Program, Work};
@@ -23,11 +22,13 @@ pub fn mark_drawn_program(
 /// Counts as the top-k's runs, which its `place_runs_program` places. Buffers: marks, runs `[words / RUN, 2]`.
 #[must_use]
 pub fn count_marked_program(words: usize) -> Program {
-    let constants = [Constant::U32("REDUCE_WIDTH", RUN as u32)];
     let text = include_str!("count_marked.wgsl");
     let (params, groups) = (vec![words as u32], words.div_ceil(RUN));
-    Program::new("count_marked", text, &constants, &[Read, ReadWrite], params, groups)
-        .doing(Work::new([words], 0, words + 2 * groups))
+    Program::new("count_marked", text, &[], &[Read, ReadWrite], params, groups).doing(Work::new(
+        [words],
+        0,
+        words + 2 * groups,
+    ))
 }
 
 /// Of the bitmap's words from number `first` on. Buffers: marks, runs, positions.
@@ -41,4 +42,14 @@ pub fn write_marked_program(words: usize, first: usize) -> Program {
         0,
         words,
     ))
+}
+
+/// One of every variant, for tests without a device.
+#[cfg(test)]
+pub(crate) fn programs() -> Vec<Program> {
+    vec![
+        mark_drawn_program([1, 2], 9, 99, &(0..9)),
+        count_marked_program(9),
+        write_marked_program(9, 0),
+    ]
 }

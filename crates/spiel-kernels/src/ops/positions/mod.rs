@@ -2,4 +2,6 @@
 
 mod gpu;
 
+#[cfg(test)]
+pub(crate) use gpu::programs;
 pub use gpu::{count_marked_program, mark_drawn_program, write_marked_program};

@@ -1,12 +1,10 @@
-// uses: grid
+// uses: grid runs
 // Writes the marked positions, ascending: an invocation those of its word.
 struct Params { words: u32, first: u32 } // words of the bitmap, and the number of the first
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> marks: array<u32>;
-@group(0) @binding(2) var<storage, read> runs: array<vec2<u32>>; // per run of 256 words: where its positions go
+@group(0) @binding(2) var<storage, read> runs: array<vec2<u32>>; // per run: where its positions go
 @group(0) @binding(3) var<storage, read_write> positions: array<u32>; // [k]
-
-var<workgroup> counts: array<u32, 256>;
 
 @compute @workgroup_size(256)
 fn main(
@@ -20,22 +18,12 @@ fn main(
   if (at < params.words) {
     word = marks[at];
   }
-  counts[local] = countOneBits(word);
-  workgroupBarrier();
-  // Inclusive prefix sums.
-  for (var step = 1u; step < 256u; step *= 2u) {
-    var more = 0u;
-    if (local >= step) {
-      more = counts[local - step];
-    }
-    workgroupBarrier();
-    counts[local] += more;
-    workgroupBarrier();
-  }
+  let count = countOneBits(word);
+  let before = counts_until(local, vec2<u32>(count, 0u)).x - count;
   if (word == 0u) {
     return;
   }
-  var place = runs[run].x + counts[local] - countOneBits(word);
+  var place = runs[run].x + before;
   while (word != 0u) {
     positions[place] = (params.first + at) * 32u + firstTrailingBit(word);
     word &= word - 1u;

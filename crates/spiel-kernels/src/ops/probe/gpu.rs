@@ -36,3 +36,9 @@ pub fn copy_probe_program(words: usize) -> Program {
     Program::new("copy_probe", text, &[], &[Read, ReadWrite], vec![vectors as u32], groups)
         .doing(Work::new([words], 0, 2 * words))
 }
+
+/// One of every variant, for tests without a device.
+#[cfg(test)]
+pub(crate) fn programs() -> Vec<Program> {
+    vec![fma_probe_program(), copy_probe_program(64)]
+}

@@ -2,4 +2,6 @@
 
 mod gpu;
 
+#[cfg(test)]
+pub(crate) use gpu::programs;
 pub use gpu::{COPY_WORDS, FMA_SUMS, copy_probe_program, fma_probe_program};

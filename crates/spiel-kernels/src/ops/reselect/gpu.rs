@@ -110,3 +110,22 @@ pub fn rearrange_program(count: usize, grown: GrownEntry) -> Program {
     Program::new("rearrange", text, &constants, buffers, params, count.div_ceil(256))
         .doing(Work::new([count], 0, 3 * count))
 }
+
+/// One of every variant, for tests without a device.
+#[cfg(test)]
+pub(crate) fn programs() -> Vec<Program> {
+    let mut programs = vec![
+        slot_keys_program(9, true),
+        mark_program(9),
+        candidate_keys_program(9),
+        want_program(9, 0),
+        settle_program(9),
+        momentum_keys_program(3, 64),
+        exclude_program(9, &(0..9)),
+        place_kept_program(9),
+    ];
+    for grown in [GrownEntry::Constant(1), GrownEntry::Copied, GrownEntry::Scaled(2.0)] {
+        programs.push(rearrange_program(9, grown));
+    }
+    programs
+}

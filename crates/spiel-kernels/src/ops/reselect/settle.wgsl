@@ -1,6 +1,5 @@
-// uses: grid
+// uses: grid selection
 // A chosen candidate that is active is on both lists: it stays, and leaves the drop list. The others are grown.
-struct Selection { threshold: u32, wanted: u32, chosen: u32, pad: u32 }
 struct Params { count: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> chosen: array<u32>; // numbers of candidates

@@ -1,5 +1,5 @@
+// uses: selection
 // Begins a selection of the smaller of `limit` and a count that the device found. One invocation.
-struct Selection { threshold: u32, wanted: u32, chosen: u32, pad: u32 }
 struct Params { limit: u32, which: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> counts: array<u32>;

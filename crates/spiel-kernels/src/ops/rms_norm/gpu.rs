@@ -44,3 +44,14 @@ pub fn rms_norm_weight_backward_program(rows: usize, width: usize) -> Program {
     Program::new("rms_norm_weight_backward", text, &[], buffers, params, width.div_ceil(256))
         .doing(Work::new([rows, width], 3, words))
 }
+
+/// One of every variant, for tests without a device.
+#[cfg(test)]
+pub(crate) fn programs() -> Vec<Program> {
+    vec![
+        rms_norm_program(3, 64, 1e-5),
+        rms_norm_backward_program(3, 64, 1e-5, true),
+        rms_norm_backward_program(3, 64, 1e-5, false),
+        rms_norm_weight_backward_program(3, 64),
+    ]
+}

@@ -12,3 +12,9 @@ pub fn rope_program(tokens: usize, heads: usize, head_dim: usize, direction: Dir
     Program::new("rope", include_str!("rope.wgsl"), &[], &[Read, ReadWrite], params, groups)
         .doing(Work::new([tokens, heads, head_dim], 3, 2 * entries + tokens * head_dim))
 }
+
+/// One of every variant, for tests without a device.
+#[cfg(test)]
+pub(crate) fn programs() -> Vec<Program> {
+    vec![rope_program(3, 4, 16, Direction::Backward)]
+}

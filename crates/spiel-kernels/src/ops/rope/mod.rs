@@ -4,4 +4,6 @@ mod cpu;
 mod gpu;
 
 pub use cpu::{Direction, frequencies, rope, rotations};
+#[cfg(test)]
+pub(crate) use gpu::programs;
 pub use gpu::rope_program;

@@ -27,3 +27,9 @@ fn program(
     Program::new(label, text, &[], &[Read, Read, ReadWrite], params, count.div_ceil(256))
         .doing(Work::new([list.len(), width], 0, 2 * count + list.len()))
 }
+
+/// One of every variant, for tests without a device.
+#[cfg(test)]
+pub(crate) fn programs() -> Vec<Program> {
+    vec![gather_rows_program(&(0..9), 64, &(0..9)), scatter_rows_program(&(0..9), 64, &(0..9))]
+}

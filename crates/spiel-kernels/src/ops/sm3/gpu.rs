@@ -27,3 +27,10 @@ pub fn sm3_accumulate_program(count: usize, width: usize) -> Program {
     Program::new("sm3_accumulate", text, &[], buffers, params, count.div_ceil(256))
         .doing(Work::new([count], 0, 6 * count))
 }
+
+/// One of every variant, for tests without a device.
+#[cfg(test)]
+pub(crate) fn programs() -> Vec<Program> {
+    let update = Sm3 { learning_rate: 0.1, weight_decay: 0.1, epsilon: 1e-8 };
+    vec![sm3_estimate_program(&update, 9, 64), sm3_accumulate_program(9, 64)]
+}

@@ -4,4 +4,6 @@ mod cpu;
 mod gpu;
 
 pub use cpu::{Sm3, sm3};
+#[cfg(test)]
+pub(crate) use gpu::programs;
 pub use gpu::{sm3_accumulate_program, sm3_estimate_program};

@@ -19,3 +19,9 @@ pub fn swiglu_backward_program(count: usize) -> Program {
     Program::new("swiglu_backward", text, &[], buffers, vec![count as u32], count.div_ceil(256))
         .doing(Work::new([count], 11, 5 * count))
 }
+
+/// One of every variant, for tests without a device.
+#[cfg(test)]
+pub(crate) fn programs() -> Vec<Program> {
+    vec![swiglu_program(100), swiglu_backward_program(100)]
+}

@@ -1,5 +1,5 @@
+// uses: selection
 // Finds the digit at which the wanted keys run out, counting from the largest, and clears the counts. One invocation.
-struct Selection { threshold: u32, wanted: u32, chosen: u32, pad: u32 }
 struct Params { shift: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read_write> digits: array<u32>; // [2048]

@@ -1,5 +1,5 @@
-// uses: grid reduce select
-// How many keys of every run of 256 are above the threshold, and how many equal it.
+// uses: grid keys runs selection
+// How many keys of every run are above the threshold, and how many equal it.
 struct Params { count: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> keys: array<u32>;
@@ -14,17 +14,13 @@ fn main(
 ) {
   let run = grid_index(group, groups);
   let at = run * 256u + local;
-  var above = 0.0;
-  var equal = 0.0;
+  var counts = vec2<u32>();
   if (at < params.count) {
     let key = key_of(keys[at]);
-    above = select(0.0, 1.0, key > selection.threshold);
-    equal = select(0.0, 1.0, key == selection.threshold);
+    counts = vec2<u32>(u32(key > selection.threshold), u32(key == selection.threshold));
   }
-  // Counts up to 256 are exact in f32.
-  let total_above = reduce_sum(local, above);
-  let total_equal = reduce_sum(local, equal);
-  if (local == 0u && run * 256u < params.count) {
-    runs[run] = vec2<u32>(u32(total_above), u32(total_equal));
+  let sums = counts_until(local, counts);
+  if (local == 255u && run * 256u < params.count) {
+    runs[run] = sums;
   }
 }

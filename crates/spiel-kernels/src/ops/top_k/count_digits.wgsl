@@ -1,4 +1,4 @@
-// uses: grid select
+// uses: grid keys selection
 // One pass of the selection: counts a digit of the keys that tie with the threshold in the digits found so far.
 struct Params { count: u32, shift: u32, decided: u32 }
 @group(0) @binding(0) var<uniform> params: Params;

@@ -48,11 +48,10 @@ pub fn choose_digit_program(shift: u32) -> Program {
 /// Buffers: keys, selection, runs `[count / RUN, 2]`.
 #[must_use]
 pub fn count_chosen_program(keys: Keys, count: usize) -> Program {
-    let constants = [constant(keys), Constant::U32("REDUCE_WIDTH", RUN as u32)];
     let text = include_str!("count_chosen.wgsl");
     let (buffers, params) = (&[Read, Read, ReadWrite], vec![count as u32]);
     let runs = count.div_ceil(RUN);
-    Program::new("count_chosen", text, &constants, buffers, params, runs).doing(Work::new(
+    Program::new("count_chosen", text, &[constant(keys)], buffers, params, runs).doing(Work::new(
         [count],
         0,
         count + 2 * runs,
@@ -79,4 +78,16 @@ pub fn write_chosen_program(keys: Keys, count: usize, first: usize) -> Program {
         0,
         count + 2 * runs,
     ))
+}
+
+/// One of every variant, for tests without a device.
+#[cfg(test)]
+pub(crate) fn programs() -> Vec<Program> {
+    let mut programs = vec![choose_digit_program(10), place_runs_program(9)];
+    for keys in [Keys::Words, Keys::Magnitudes] {
+        programs.push(count_digits_program(keys, 9, 0));
+        programs.push(count_chosen_program(keys, 9));
+        programs.push(write_chosen_program(keys, 9, 0));
+    }
+    programs
 }

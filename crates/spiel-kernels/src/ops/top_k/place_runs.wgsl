@@ -1,6 +1,6 @@
+// uses: selection
 // Turns the counts of all runs into where each run's keys go, in their order: x is the place, y the equal keys that
 // earlier runs have. One workgroup: an invocation sums a stretch of runs, and then places it.
-struct Selection { threshold: u32, wanted: u32, chosen: u32, pad: u32 }
 struct Params { runs: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> selection: Selection;

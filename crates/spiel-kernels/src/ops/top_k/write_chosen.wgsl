@@ -1,14 +1,11 @@
-// uses: grid select
+// uses: grid keys runs selection
 // Writes the indices of the chosen keys, ascending; of equal keys the lower indices are taken.
 struct Params { count: u32, first: u32 } // keys, and the index of the first
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> keys: array<u32>;
 @group(0) @binding(2) var<storage, read> selection: Selection;
-@group(0) @binding(3) var<storage, read> runs: array<vec2<u32>>;
+@group(0) @binding(3) var<storage, read> runs: array<vec2<u32>>; // per run: its place, equal keys of earlier runs
 @group(0) @binding(4) var<storage, read_write> chosen: array<u32>;
-
-var<workgroup> above: array<u32, 256>;
-var<workgroup> equal: array<u32, 256>;
 
 @compute @workgroup_size(256)
 fn main(
@@ -18,37 +15,19 @@ fn main(
 ) {
   let run = grid_index(group, groups);
   let at = run * 256u + local;
-  var key = 0u;
+  var counts = vec2<u32>();
   if (at < params.count) {
-    key = key_of(keys[at]);
+    let key = key_of(keys[at]);
+    counts = vec2<u32>(u32(key > selection.threshold), u32(key == selection.threshold));
   }
-  let is_above = key > selection.threshold;
-  let is_equal = key == selection.threshold && at < params.count;
-  above[local] = u32(is_above);
-  equal[local] = u32(is_equal);
-  workgroupBarrier();
-  // Inclusive prefix sums.
-  for (var step = 1u; step < 256u; step *= 2u) {
-    var more_above = 0u;
-    var more_equal = 0u;
-    if (local >= step) {
-      more_above = above[local - step];
-      more_equal = equal[local - step];
-    }
-    workgroupBarrier();
-    above[local] += more_above;
-    equal[local] += more_equal;
-    workgroupBarrier();
-  }
-  if (run * 256u >= params.count) {
+  let before = counts_until(local, counts) - counts;
+  if (at >= params.count) {
     return;
   }
   let start = runs[run];
-  let equal_before = start.y + equal[local] - u32(is_equal);
-  let taken_here = min(equal[local], selection.wanted - min(selection.wanted, start.y));
-  if (is_above) {
-    chosen[start.x + above[local] - 1u + taken_here] = params.first + at;
-  } else if (is_equal && equal_before < selection.wanted) {
-    chosen[start.x + above[local] + taken_here - 1u] = params.first + at;
+  let is_taken = counts.y == 1u && start.y + before.y < selection.wanted;
+  if (counts.x == 1u || is_taken) {
+    let taken_here = min(before.y, selection.wanted - min(selection.wanted, start.y));
+    chosen[start.x + before.x + taken_here] = params.first + at;
   }
 }

@@ -23,3 +23,9 @@ pub fn transpose_program(
         2 * height * width,
     ))
 }
+
+/// One of every variant, for tests without a device.
+#[cfg(test)]
+pub(crate) fn programs() -> Vec<Program> {
+    vec![transpose_program([9, 64], &(0..9), &(0..64))]
+}

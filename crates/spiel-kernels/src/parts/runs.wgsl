@@ -1,0 +1,19 @@
+// Runs of 256 entries, one for every workgroup of as many invocations. Each run's counts say where its results go: per
+// run two numbers, of entries that have a result for certain and of those that tie.
+var<workgroup> run_counts: array<vec2<u32>, 256>;
+
+// The counts of a run's entries up to this one, itself included; the last invocation has the whole run's.
+fn counts_until(local: u32, counts: vec2<u32>) -> vec2<u32> {
+  run_counts[local] = counts;
+  workgroupBarrier();
+  for (var step = 1u; step < 256u; step *= 2u) {
+    var more = vec2<u32>();
+    if (local >= step) {
+      more = run_counts[local - step];
+    }
+    workgroupBarrier();
+    run_counts[local] += more;
+    workgroupBarrier();
+  }
+  return run_counts[local];
+}
