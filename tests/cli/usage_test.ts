@@ -32,7 +32,11 @@ const MISTAKES: [title: string, args: string[], words: RegExp][] = [
     ["train", "model"],
     /"model" is not expected: it belongs to no option/,
   ],
-  ["nothing at all", ["train"], /--model \(in a file model:\) is missing.*\n.*--data \(in a file data:\) is/],
+  [
+    "nothing at all",
+    ["train"],
+    /--model \(in a file model:\) is missing.*\n.*--data \(in a file data:\) is/,
+  ],
   ["a word for a number", [...BASE, "--lr", "fast"], /--lr is "fast"; expected a number above 0/],
   ["a negative number", [...BASE, "--lr=-1"], /--lr is -1; expected a number above 0/],
   ["no whole number", [...BASE, "--max-steps", "2.5"], /--max-steps is 2\.5; expected a whole/],
