@@ -1,7 +1,7 @@
 /** Early stops: what is saved is the best state, or with a warning the last where the best is lost. */
 
 import assert from "node:assert/strict";
-import { loadSftAdapter } from "../../src/adapter/sft.ts";
+import { loadAdapter } from "../../src/adapter/load.ts";
 import { evaluateModel } from "../../src/train/evaluate_model.ts";
 import type { TrainEvent } from "../../src/train/events.ts";
 import { HOSTED_DEVICES } from "../support/hosts.ts";
@@ -21,7 +21,7 @@ for (const place of HOSTED_DEVICES) {
     const { summary, events } = await tiny.train(place, "good", OPTIONS);
     const best = events.findLast((event) => event.type === "eval" && event.isBest);
     assert.ok(summary.stoppedEarly && best?.type === "eval" && best.step < summary.step);
-    const saved = loadSftAdapter(tiny.out("good/adapter"));
+    const saved = loadAdapter(tiny.out("good/adapter"));
     assert.equal(saved.config.spiel?.step, best.step);
     assert.deepEqual(warnings(events), []);
 
@@ -37,7 +37,7 @@ for (const place of HOSTED_DEVICES) {
       warnings(damaged.events)[0]!,
       /^Cannot load checkpoint ".*deltas.safetensors has 100 bytes, .*; the last state is saved instead/,
     );
-    const last = loadSftAdapter(tiny.out("bad/adapter"));
+    const last = loadAdapter(tiny.out("bad/adapter"));
     assert.equal(last.config.spiel?.step, summary.step);
     assert.notDeepEqual(last.modules, saved.modules);
   });
