@@ -1,4 +1,4 @@
-/** Early stops: what is saved is the best state, or with a warning the last where the best is lost. */
+/** The state that is saved: the best after an early stop or where it is wanted, or with a warning the last. */
 
 import assert from "node:assert/strict";
 import { loadAdapter } from "../../src/adapter/load.ts";
@@ -64,6 +64,31 @@ for (const place of HOSTED_DEVICES) {
     assert.ok(last.loss - summary.after!.loss > 1e-3, `the last evaluation's was ${last.loss}`);
     assert.deepEqual(summary.samples.map(({ after }) => after), answers);
     assert.ok(summary.samples.every(({ before }) => before !== undefined));
+  });
+}
+
+for (const place of HOSTED_DEVICES) {
+  Deno.test(`the best state of a run that is over is had by going on with it (${place.name})`, {
+    ignore: place.ignore,
+  }, async () => {
+    using tiny = new TinyRun();
+    const short = { maxSteps: 5, lr: 0.3, lrSchedule: "constant", warmupSteps: 0 } as const;
+    const options = { ...OPTIONS, ...short, earlyStopPatience: 0, saveEvery: 100 };
+    const weights = () => Deno.readFileSync(tiny.out("run/adapter/adapter_model.safetensors"));
+    const { summary: last } = await tiny.train(place, "run", options);
+    const best = last.best?.step ?? 0;
+    assert.ok(best > 0 && best < 5 && last.savedStep === 5, `best at ${best}`);
+    const lastWeights = weights();
+    const again = { ...options, resume: true, result: "best" } as const;
+    const { summary, events } = await tiny.train(place, "run", again);
+    assert.equal(summary.savedStep, best);
+    assert.deepEqual(events.filter(({ type }) => type === "step"), []);
+    assert.deepEqual(warnings(events), []);
+    const wanted = await tiny.train(place, "wanted", { ...options, result: "best" });
+    assert.equal(wanted.summary.savedStep, best);
+    const direct = Deno.readFileSync(tiny.out("wanted/adapter/adapter_model.safetensors"));
+    assert.deepEqual(weights(), direct);
+    assert.notDeepEqual(lastWeights, direct);
   });
 }
 

@@ -93,6 +93,8 @@ function complete(values: ConfigValues): ConfigValues & Required<Pick<ConfigValu
     epochs,
     warmup_ratio: warmupRatio,
     lr: values.lr ?? DEFAULT_LR[values.method],
+    // Whoever asks for an early stop wants the best state, not the one that had stopped improving.
+    result: values.result ?? (values.early_stop_patience > 0 ? "best" : "last"),
     micro_batch_tokens: values.micro_batch_tokens ??
       Math.max(DEFAULT_MICRO_BATCH_TOKENS, values.max_length),
   };

@@ -187,6 +187,11 @@ const REFUSED: [title: string, entries: ConfigEntry[], words: RegExp][] = [
     flag("early_stop_patience", "2"),
   ], /expected eval_every of at least 1/],
   [
+    "the best without data",
+    [...BASE, flag("result", "best")],
+    /--result is best but there is no held-out data; expected eval_data as well/,
+  ],
+  [
     "generation without data",
     [...BASE, flag("eval_generate", "2")],
     /--eval-generate is 2 but there is no held-out data/,
@@ -297,6 +302,10 @@ Deno.test("defaults follow the method and the length", () => {
   assert.equal(full.density, undefined);
   const long = runConfig({ model: "m", data: ["d"], maxLength: 4096 }).config;
   assert.equal(long.microBatchTokens, 4096);
+  const result = (options: Partial<RunOptions>) =>
+    runConfig({ model: "m", data: ["d"], evalData: ["e"], ...options }).config.result;
+  assert.deepEqual([result({}), result({ earlyStopPatience: 2 })], ["last", "best"]);
+  assert.equal(result({ earlyStopPatience: 2, result: "last" }), "last");
 });
 
 Deno.test("the longest window that fits is accepted", () => {
