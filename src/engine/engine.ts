@@ -262,33 +262,30 @@ export class Engine implements Disposable, AsyncDisposable {
     return { loss: header, output: viewAs("f32", payload) as Float32Array<ArrayBuffer> };
   }
 
-  /** Runs forward and backward, adding the gradient of `lossScale` times the summed loss. */
-  async forwardBackward(batch: Batch, lossScale: number): Promise<Loss> {
+  /**
+   * Runs forward and backward, adding `lossScale` times the summed loss to the loss of the next update, and the
+   * gradient of this to its gradients; a GPU may still be at it.
+   */
+  async forwardBackward(batch: Batch, lossScale: number): Promise<void> {
     const request = { op: "forwardBackward", batch: shapeOf(batch), lossScale } as const;
-    return await this.#ask("loss", { ...request, readLoss: true }, batchBytes(batch));
-  }
-
-  /** As `forwardBackward`, without waiting for the loss. */
-  async addGradients(batch: Batch, lossScale: number): Promise<void> {
-    const request = { op: "forwardBackward", batch: shapeOf(batch), lossScale } as const;
-    await this.#ask("done", { ...request, readLoss: false }, batchBytes(batch));
+    await this.#ask("done", request, batchBytes(batch));
   }
 
   /**
    * Scales the gradients so that their norm is at most the limit, updates what is trained and clears the gradients; a
-   * GPU may still be at it. An update whose gradients are not finite is skipped, and all that follow it.
+   * GPU may still be at it. An update whose loss or gradients are not finite is skipped, and all that follow it.
    */
   async optimizerStep(update: OptimizerUpdate): Promise<void> {
     await this.#ask("done", { op: "optimizerStep", update });
   }
 
-  /** Waits for the last update: the norm of its gradients, and which one was the first to be skipped. */
+  /** Waits for the last update: its loss, the norm of its gradients, and which one was the first to be skipped. */
   async readUpdate(): Promise<UpdateInfo> {
     const { kind: _, ...info } = await this.#ask("updateInfo", { op: "updateRead" });
     return info;
   }
 
-  /** Clears the gradients without an update. */
+  /** Clears the gradients, and the loss that they are of, without an update. */
   async clearGrads(): Promise<void> {
     await this.#ask("done", { op: "gradClear" });
   }

@@ -1,7 +1,7 @@
 // Generated from crates/spiel-engine/src/protocol by `deno task gen`. Do not edit.
 
 /** Identifies the protocol these types belong to. */
-export const PROTOCOL_HASH = "8970002d831b5386";
+export const PROTOCOL_HASH = "750900e8f5c236d1";
 
 /** Marks a position of a micro-batch whose next token is not trained. */
 export const IGNORE = 0xFFFFFFFF;
@@ -203,10 +203,6 @@ export type Request =
      * Factor of the summed loss whose gradient is taken.
      */
     lossScale: number;
-    /**
-     * Whether to wait for the loss.
-     */
-    readLoss: boolean;
   }
   | {
     "op": "optimizerStep";
@@ -930,11 +926,15 @@ export type Loss = {
  */
 export type UpdateInfo = {
   /**
+   * The last update's loss, each micro-batch's sum times its factor; absent when not finite.
+   */
+  loss: number | null;
+  /**
    * The global 2-norm of the last update's gradients before they were scaled; absent when not finite.
    */
   gradNorm: number | null;
   /**
-   * The first update whose gradients were not finite, by its `step`: it and all later ones were skipped.
+   * The first update whose loss or gradients were not finite, by its `step`: it and all later ones were skipped.
    */
   failedStep: number | null;
 };

@@ -1,6 +1,7 @@
 /** All that a run needs before anything of it is computed or written: folder, model, engine, plan and data. */
 
-import { loadSftAdapter } from "../adapter/sft.ts";
+import { shapesOf } from "../adapter/base_model.ts";
+import { loadSparseAdapter } from "../adapter/load.ts";
 import { loadNewestCheckpoint } from "../checkpoint/checkpoint.ts";
 import type { Engine } from "../engine/engine.ts";
 import { open } from "../engine/open.ts";
@@ -59,7 +60,7 @@ export async function prepareRun(
   const engine = held.use(await open(config));
   await tell({ type: "opened", info: engine.info });
   const tokenizer = tokenizerOf(source);
-  const beginning = await beginningOf(config, folder, context);
+  const beginning = await beginningOf(config, source, folder, context);
   const planned = await planModel(engine, source, useOf(config, beginning));
   const trained = trainedOf(config, planned);
   const { memory, parameters } = planned.plan;
@@ -84,15 +85,18 @@ async function openFolder(
 }
 
 async function beginningOf(
-  { resume, adapter }: RunConfig,
+  { resume, adapter: path }: RunConfig,
+  source: ModelSource,
   folder: RunFolder | null,
   { files, warn }: RunContext,
 ): Promise<Beginning> {
   const checkpoint = folder !== null && resume
     ? await loadNewestCheckpoint(files, folder.path, { onWarning: warn })
     : null;
-  const isNew = checkpoint === null && adapter !== undefined;
-  return { checkpoint, adapter: isNew ? loadSftAdapter(adapter) : null };
+  const adapter = checkpoint === null && path !== undefined
+    ? loadSparseAdapter(path, "can be trained on", shapesOf(source))
+    : null;
+  return { checkpoint, adapter };
 }
 
 /** Loads the data, and tells how much there is and what is odd about it. */

@@ -84,79 +84,43 @@ export interface StepRequest {
   readonly learningRate: number;
 }
 
-/**
- * Makes one update from a step's micro-batches, and reads what it came to.
- *
- * @throws {SpielError} `numeric` when a loss or the gradient is not finite, here or in a step before that was not
- * read; what is trained is then as it was before that step.
- */
+/** Makes one update from a step's micro-batches, without waiting for what it comes to, which `readStep` tells. */
 export async function makeStep(
   engine: Engine,
-  request: StepRequest,
-  options: StepOptions,
-): Promise<StepResult> {
-  const { step, batches, learningRate } = request;
-  let loss = 0;
-  for (const [batch, lossScale] of scaledBatches(batches, options)) {
-    const { sum } = await engine.forwardBackward(batch, lossScale);
-    if (sum === null) {
-      // The cause may be a step before.
-      await checkUpdates(engine, learningRate);
-      throw notFinite("loss", step, learningRate, batch.origins);
-    }
-    loss += sum * lossScale;
-  }
-  await update(engine, request, options);
-  const gradNorm = await checkUpdates(engine, learningRate, request);
-  return { loss, gradNorm, ...sizeOf(batches) };
-}
-
-/** As `makeStep`, without waiting for what it comes to: the next `makeStep` or `checkUpdates` tells a failure. */
-export async function makeStepUnread(
-  engine: Engine,
-  request: StepRequest,
-  options: StepOptions,
+  { step, batches, learningRate }: StepRequest,
+  { lossNormalization, ...numbers }: StepOptions,
 ): Promise<StepSize> {
-  for (const [batch, lossScale] of scaledBatches(request.batches, options)) {
-    await engine.addGradients(batch, lossScale);
+  for (const [batch, lossScale] of scaledBatches(batches, lossNormalization)) {
+    await engine.forwardBackward(batch, lossScale);
   }
-  await update(engine, request, options);
-  return sizeOf(request.batches);
+  await engine.optimizerStep({ ...numbers, learningRate, step });
+  return sizeOf(batches);
 }
 
 /**
- * Waits for the updates so far.
+ * Waits for the last step that was made.
  *
- * @param last The last step, whose examples are named if it failed.
- * @returns The norm of the last update's gradients.
- * @throws {SpielError} `numeric` when the gradients of one were not finite.
+ * @param last That step, whose examples are named if it failed.
+ * @throws {SpielError} `numeric` when its loss or gradient is not finite, or that of a step before which nobody waited
+ * for; what is trained is then as it was before that step.
  */
-export async function checkUpdates(
-  engine: Engine,
-  learningRate: number,
-  last?: StepRequest,
-): Promise<number> {
-  const { gradNorm, failedStep } = await engine.readUpdate();
-  if (failedStep !== null || gradNorm === null) {
-    const step = failedStep ?? last?.step ?? 0;
-    const batches = step === last?.step ? last.batches : [];
-    throw notFinite("gradient", step, learningRate, batches.flatMap(({ origins = [] }) => origins));
+export async function readStep(engine: Engine, last: StepRequest): Promise<StepResult> {
+  const { loss, gradNorm, failedStep } = await engine.readUpdate();
+  const { batches, learningRate } = last;
+  if (failedStep !== null && failedStep !== last.step) {
+    throw notFinite("gradient", failedStep, learningRate);
   }
-  return gradNorm;
-}
-
-async function update(
-  engine: Engine,
-  { step, learningRate }: StepRequest,
-  { lossNormalization: _, ...numbers }: StepOptions,
-): Promise<void> {
-  await engine.optimizerStep({ ...numbers, learningRate, step });
+  if (failedStep !== null || loss === null || gradNorm === null) {
+    const origins = batches.flatMap(({ origins = [] }) => origins);
+    throw notFinite(loss === null ? "loss" : "gradient", last.step, learningRate, origins);
+  }
+  return { loss, gradNorm, ...sizeOf(batches) };
 }
 
 /** Micro-batches with their weight, known before the first backward, so that accumulation equals one big batch. */
 function scaledBatches(
   batches: readonly TrainingBatch[],
-  { lossNormalization }: StepOptions,
+  lossNormalization: LossNormalization,
 ): [TrainingBatch, number][] {
   const { targetTokens } = sizeOf(batches);
   return batches.map((batch) => [

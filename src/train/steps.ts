@@ -2,14 +2,7 @@
 
 import type { Engine } from "../engine/engine.ts";
 import type { TrainerOptions } from "./options.ts";
-import {
-  checkUpdates,
-  makeStep,
-  makeStepUnread,
-  type StepRequest,
-  type StepResult,
-  type StepSize,
-} from "./step.ts";
+import { makeStep, readStep, type StepRequest, type StepResult, type StepSize } from "./step.ts";
 
 /** What a step came to, and how fast the steps since the last one that was read went by. */
 export interface ReadStep {
@@ -25,7 +18,7 @@ export class Steps {
   #steps = 0;
   #seconds = 0;
   #tokens = 0;
-  #learningRate = 0;
+  #last: StepRequest | undefined;
 
   constructor(
     private readonly engine: Engine,
@@ -40,10 +33,10 @@ export class Steps {
   /** Makes the step that has begun; `read` is null where nobody waits for what it came to. */
   async make(request: StepRequest): Promise<{ size: StepSize; read: ReadStep | null }> {
     const { engine, options: { logEvery, totalSteps, update } } = this;
+    const size = await makeStep(engine, request, update);
     const isRead = request.step % logEvery === 0 || request.step >= totalSteps;
-    const result = isRead ? await makeStep(engine, request, update) : null;
-    const size = result ?? await makeStepUnread(engine, request, update);
-    this.#learningRate = request.learningRate;
+    const result = isRead ? await readStep(engine, request) : null;
+    this.#last = request;
     this.#steps++;
     this.#seconds += (performance.now() - this.#begun) / 1000;
     this.#tokens += size.tokens;
@@ -59,6 +52,10 @@ export class Steps {
 
   /** Waits for steps that nobody has looked at, before they are kept or judged: one may have failed. */
   async check(): Promise<void> {
-    if (this.#steps > 0) await checkUpdates(this.engine, this.#learningRate);
+    if (this.#steps === 0 || this.#last === undefined) return;
+    // The device may only now make the steps that are waited for.
+    const begun = performance.now();
+    await readStep(this.engine, this.#last);
+    this.#seconds += (performance.now() - begun) / 1000;
   }
 }

@@ -247,7 +247,7 @@ for (const place of HOSTED_DEVICES.filter(({ host }) => host === "native")) {
       await using engine = await place.open({ threads });
       assert.equal(engine.info.threads, threads);
       await attachAll(engine, 1);
-      const { sum } = await engine.forwardBackward(batch(), 0.1);
+      await engine.forwardBackward(batch(), 0.1);
       const grads = await engine.readState(Q_PROJ, "grads");
       await engine.optimizerStep({
         learningRate: 0.01,
@@ -258,7 +258,7 @@ for (const place of HOSTED_DEVICES.filter(({ host }) => host === "native")) {
         maxGradNorm: 1,
         step: 1,
       });
-      gradients.push([sum, grads, await engine.readUpdate()]);
+      gradients.push([grads, await engine.readUpdate()]);
     }
     assert.deepEqual(gradients[1], gradients[0]);
     assert.deepEqual(gradients[2], gradients[0]);

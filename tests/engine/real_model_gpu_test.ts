@@ -44,16 +44,17 @@ async function trainOneStep(engine: Engine, growth: Growth): Promise<[number, nu
     await engine.attachDeltas(module, count, 1);
   }
   const trained = BATCH.targets.filter((target) => target !== IGNORE).length;
-  const loss = async () => (await engine.forwardBackward(BATCH, 1 / trained)).sum! / trained;
 
   if (growth.needsWindow) await engine.beginCandidates();
-  const before = await loss();
+  await engine.forwardBackward(BATCH, 1 / trained);
   const learningRate = 1e-3;
   const update = { learningRate, weightDecay: 0, epsilon: 1e-8, maxGradNorm: 0, step: 1, ...BETAS };
   await engine.optimizerStep(update);
+  const { loss: before } = await engine.readUpdate();
   const { criterion } = growth;
   await engine.reselect({ criterion, rate: 0.2, gradientAccumulationSteps: 1, ...BETAS });
-  return [before, await loss()];
+  const { loss: { sum } } = await engine.forward(BATCH);
+  return [before!, sum! / trained];
 }
 
 const [cpu] = HOSTED_DEVICES;

@@ -158,11 +158,11 @@ class Replay {
     let micro = 0;
     await this.#begin(0);
     for (let step = 1; step <= steps; step++) {
-      for (const expected of trace.losses[step - 1]!) {
+      const expected = trace.losses[step - 1]!;
+      for (let pass = 0; pass < expected.length; pass++) {
         const batch = batches[micro++ % batches.length]!;
         const targets = batch.targets.filter((target) => target !== IGNORE).length;
-        const { sum } = await engine.forwardBackward(batch, 1 / (targets * grad_accum));
-        this.deviations.note("loss", Math.abs(sum! / targets - expected), BOUNDS.loss);
+        await engine.forwardBackward(batch, 1 / (targets * grad_accum));
       }
       await engine.optimizerStep({
         learningRate: lr,
@@ -173,6 +173,9 @@ class Replay {
         maxGradNorm: 0,
         step,
       });
+      const mean = expected.reduce((sum, loss) => sum + loss, 0) / grad_accum;
+      const { loss } = await engine.readUpdate();
+      this.deviations.note("loss", Math.abs(loss! - mean), BOUNDS.loss);
       const { reselect } = actionsAfter(step, this.#schedule);
       await this.#begin(step);
       if (reselect !== null) await this.#reselect(step, reselect.rate, [beta1, beta2]);

@@ -47,6 +47,9 @@ export class FakeEngine implements Transport {
   /** Micro-batches that the open window has seen; undefined when none is open. */
   #samples: number | undefined;
   #lastNorm = 0;
+  #lastLoss = 0;
+  /** Of the next update. */
+  #openLoss = 0;
 
   /** Every array of every module. */
   get state(): Map<string, Map<Field, Uint32Array | Float32Array>> {
@@ -112,7 +115,7 @@ export class FakeEngine implements Transport {
       case "forwardBackward":
         return this.#backward(request, tokensOf(request, payload));
       case "updateRead":
-        return { header: { kind: "updateInfo", gradNorm: this.#lastNorm, failedStep: null } };
+        return { header: this.#updateInfo() };
       case "optimizerStep":
         return this.#update(request);
       case "generateForward":
@@ -222,10 +225,10 @@ export class FakeEngine implements Transport {
   }
 
   #backward(
-    { lossScale, readLoss }: Of<"forwardBackward">,
+    { lossScale }: Of<"forwardBackward">,
     batch: ReturnType<typeof tokensOf>,
   ): Answer {
-    const loss = this.#loss(batch);
+    this.#openLoss += lossScale * (this.#loss(batch).sum ?? NaN);
     const dense = (module: Module, index: number, at: number) => {
       let sum = 0;
       for (const [t, target] of batch.targets.entries()) {
@@ -239,7 +242,7 @@ export class FakeEngine implements Transport {
       floatsOf(module, "grads")[slot]! += dense(module, index, value(module, slot));
     });
     if (this.#samples !== undefined) this.#accumulate(dense);
-    return readLoss ? { header: { kind: "loss", ...loss } } : DONE;
+    return DONE;
   }
 
   #accumulate(dense: (module: Module, index: number, at: number) => number): void {
@@ -269,9 +272,16 @@ export class FakeEngine implements Transport {
     return Math.sqrt(sum);
   }
 
+  #updateInfo(): Reply {
+    const [loss, gradNorm] = [this.#lastLoss, this.#lastNorm];
+    return { kind: "updateInfo", loss, gradNorm, failedStep: null };
+  }
+
   #update({ update }: Of<"optimizerStep">): Answer {
     const { maxGradNorm } = update;
     this.#lastNorm = this.#gradNorm();
+    this.#lastLoss = this.#openLoss;
+    this.#openLoss = 0;
     const scale = maxGradNorm === 0 ? 1 : Math.min(1, maxGradNorm / (this.#lastNorm + 1e-6));
     this.#eachDelta((module, slot, index) => {
       const grad = floatsOf(module, "grads")[slot]! * scale;

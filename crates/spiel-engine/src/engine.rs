@@ -14,7 +14,8 @@ use std::sync::Arc;
 
 /// Why this build opens no GPU.
 #[cfg(not(feature = "gpu"))]
-const NO_GPU_BUILD: &str = "this build computes on the CPU only";
+const NO_GPU_BUILD: &str =
+    "this build computes on the CPU only; `deno task build:gpu` makes one for GPUs";
 
 /// A reply's header and payload.
 pub type Answer = (Reply, Vec<u8>);

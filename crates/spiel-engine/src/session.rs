@@ -9,7 +9,7 @@ use crate::model::batch::Batch;
 use crate::model::decoder::Cache;
 use crate::model::linear::Window;
 use crate::model::tensor::Tensor;
-use crate::model::workspace::Workspace;
+use crate::model::workspace::{BatchBuffers, Workspace};
 use crate::protocol::{
     ArrayInfo, ArrayType, BatchShape, ForwardOutput, Loss, MemoryTable, ModelConfig, ModelOptions,
     ModelPlan, Optimizer, TensorInfo, Trainable,
@@ -83,6 +83,14 @@ fn build<D: Device>(
         return Err(invalid!(
             "Model configuration: head_dim is {head}, expected at most {largest} to train on {}",
             device.adapter()
+        ));
+    }
+    let (most, adapter) = (device.most_deltas(), device.adapter());
+    if let Some(module) = options.deltas.iter().find(|module| module.count as usize > most) {
+        return Err(invalid!(
+            "Module \"{}\" is to have {} deltas, expected at most {most} on {adapter}",
+            module.module,
+            module.count
         ));
     }
     let mut arena = Arena::new(device, plan_only);
@@ -213,15 +221,14 @@ impl<D: Device> Session<D> {
         Ok((loss(&losses), bytes))
     }
 
-    /// Runs a micro-batch forward and backward, adding to the gradients and to an open window. The loss is read only
-    /// where it is asked for.
+    /// Runs a micro-batch forward and backward, adding to the gradients, to the loss that they are of, and to an open
+    /// window. Waits for nothing.
     pub(crate) async fn forward_backward(
         &mut self,
         shape: BatchShape,
         loss_scale: f64,
-        read_loss: bool,
         payload: &[u8],
-    ) -> Result<Option<Loss>> {
+    ) -> Result<()> {
         self.check_ready()?;
         if self.options.trainable == Trainable::Nothing {
             return Err(out_of_order!("The model was created with nothing to train"));
@@ -236,14 +243,13 @@ impl<D: Device> Session<D> {
         workspace.load(device, model, &batch);
         model.forward(device, &batch, workspace, None, async |_| Ok(())).await?;
         model.losses(device, &batch, workspace, Some(loss_scale as f32));
-        // Read before the backward pass, a loss is there while that still runs.
-        let losses =
-            if read_loss { Some(read_losses(device, workspace, &batch).await?) } else { None };
+        let Workspace { batch: BatchBuffers { losses, .. }, updates, .. } = workspace;
+        device.add_losses(losses, batch.targets.len(), loss_scale, &mut updates.loss);
         model.backward(device, &batch, window, workspace);
         if let Some(samples) = &mut self.window_samples {
             *samples += 1;
         }
-        Ok(losses.as_deref().map(loss))
+        device.keep_up().await
     }
 
     /// Starts a generation; the one before it must have ended, for its tokens would go into the new cache.

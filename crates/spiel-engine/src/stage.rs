@@ -153,9 +153,8 @@ impl<D: Device> Session<D> {
                 let (loss, bytes) = self.forward(batch, output, payload).await?;
                 Ok((Reply::Loss(loss), bytes))
             }
-            Request::ForwardBackward { batch, loss_scale, read_loss } => {
-                let loss = self.forward_backward(batch, loss_scale, read_loss, payload).await?;
-                Ok(header(loss.map_or(Reply::Done, Reply::Loss)))
+            Request::ForwardBackward { batch, loss_scale } => {
+                self.forward_backward(batch, loss_scale, payload).await.map(done)
             }
             Request::OptimizerStep { update } => self.optimizer_step(&update).await.map(done),
             Request::UpdateRead {} => Ok(header(Reply::UpdateInfo(self.update_info().await?))),

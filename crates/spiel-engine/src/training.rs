@@ -3,7 +3,7 @@
 use crate::delta::{Delta, DeltaState, DeltaTraining};
 use crate::device::{Device, Growth};
 use crate::error::{EngineError, Result, invalid, out_of_order};
-use crate::model::workspace::LinearScratch;
+use crate::model::workspace::{LinearScratch, UpdateBuffers};
 use crate::protocol::{
     GradientTrial, GradientTrials, GrowthCriterion, ModuleReselection, Optimizer, OptimizerUpdate,
     Reselection, Trainable, UpdateInfo,
@@ -168,7 +168,7 @@ impl<D: Device> Session<D> {
         Ok(Reselection { modules })
     }
 
-    /// The gradients' norm in the last update, and the first update that was skipped.
+    /// The last update's loss and gradients' norm, and the first update that was skipped.
     pub(crate) async fn update_info(&self) -> Result<UpdateInfo> {
         if self.options.trainable == Trainable::Nothing {
             return Err(out_of_order!("The model was created with nothing to train"));
@@ -177,9 +177,10 @@ impl<D: Device> Session<D> {
         let bytes = self.device.read(clip, 0, Clip::WORDS * 4).await?;
         let mut words = [0; Clip::WORDS];
         words.copy_from_slice(&bytemuck::pod_collect_to_vec::<u8, u32>(&bytes));
-        let Clip { norm, failed_step, .. } = Clip::from_words(words);
-        let grad_norm = Some(norm).filter(|norm| norm.is_finite());
-        Ok(UpdateInfo { grad_norm, failed_step: Some(failed_step).filter(|step| *step > 0) })
+        let Clip { loss, norm, failed_step, .. } = Clip::from_words(words);
+        let [loss, grad_norm] = [loss, norm].map(|number| Some(number).filter(|x| x.is_finite()));
+        let failed_step = Some(failed_step).filter(|step| *step > 0);
+        Ok(UpdateInfo { loss, grad_norm, failed_step })
     }
 
     /// Scales the gradients as their norm asks for, updates everything that is trained, and clears the gradients.
@@ -191,8 +192,8 @@ impl<D: Device> Session<D> {
         let tensors = self.model.tensors().filter_map(|tensor| tensor.trained.as_ref());
         let grads = deltas.map(|training| &training.grads);
         let grads: Vec<_> = grads.chain(tensors.map(|trained| &trained.grads)).collect();
-        let clip = &mut self.workspace.updates.clip;
-        self.device.clip(&grads, update.max_grad_norm, update.step, clip);
+        let UpdateBuffers { loss, clip, .. } = &mut self.workspace.updates;
+        self.device.clip(&grads, loss, update.max_grad_norm, update.step, clip);
         self.apply_update(update);
         self.grad_clear();
         self.device.keep_up().await
@@ -241,9 +242,10 @@ impl<D: Device> Session<D> {
         }
     }
 
-    /// Clears the gradients.
+    /// Clears the gradients and the loss that they are of.
     pub(crate) fn grad_clear(&mut self) {
-        let Self { device, model, .. } = self;
+        let Self { device, model, workspace, .. } = self;
+        device.clear(&mut workspace.updates.loss);
         let deltas = model.linears_mut().filter_map(|linear| linear.delta.as_mut());
         for training in deltas.filter_map(|delta| delta.training.as_mut()) {
             device.clear(&mut training.grads);

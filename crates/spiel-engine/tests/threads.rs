@@ -44,7 +44,7 @@ fn no_request_starts_threads_of_its_own() {
     let batch: Vec<u32> = (0..256).chain(1..257).chain([0, 100, 256]).collect();
     ask(
         &mut engine,
-        r#"{"op":"forwardBackward","batch":{"tokens":256,"sequences":2},"lossScale":1.0,"readLoss":true}"#,
+        r#"{"op":"forwardBackward","batch":{"tokens":256,"sequences":2},"lossScale":1.0}"#,
         bytemuck::cast_slice(&batch),
     );
     ask(

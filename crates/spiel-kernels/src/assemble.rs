@@ -5,6 +5,7 @@
 //! the shader compiler.
 
 use std::fmt::Write;
+use std::hash::{Hash, Hasher};
 
 /// Shared texts, by name.
 const PARTS: &[(&str, &str)] = &[
@@ -30,12 +31,61 @@ pub enum Constant {
     Part(&'static str, &'static str),
 }
 
-/// The whole text: constants, then parts, then the operation.
+/// An operation's text and what is joined with it: cheap to make and to tell from others, joined when it is needed.
 ///
-/// # Panics
-/// When a part or slot is unknown, which tests that validate every program show.
-#[must_use]
-pub fn assemble(text: &str, constants: &[Constant]) -> String {
+/// Texts are told apart by their addresses, so two copies of one text may count as two.
+#[derive(Debug, Clone)]
+pub struct Source {
+    text: &'static str,
+    constants: Vec<Constant>,
+}
+
+impl Source {
+    /// The parts of a whole.
+    #[must_use]
+    pub fn new(text: &'static str, constants: &[Constant]) -> Self {
+        Self { text, constants: constants.to_vec() }
+    }
+
+    /// The whole text: constants, then parts, then the operation.
+    ///
+    /// # Panics
+    /// When a part or slot is unknown, which tests that validate every program show.
+    #[must_use]
+    pub fn assemble(&self) -> String {
+        assemble(self.text, &self.constants)
+    }
+
+    /// What two equal sources have in common.
+    fn key(&self) -> (usize, impl Iterator<Item = (usize, usize)>) {
+        let address = |text: &'static str| text.as_ptr() as usize;
+        let constants = self.constants.iter().map(move |constant| match constant {
+            Constant::U32(name, value) => (address(name), *value as usize),
+            Constant::Bool(name, value) => (address(name), usize::from(*value)),
+            Constant::Part(name, part) => (address(name), address(part)),
+        });
+        (address(self.text), constants)
+    }
+}
+
+impl PartialEq for Source {
+    fn eq(&self, other: &Self) -> bool {
+        let ((text, constants), (other_text, others)) = (self.key(), other.key());
+        text == other_text && constants.eq(others)
+    }
+}
+
+impl Eq for Source {}
+
+impl Hash for Source {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let (text, constants) = self.key();
+        text.hash(state);
+        constants.for_each(|constant| constant.hash(state));
+    }
+}
+
+fn assemble(text: &str, constants: &[Constant]) -> String {
     let mut out = String::new();
     for constant in constants {
         let written = match constant {
@@ -88,9 +138,23 @@ mod tests {
     fn parts_come_once_and_before_their_users() {
         let text = "// uses: reduce grid $weight\nfn main() {}\n";
         let part = "// uses: grid\nfn decode() {}\n";
-        let all = assemble(text, &[Constant::U32("SIZE", 3), Constant::Part("weight", part)]);
+        let constants = [Constant::U32("SIZE", 3), Constant::Part("weight", part)];
+        let all = Source::new(text, &constants).assemble();
         assert!(all.starts_with("const SIZE: u32 = 3u;\n"));
         assert_eq!(all.matches("fn grid_index").count(), 1);
         assert!(all.find("fn decode").unwrap() < all.find("fn main").unwrap());
+    }
+
+    #[test]
+    fn sources_are_equal_if_all_that_is_joined_is() {
+        let source = |size, part| {
+            let constants = [Constant::U32("SIZE", size), Constant::Part("weight", part)];
+            Source::new("// uses: $weight\n", &constants)
+        };
+        let (one, other) = ("fn one() {}", "fn other() {}");
+        assert_eq!(source(3, one), source(3, one));
+        assert_ne!(source(3, one), source(4, one));
+        assert_ne!(source(3, one), source(3, other));
+        assert_ne!(source(3, one), Source::new("// uses: grid\n", &[]));
     }
 }

@@ -16,7 +16,7 @@ import {
 } from "../../support/toy_run.ts";
 import { runToy as run, stepsOf } from "../../support/toy_trainer.ts";
 
-const ZERO_NORM = { kind: "updateInfo", gradNorm: 0, failedStep: null } as const;
+const ZERO_NORM = { kind: "updateInfo", loss: 1, gradNorm: 0, failedStep: null } as const;
 
 const backwards = (requests: readonly Request[]) =>
   requests.filter(({ op }) => op === "forwardBackward").length;
@@ -96,7 +96,7 @@ for (const lossNormalization of ["token", "micro_batch"] as const) {
 
 Deno.test("trainer: the limit of the gradient's norm is the engine's to keep, and the norm is told", async () => {
   const base = toyOptions("spiel-ag");
-  const info = { kind: "updateInfo", gradNorm: 4, failedStep: null } as const;
+  const info = { kind: "updateInfo", loss: 1, gradNorm: 4, failedStep: null } as const;
   const { requests, events } = await run(
     { ...base, totalSteps: 1, update: { ...base.update, maxGradNorm: 0.5 } },
     { intercept: ({ op }) => op === "updateRead" ? info : undefined },
@@ -110,19 +110,17 @@ Deno.test("trainer: the limit of the gradient's norm is the engine's to keep, an
 Deno.test("trainer: a loss or gradient that is not finite stops the run", async () => {
   const cases = [
     [
-      "forwardBackward",
-      { kind: "loss", sum: null, targetTokens: 2 },
-      /^The loss of step 1 .*toy\.jsonl:1/,
+      { kind: "updateInfo", loss: null, gradNorm: null, failedStep: 1 },
+      /^The loss of step 1 .*toy\.jsonl:1, toy\.jsonl:2/,
     ],
     [
-      "updateRead",
-      { kind: "updateInfo", gradNorm: null, failedStep: 1 },
+      { kind: "updateInfo", loss: 1, gradNorm: null, failedStep: 1 },
       /^The gradient of step 1 .*toy\.jsonl:1, toy\.jsonl:2/,
     ],
   ] as const;
-  for (const [op, reply, message] of cases) {
+  for (const [reply, message] of cases) {
     const { error, saved } = await run(toyOptions("spiel-ag"), {
-      intercept: (request) => request.op === op ? reply : undefined,
+      intercept: ({ op }) => op === "updateRead" ? reply : undefined,
     });
     assert.ok(error instanceof SpielError);
     assert.equal(error.kind, "numeric");
@@ -137,7 +135,8 @@ Deno.test("trainer: stops after evaluations without a better loss, and saves the
     const loss = losses.shift()!;
     return Promise.resolve({ loss, perplexity: Math.exp(loss), targetTokens: 1 });
   };
-  const options = { ...toyOptions("spiel-ag"), evalEvery: 2, earlyStopPatience: 2, saveEvery: 0 };
+  const early = { earlyStopPatience: 2, savesBest: true };
+  const options = { ...toyOptions("spiel-ag"), evalEvery: 2, ...early, saveEvery: 0 };
   const { events, saved, error } = await run(options, { evaluate });
   assert.equal(error, undefined);
   assert.deepEqual(stepsOf(events, "eval"), [0, 2, 4, 6]);
@@ -177,7 +176,8 @@ Deno.test("trainer: a state whose checkpoint failed is not the best, and patienc
       ? Promise.reject(new SpielError("storage", "Disk full"))
       : Promise.resolve("saved");
   };
-  const options = { ...toyOptions("spiel-ag"), evalEvery: 2, earlyStopPatience: 2, saveEvery: 0 };
+  const early = { earlyStopPatience: 2, savesBest: true };
+  const options = { ...toyOptions("spiel-ag"), evalEvery: 2, ...early, saveEvery: 0 };
   const { events, error } = await run(options, { evaluate, save });
   assert.equal(error, undefined);
   // Step 4 was better than step 6, but only the latter can be returned to.
@@ -223,8 +223,18 @@ Deno.test("trainer: nothing worse than the untrained model is the best, nor kept
   assert.deepEqual(bestOf(never.events), []);
 });
 
+Deno.test("trainer: the best state is saved where it is wanted, without regular checkpoints too", async () => {
+  const options = { ...toyOptions("spiel-ag"), evalEvery: 2, saveEvery: 0 };
+  const losses = [3, 2, 1, 2, 2, 2, 2, 2];
+  const wanted = await run({ ...options, savesBest: true }, { evaluate: lossesInOrder(...losses) });
+  assert.deepEqual(wanted.saved, [2, 4, 14]);
+  const unwanted = await run(options, { evaluate: lossesInOrder(...losses) });
+  assert.deepEqual(unwanted.saved, [14]);
+});
+
 Deno.test("trainer: patience is measured by the untrained model too", async () => {
-  const options = { ...toyOptions("spiel-ag"), evalEvery: 2, earlyStopPatience: 2, saveEvery: 0 };
+  const early = { earlyStopPatience: 2, savesBest: true };
+  const options = { ...toyOptions("spiel-ag"), evalEvery: 2, ...early, saveEvery: 0 };
   const { events, saved } = await run(options, { evaluate: lossesInOrder(3, 4, 3.5, 2) });
   assert.deepEqual(stepsOf(events, "eval"), [0, 2, 4]);
   assert.deepEqual(saved, [4]);

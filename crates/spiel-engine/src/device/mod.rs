@@ -67,6 +67,10 @@ pub(crate) trait Memory {
     fn threads(&self) -> usize;
     /// Bytes of the largest buffer that operations take.
     fn largest_buffer(&self) -> u64;
+    /// Most deltas that a module can have.
+    fn most_deltas(&self) -> usize {
+        usize::MAX
+    }
     /// Runs work of the host's own, such as encoding, on the threads that were asked for.
     fn on_threads<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         work()
@@ -86,7 +90,7 @@ pub(crate) trait Memory {
     /// Copies the first `count` words of `from` to `to[at..]`.
     fn copy(&self, from: &Self::Buffer, count: usize, to: &mut Self::Buffer, at: usize);
     fn clear(&self, buffer: &mut Self::Buffer);
-    /// Waits until the device is no more than one call of this behind, so that what waits for it is bounded.
+    /// Waits until the device is no more than a few calls of this behind, so that what waits for it is bounded.
     async fn keep_up(&self) -> Result<()>;
     /// Runs the probes of what the device can do at most, `repeats` times, for a profile to time.
     fn probe(&self, repeats: usize) -> Result<()>;

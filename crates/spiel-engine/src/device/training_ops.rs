@@ -112,8 +112,18 @@ pub(crate) trait TrainingOps: Memory {
         replaced: &mut Self::Buffer,
         at: usize,
     );
-    /// What the norm of these gradients makes of update `step`: the next `spiel_kernels::ops::clip::Clip`.
-    fn clip(&self, grads: &[&Self::Buffer], max_norm: f64, step: u32, clip: &mut Self::Buffer);
+    /// Adds `scale` times the sum of the first `count` losses to a loss, which is a number in two parts
+    /// (`spiel_kernels::ops::clip::to_parts`).
+    fn add_losses(&self, losses: &Self::Buffer, count: usize, scale: f64, loss: &mut Self::Buffer);
+    /// What this loss and the norm of these gradients make of update `step`: the next `spiel_kernels::ops::clip::Clip`.
+    fn clip(
+        &self,
+        grads: &[&Self::Buffer],
+        loss: &Self::Buffer,
+        max_norm: f64,
+        step: u32,
+        clip: &mut Self::Buffer,
+    );
     /// Updates whole tensors, unless `clip` says that the update is skipped.
     fn adamw(
         &self,

@@ -102,6 +102,8 @@ pub(crate) struct BatchBuffers<D: Device> {
 
 /// What updates leave for whoever asks; empty unless something is trained.
 pub(crate) struct UpdateBuffers<D: Device> {
+    /// The loss so far of the next update: a number in two parts.
+    pub(crate) loss: D::Buffer,
     /// The last update's `Clip`.
     pub(crate) clip: D::Buffer,
     /// Two words per module whose deltas move, the second of which is how many did in the last reselection.
@@ -230,6 +232,7 @@ impl<D: Device> UpdateBuffers<D> {
         let modules = model.linears().filter(|linear| moves && linear.delta.is_some()).count();
         let mut words = |count| arena.elements(Purpose::Workspace, [count]);
         Ok(Self {
+            loss: words(if trains { 2 } else { 0 })?,
             clip: words(if trains { Clip::WORDS } else { 0 })?,
             replaced: words(2 * modules)?,
         })

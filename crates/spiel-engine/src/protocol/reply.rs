@@ -199,9 +199,11 @@ pub struct Loss {
 #[cfg_attr(feature = "gen", derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
 pub struct UpdateInfo {
+    /// The last update's loss, each micro-batch's sum times its factor; absent when not finite.
+    pub loss: Option<f64>,
     /// The global 2-norm of the last update's gradients before they were scaled; absent when not finite.
     pub grad_norm: Option<f64>,
-    /// The first update whose gradients were not finite, by its `step`: it and all later ones were skipped.
+    /// The first update whose loss or gradients were not finite, by its `step`: it and all later ones were skipped.
     pub failed_step: Option<u32>,
 }
 

@@ -133,17 +133,16 @@ pub enum Request {
         /// What the reply's payload holds.
         output: ForwardOutput,
     },
-    /// Runs forward and backward, adding to the gradients. Payload: a micro-batch. Reply: [`Loss`] where it is read.
+    /// Runs forward and backward, adding to the gradients and to the loss that they are of, without waiting for it.
+    /// Payload: a micro-batch.
     ForwardBackward {
         /// Size of the micro-batch in the payload.
         batch: BatchShape,
         /// Factor of the summed loss whose gradient is taken.
         loss_scale: f64,
-        /// Whether to wait for the loss.
-        read_loss: bool,
     },
     /// Scales the gradients so that their norm is at most the limit, updates what is trained and clears the gradients,
-    /// without waiting for it. An update whose gradients are not finite is skipped, and all that follow it.
+    /// without waiting for it. An update whose loss or gradients are not finite is skipped, and all that follow it.
     OptimizerStep {
         /// The step's numbers.
         update: OptimizerUpdate,

@@ -5,7 +5,7 @@ mod work;
 pub use work::Work;
 pub(crate) use work::search;
 
-use crate::assemble::{Constant, assemble};
+use crate::assemble::{Constant, Source};
 
 /// How a program uses a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,8 +26,8 @@ pub const MAX_GROUPS: u32 = 65_535;
 pub struct Program {
     /// The operation's name, for messages and profiles.
     pub label: &'static str,
-    /// The assembled text, which is also the key of its pipeline.
-    pub source: String,
+    /// The text, which is also the key of its pipeline.
+    pub source: Source,
     /// How each storage buffer is used.
     pub buffers: &'static [Access],
     /// The uniform's words.
@@ -43,7 +43,7 @@ impl Program {
     #[must_use]
     pub fn new(
         label: &'static str,
-        text: &str,
+        text: &'static str,
         constants: &[Constant],
         buffers: &'static [Access],
         params: Vec<u32>,
@@ -52,7 +52,7 @@ impl Program {
         let groups = groups as u32;
         let rows = groups.div_ceil(MAX_GROUPS).max(1);
         let workgroups = [groups.div_ceil(rows), rows, 1];
-        let (source, work) = (assemble(text, constants), Work::default());
+        let (source, work) = (Source::new(text, constants), Work::default());
         Self { label, source, buffers, params, workgroups, work }
     }
 

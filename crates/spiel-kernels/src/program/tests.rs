@@ -33,7 +33,8 @@ fn declared(module: &naga::Module) -> Vec<(u32, Access)> {
 #[test]
 fn every_text_is_valid_and_binds_what_its_program_says() {
     for program in programs() {
-        let Program { label, source, buffers, .. } = &program;
+        let Program { label, buffers, .. } = &program;
+        let source = &program.source.assemble();
         let module = naga::front::wgsl::parse_str(source)
             .unwrap_or_else(|error| panic!("{label}: {}", error.emit_to_string(source)));
         Validator::new(ValidationFlags::all(), Capabilities::SHADER_FLOAT16_IN_FLOAT32)
@@ -59,7 +60,7 @@ fn every_program_fits_the_limits_of_webgpu() {
         let label = program.label;
         assert!(program.buffers.len() <= MAX_STORAGE_BUFFERS, "{label}");
         assert!(program.workgroups.iter().all(|groups| *groups <= super::MAX_GROUPS), "{label}");
-        let module = naga::front::wgsl::parse_str(&program.source).expect("valid");
+        let module = naga::front::wgsl::parse_str(&program.source.assemble()).expect("valid");
         let invocations = module.entry_points[0].workgroup_size.iter().product::<u32>();
         assert!(invocations <= MAX_INVOCATIONS, "{label}");
         let context = module.to_ctx();
@@ -75,7 +76,8 @@ fn every_program_fits_the_limits_of_webgpu() {
 
 #[test]
 fn every_wgsl_file_is_in_a_program() {
-    let sources: Vec<String> = programs().into_iter().map(|program| program.source).collect();
+    let sources: Vec<String> =
+        programs().into_iter().map(|program| program.source.assemble()).collect();
     for text in wgsl_files(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))) {
         assert!(sources.iter().any(|source| source.contains(&text)), "in no program:\n{text}");
     }

@@ -27,7 +27,7 @@ const fn heads(heads: usize, kv_heads: usize, head_dim: usize, window: Option<us
     Heads { heads, kv_heads, head_dim, window }
 }
 
-async fn attention_and_its_backward(gpus: &[GpuDevice]) {
+pub(super) async fn attention_and_its_backward(gpus: &[GpuDevice]) {
     let cases = [
         (heads(1, 1, 1, None), vec![1]),
         (heads(2, 1, 6, None), vec![3, 1, 8]),

@@ -3,33 +3,39 @@
 use super::native::gpus;
 use crate::device::{GpuDevice, Memory};
 use crate::protocol::{BatchShape, GrowthCriterion, ModelConfig, ModelOptions, OptimizerUpdate};
-use crate::session::Session;
+use crate::session::{Session, plan};
 use crate::training::ReselectionPlan;
 use pollster::block_on;
 use serde_json::{from_value, json};
 
 const TOKENS: u32 = 12;
+const MODULE: &str = "model.layers.1.self_attn.q_proj";
 
-fn session(gpu: GpuDevice) -> Session<GpuDevice> {
-    let config: ModelConfig = from_value(json!({
+fn config() -> ModelConfig {
+    from_value(json!({
         "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
         "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8,
         "vocab_size": 40, "max_position_embeddings": 64, "rms_norm_eps": 1e-5,
         "rope_theta": 10000.0, "rope_scaling": null, "tie_word_embeddings": false,
         "attention_bias": true, "qk_norm": true, "sliding_window": null,
     }))
-    .expect("a configuration");
-    let module = "model.layers.1.self_attn.q_proj";
-    let options: ModelOptions = from_value(json!({
-        "formats": [], "trainable": "deltas", "deltas": [{ "module": module, "count": 20 }],
+    .expect("a configuration")
+}
+
+fn options() -> ModelOptions {
+    from_value(json!({
+        "formats": [], "trainable": "deltas", "deltas": [{ "module": MODULE, "count": 20 }],
         "candidates": true, "optimizer": "adamw", "microBatchTokens": TOKENS,
         "activationCheckpointing": "none", "memoryBudget": null,
     }))
-    .expect("options");
-    let session = Session::new(gpu, &config, options).map_err(|(_, error)| error);
+    .expect("options")
+}
+
+fn session(gpu: GpuDevice) -> Session<GpuDevice> {
+    let session = Session::new(gpu, &config(), options()).map_err(|(_, error)| error);
     let mut session = session.expect("a session");
     session.tensor_init(1, 0.02).expect("weights");
-    session.delta_attach(module, 20, 1, &[]).expect("deltas");
+    session.delta_attach(MODULE, 20, 1, &[]).expect("deltas");
     session
 }
 
@@ -52,7 +58,7 @@ const UPDATE: OptimizerUpdate = OptimizerUpdate {
 };
 
 #[test]
-fn a_step_reads_back_its_loss_and_its_norm_alone() {
+fn a_step_reads_back_its_loss_and_its_norm_at_once() {
     for gpu in gpus() {
         let mut session = session(gpu);
         let (shape, payload) = micro_batch(TOKENS, 2);
@@ -60,17 +66,41 @@ fn a_step_reads_back_its_loss_and_its_norm_alone() {
         session.window_samples = Some(0);
         for _ in 0..2 {
             let before = session.device.counters();
-            block_on(session.forward_backward(shape, 1.0, true, &payload)).expect("a loss");
-            let after = session.device.counters();
-            assert_eq!(after.read_backs - before.read_backs, 1);
-            assert_eq!(after.read_bytes - before.read_bytes, u64::from(TOKENS) * 4);
+            block_on(session.forward_backward(shape, 1.0, &payload)).expect("a pass");
             block_on(session.optimizer_step(&UPDATE)).expect("an update");
-            assert_eq!(session.device.counters().read_backs, after.read_backs);
-            block_on(session.update_info()).expect("a norm");
+            let after = session.device.counters();
+            assert_eq!(after.read_backs, before.read_backs);
+            assert!(after.dispatches > before.dispatches && after.submissions > before.submissions);
+            let info = block_on(session.update_info()).expect("a loss and a norm");
+            assert!(info.loss.is_some_and(|loss| loss > 0.0), "{info:?}");
             let now = session.device.counters();
             assert_eq!(now.read_backs - after.read_backs, 1);
-            assert!(now.dispatches > after.dispatches && now.submissions > before.submissions);
+            assert_eq!(now.read_bytes - after.read_bytes, 24);
         }
+    }
+}
+
+/// So many floating-point operations are submitted at once, dispatched at once, or both.
+#[test]
+fn work_is_submitted_in_parts_and_comes_to_the_same() {
+    for gpu in gpus() {
+        let (shape, payload) = micro_batch(TOKENS, 2);
+        let mut session = session(gpu);
+        let submissions_and_gradients = |session: &mut Session<GpuDevice>| {
+            session.grad_clear();
+            let before = session.device.counters().submissions;
+            block_on(session.forward_backward(shape, 1.0, &payload)).expect("a pass");
+            let submissions = session.device.counters().submissions - before;
+            let training = session.deltas().find_map(|delta| delta.training.as_ref());
+            let grads = &training.expect("trained deltas").grads;
+            (submissions, block_on(session.device.read(grads, 0, 80)).expect("gradients"))
+        };
+        let (few, expected) = submissions_and_gradients(&mut session);
+        session.device.limit_to(100_000, 100_000);
+        let (many, grads) = submissions_and_gradients(&mut session);
+        // A pass is about 12 tokens times 17,000 weights times 2 for the forward and 2 for the backward pass.
+        assert!(few < 10 && (5..30).contains(&(many - few)), "{few}, {many}");
+        assert_eq!(grads, expected);
     }
 }
 
@@ -79,10 +109,10 @@ fn whole_step(session: &mut Session<GpuDevice>) {
     session.window_samples = Some(0);
     for (tokens, sequences) in [(TOKENS, 2), (5, 1), (TOKENS, 1), (7, 2)] {
         let (shape, payload) = micro_batch(tokens, sequences);
-        block_on(session.forward_backward(shape, 1.0, true, &payload)).expect("a loss");
+        block_on(session.forward_backward(shape, 1.0, &payload)).expect("a pass");
     }
     block_on(session.optimizer_step(&UPDATE)).expect("an update");
-    block_on(session.update_info()).expect("a norm");
+    block_on(session.update_info()).expect("a loss and a norm");
     let plan = ReselectionPlan {
         criterion: GrowthCriterion::AccumulatedGradients,
         rate: 0.5,
@@ -90,6 +120,25 @@ fn whole_step(session: &mut Session<GpuDevice>) {
         betas: (0.9, 0.999),
     };
     block_on(session.reselect(&plan)).expect("a reselection");
+}
+
+#[test]
+fn more_deltas_than_a_binding_holds_are_refused_before_anything_is_taken() {
+    for gpu in gpus() {
+        let most = gpu.most_deltas();
+        let count = u32::try_from(most + 1).unwrap_or(u32::MAX);
+        if (count as usize) <= most {
+            continue;
+        }
+        let (config, mut options) = (config(), options());
+        options.deltas[0].count = count;
+        let refused = plan(&gpu, &config, &options).err().map(|error| error.to_string());
+        let expected = format!(
+            "Module \"{MODULE}\" is to have {count} deltas, expected at most {most} on {}",
+            gpu.adapter()
+        );
+        assert_eq!(refused, Some(expected));
+    }
 }
 
 #[test]

@@ -75,6 +75,7 @@ macro_rules! conform {
 
 suites! {
     attention,
+    limits,
     optimizers,
     passes,
     products,

@@ -3,13 +3,14 @@
 use super::{Bound, Subject, normal, words_of};
 use crate::device::{AdamWState, GpuDevice, Sm3State, TrainingOps};
 use spiel_kernels::ops::adamw::AdamW;
-use spiel_kernels::ops::clip::Clip;
+use spiel_kernels::ops::clip::{Clip, from_parts, to_parts};
 use spiel_kernels::ops::sm3::Sm3;
 use spiel_kernels::random::positions;
 
 cases! {
     adamw_on_tensors_and_deltas,
     sm3,
+    adding_losses,
     clipping_by_the_norm_of_all_gradients,
     gradients_that_are_not_finite,
 }
@@ -19,7 +20,7 @@ const ADAMW: AdamW =
 
 /// Halves the gradients of an update, or has it skipped.
 fn clip(failed_step: u32) -> [u32; Clip::WORDS] {
-    Clip { norm: 2.0, factor: 0.5, failed_step }.to_words()
+    Clip { norm: 2.0, loss: 1.0, factor: 0.5, failed_step }.to_words()
 }
 
 /// Positive floats.
@@ -97,9 +98,10 @@ async fn clipping_by_the_norm_of_all_gradients(gpus: &[GpuDevice]) {
                         counts.iter().map(|count| on.holding(&normal(1, *count))).collect();
                     let all: Vec<_> = buffers.iter().collect();
                     let mut clip = on.holding(&Clip::default().to_words());
-                    on.clip(&all, max_norm, 5, &mut clip);
-                    let Clip { norm, factor, failed_step } = taken(on, &clip).await;
-                    vec![words_of(&[norm as f32, factor]), vec![failed_step]]
+                    let loss = on.holding(&to_parts(2.5));
+                    on.clip(&all, &loss, max_norm, 5, &mut clip);
+                    let Clip { norm, loss, factor, failed_step } = taken(on, &clip).await;
+                    vec![words_of(&[norm as f32, loss as f32, factor]), vec![failed_step]]
                 });
             }
         }
@@ -110,12 +112,34 @@ async fn gradients_that_are_not_finite(gpus: &[GpuDevice]) {
     for gpu in gpus {
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX] {
             let grads = gpu.holding(&words_of(&[1.0, bad, 2.0]));
-            let finite = gpu.holding(&words_of(&[1.0, 2.0]));
+            let (finite, loss) = (gpu.holding(&words_of(&[1.0, 2.0])), gpu.holding(&to_parts(1.0)));
             let mut clip = gpu.holding(&Clip::default().to_words());
             for (step, grads) in [(6, &finite), (7, &grads), (8, &finite), (9, &grads)] {
-                gpu.clip(&[grads], 1.0, step, &mut clip);
+                gpu.clip(&[grads], &loss, 1.0, step, &mut clip);
             }
             assert_eq!(taken(gpu, &clip).await.failed_step, 7, "{bad}");
+        }
+        let (finite, loss) = (gpu.holding(&words_of(&[1.0])), gpu.holding(&to_parts(f64::NAN)));
+        let mut clip = gpu.holding(&Clip::default().to_words());
+        gpu.clip(&[&finite], &loss, 1.0, 3, &mut clip);
+        assert_eq!(taken(gpu, &clip).await.failed_step, 3);
+    }
+}
+
+async fn adding_losses(gpus: &[GpuDevice]) {
+    for gpu in gpus {
+        for count in [1, 255, 4096, 20_011] {
+            // Two micro-batches of a step.
+            conform!(gpu, format!("add_losses {count}"), [Bound::Within(1e-6)], |on| {
+                let positive =
+                    normal(1, count).iter().map(|word| word & 0x7FFF_FFFF).collect::<Vec<_>>();
+                let losses = on.holding(&positive);
+                let mut loss = on.holding(&[0; 2]);
+                on.add_losses(&losses, count, 0.25 / count as f64, &mut loss);
+                on.add_losses(&losses, count, 0.5 / count as f64, &mut loss);
+                let [high, low] = on.taken(&loss, 2).await[..] else { panic!("two words") };
+                vec![words_of(&[from_parts([high, low]) as f32])]
+            });
         }
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn tilings(gpus: &[GpuDevice]) -> impl Iterator<Item = (&GpuDevice, T
     gpus.iter().flat_map(move |gpu| all.map(|tiling| (gpu, tiling)))
 }
 
-async fn linear(gpus: &[GpuDevice]) {
+pub(super) async fn linear(gpus: &[GpuDevice]) {
     for (gpu, tiling) in tilings(gpus) {
         gpu.tile_by(tiling);
         for [tokens, inputs, outputs] in SHAPES {
@@ -47,7 +47,7 @@ async fn linear(gpus: &[GpuDevice]) {
     }
 }
 
-async fn linear_backward(gpus: &[GpuDevice]) {
+pub(super) async fn linear_backward(gpus: &[GpuDevice]) {
     for (gpu, tiling) in tilings(gpus) {
         gpu.tile_by(tiling);
         for [tokens, inputs, outputs] in SHAPES {

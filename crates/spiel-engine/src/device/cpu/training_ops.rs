@@ -3,7 +3,7 @@
 use super::{CpuDevice, Words};
 use crate::device::{AdamWState, CandidateState, Growth, LinearShape, Sm3State, TrainingOps};
 use spiel_kernels::ops::adamw::{self, AdamW};
-use spiel_kernels::ops::clip::Clip;
+use spiel_kernels::ops::clip::{Clip, from_parts, to_parts};
 use spiel_kernels::ops::reselect::{self, Candidates};
 use spiel_kernels::ops::sm3::{self, Sm3};
 use spiel_kernels::ops::{delta, top_k, transpose};
@@ -151,9 +151,15 @@ impl TrainingOps for CpuDevice {
         replaced.0[at + 1] = replacement.grown.len() as u32;
     }
 
-    fn clip(&self, grads: &[&Words], max_norm: f64, step: u32, clip: &mut Words) {
+    fn add_losses(&self, losses: &Words, count: usize, scale: f64, loss: &mut Words) {
+        let sum: f64 = losses.floats()[..count].iter().map(|loss| f64::from(*loss)).sum();
+        let total = number_in(loss) + scale * sum;
+        loss.0[..2].copy_from_slice(&to_parts(total));
+    }
+
+    fn clip(&self, grads: &[&Words], loss: &Words, max_norm: f64, step: u32, clip: &mut Words) {
         let sum: f64 = grads.iter().map(|grads| self.sum_of_squares(grads.floats())).sum();
-        let next = clip_in(clip).after(sum.sqrt(), max_norm, step);
+        let next = clip_in(clip).after(number_in(loss), sum.sqrt(), max_norm, step);
         clip.0[..Clip::WORDS].copy_from_slice(&next.to_words());
     }
 
@@ -220,6 +226,11 @@ impl CpuDevice {
         });
         parts.iter().sum()
     }
+}
+
+/// A number in two parts.
+fn number_in(words: &Words) -> f64 {
+    from_parts([words.0[0], words.0[1]])
 }
 
 /// What lies in memory, of which only that many words are read.

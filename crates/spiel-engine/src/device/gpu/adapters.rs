@@ -89,7 +89,10 @@ fn choose_index(gpus: &[GpuInfo], wish: Option<&str>, allow_software: bool) -> R
         gpus.iter().filter(|gpu| wish.is_none_or(|wish| is_meant(gpu, wish))).collect();
     if let (Some(wish), true) = (wish, meant.is_empty() && !gpus.is_empty()) {
         let known: Vec<String> = gpus.iter().map(name).collect();
-        return unavailable(format!("No GPU matches \"{wish}\"; there are {}", known.join(", ")));
+        return unavailable(format!(
+            "No GPU matches \"{wish}\", expected the index, PCI id or a part of the name of one of these: {}",
+            known.join(", ")
+        ));
     }
     let usable = |gpu: &&&GpuInfo| gpu.problem.is_none() && (allow_software || !gpu.software);
     if let Some(gpu) = meant.iter().find(usable) {
@@ -108,7 +111,7 @@ fn choose_index(gpus: &[GpuInfo], wish: Option<&str>, allow_software: bool) -> R
 fn software_refusal(name: &str) -> String {
     format!(
         "\"{name}\" is a software adapter, far slower than the CPU device: \
-         allow software adapters to use it all the same"
+         --allow-software (allowSoftware in the library) takes it all the same"
     )
 }
 
@@ -320,7 +323,8 @@ mod tests {
     #[test]
     fn a_wish_that_nothing_matches_names_what_there_is() {
         let text = refusal(&machine(), Some("radeon"));
-        let expected = "No GPU matches \"radeon\"; there are 0: NVIDIA H100 80GB HBM3 (0000:01:00.0), \
+        let expected = "No GPU matches \"radeon\", expected the index, PCI id or a part of the name of \
+                        one of these: 0: NVIDIA H100 80GB HBM3 (0000:01:00.0), \
                         1: NVIDIA H100 80GB HBM3 (0000:C1:00.0), 2: llvmpipe (LLVM 15.0.6)";
         assert_eq!(text, expected);
     }

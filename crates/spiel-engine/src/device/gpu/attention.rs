@@ -17,6 +17,9 @@ const FLOAT: usize = 4;
 /// Bytes of a head's statistics for the backward pass.
 const STATS: usize = 2 * FLOAT;
 
+/// Rows that a part has a multiple of when it is cut for its work: whole tiles.
+const ROWS: usize = 64;
+
 /// The rows of one side, cut, and which rows of the other side they see.
 struct Side {
     parts: Vec<Range<usize>>,
@@ -56,9 +59,9 @@ impl GpuDevice {
         spans: &[Span],
         [out, log_sums]: [&GpuBuffer; 2],
     ) {
-        let queries = self.queries(shape, spans);
-        let keys = self.cuts_of_keys(shape, spans);
         let mut work = attention_work(spans, shape);
+        let queries = self.queries(shape, spans, &work);
+        let keys = self.cuts_of_keys(shape, spans, &Work::default());
         let seen = &self.shared_upload(Kind::SeenKeys, &queries.seen);
         for (part, keys, resumes) in queries.pairs(&keys) {
             let bound = Bound { queries: part.clone(), keys: keys.clone(), resumes };
@@ -79,9 +82,10 @@ impl GpuDevice {
         grads: Qkv<&mut GpuBuffer>,
     ) {
         let AttentionPass { inputs: Qkv { q, k, v }, out, log_sums, grad_out } = pass;
-        let queries = self.queries(shape, spans);
+        let no_work = Work::default();
+        let queries = self.queries(shape, spans, &no_work);
         let seen = seeing_queries(spans, shape);
-        let keys = Side { parts: self.cuts_of_keys(shape, spans), seen };
+        let keys = Side { parts: self.cuts_of_keys(shape, spans, &no_work), seen };
         let stats = &*self.temporary(queries.seen.len() * shape.heads);
         let mut work = attention_stats_work(spans, shape);
         for part in &queries.parts {
@@ -98,7 +102,8 @@ impl GpuDevice {
         };
         let seen = &self.shared_upload(Kind::SeenKeys, &queries.seen);
         let mut work = attention_backward_q_work(spans, shape);
-        for (part, others, resumes) in queries.pairs(&keys.parts) {
+        let longest = self.queries(shape, spans, &work);
+        for (part, others, resumes) in longest.pairs(&keys.parts) {
             let bound = Bound { queries: part.clone(), keys: others.clone(), resumes };
             let program = attention_backward_q_program(shape, &bound).doing(take(&mut work));
             let results = [self.query_part(grads.q, part, shape)];
@@ -106,6 +111,8 @@ impl GpuDevice {
         }
         let seen = &self.shared_upload(Kind::SeeingQueries, &keys.seen);
         let mut work = attention_backward_kv_work(spans, shape);
+        let parts = self.cuts_of_keys(shape, spans, &work);
+        let keys = Side { parts, ..keys };
         for (part, others, resumes) in keys.pairs(&queries.parts) {
             let bound = Bound { queries: others.clone(), keys: part.clone(), resumes };
             let program = attention_backward_kv_program(shape, &bound).doing(take(&mut work));
@@ -114,17 +121,27 @@ impl GpuDevice {
         }
     }
 
-    fn queries(&self, shape: Heads, spans: &[Span]) -> Side {
+    /// The queries, cut so that each part has no more of this work than a dispatch may.
+    fn queries(&self, shape: Heads, spans: &[Span], work: &Work) -> Side {
         let seen = seen_keys(spans, shape);
         let Heads { heads, head_dim, .. } = shape;
-        let parts =
-            self.cuts(seen.len() / 2, &[heads * head_dim * FLOAT, heads * FLOAT, heads * STATS]);
-        Side { parts, seen }
+        let (count, rows) =
+            (seen.len() / 2, [heads * head_dim * FLOAT, heads * FLOAT, heads * STATS]);
+        Side { parts: self.cuts_of(count, &rows, self.rows_at_once(count, work)), seen }
     }
 
-    fn cuts_of_keys(&self, shape: Heads, spans: &[Span]) -> Vec<Range<usize>> {
+    /// The keys, cut likewise.
+    fn cuts_of_keys(&self, shape: Heads, spans: &[Span], work: &Work) -> Vec<Range<usize>> {
         let end = spans.last().map_or(0, |span| span.key_start + span.key_length);
-        self.cuts(end, &[shape.kv_heads * shape.head_dim * FLOAT])
+        let row = shape.kv_heads * shape.head_dim * FLOAT;
+        self.cuts_of(end, &[row], self.rows_at_once(end, work))
+    }
+
+    /// How many of `rows` rows a dispatch takes that has so much work with all of them. Rows differ: under a causal mask
+    /// the last have twice the mean.
+    fn rows_at_once(&self, rows: usize, work: &Work) -> usize {
+        let dispatches = self.budget.get().dispatches(work.flops);
+        if dispatches == 1 { rows } else { rows.div_ceil(2 * dispatches).next_multiple_of(ROWS) }
     }
 
     fn query_part<'a>(&self, x: &'a GpuBuffer, rows: &Range<usize>, shape: Heads) -> Slice<'a> {

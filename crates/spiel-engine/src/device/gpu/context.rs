@@ -1,6 +1,7 @@
 //! Opening an adapter with what it offers beyond WebGPU's defaults.
 
 use super::adapters::{self, Candidate};
+use super::budget::Budget;
 use super::counters::Counters;
 use super::delta_gradients::ModuleSizes;
 use super::faults::Faults;
@@ -48,6 +49,8 @@ pub(crate) struct GpuDevice {
     pub(super) uploads: RefCell<[Option<Upload>; 2]>,
     /// Modules whose gradients are gathered from dense tiles.
     pub(super) dense_gradients: RefCell<HashSet<ModuleSizes>>,
+    /// How much is submitted at once.
+    pub(super) budget: Cell<Budget>,
     /// How products are cut.
     pub(super) tiling: Cell<Tiling>,
     /// Most bytes of a storage binding.
@@ -108,6 +111,7 @@ impl GpuDevice {
             profiler: RefCell::default(),
             uploads: RefCell::default(),
             dense_gradients: RefCell::default(),
+            budget: Cell::new(Budget::DEFAULT),
             tiling: Cell::new(tiling),
             binding_bytes: binding_bytes / offset_alignment * offset_alignment,
             offset_alignment,

@@ -76,7 +76,8 @@ struct Geometry {
 
 impl Geometry {
     fn of(program: &Program) -> Self {
-        let module = wgpu::naga::front::wgsl::parse_str(&program.source).expect("valid WGSL");
+        let module =
+            wgpu::naga::front::wgsl::parse_str(&program.source.assemble()).expect("valid WGSL");
         let context = module.to_ctx();
         let variables = module.global_variables.iter().map(|(_, variable)| variable);
         let shared = variables

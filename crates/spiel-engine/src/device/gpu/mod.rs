@@ -3,6 +3,7 @@
 mod adapters;
 mod attention;
 mod block_ops;
+mod budget;
 mod context;
 mod counters;
 mod delta_gradients;
@@ -82,8 +83,12 @@ impl Memory for GpuDevice {
     }
 
     fn largest_buffer(&self) -> u64 {
-        // Operations cut what is longer than a binding.
+        // Operations cut what is longer than a binding, but for deltas.
         self.device.limits().max_buffer_size
+    }
+
+    fn most_deltas(&self) -> usize {
+        self.binding_bytes / 4
     }
 
     fn allocate(&self, bytes: usize) -> Result<GpuBuffer> {
@@ -173,6 +178,13 @@ impl GpuDevice {
     #[cfg(any(test, feature = "conformance"))]
     pub(super) fn tile_by(&self, tiling: spiel_kernels::ops::linear::Tiling) {
         self.tiling.set(tiling);
+    }
+
+    /// Submits and dispatches so many floating-point operations at most from the next submission on.
+    #[cfg(any(test, feature = "conformance"))]
+    pub(super) fn limit_to(&self, flops: u64, dispatch_flops: u64) {
+        self.submit();
+        self.budget.set(budget::Budget { flops, dispatch_flops, ..self.budget.get() });
     }
 
     /// Bytes held for the operations of calls.

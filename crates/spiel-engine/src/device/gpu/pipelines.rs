@@ -1,7 +1,8 @@
-//! Compute pipelines, made once per text.
+//! Compute pipelines, made once per source.
 
 use super::GpuDevice;
 use super::counters::count;
+use spiel_kernels::assemble::Source;
 use spiel_kernels::program::{Access, Program};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,16 +13,16 @@ pub(super) struct Pipeline {
     pub(super) layout: wgpu::BindGroupLayout,
 }
 
-/// All pipelines, by the text they were made from.
+/// All pipelines, by what they were made from.
 #[derive(Default)]
 pub(super) struct Pipelines {
-    by_text: HashMap<String, Arc<Pipeline>>,
+    by_source: HashMap<Source, Arc<Pipeline>>,
 }
 
 impl GpuDevice {
     /// The pipeline of a program.
     pub(super) fn pipeline(&self, program: &Program) -> Arc<Pipeline> {
-        let pipelines = &mut self.pipelines.borrow_mut().by_text;
+        let pipelines = &mut self.pipelines.borrow_mut().by_source;
         if let Some(pipeline) = pipelines.get(&program.source) {
             return Arc::clone(pipeline);
         }
@@ -56,7 +57,7 @@ fn make(device: &wgpu::Device, program: &Program) -> Pipeline {
     });
     let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
         label,
-        source: wgpu::ShaderSource::Wgsl(program.source.as_str().into()),
+        source: wgpu::ShaderSource::Wgsl(program.source.assemble().into()),
     });
     let compute = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
         label,

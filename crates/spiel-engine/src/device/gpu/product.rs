@@ -1,4 +1,4 @@
-//! Dense products of any size: halved until every operand fits a binding.
+//! Dense products of any size: halved until every operand fits a binding, and the work a dispatch.
 
 use super::{GpuBuffer, GpuDevice};
 use spiel_kernels::ops::linear::{Layout, product_program};
@@ -51,11 +51,14 @@ impl GpuDevice {
         };
         let half = |count: usize| (count / 2).next_multiple_of(64).min(count - 1);
         let (a_fits, b_fits) = (fits(a, m, k), fits(b, k, n));
-        if m > 1 && ((!a_fits && a.layout.is_row_major()) || !fits(c, m, n)) {
+        let flops = [m, n, k].into_iter().fold(2, |flops, size| flops * size as u64);
+        let is_long = self.budget.get().dispatches(flops) > 1;
+        let (cuts_m, cuts_n) = (is_long && m >= n && m > 64, is_long && n > m && n > 64);
+        if cuts_m || (m > 1 && ((!a_fits && a.layout.is_row_major()) || !fits(c, m, n))) {
             let top = half(m);
             self.product([top, n, k], a, b, c, accumulate);
             self.product([m - top, n, k], a.from(top, 0), b, c.from(top, 0), accumulate);
-        } else if n > 1 && !b_fits && !b.layout.is_row_major() {
+        } else if cuts_n || (n > 1 && !b_fits && !b.layout.is_row_major()) {
             let left = half(n);
             self.product([m, left, k], a, b, c, accumulate);
             self.product([m, n - left, k], a, b.from(0, left), c.from(0, left), accumulate);

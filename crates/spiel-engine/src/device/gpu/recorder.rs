@@ -1,6 +1,7 @@
 //! The recording that waits to be submitted: one encoder, one open pass, one ring of uniforms.
 
 use super::GpuDevice;
+use super::budget::Budget;
 use super::counters::count;
 use super::slices::Slice;
 use spiel_kernels::program::Program;
@@ -16,6 +17,8 @@ pub(super) struct Recorder {
     pass: Option<wgpu::ComputePass<'static>>,
     uniforms: wgpu::Buffer,
     params: Vec<u8>,
+    /// What is left of the submission's budget.
+    left: Budget,
 }
 
 impl Recorder {
@@ -26,7 +29,7 @@ impl Recorder {
             usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
-        Self { encoder: None, pass: None, uniforms, params: Vec::new() }
+        Self { encoder: None, pass: None, uniforms, params: Vec::new(), left: Budget::DEFAULT }
     }
 
     fn encoder(&mut self, device: &wgpu::Device) -> &mut wgpu::CommandEncoder {
@@ -38,7 +41,7 @@ impl Recorder {
 }
 
 impl GpuDevice {
-    /// Records a dispatch.
+    /// Records a dispatch, and submits it with those before when together they are work enough.
     pub(super) fn record(&self, program: &Program, buffers: &[Slice]) {
         debug_assert_eq!(program.buffers.len(), buffers.len(), "{}", program.label);
         self.faults.during(program.label);
@@ -47,6 +50,13 @@ impl GpuDevice {
         if is_full {
             self.submit();
         }
+        self.record_dispatch(program, buffers);
+        if self.recorder.borrow().left.is_spent() {
+            self.submit();
+        }
+    }
+
+    fn record_dispatch(&self, program: &Program, buffers: &[Slice]) {
         let pipeline = self.pipeline(program);
         let recorder = &mut *self.recorder.borrow_mut();
         let offset = recorder.params.len();
@@ -68,6 +78,7 @@ impl GpuDevice {
         pass.set_bind_group(0, &group, &[offset as u32]);
         let [x, y, z] = program.workgroups;
         pass.dispatch_workgroups(x, y, z);
+        recorder.left = recorder.left.after(&program.work);
         count(&self.counters, |counters| counters.dispatches += 1);
     }
 
@@ -109,6 +120,7 @@ impl GpuDevice {
     pub(super) fn submit(&self) {
         let recorder = &mut *self.recorder.borrow_mut();
         recorder.pass = None;
+        recorder.left = self.budget.get();
         let Some(mut encoder) = recorder.encoder.take() else { return };
         let profiler = &mut *self.profiler.borrow_mut();
         if let Some(profiler) = profiler {

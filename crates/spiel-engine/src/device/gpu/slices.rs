@@ -65,8 +65,13 @@ impl GpuDevice {
 
     /// Cuts `count` rows into ranges whose parts can be bound, of all buffers that have so many bytes a row.
     pub(super) fn cuts(&self, count: usize, bytes: &[usize]) -> Vec<Range<usize>> {
+        self.cuts_of(count, bytes, count)
+    }
+
+    /// As [`Self::cuts`], of `most` rows each if alignment allows so few.
+    pub(super) fn cuts_of(&self, count: usize, bytes: &[usize], most: usize) -> Vec<Range<usize>> {
         let widest = bytes.iter().copied().max().unwrap_or(1).max(1);
-        if count * widest <= self.binding_bytes {
+        if count <= most && count * widest <= self.binding_bytes {
             return std::iter::once(0..count).filter(|rows| !rows.is_empty()).collect();
         }
         // Every part must begin at a multiple of the alignment, a power of two.
@@ -75,8 +80,9 @@ impl GpuDevice {
             .iter()
             .map(|bytes| alignment >> bytes.trailing_zeros().min(alignment.trailing_zeros()));
         let unit = units.max().unwrap_or(1);
-        let step = self.binding_bytes / widest / unit * unit;
-        assert!(step > 0, "{unit} rows of {widest} bytes do not fit a binding");
+        let bound = self.binding_bytes / widest / unit * unit;
+        assert!(bound > 0, "{unit} rows of {widest} bytes do not fit a binding");
+        let step = bound.min(most.next_multiple_of(unit)).max(unit);
         (0..count).step_by(step).map(|first| first..count.min(first + step)).collect()
     }
 }

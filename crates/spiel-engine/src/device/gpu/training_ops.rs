@@ -145,7 +145,22 @@ impl TrainingOps for GpuDevice {
         self.replace_deltas(indices, values, growth, count, (replaced, at));
     }
 
-    fn clip(&self, grads: &[&GpuBuffer], max_norm: f64, step: u32, clip: &mut GpuBuffer) {
+    fn add_losses(&self, losses: &GpuBuffer, count: usize, scale: f64, loss: &mut GpuBuffer) {
+        // Of the loss's two parts this device uses one.
+        for part in self.cuts(count, &[4]) {
+            let program = clip::add_losses_program(part.len(), scale as f32);
+            self.run(&program, &[self.part(losses, &part, 4), loss.whole()]);
+        }
+    }
+
+    fn clip(
+        &self,
+        grads: &[&GpuBuffer],
+        loss: &GpuBuffer,
+        max_norm: f64,
+        step: u32,
+        clip: &mut GpuBuffer,
+    ) {
         let parts = grads.iter().flat_map(|buffer| {
             self.cuts(buffer.len(), &[4]).into_iter().map(|part| (*buffer, part))
         });
@@ -159,7 +174,7 @@ impl TrainingOps for GpuDevice {
             self.run(&program, &[self.part(buffer, part, 4), sums.whole()]);
             place += runs(part);
         }
-        self.run(&clip::clip_program(total, max_norm, step), &[&*sums, clip]);
+        self.run(&clip::clip_program(total, max_norm, step), &[&*sums, loss, clip]);
     }
 
     fn adamw(

@@ -52,7 +52,7 @@ pub struct Bound {
 
 fn program(
     label: &'static str,
-    text: &str,
+    text: &'static str,
     shape: Heads,
     bound: &Bound,
     buffers: &'static [Access],

@@ -3,7 +3,8 @@
 struct Params { count: u32, step: u32, max_norm: f32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> sums: array<f32>;
-@group(0) @binding(2) var<storage, read_write> clip: Clip;
+@group(0) @binding(2) var<storage, read> loss: f32;
+@group(0) @binding(3) var<storage, read_write> clip: Clip;
 
 @compute @workgroup_size(256)
 fn main(@builtin(local_invocation_index) local: u32) {
@@ -22,9 +23,14 @@ fn main(@builtin(local_invocation_index) local: u32) {
   if (params.max_norm > 0.0) {
     clip.factor = min(1.0, params.max_norm / (norm + 1e-6));
   }
-  // Compilers may take floats for finite; their bits do not lie.
-  let is_finite = (bitcast<u32>(total) & 0x7F800000u) != 0x7F800000u;
-  if (!is_finite && clip.failed_step == 0u) {
+  clip.loss = loss;
+  clip.loss_rest = 0.0;
+  if (!(is_finite(total) && is_finite(loss)) && clip.failed_step == 0u) {
     clip.failed_step = params.step;
   }
+}
+
+// Compilers may take floats for finite; their bits do not lie.
+fn is_finite(x: f32) -> bool {
+  return (bitcast<u32>(x) & 0x7F800000u) != 0x7F800000u;
 }

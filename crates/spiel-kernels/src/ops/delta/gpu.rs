@@ -63,7 +63,7 @@ pub fn gather_program(count: usize, window: &Range<usize>, accumulate: bool) -> 
 
 fn scattered(
     label: &'static str,
-    text: &str,
+    text: &'static str,
     buffers: &'static [Access],
     count: usize,
     window: &Range<usize>,

@@ -16,7 +16,7 @@ pub enum GrownEntry {
 
 fn per_element(
     label: &'static str,
-    text: &str,
+    text: &'static str,
     constants: &[Constant],
     buffers: &'static [Access],
     count: usize,

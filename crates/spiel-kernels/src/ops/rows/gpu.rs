@@ -16,7 +16,7 @@ pub fn scatter_rows_program(list: &Range<usize>, width: usize, window: &Range<us
 
 fn program(
     label: &'static str,
-    text: &str,
+    text: &'static str,
     list: &Range<usize>,
     width: usize,
     window: &Range<usize>,

@@ -1,0 +1,40 @@
+//! How much a GPU is given at once: drivers end what keeps one from its screen for some seconds.
+
+use spiel_kernels::program::Work;
+
+/// Limits of what is submitted at once.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Budget {
+    /// Floating-point operations of a submission.
+    pub(super) flops: u64,
+    /// Bytes that a submission moves.
+    pub(super) bytes: u64,
+    /// Floating-point operations of one dispatch, which no submission can divide. Larger operations are cut.
+    pub(super) dispatch_flops: u64,
+}
+
+impl Budget {
+    /// Submissions of 100 ms where a GPU reaches 0.3 TFLOP/s and 10 GB/s, and of 1 ms on an H100; dispatches that still
+    /// fill an H100, of 100 ms at 2 TFLOP/s.
+    pub(super) const DEFAULT: Self =
+        Self { flops: 30_000_000_000, bytes: 1 << 30, dispatch_flops: 200_000_000_000 };
+
+    /// What is left after this much work.
+    pub(super) fn after(self, work: &Work) -> Self {
+        Self {
+            flops: self.flops.saturating_sub(work.flops),
+            bytes: self.bytes.saturating_sub(work.bytes),
+            ..self
+        }
+    }
+
+    /// Whether the submission is due.
+    pub(super) fn is_spent(self) -> bool {
+        self.flops == 0 || self.bytes == 0
+    }
+
+    /// In how many dispatches so many operations are made.
+    pub(super) fn dispatches(self, flops: u64) -> usize {
+        flops.div_ceil(self.dispatch_flops).max(1) as usize
+    }
+}
