@@ -36,7 +36,7 @@ export const SHIRA: AdapterLayout = {
       if (shape === undefined) {
         throw new SpielError(
           "data",
-          `${tensors.path}: "${name}" has deltas by row and column, but how wide its matrix is is not recorded; ` +
+          `${tensors.path}: "${name}" has deltas by row and column, but the width of its matrix is not recorded; ` +
             "expected a base model that has it",
         );
       }
