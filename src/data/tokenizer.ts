@@ -239,7 +239,9 @@ function pieceTokenizerParts(
     added,
     normalize: compileNormalizer(json.normalizer, where),
     cutWords: compileWords(json.pre_tokenizer, where),
-    segment: unigram === null ? bytePairSegmenter(tokenizer.model!) : unigramSegmenter(unigram),
+    segment: unigram === null
+      ? bytePairSegmenter(tokenizer.model!, where)
+      : unigramSegmenter(unigram),
   };
 }
 

@@ -1,6 +1,7 @@
 /** Tells which characters of a word each token of a BPE model stands for. */
 import type { Segment, SegmentWord } from "./tokenizer_pieces.ts";
-import { tokenBytes } from "./token_bytes.ts";
+import { SpielError } from "../errors.ts";
+import { BYTE_TOKEN } from "./token_bytes.ts";
 
 /** What is needed of the library's BPE model. */
 export interface BytePairModel {
@@ -13,9 +14,15 @@ export interface BytePairModel {
 /**
  * A function that spells words by the tokens of a model: pieces of the word, bytes of a character that no piece
  * spells, or one unknown token for such a character.
+ *
+ * @param where Names the source in errors.
+ * @throws {SpielError} kind "data" when the unknown token has no id.
  */
-export function bytePairSegmenter(model: BytePairModel): SegmentWord {
+export function bytePairSegmenter(model: BytePairModel, where: string): SegmentWord {
   const { tokens_to_ids: ids, unk_token: unknown } = model;
+  if (typeof unknown === "string" && !ids.has(unknown)) {
+    throw new SpielError("data", `${where}: unk_token ${JSON.stringify(unknown)} is no token`);
+  }
   return (word) => {
     const segments: Segment[] = [];
     let at = 0;
@@ -25,6 +32,12 @@ export function bytePairSegmenter(model: BytePairModel): SegmentWord {
       const id = ids.get(token)!;
       if (spelled === 0 && word.startsWith(token, at)) {
         segments.push({ id, from: at, to: at += token.length });
+        continue;
+      }
+      // Without an unknown token, characters that no token spells are left out.
+      if (token !== unknown && !BYTE_TOKEN.test(token)) {
+        at = word.indexOf(token, at) + token.length;
+        segments.push({ id, from: at - token.length, to: at });
         continue;
       }
       const from = at;
@@ -37,7 +50,7 @@ export function bytePairSegmenter(model: BytePairModel): SegmentWord {
         else segments.push({ id, from, to });
         continue;
       }
-      spelled += tokenBytes(token, "metaspace").length;
+      spelled++;
       segments.push({ id, from, to });
       if (spelled < new TextEncoder().encode(character).length) continue;
       at = to;

@@ -171,6 +171,7 @@ Deno.test("parts of tokenizer.json that pieces cannot follow are refused by name
     [{ ...good, added_tokens: [{ id: 1 }] }, "added_tokens[0]"],
     [{ ...good, added_tokens: [{ id: 1e9, content: "a" }] }, "added_tokens[0]", "1000000000"],
     [{ ...good, model: { type: "BPE", vocab: { a: -1 }, merges: [] } }, `token "a" is -1`],
+    [{ ...good, model: { type: "BPE", vocab: { a: 0 }, merges: [], unk_token: "?" } }, `"?"`],
     [unigram({ vocab: [] }), `"vocab"`],
     [unigram({ vocab: [["a"]] }), "vocab[0]"],
     [unigram({ unk_id: 1 }), "unk_id is 1"],
@@ -178,6 +179,19 @@ Deno.test("parts of tokenizer.json that pieces cannot follow are refused by name
   for (const [json, ...fragments] of bad) {
     assertRefuses(() => byteTokenizer({}, json), "data", "byte tokenizer", ...fragments);
   }
+});
+
+Deno.test("a vocabulary without an unknown token leaves out what it cannot spell", () => {
+  const metaspace = { type: "Metaspace", prepend_scheme: "never" };
+  const model = { type: "BPE", vocab: { a: 0, b: 1 }, merges: [] };
+  const tokenizer = byteTokenizer({}, {
+    added_tokens: [],
+    pre_tokenizer: metaspace,
+    decoder: metaspace,
+    model,
+  });
+  const { ids, starts } = tokenizer.encodeWithOffsets("a\u4e00b?");
+  assert.deepEqual([[...ids], [...starts]], [[0, 1], [0, 2]]);
 });
 
 Deno.test("added tokens stand where their flags allow, the longest first", () => {
