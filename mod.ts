@@ -72,5 +72,6 @@ export * from "./src/generate/generate.ts";
 export * from "./src/generate/generate_text.ts";
 export * from "./src/generate/sampling.ts";
 export type * from "./src/io/files.ts";
+export { temporaryOf } from "./src/io/publish.ts";
 export { missingPermission } from "./src/io/permission.ts";
 export { storageError } from "./src/io/files.ts";
