@@ -65,6 +65,7 @@ export type {
   StepMetrics,
 } from "./src/train/metrics.ts";
 
+export type { RowChange, TensorChanges } from "./src/model/tensor_changes.ts";
 export * from "./src/adapter/combine.ts";
 export * from "./src/adapter/merge.ts";
 export * from "./src/adapter/open_model.ts";
