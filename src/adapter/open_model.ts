@@ -106,7 +106,7 @@ function quantisedWarning(
     .filter((stored) => !["f32", "f16", "bf16"].includes(stored));
   if (formats.length === 0) return null;
   const stored = [...new Set(formats)].join(", ");
-  return `Adapter "${folder}" changes ${formats.length} whole matrices that are stored as ${stored}; ` +
+  return `Adapter "${folder}" changes whole matrices, of which ${formats.length} are stored as ${stored}; ` +
     `they are held as ${format}, which takes more memory`;
 }
 
