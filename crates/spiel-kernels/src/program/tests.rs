@@ -1,6 +1,7 @@
 //! Every program's text, validated without a device.
 
 use super::{Access, Program};
+use crate::element::Element;
 use crate::formats::Format;
 use crate::ops::adamw::{AdamW, adamw_deltas_program, adamw_program};
 use crate::ops::attention::{
@@ -72,7 +73,6 @@ fn programs() -> Vec<Program> {
         scatter_rows_program(&window, 64, &window),
         cross_entropy_program(0, 3, 100, None),
         cross_entropy_program(0, 3, 100, Some(1.0)),
-        add_deltas_program(9, &window),
         apply_in_place_program(9, &window),
         restore_program(9, &window),
         gather_program(9, &window, false),
@@ -108,18 +108,7 @@ fn programs() -> Vec<Program> {
             programs.push(attention_backward_kv_program(heads, &bound));
         }
     }
-    for tiling in [Tiling::Shared, Tiling::Registers] {
-        for size in [64, 67, 2048] {
-            let row_major = Layout { first: 0, row: size, column: 1 };
-            let column_major = Layout { first: 4, row: 1, column: size };
-            for a in [row_major, column_major] {
-                for b in [row_major, column_major] {
-                    let layouts = [a, b, row_major];
-                    programs.push(product_program(tiling, [size; 3], layouts, size == 67));
-                }
-            }
-        }
-    }
+    programs.extend(products());
     for tiling in [Tiling::Shared, Tiling::Registers] {
         for tokens in [1, 8] {
             programs.push(linear_deltas_program(tiling, 9, tokens, [64, 9]));
@@ -133,7 +122,10 @@ fn programs() -> Vec<Program> {
     }
     for &format in Format::ALL {
         programs.push(embedding_program(format, 3, 64, &window));
-        programs.push(materialise_program(format, 64));
+        for element in Element::ALL {
+            programs.push(materialise_program(format, element, 64));
+            programs.push(add_deltas_program(format, element, 9, &window));
+        }
     }
     for keys in [Keys::Words, Keys::Magnitudes] {
         programs.push(count_digits_program(keys, 9, 0));
@@ -142,6 +134,26 @@ fn programs() -> Vec<Program> {
     }
     for grown in [GrownEntry::Constant(1), GrownEntry::Copied, GrownEntry::Scaled(2.0)] {
         programs.push(rearrange_program(9, grown));
+    }
+    programs
+}
+
+/// Dense products of every orientation and type of weights.
+fn products() -> Vec<Program> {
+    let mut programs = Vec::new();
+    for tiling in [Tiling::Shared, Tiling::Registers] {
+        for size in [64, 67, 2048] {
+            let row_major = Layout { first: 0, row: size, column: 1 };
+            let column_major = Layout { first: 4, row: 1, column: size };
+            for a in [row_major, column_major] {
+                for b in [row_major, column_major] {
+                    let (layouts, accumulate) = ([a, b, row_major], size == 67);
+                    programs.extend(Element::ALL.map(|element| {
+                        product_program(tiling, element, [size; 3], layouts, accumulate)
+                    }));
+                }
+            }
+        }
     }
     programs
 }
@@ -170,7 +182,10 @@ fn every_text_is_valid_and_binds_what_its_program_says() {
         let Program { label, source, buffers, .. } = &program;
         let module = naga::front::wgsl::parse_str(source)
             .unwrap_or_else(|error| panic!("{label}: {}", error.emit_to_string(source)));
-        Validator::new(ValidationFlags::all(), Capabilities::SHADER_FLOAT16_IN_FLOAT32)
+        // Halves are asked for where they are used, and nowhere else.
+        let halves = Capabilities::SHADER_FLOAT16;
+        let halves = if source.starts_with("enable f16;") { halves } else { Capabilities::empty() };
+        Validator::new(ValidationFlags::all(), Capabilities::SHADER_FLOAT16_IN_FLOAT32 | halves)
             .validate(&module)
             .unwrap_or_else(|error| panic!("{label}: {}", error.emit_to_string(source)));
         let expected: Vec<_> = (1..).zip(buffers.iter().copied()).collect();

@@ -9,6 +9,7 @@ mod agreement;
 mod attention;
 #[cfg(test)]
 mod economy;
+mod halves;
 #[cfg(test)]
 mod native;
 mod optimizers;
@@ -56,6 +57,10 @@ macro_rules! cases {
 cases! {
     attention::attention_and_its_backward,
     attention::attention_to_earlier_keys,
+    halves::materialise_in_halves,
+    halves::halves_of_any_number,
+    halves::products_by_halves,
+    halves::large_tiles_of_halves,
     optimizers::adamw_on_tensors_and_deltas,
     optimizers::sm3,
     optimizers::clipping_by_the_norm_of_all_gradients,
