@@ -43,6 +43,7 @@ export * from "./src/spiel/growth/mod.ts";
 
 export * from "./src/train/run.ts";
 export * from "./src/train/run_config.ts";
+export { learningWarnings } from "./src/train/run_data.ts";
 export * from "./src/train/events.ts";
 export * from "./src/train/trainer.ts";
 export * from "./src/train/profile.ts";
@@ -64,6 +65,7 @@ export type {
   StepMetrics,
 } from "./src/train/metrics.ts";
 
+export * from "./src/adapter/combine.ts";
 export * from "./src/adapter/merge.ts";
 export * from "./src/adapter/open_model.ts";
 export * from "./src/generate/generate.ts";
