@@ -33,6 +33,7 @@ const KEYS = [
   "allow_software",
   "native_library",
   "threads",
+  "precision",
   "memory_budget",
 ] as const satisfies readonly ConfigKey[];
 

@@ -34,6 +34,7 @@ const KEYS = [
   "allow_software",
   "native_library",
   "threads",
+  "precision",
   "memory_budget",
 ] as const satisfies readonly ConfigKey[];
 

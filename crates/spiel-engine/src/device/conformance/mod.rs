@@ -75,6 +75,7 @@ macro_rules! conform {
 
 suites! {
     attention,
+    halves,
     limits,
     optimizers,
     passes,
