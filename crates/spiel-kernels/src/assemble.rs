@@ -11,6 +11,7 @@ const PARTS: &[(&str, &str)] = &[
     ("blocks", include_str!("parts/blocks.wgsl")),
     ("clip", include_str!("parts/clip.wgsl")),
     ("grid", include_str!("parts/grid.wgsl")),
+    ("part_scales", include_str!("parts/part_scales.wgsl")),
     ("philox", include_str!("parts/philox.wgsl")),
     ("reduce", include_str!("parts/reduce.wgsl")),
     ("row_sums", include_str!("parts/row_sums.wgsl")),

@@ -72,10 +72,21 @@ async fn words_read<D: Device>(device: &D, buffer: &D::Buffer, words: usize) -> 
 /// # Errors
 /// When there is none.
 pub(crate) async fn open_gpus() -> Result<Vec<GpuDevice>> {
-    let small =
-        |_| wgpu::Limits { max_storage_buffer_binding_size: 64 << 10, ..wgpu::Limits::default() };
-    let any = || GpuWish { allow_software: true, ..GpuWish::default() };
-    Ok(vec![GpuDevice::open(any()).await?, GpuDevice::open_within(any(), small).await?])
+    Ok(vec![GpuDevice::open(any_gpu()).await?, small_gpu(64 << 10).await?])
+}
+
+/// The GPU as small as WebGPU's defaults, with bindings of so many bytes.
+///
+/// # Errors
+/// When there is none.
+pub(super) async fn small_gpu(binding_bytes: u64) -> Result<GpuDevice> {
+    let limits =
+        wgpu::Limits { max_storage_buffer_binding_size: binding_bytes, ..wgpu::Limits::default() };
+    GpuDevice::open_within(any_gpu(), |_| limits).await
+}
+
+fn any_gpu() -> GpuWish<'static> {
+    GpuWish { allow_software: true, ..GpuWish::default() }
 }
 
 /// Standard normal floats, as words.
