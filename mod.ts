@@ -43,6 +43,7 @@ export * from "./src/spiel/growth/mod.ts";
 
 export * from "./src/train/run.ts";
 export * from "./src/train/run_config.ts";
+export { learningWarnings } from "./src/train/run_data.ts";
 export * from "./src/train/events.ts";
 export * from "./src/train/trainer.ts";
 export * from "./src/train/profile.ts";

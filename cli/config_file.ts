@@ -1,16 +1,23 @@
-/** Reads a YAML or JSON configuration file into entries that know their line and column. */
+/** Reads configuration files: JSON by the name `.json`, a run's own record among them, and else YAML. */
 
-import {
-  type Document,
-  isMap,
-  isScalar,
-  LineCounter,
-  type Node,
-  parseDocument,
-  visit,
-} from "npm:yaml@2.9.1";
-import { type ConfigEntry, problemsError, SpielError } from "../mod.ts";
-import { yamlProblems } from "./yaml_problem.ts";
+import { type ConfigEntry, SpielError } from "../mod.ts";
+import { parseJsonConfig } from "./json_config.ts";
+
+/**
+ * Reads a configuration file.
+ *
+ * @returns One entry per key, in the order of the file.
+ * @throws {SpielError} `usage`, with line and column, when it is not an object of keys and values; `environment` when
+ * Deno may not look at the variables that the YAML reader wants.
+ */
+export async function readConfigFile(path: string): Promise<ConfigEntry[]> {
+  const text = readText(path);
+  if (/\.json$/i.test(path)) return parseJsonConfig(text, path);
+  requireVariables(path);
+  // Most of the start-up, for those who have YAML.
+  const { parseYamlConfig } = await import("./yaml_config.ts");
+  return parseYamlConfig(text, path);
+}
 
 function readText(path: string): string {
   try {
@@ -26,19 +33,6 @@ function readText(path: string): string {
   }
 }
 
-/**
- * Reads a configuration file.
- *
- * @returns One entry per key, in the order of the file.
- * @throws {SpielError} `usage`, with line and column, when it is not a mapping of keys to values; `environment` when
- * Deno may not look at the variables that the YAML reader wants.
- */
-export function readConfigFile(path: string): ConfigEntry[] {
-  const text = readText(path);
-  requireVariables(path);
-  return parseConfig(text, path);
-}
-
 /** What the YAML reader looks at, whatever is asked of it. */
 const YAML_VARIABLES = ["LOG_TOKENS", "LOG_STREAM"];
 
@@ -51,59 +45,6 @@ function requireVariables(path: string): void {
     "environment",
     `Reading "${path}" takes --allow-env=${
       YAML_VARIABLES.join(",")
-    }, which its YAML reader looks at`,
+    }, which its YAML reader looks at; a .json file does not`,
   );
-}
-
-/** Parses a configuration file's text; `path` is for messages only. */
-export function parseConfig(text: string, path: string): ConfigEntry[] {
-  const lines = new LineCounter();
-  const place = (offset: number) => {
-    const { line, col } = lines.linePos(offset);
-    return { line, column: col };
-  };
-  const problem = (offset: number, sentence: string) => {
-    const { line, column } = place(offset);
-    return `${path}:${line}:${column}: ${sentence}`;
-  };
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  if (document.errors.length > 0) {
-    const problems = yamlProblems(text, document.errors);
-    throw problemsError(problems.map(({ offset, sentence }) => problem(offset, sentence)));
-  }
-  const root = document.contents;
-  if (root === null) return [];
-  const refuse = (node: Node | null, sentence: string) =>
-    new SpielError("usage", problem(node?.range?.[0] ?? 0, sentence));
-  if (!isMap<Node, Node>(root)) {
-    throw refuse(root, 'expected keys with values such as "lr: 0.001"');
-  }
-  const strange = root.items.find(({ key }) => !isScalar(key));
-  if (strange !== undefined) throw refuse(strange.key, "expected a key such as lr");
-  visit(document, {
-    Alias(_, alias) {
-      if (alias.resolve(document) !== undefined) return;
-      const { source } = alias;
-      throw refuse(
-        alias,
-        `*${source} stands for nothing named before; put it in quotes if it is text`,
-      );
-    },
-  });
-  const values = valuesOf(document, path);
-  return root.items.map(({ key }) => {
-    const name = String(isScalar(key) ? key.value : key);
-    const offset = key.range?.[0] ?? 0;
-    return { key: name, value: values[name], source: { kind: "file", path, ...place(offset) } };
-  });
-}
-
-/** Aliases are resolved here, which fails for those that would grow without bound. */
-function valuesOf(document: Document, path: string): Record<string, unknown> {
-  try {
-    return document.toJS();
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new SpielError("usage", `${path}: ${reason}`, { cause });
-  }
 }

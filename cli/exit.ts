@@ -1,6 +1,7 @@
 /** The end of a command: its exit code, and every error as a sentence. */
 
 import { EXIT_CODES, isSpielError, missingPermission, storageError } from "../mod.ts";
+import { settleDrivers } from "./drivers.ts";
 import { standardOutput } from "./streams.ts";
 import { environment } from "./ui.ts";
 
@@ -71,6 +72,7 @@ export async function runToExit(command: () => Promise<void>): Promise<void> {
     event.preventDefault();
     exitWith(event.reason);
   });
+  settleDrivers();
   try {
     await command();
     const { failure } = standardOutput;

@@ -1,10 +1,12 @@
 /** What people see of a training run: banner, progress, events and summary. */
 
 import {
+  type BestEvaluation,
   type DataCounts,
   type Evaluation,
   formatBytes,
   type ResolvedConfig,
+  type RunConfig,
   type TrainEvent,
   type TrainSummary,
 } from "../mod.ts";
@@ -219,7 +221,7 @@ export class TrainView {
       ),
     );
     this.#ui.facts([
-      ...changes(summary),
+      ...changes(summary, this.#resolved.config),
       ...peak(summary),
       ["saved", output],
       ["report", `${this.#resolved.config.out}/report.html`],
@@ -256,23 +258,32 @@ function endOf(text: string, width: number): string {
 }
 
 /** Scores before and after, where there is held-out data. */
-function changes({ before, after, best, savedStep }: TrainSummary): [string, string][] {
+function changes(
+  { before, after, best, savedStep }: TrainSummary,
+  config: RunConfig,
+): [string, string][] {
   if (before === undefined || after === undefined) return [];
   const worse = after.loss > before.loss ? ", worse than untrained" : "";
   const rows: [string, string][] = [
     ["held-out loss", `${formatLoss(before.loss)} -> ${formatLoss(after.loss)}${worse}`],
   ];
   if (best !== null && best.step > 0 && best.step !== savedStep) {
-    rows.push([
-      "best",
-      `${formatLoss(best.loss)} at step ${best.step}; saved is step ${savedStep}`,
-    ]);
+    rows.push(["best", `${formatLoss(best.loss)} at step ${best.step}; ${wayTo(best, config)}`]);
   }
   if (before.exactMatch !== undefined && after.exactMatch !== undefined) {
     const [from, to] = [formatShare(before.exactMatch), formatShare(after.exactMatch)];
     rows.push(["exact match", `${from} -> ${to}`]);
   }
   return rows;
+}
+
+/** How the best state can be had where it is not what was saved. */
+function wayTo({ step }: BestEvaluation, { result, saveEvery }: RunConfig): string {
+  // Wanted, but its checkpoint was damaged, of which a warning has told.
+  if (result === "best") return "its checkpoint is lost";
+  return saveEvery > 0
+    ? `the same command with --resume --result best saves that of step ${step}`
+    : "it was not saved; a run with --result best saves it";
 }
 
 /** The most memory that was held, where the system tells. */

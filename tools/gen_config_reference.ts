@@ -4,16 +4,18 @@ import { type ConfigKeyHelp, configKeyHelp, runConfigJsonSchema } from "../mod.t
 
 const INTRODUCTION = `# Configuration of a run
 
-Every key can be given in a YAML or JSON file (\`--config run.yaml\`), as \`--set key=value\`, or as a
-flag. A flag wins over \`--set\`, and that over a file; of several files, the last one. Keys that are
-not known are refused wherever they stand; of values, those that win are checked, so that a flag may
-replace what is wrong in a file. A list of one, or one in a line (\`q_proj,v_proj\`,
-\`[q_proj, v_proj]\`), may be given as text everywhere. In code, \`runConfig\` takes the same keys in
-camelCase. The run folder's \`config.json\` records each value and where it came from.
+Every key can be given in a YAML file, or a JSON file whose name ends in \`.json\`
+(\`--config run.yaml\`), as \`--set key=value\`, or as a flag. A flag wins over \`--set\`, and that over a
+file; of several files, the last one. Keys that are not known are refused wherever they stand; of
+values, those that win are checked, so that a flag may replace what is wrong in a file. A list of
+one, or one in a line (\`q_proj,v_proj\`, \`[q_proj, v_proj]\`), may be given as text everywhere. In
+code, \`runConfig\` takes the same keys in camelCase. The run folder's \`config.json\` records each
+value and where it came from, and can be given to \`--config\` as it is.
 
 Generated from \`src/train/run_config/schema.ts\` by \`tools/gen_config_reference.ts\`. Editors check
 and complete YAML files whose first line is
-\`# yaml-language-server: $schema=docs/run_config.schema.json\`.
+\`# yaml-language-server: $schema=docs/run_config.schema.json\`, and JSON files with the key
+\`"$schema": "docs/run_config.schema.json"\`.
 `;
 
 /** A Markdown table as the formatter leaves it. */

@@ -62,7 +62,14 @@ async function tryHost(host: "native" | "wasm"): Promise<HostReport> {
 }
 
 /** The environment variables that anything here looks at. */
-const VARIABLES = ["SPIEL_NATIVE_LIB", "SPIEL_DEBUG", "NO_COLOR", "LOG_TOKENS", "LOG_STREAM"];
+const VARIABLES = [
+  "SPIEL_NATIVE_LIB",
+  "SPIEL_DEBUG",
+  "NO_COLOR",
+  "XDG_RUNTIME_DIR",
+  "LOG_TOKENS",
+  "LOG_STREAM",
+];
 
 function stateOf(name: "read" | "write" | "ffi" | "net"): string {
   const { state, partial } = Deno.permissions.querySync({ name });

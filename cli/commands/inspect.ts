@@ -5,8 +5,10 @@ import {
   type ConfigKey,
   type Dataset,
   inspectPath,
+  learningWarnings,
   loadDataset,
   loadTokenizer,
+  openWithoutWeights,
   resolveKeys,
   SpielError,
   type Tokenizer,
@@ -129,6 +131,9 @@ export async function runInspect(args: readonly string[]): Promise<void> {
     const tokenizer = loadTokenizer(model);
     const dataset = await loadDataset({ paths: [path], tokenizer, ...reading, bad: "report" });
     rows = rowsOf(dataset, tokenizer, count);
+    using source = openWithoutWeights(model);
+    const warnings = learningWarnings([dataset], reading.maxLength, source);
+    for (const warning of warnings) ui.warn(warning);
     const bad = dataset.bad.length === 0 ? {} : { bad_examples: dataset.bad };
     read = { read_by_model: countsOf(dataset), ...bad };
   }

@@ -7,6 +7,7 @@ import {
   resolveRunConfig,
   trainRun,
 } from "../../mod.ts";
+import { readConfigFile } from "../config_file.ts";
 import {
   addKeyFlags,
   type AnyCommand,
@@ -27,7 +28,11 @@ export function trainCommand(): AnyCommand {
   const command = makeCommand("train", "Trains a model on examples and saves an adapter.");
   addKeyFlags(command, CONFIG_KEYS);
   command.optionsGroup("Command line:")
-    .option("--config <FILE>", "YAML or JSON file of keys such as max_steps; flags win", collect)
+    .option(
+      "--config <FILE>",
+      "YAML or .json file of keys such as max_steps, or a run's config.json; flags win",
+      collect,
+    )
     .option("--set <KEY=VALUE>", "set any key; wins over a file", collect)
     .option(
       "--json",
@@ -39,18 +44,11 @@ export function trainCommand(): AnyCommand {
 /** The configuration that files, `--set` and flags amount to. */
 async function configOf(options: Readonly<Record<string, unknown>>): Promise<ResolvedConfig> {
   const entries: ConfigEntry[] = [
-    ...await fileEntries(textList(options["config"])),
+    ...(await Promise.all(textList(options["config"]).map(readConfigFile))).flat(),
     ...setEntries(textList(options["set"])),
     ...flagEntries(options, CONFIG_KEYS),
   ];
   return resolveRunConfig(entries);
-}
-
-/** Loads the YAML reader, which is most of the start-up, for those who have files. */
-async function fileEntries(paths: readonly string[]): Promise<ConfigEntry[]> {
-  if (paths.length === 0) return [];
-  const { readConfigFile } = await import("../config_file.ts");
-  return paths.flatMap(readConfigFile);
 }
 
 /** Runs `train`. */

@@ -11,7 +11,7 @@ const CONFIG = "examples/demo/config.yaml";
 const SAMPLES = 3;
 
 async function runDemo(): Promise<void> {
-  const resolved = resolveRunConfig(readConfigFile(CONFIG));
+  const resolved = resolveRunConfig(await readConfigFile(CONFIG));
   const { config } = resolved;
   const ui = openUi(false);
   if (await removeEarlierRun(config)) {

@@ -3,7 +3,9 @@
 import type { DeltaCount, ModelPlan, TensorInfo } from "../engine/protocol.gen.ts";
 import { SpielError } from "../errors.ts";
 import { countDeltas } from "../model/load.ts";
-import type { SftAdapter } from "./sft.ts";
+import type { ModelSource } from "../model/source.ts";
+import type { TensorChanges } from "../model/tensor_changes.ts";
+import type { Adapter, DenseChange, ShapeOf } from "./adapter.ts";
 
 /** Module name → [out, in] of every linear layer, as an adapter records them. */
 export function baseShapes(tensors: readonly TensorInfo[]): Record<string, [number, number]> {
@@ -23,7 +25,7 @@ export function baseShapes(tensors: readonly TensorInfo[]): Record<string, [numb
  * @throws {SpielError} `data` naming the adapter, the module, and both shapes.
  */
 export function countFittingDeltas(
-  { config, modules }: SftAdapter,
+  { config, modules }: Adapter,
   folder: string,
   plan: ModelPlan,
   model: string,
@@ -55,6 +57,46 @@ function describe(module: string, shapes: Shapes = {}): string {
   return shape === undefined ? `no "${module}"` : `"${module}" of shape [${shape.join(", ")}]`;
 }
 
+/** The shapes of a model's linear layers, whose tensors are named as modules are. */
+export function shapesOf({ tensors }: Pick<ModelSource, "tensors">): ShapeOf {
+  return (module) => {
+    const [out, inputs] = tensors.get(`${module}.weight`)?.shape ?? [];
+    return out === undefined || inputs === undefined ? undefined : [out, inputs];
+  };
+}
+
+/**
+ * The dense changes of an adapter by the tensors that they change.
+ *
+ * @param folder The adapter, for messages.
+ * @throws {SpielError} `data` naming the adapter, the module, and both shapes where a change does not fit.
+ */
+export function fittingChanges(
+  { changes }: Adapter,
+  folder: string,
+  { path, tensors }: Pick<ModelSource, "path" | "tensors">,
+  format: TensorChanges["format"],
+): TensorChanges {
+  const of = new Map<string, DenseChange>();
+  for (const [module, change] of changes) {
+    const name = `${module}.weight`;
+    const tensor = tensors.get(name);
+    const shape = tensor?.shape ?? [];
+    const fits = change.shape.every((size, axis) => size === null || size === shape[axis]);
+    if (tensor === undefined || shape.length !== 2 || !fits) {
+      const made = change.shape.map((size) => size ?? "any").join(", ");
+      throw new SpielError(
+        "data",
+        `Adapter "${folder}" changes "${module}" of shape [${made}], but "${path}" has ` +
+          (tensor === undefined ? `no "${name}"` : `"${name}" of shape [${shape.join(", ")}]`),
+      );
+    }
+    of.set(name, change);
+    if (change.changesBias && tensors.has(`${module}.bias`)) of.set(`${module}.bias`, change);
+  }
+  return { format, of };
+}
+
 /** A model that an adapter fits. */
 export interface FittingModel {
   /** Its folder or file, for messages. */
@@ -70,15 +112,16 @@ export interface FittingModel {
  * for that. Deltas on another base can be intended, such as on a quantised copy, so this is no error.
  */
 export async function otherBaseWarning(
-  { config: { spiel }, modules }: SftAdapter,
+  { config: { spiel }, modules, changes }: Adapter,
   folder: string,
   { path, tensors, hash }: FittingModel,
 ): Promise<string | null> {
   if (spiel === undefined) {
-    const [changed, all] = [layersOf(modules.keys()), layersOf(tensors.map(({ name }) => name))];
+    const changed = layersOf([...modules.keys(), ...changes.keys()]);
+    const all = layersOf(tensors.map(({ name }) => name));
     return changed.size === all.size
       ? null
-      : `Adapter "${folder}" does not record its base model and has deltas in ` +
+      : `Adapter "${folder}" does not record its base model and changes ` +
         `${changed.size} of the ${all.size} layers of "${path}"; it may be of another model`;
   }
   if (spiel.base_model_hash === await hash()) return null;

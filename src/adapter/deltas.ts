@@ -5,9 +5,9 @@ import { SpielError } from "../errors.ts";
 /** Sparse deltas of one module: `values[i]` is added to the weight at flat row-major `indices[i]`. */
 export interface SparseDeltas {
   /** [k], ascending, no two equal. */
-  indices: Uint32Array;
+  indices: Uint32Array<ArrayBuffer>;
   /** [k] */
-  values: Float32Array;
+  values: Float32Array<ArrayBuffer>;
 }
 
 const BITS_OF_I32 = 0x7fff_ffff;
@@ -21,7 +21,7 @@ export function decodeIndices(
   dtype: string,
   bytes: Uint8Array<ArrayBuffer>,
   where: string,
-): Uint32Array {
+): Uint32Array<ArrayBuffer> {
   const beyond = (slot: number, value: number | bigint) =>
     new SpielError("data", `${where}: index ${value} in slot ${slot}, expected 0 to 2^32 - 1`);
   if (dtype === "I32") {
@@ -52,7 +52,7 @@ export function decodeValues(
   dtype: string,
   bytes: Uint8Array<ArrayBuffer>,
   where: string,
-): Float32Array {
+): Float32Array<ArrayBuffer> {
   const { buffer } = bytes.slice();
   switch (dtype) {
     case "F32":

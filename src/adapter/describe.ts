@@ -1,38 +1,39 @@
 /** What the files of an adapter know of it. */
 
-import { loadSftAdapter, type SftModule } from "./sft.ts";
-import type { SftConfig } from "./sft_config.ts";
+import type { AdapterConfig, DenseChange, Shape, StoredDeltas } from "./adapter.ts";
+import { loadAdapter } from "./load.ts";
+
+/** Positions are not shown, so any width that keeps them apart will do. */
+const ANY_SHAPE: Shape = [1 << 16, 1 << 16];
 
 /** The facts of an adapter folder, as plain JSON; those that it does not record are null. */
 export function describeAdapter(folder: string): Record<string, unknown> {
-  const { config, modules } = loadSftAdapter(folder);
+  const { layout, config, facts, modules, changes } = loadAdapter(folder, () => ANY_SHAPE);
   const { spiel } = config;
   const deltas = sum([...modules.values()].map(({ values }) => values.length));
   const weights = sum([...modules.keys()].map((name) => weightsOf(name, config) ?? NaN));
+  const described = [
+    ...[...modules].map(([name, one]) => [name, describeDeltas(name, one, config)] as const),
+    ...[...changes].map(([name, one]) => [name, describeChange(one)] as const),
+  ];
   return {
-    peft_type: config.peft_type,
+    peft_type: layout,
     base_model: config.base_model_name_or_path,
     base_model_hash: spiel?.base_model_hash ?? null,
     method: spiel?.method ?? null,
     step: spiel?.step ?? null,
-    density: config.density,
     deltas,
-    share_of_modules: Number.isFinite(weights) ? deltas / weights : null,
+    share_of_modules: Number.isFinite(weights) && deltas > 0 ? deltas / weights : null,
     dtypes: [...new Set([...modules.values()].map(({ dtype }) => dtype))],
+    changed_matrices: changes.size,
     target_modules: config.target_modules,
-    selection_algorithm: config.selection_algorithm,
-    reselection_steps: config.reselection_steps,
-    selection_accumulation_steps: config.selection_accumulation_steps,
-    initial_reselection_rate: config.initial_reselection_rate,
-    reselection_rate_policy: config.reselection_rate_policy,
+    ...facts,
     program_version: spiel?.program_version ?? null,
-    modules: Object.fromEntries(
-      [...modules].map(([name, module]) => [name, describeModule(name, module, config)]),
-    ),
+    modules: Object.fromEntries(described),
   };
 }
 
-function describeModule(name: string, { values }: SftModule, config: SftConfig) {
+function describeDeltas(name: string, { values }: StoredDeltas, config: AdapterConfig) {
   const weights = weightsOf(name, config);
   return {
     deltas: values.length,
@@ -42,8 +43,12 @@ function describeModule(name: string, { values }: SftModule, config: SftConfig) 
   };
 }
 
+function describeChange({ shape, parameters }: DenseChange) {
+  return { parameters, shape };
+}
+
 /** Weights of a module in the base model, where the adapter records its shape. */
-function weightsOf(name: string, { spiel }: SftConfig): number | undefined {
+function weightsOf(name: string, { spiel }: AdapterConfig): number | undefined {
   const shape = spiel?.base_shapes?.[name];
   return shape && shape[0] * shape[1];
 }

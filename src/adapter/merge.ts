@@ -9,7 +9,7 @@ import { openModel, type OpenModelOptions } from "./open_model.ts";
 
 /** What to merge, and where to. */
 export interface MergeOptions extends OpenModelOptions {
-  /** An adapter folder in the SFT layout. */
+  /** An adapter folder of any layout that is read. */
   readonly adapter: string;
   /** The folder to make; it must not hold anything yet. */
   readonly out: string;
@@ -30,7 +30,7 @@ export interface MergeResult {
 }
 
 /**
- * Merges. Deltas are added in f32, then rounded once to `dtype`.
+ * Merges. Changes are made in f32, then rounded once to `dtype`.
  *
  * @throws {SpielError} `usage` when `out` is taken, `data` for bad files, `storage` when the disk fails, `environment`
  * when the folder that `out` lies in may not be read and written.
@@ -38,9 +38,10 @@ export interface MergeResult {
 export async function mergeAdapter(options: MergeOptions): Promise<MergeResult> {
   const { out, files = denoFiles, signal } = options;
   await refuseTaken(files, out);
-  await using model = await openModel(options, 1);
+  const dtypeFor = (source: ModelSource) => options.dtype ?? sixteenBitsOf(source);
+  await using model = await openModel(options, { microBatchTokens: 1, changedAs: dtypeFor });
   const { engine, source, plan } = model;
-  const dtype = options.dtype ?? sixteenBitsOf(source);
+  const dtype = dtypeFor(source);
   const { bytes } = await saveModel(files, engine, source, plan.tensors, out, { dtype, signal });
   return { out, dtype, bytes };
 }

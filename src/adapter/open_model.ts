@@ -5,14 +5,16 @@ import { open, type OpenOptions } from "../engine/open.ts";
 import type { ModelPlan } from "../engine/protocol.gen.ts";
 import { attachDeltas, inferenceUse, loadModel, memoryBudgetOf } from "../model/load.ts";
 import { modelIdentity, type ModelSource, openModelSource } from "../model/source.ts";
-import { countFittingDeltas, otherBaseWarning } from "./base_model.ts";
-import { loadSftAdapter } from "./sft.ts";
+import type { TensorChanges } from "../model/tensor_changes.ts";
+import type { Adapter } from "./adapter.ts";
+import { countFittingDeltas, fittingChanges, otherBaseWarning, shapesOf } from "./base_model.ts";
+import { loadAdapter } from "./load.ts";
 
 /** Which model to open, and where. */
 export interface OpenModelOptions extends OpenOptions {
   /** A Hugging Face folder or a .gguf file. */
   readonly model: string;
-  /** An adapter folder in the SFT layout. */
+  /** An adapter folder of any layout that is read. */
   readonly adapter?: string | undefined;
   /** Most bytes that the model may take; what is free when absent, no limit when 0. */
   readonly memoryBudget?: number | undefined;
@@ -32,48 +34,80 @@ export interface OpenModel extends AsyncDisposable {
   readonly plan: ModelPlan;
 }
 
+/** What a model is opened for. */
+export interface ModelPurpose {
+  /** Most tokens that will be computed at once. */
+  readonly microBatchTokens: number;
+  /** What the user can do where the memory does not suffice, besides taking a smaller model. */
+  readonly remedies?: readonly string[];
+  /** How matrices that the adapter changes as a whole are held; in f32 when absent. */
+  readonly changedAs?: (source: ModelSource) => TensorChanges["format"];
+}
+
 /**
- * Opens an engine, loads a model into it and attaches the adapter.
+ * Opens an engine, loads a model into it and adds the adapter: deltas are attached, and matrices that change as a whole
+ * are changed in f32 while they are loaded.
  *
- * @param microBatchTokens Most tokens that will be computed at once.
- * @param remedies What the user can do where the memory does not suffice, besides taking a smaller model.
  * @throws {SpielError} `data` for bad files, `device` when the memory does not suffice.
  */
 export async function openModel(
   options: OpenModelOptions,
-  microBatchTokens: number,
-  remedies: readonly string[] = [],
+  { microBatchTokens, remedies = [], changedAs = () => "f32" }: ModelPurpose,
 ): Promise<OpenModel> {
   const { model, adapter: folder, memoryBudget, signal } = options;
-  const adapter = folder === undefined ? null : loadSftAdapter(folder);
   const source = openModelSource(model);
   let engine: Engine | undefined;
   try {
+    const adapter = folder === undefined ? null : loadAdapter(folder, shapesOf(source));
     engine = await open(options);
     const inference = inferenceUse(microBatchTokens);
     const use = {
       ...inference,
       memoryBudget: memoryBudgetOf(memoryBudget),
       remedies: [...inference.remedies, ...remedies],
-      deltas: (plan: ModelPlan) =>
-        adapter === null || folder === undefined
-          ? []
-          : countFittingDeltas(adapter, folder, plan, model),
     };
-    const plan = await loadModel(engine, source, use, { signal });
-    if (adapter !== null && folder !== undefined) {
-      const { tensors } = plan;
-      const fitting = { path: model, tensors, hash: () => modelIdentity(source) };
-      const warning = await otherBaseWarning(adapter, folder, fitting);
-      if (warning !== null) await options.onWarning?.(warning);
-      await attachDeltas(engine, adapter.modules);
+    if (adapter === null || folder === undefined) {
+      return disposable({ engine, source, plan: await loadModel(engine, source, use, { signal }) });
     }
+    const changes = fittingChanges(adapter, folder, source, changedAs(source));
+    const deltas = (plan: ModelPlan) => countFittingDeltas(adapter, folder, plan, model);
+    const plan = await loadModel(engine, source, { ...use, deltas, changes }, { signal });
+    for (const warning of await warningsOf(adapter, folder, source, plan, changes)) {
+      await options.onWarning?.(warning);
+    }
+    await attachDeltas(engine, adapter.modules);
     return disposable({ engine, source, plan });
   } catch (error) {
     await engine?.close();
     source[Symbol.dispose]();
     throw error;
   }
+}
+
+async function warningsOf(
+  adapter: Adapter,
+  folder: string,
+  source: ModelSource,
+  { tensors }: ModelPlan,
+  changes: TensorChanges,
+): Promise<string[]> {
+  const fitting = { path: source.path, tensors, hash: () => modelIdentity(source) };
+  const warning = await otherBaseWarning(adapter, folder, fitting);
+  return [warning, quantisedWarning(folder, source, changes)].filter((one) => one !== null);
+}
+
+/** The warning for quantised matrices that change as a whole and therefore cannot stay as they are stored. */
+function quantisedWarning(
+  folder: string,
+  { tensors }: ModelSource,
+  { of, format }: TensorChanges,
+): string | null {
+  const formats = [...of.keys()].map((name) => tensors.get(name)?.format ?? "f32")
+    .filter((stored) => !["f32", "f16", "bf16"].includes(stored));
+  if (formats.length === 0) return null;
+  const stored = [...new Set(formats)].join(", ");
+  return `Adapter "${folder}" changes ${formats.length} whole matrices that are stored as ${stored}; ` +
+    `they are held as ${format}, which takes more memory`;
 }
 
 function disposable(parts: Omit<OpenModel, typeof Symbol.asyncDispose>): OpenModel {

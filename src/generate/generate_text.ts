@@ -57,7 +57,7 @@ export interface Responder extends AsyncDisposable {
  * ```
  */
 export async function openResponder(options: OpenModelOptions): Promise<Responder> {
-  const model = await openModel(options, PREFILL_TOKENS);
+  const model = await openModel(options, { microBatchTokens: PREFILL_TOKENS });
   try {
     const { tokenizer, stopTokens } = tokenizerOf(model.source);
     const limit = model.source.config.max_position_embeddings;

@@ -2,17 +2,12 @@
 
 import { availableMemory } from "../engine/available_memory.ts";
 import type { Engine } from "../engine/engine.ts";
-import type {
-  DeltaCount,
-  FormatInfo,
-  ModelOptions,
-  ModelPlan,
-  TensorInfo,
-  WeightFormat,
-} from "../engine/protocol.gen.ts";
+import type { DeltaCount, ModelOptions, ModelPlan, TensorInfo } from "../engine/protocol.gen.ts";
 import { SpielError } from "../errors.ts";
+import { formatInfo } from "./formats.ts";
 import { refuseOverBudget } from "./memory.ts";
 import type { ModelSource } from "./source.ts";
+import { streamChanged, type TensorChanges } from "./tensor_changes.ts";
 import { PART_BYTES } from "./tensor_parts.ts";
 
 /** What a model will be used for. */
@@ -23,6 +18,8 @@ export interface ModelUse extends Omit<ModelOptions, "formats" | "deltas" | "mem
   readonly remedies: readonly string[];
   /** The deltas of each module, once the model's parts are known. */
   readonly deltas: (plan: ModelPlan) => DeltaCount[];
+  /** Changes of whole tensors, made while they are loaded. */
+  readonly changes?: TensorChanges | undefined;
 }
 
 /** Use for evaluation and generation with the deltas given. */
@@ -50,6 +47,8 @@ export interface PlannedModel {
   readonly plan: ModelPlan;
   /** What the engine is to be asked for. */
   readonly options: ModelOptions;
+  /** Changes of whole tensors to make. */
+  readonly changes?: TensorChanges | undefined;
 }
 
 /**
@@ -62,7 +61,7 @@ export async function planModel(
   source: Pick<ModelSource, "config" | "tensors">,
   use: ModelUse,
 ): Promise<PlannedModel> {
-  const { deltas, remedies, ...rest } = use;
+  const { deltas, remedies, changes, ...rest } = use;
   const formats = formatsOf(engine, source, use);
   const withoutBudget: ModelOptions = { ...rest, formats, deltas: [], memoryBudget: null };
   const bare = await engine.planModel(source.config, withoutBudget);
@@ -71,7 +70,7 @@ export async function planModel(
   const isGiven = use.memoryBudget !== "free";
   const memoryBudget = isGiven ? use.memoryBudget : availableMemory(engine.info);
   refuseOverBudget(plan.memory, { budget: memoryBudget, isGiven, remedies });
-  return { plan, options: { ...whole, memoryBudget } };
+  return { plan, options: { ...whole, memoryBudget }, changes };
 }
 
 /** Random weights instead of the source's own. */
@@ -94,7 +93,7 @@ export interface CreateModelOptions {
 export async function createModel(
   engine: Engine,
   source: ModelSource,
-  { options }: PlannedModel,
+  { options, changes }: PlannedModel,
   { init = null, signal }: CreateModelOptions = {},
 ): Promise<ModelPlan> {
   const plan = await engine.createModel(source.config, options);
@@ -104,7 +103,7 @@ export async function createModel(
   }
   for (const tensor of plan.tensors) {
     if (signal?.aborted) throw new SpielError("interrupted", "Stopped while loading the model");
-    await streamTensor(engine, source, tensor);
+    await streamTensor(engine, source, tensor, changes);
   }
   return plan;
 }
@@ -167,18 +166,27 @@ export async function attachDeltas(engine: Engine, deltas: DeltaArrays): Promise
 function formatsOf(
   engine: Engine,
   { tensors }: Pick<ModelSource, "tensors">,
-  { trainable }: ModelUse,
+  { trainable, changes }: ModelUse,
 ): ModelOptions["formats"] {
   for (const [name, { format }] of tensors) formatInfo(engine, format, name);
   if (trainable === "weights") return [];
-  return [...tensors].flatMap(([name, { format, shape }]) =>
-    format === "f32" || shape.length === 1 ? [] : [{ name, format }]
-  );
+  return [...tensors].flatMap(([name, { format: stored, shape }]) => {
+    const format = changes?.of.has(name) ? changes.format : stored;
+    return format === "f32" || shape.length === 1 ? [] : [{ name, format }];
+  });
 }
 
-async function streamTensor(engine: Engine, source: ModelSource, { name, format }: TensorInfo) {
+async function streamTensor(
+  engine: Engine,
+  source: ModelSource,
+  tensor: TensorInfo,
+  changes: TensorChanges | undefined,
+) {
+  const { name, format } = tensor;
   const stored = source.tensors.get(name);
   if (stored === undefined) throw new SpielError("data", `${source.path} lacks "${name}"`);
+  const change = changes?.of.get(name);
+  if (change !== undefined) return await streamChanged(engine, source, tensor, stored, change);
   const from = formatInfo(engine, stored.format, name);
   const to = formatInfo(engine, format, name);
   // Whole blocks of both formats, so that a chunk can be converted by itself.
@@ -196,11 +204,4 @@ async function streamTensor(engine: Engine, source: ModelSource, { name, format 
         : await engine.convert(bytes, stored.format, format, elements),
     );
   }
-}
-
-function formatInfo(engine: Engine, format: WeightFormat, tensor: string): FormatInfo {
-  const info = engine.info.formats.find((one) => one.format === format);
-  if (info !== undefined) return info;
-  const known = engine.info.formats.map((one) => one.format).join(", ");
-  throw new SpielError("data", `Tensor "${tensor}" is ${format}; this engine reads ${known}`);
 }

@@ -53,9 +53,10 @@ export async function evaluateModel(options: EvaluateModelOptions): Promise<Mode
   const { maxLength, signal, onAnswer, onProgress } = options;
   checkData(options.data, options);
   const microBatchTokens = Math.max(options.microBatchTokens ?? maxLength, maxLength);
-  await using model = await openModel(options, microBatchTokens, [
-    "a smaller --micro-batch-tokens",
-  ]);
+  await using model = await openModel(options, {
+    microBatchTokens,
+    remedies: ["a smaller --micro-batch-tokens"],
+  });
   const { tokenizer, stopTokens } = tokenizerOf(model.source);
   const { format, map, data: paths } = options;
   const bad = options.skipBad ? "skip" : "refuse";

@@ -81,12 +81,13 @@ async function describeRun(path: string): Promise<Record<string, unknown>> {
     ? parseMetrics(readTextFile(metricsPath, MAX_TEXT_BYTES), metricsPath)
     : [];
   const { steps } = await listCheckpoints(denoFiles, join(path, "checkpoints"));
+  const output = ["adapter", "model"].map((name) => join(path, name)).find(isFolder);
   return {
     step: metrics.reduce((last, { step }) => Math.max(last, step), 0),
     complete: metrics.at(-1)?.event === "done",
     evaluations: metrics.filter(({ event }) => event === "eval"),
     checkpoints: steps,
-    adapter: isFolder(join(path, "adapter")),
+    output: output ?? null,
   };
 }
 

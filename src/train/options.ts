@@ -30,7 +30,9 @@ export interface TrainerOptions {
   readonly evalEvery: number;
   /** Evaluations without a lower loss after which the run ends; 0 is never. */
   readonly earlyStopPatience: number;
-  /** Steps between checkpoints; 0 saves after the last step only. */
+  /** Whether the state of the best evaluation is saved when `saveEvery` is 0 too. */
+  readonly savesBest: boolean;
+  /** Steps between checkpoints, and the best state is saved besides; 0 saves after the last step only. */
   readonly saveEvery: number;
 }
 
@@ -83,6 +85,7 @@ export function trainerOptions(
     logEvery: config.logEvery,
     evalEvery: config.evalEvery,
     earlyStopPatience: config.earlyStopPatience,
+    savesBest: config.result === "best",
     saveEvery: config.saveEvery,
   };
 }

@@ -171,8 +171,7 @@ async function finish(
   journal: Journal,
 ): Promise<TrainSummary> {
   const { step, best } = position;
-  // Whoever asks for an early stop wants the best state, not the one that had stopped improving.
-  const wanted = output.config.earlyStopPatience > 0 && best !== null && best.step > 0
+  const wanted = output.config.result === "best" && best !== null && best.step > 0
     ? best.step
     : step;
   const onWarning = (message: string) => journal.record({ type: "warning", message });

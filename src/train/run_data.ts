@@ -32,17 +32,23 @@ export function checkData(paths: readonly string[], options: ReadingOptions): vo
   refuseIdleMap(openDataFiles(paths, options), options.map ?? {});
 }
 
-/**
- * Warnings of examples that were left out, of answers whose end cannot be learnt, and of examples that are longer than
- * the model was made for.
- */
+/** Warnings of examples that were left out, and `learningWarnings`. */
 export function dataWarnings(
   datasets: readonly Dataset[],
   maxLength: number,
-  { config: { max_position_embeddings: limit } }: ModelSource,
+  source: Pick<ModelSource, "config">,
 ): string[] {
-  const found = datasets.flatMap(({ badNotice, endNotice }) => [badNotice, endNotice]);
-  const notices = [...new Set(found)].filter((notice) => notice !== null);
+  const notices = datasets.flatMap(({ badNotice }) => badNotice ?? []);
+  return [...new Set(notices), ...learningWarnings(datasets, maxLength, source)];
+}
+
+/** Warnings of answers whose end cannot be learnt, and of examples that are longer than the model was made for. */
+export function learningWarnings(
+  datasets: readonly Dataset[],
+  maxLength: number,
+  { config: { max_position_embeddings: limit } }: Pick<ModelSource, "config">,
+): string[] {
+  const notices = [...new Set(datasets.flatMap(({ endNotice }) => endNotice ?? []))];
   const longest = Math.max(...datasets.map((dataset) => dataset.longest));
   if (longest <= limit) return notices;
   return [

@@ -1,7 +1,7 @@
 /** What a run is a run of, so that a checkpoint is never resumed with other options, model, adapter or data. */
 
 import { createHash } from "node:crypto";
-import { adapterWeightsPath } from "../adapter/sft.ts";
+import { adapterWeightsPath } from "../adapter/names.ts";
 import type { RunIdentity } from "../checkpoint/state.ts";
 import { SpielError } from "../errors.ts";
 import { type Files, isNotFound, storageError } from "../io/files.ts";

@@ -1,7 +1,7 @@
 /** The model of a run: what it trains, the deltas it gets, and where these begin or go on. */
 
+import type { Adapter } from "../adapter/adapter.ts";
 import { countFittingDeltas } from "../adapter/base_model.ts";
-import type { SftAdapter } from "../adapter/sft.ts";
 import type { LoadedCheckpoint } from "../checkpoint/checkpoint.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { DeltaCount, ModelPlan } from "../engine/protocol.gen.ts";
@@ -17,7 +17,7 @@ import { deltasIn, type Trained, type TrainedModule } from "./snapshot.ts";
 /** Where a run goes on, or else what it begins with; new deltas where there is neither. */
 export interface Beginning {
   readonly checkpoint: LoadedCheckpoint | null;
-  adapter: SftAdapter | null;
+  adapter: Adapter | null;
 }
 
 /** Attaches the deltas: those of the checkpoint, of the adapter to start from, or new ones. Returns where the run stands. */

@@ -1,8 +1,8 @@
 /** What a run leaves behind: the adapter, or the model when every weight was trained, and the report. */
 
 import { baseShapes } from "../adapter/base_model.ts";
-import { PROVENANCE_VERSION } from "../adapter/sft_config.ts";
-import { saveSftAdapter } from "../adapter/sft.ts";
+import { saveSftAdapter } from "../adapter/layouts/sft.ts";
+import { PROVENANCE_VERSION } from "../adapter/provenance.ts";
 import { loadCheckpoint, type LoadedCheckpoint, type OnWarning } from "../checkpoint/checkpoint.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { TensorInfo } from "../engine/protocol.gen.ts";

@@ -1,6 +1,7 @@
 /** All that a run needs before anything of it is computed or written: folder, model, engine, plan and data. */
 
-import { loadSftAdapter } from "../adapter/sft.ts";
+import { shapesOf } from "../adapter/base_model.ts";
+import { loadSparseAdapter } from "../adapter/load.ts";
 import { loadNewestCheckpoint } from "../checkpoint/checkpoint.ts";
 import type { Engine } from "../engine/engine.ts";
 import { open } from "../engine/open.ts";
@@ -8,6 +9,7 @@ import type { Files } from "../io/files.ts";
 import { planModel, type PlannedModel } from "../model/load.ts";
 import { type ModelSource, openModelSource, openWithoutWeights } from "../model/source.ts";
 import { type ModelTokenizer, tokenizerOf } from "../model/tokenizer.ts";
+import { shortRunWarning } from "../spiel/schedule.ts";
 import type { TrainEvent } from "./events.ts";
 import { type TrainerOptions, trainerOptions } from "./options.ts";
 import type { ResolvedConfig, RunConfig } from "./run_config.ts";
@@ -59,13 +61,15 @@ export async function prepareRun(
   const engine = held.use(await open(config));
   await tell({ type: "opened", info: engine.info });
   const tokenizer = tokenizerOf(source);
-  const beginning = await beginningOf(config, folder, context);
+  const beginning = await beginningOf(config, source, folder, context);
   const planned = await planModel(engine, source, useOf(config, beginning));
   const trained = trainedOf(config, planned);
   const { memory, parameters } = planned.plan;
   await tell({ type: "planned", memory, parameters, trainable: trainable(trained, parameters) });
   const data = await readData(config, source, tokenizer, context);
   const options = trainerOptions(config, data, source.config.vocab_size);
+  const tooShort = options.spiel && shortRunWarning(options.spiel.schedule);
+  if (tooShort !== null) await context.warn(tooShort);
   const model = { source, tokenizer, engine, planned, trained };
   return { resolved, folder, ...model, beginning, data, options };
 }
@@ -84,15 +88,18 @@ async function openFolder(
 }
 
 async function beginningOf(
-  { resume, adapter }: RunConfig,
+  { resume, adapter: path }: RunConfig,
+  source: ModelSource,
   folder: RunFolder | null,
   { files, warn }: RunContext,
 ): Promise<Beginning> {
   const checkpoint = folder !== null && resume
     ? await loadNewestCheckpoint(files, folder.path, { onWarning: warn })
     : null;
-  const isNew = checkpoint === null && adapter !== undefined;
-  return { checkpoint, adapter: isNew ? loadSftAdapter(adapter) : null };
+  const adapter = checkpoint === null && path !== undefined
+    ? loadSparseAdapter(path, "can be trained on", shapesOf(source))
+    : null;
+  return { checkpoint, adapter };
 }
 
 /** Loads the data, and tells how much there is and what is odd about it. */

@@ -178,9 +178,8 @@ export class Trainer {
   }
 
   async #saveIfDue(): Promise<void> {
-    const { position: { step, best }, options: { saveEvery, earlyStopPatience } } = this;
-    const keepsBest = saveEvery > 0 || earlyStopPatience > 0;
-    const isBest = keepsBest && best?.step === step;
+    const { position: { step, best }, options: { saveEvery, savesBest } } = this;
+    const isBest = (saveEvery > 0 || savesBest) && best?.step === step;
     this.#saveIsOwed ||= saveEvery > 0 && step > 0 && step % saveEvery === 0;
     const isRegular = this.#saveIsOwed && !this.#guard.isSuspicious;
     // What is trained is worth more than its checkpoint: it is told of once the result is safe.

@@ -118,3 +118,14 @@ Deno.test("inspect, its rows and a run count the same targets", async () => {
   assert.match(stdout, new RegExp(`\n  train +2 +${read.tokens} +${read.target_tokens} `), stderr);
   assert.match(stdout, /\n {2}held-out +3 /);
 });
+
+Deno.test("inspect warns as a run does of what the model was not made for", async () => {
+  using folder = new TinyFolder();
+  const model = folder.makeModel("short", { max_position_embeddings: 32 });
+  const path = folder.write("data.jsonl", LONG);
+  const words = /warning: max_length 1024 lets .* max_position_embeddings is 32: .*; max_length 32/;
+  const inspected = await runCli(["inspect", path, "--model", model]);
+  assert.match(inspected.stderr, words);
+  const more = ["--model", model, "--max-length", "1024", "--micro-batch-tokens", "1024"];
+  assert.match((await runCli(trainOn(folder, path, ...more, "--dry-run"))).stderr, words);
+});

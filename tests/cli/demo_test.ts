@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { type EvalMetrics, evaluateModel, openModelSource } from "../../mod.ts";
-import { loadSftAdapter } from "../../src/adapter/sft.ts";
+import { loadAdapter } from "../../src/adapter/load.ts";
 import { removeEarlierRun } from "../../examples/demo/run.ts";
 import { demoData, demoModelFiles } from "../../tools/make_demo.ts";
 import { withTempDir } from "../support/temp_dir.ts";
@@ -114,7 +114,7 @@ function readEvaluations(): EvalMetrics[] {
 }
 
 function deltasOf(adapter: string): number {
-  const modules = [...loadSftAdapter(adapter).modules.values()];
+  const modules = [...loadAdapter(adapter).modules.values()];
   return modules.reduce((sum, { indices }) => sum + indices.length, 0);
 }
 

@@ -22,8 +22,24 @@ Deno.test("doctor finds the WASM engine and says what is missing", async () => {
 Deno.test("doctor takes the variables that are looked at for all of the environment", async () => {
   const some = await doctor("--allow-env=NO_COLOR");
   assert.equal(some.permissions.env, "partly");
-  const all = "SPIEL_NATIVE_LIB,SPIEL_DEBUG,NO_COLOR,LOG_TOKENS,LOG_STREAM";
+  const all = "SPIEL_NATIVE_LIB,SPIEL_DEBUG,NO_COLOR,XDG_RUNTIME_DIR,LOG_TOKENS,LOG_STREAM";
   assert.equal((await doctor(`--allow-env=${all}`)).permissions.env, "granted");
+});
+
+Deno.test("drivers have no complaint where nobody is logged in to a desktop", {
+  ignore: Deno.build.os !== "linux",
+}, async () => {
+  const env = { ...Deno.env.toObject() };
+  delete env["XDG_RUNTIME_DIR"];
+  const run = ["run", "--quiet", "--no-check", "--no-prompt", "--allow-read"];
+  const permitted = ["--allow-ffi", "--allow-env=XDG_RUNTIME_DIR"];
+  const main = new URL("../../cli/main.ts", import.meta.url).pathname;
+  const { stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [...run, ...permitted, main, "doctor"],
+    clearEnv: true,
+    env,
+  }).output();
+  assert.equal(new TextDecoder().decode(stderr), "");
 });
 
 Deno.test("doctor advises what can be done where the program is", () => {

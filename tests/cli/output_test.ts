@@ -100,6 +100,8 @@ Deno.test("a run never takes the place of what it is made from", async (test) =>
     const run = folder.at("full");
     const first = await runCli(full(folder.model, run));
     assert.equal(first.code, 0, first.stderr);
+    const { stdout } = await runCli(["inspect", run, "--json"]);
+    assert.equal(JSON.parse(stdout).output, `${run}/model`, stdout);
     await untouched(full(`${run}/model`, run), `${run}/model`, /would replace ".*full\/model"/);
   });
 });

@@ -15,7 +15,7 @@ const PERMISSIONS = [
   "--allow-read",
   "--allow-write",
   "--allow-ffi",
-  "--allow-env=SPIEL_NATIVE_LIB,SPIEL_DEBUG,NO_COLOR,LOG_TOKENS,LOG_STREAM",
+  "--allow-env=SPIEL_NATIVE_LIB,SPIEL_DEBUG,NO_COLOR,XDG_RUNTIME_DIR,LOG_TOKENS,LOG_STREAM",
 ];
 
 /** Without a folder for sockets, Mesa's Vulkan drivers say so on standard error. */

@@ -241,6 +241,11 @@ Deno.test("a trained adapter is evaluated, answers, is merged and inspected", as
     });
   }
 
+  await test.step("inspect names a run's result", async () => {
+    const { stdout } = good(await runCli(["inspect", folder.at("run"), "--json"]));
+    assert.equal(JSON.parse(stdout).output, adapter);
+  });
+
   await test.step("inspect marks what is trained on", async () => {
     const args = ["inspect", folder.data, "--model", folder.model, "--rows", "1"];
     const { stdout } = good(await runCli(args));

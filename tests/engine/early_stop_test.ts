@@ -1,7 +1,7 @@
-/** Early stops: what is saved is the best state, or with a warning the last where the best is lost. */
+/** The state that is saved: the best after an early stop or where it is wanted, or with a warning the last. */
 
 import assert from "node:assert/strict";
-import { loadSftAdapter } from "../../src/adapter/sft.ts";
+import { loadAdapter } from "../../src/adapter/load.ts";
 import { evaluateModel } from "../../src/train/evaluate_model.ts";
 import type { TrainEvent } from "../../src/train/events.ts";
 import { HOSTED_DEVICES } from "../support/hosts.ts";
@@ -21,7 +21,7 @@ for (const place of HOSTED_DEVICES) {
     const { summary, events } = await tiny.train(place, "good", OPTIONS);
     const best = events.findLast((event) => event.type === "eval" && event.isBest);
     assert.ok(summary.stoppedEarly && best?.type === "eval" && best.step < summary.step);
-    const saved = loadSftAdapter(tiny.out("good/adapter"));
+    const saved = loadAdapter(tiny.out("good/adapter"));
     assert.equal(saved.config.spiel?.step, best.step);
     assert.deepEqual(warnings(events), []);
 
@@ -37,7 +37,7 @@ for (const place of HOSTED_DEVICES) {
       warnings(damaged.events)[0]!,
       /^Cannot load checkpoint ".*deltas.safetensors has 100 bytes, .*; the last state is saved instead/,
     );
-    const last = loadSftAdapter(tiny.out("bad/adapter"));
+    const last = loadAdapter(tiny.out("bad/adapter"));
     assert.equal(last.config.spiel?.step, summary.step);
     assert.notDeepEqual(last.modules, saved.modules);
   });
@@ -64,6 +64,31 @@ for (const place of HOSTED_DEVICES) {
     assert.ok(last.loss - summary.after!.loss > 1e-3, `the last evaluation's was ${last.loss}`);
     assert.deepEqual(summary.samples.map(({ after }) => after), answers);
     assert.ok(summary.samples.every(({ before }) => before !== undefined));
+  });
+}
+
+for (const place of HOSTED_DEVICES) {
+  Deno.test(`the best state of a run that is over is had by going on with it (${place.name})`, {
+    ignore: place.ignore,
+  }, async () => {
+    using tiny = new TinyRun();
+    const short = { maxSteps: 5, lr: 0.3, lrSchedule: "constant", warmupSteps: 0 } as const;
+    const options = { ...OPTIONS, ...short, earlyStopPatience: 0, saveEvery: 100 };
+    const weights = () => Deno.readFileSync(tiny.out("run/adapter/adapter_model.safetensors"));
+    const { summary: last } = await tiny.train(place, "run", options);
+    const best = last.best?.step ?? 0;
+    assert.ok(best > 0 && best < 5 && last.savedStep === 5, `best at ${best}`);
+    const lastWeights = weights();
+    const again = { ...options, resume: true, result: "best" } as const;
+    const { summary, events } = await tiny.train(place, "run", again);
+    assert.equal(summary.savedStep, best);
+    assert.deepEqual(events.filter(({ type }) => type === "step"), []);
+    assert.deepEqual(warnings(events), []);
+    const wanted = await tiny.train(place, "wanted", { ...options, result: "best" });
+    assert.equal(wanted.summary.savedStep, best);
+    const direct = Deno.readFileSync(tiny.out("wanted/adapter/adapter_model.safetensors"));
+    assert.deepEqual(weights(), direct);
+    assert.notDeepEqual(lastWeights, direct);
   });
 }
 

@@ -39,7 +39,21 @@ const GOLDENS: readonly Golden[] = [
   {
     folder: "adapters",
     check: checkAdapters,
-    details: { checked: ["sft_fork_bf16", "sft_fork_f32"] },
+    details: {
+      checked: [
+        "dora_r4",
+        "ia3",
+        "lora_r4",
+        "lora_r4_rslora",
+        "sft_fork_bf16",
+        "sft_fork_f32",
+        "shira",
+        "supertuning",
+        "supertuning_from_sft",
+        "supra_r4",
+      ],
+      unsupported: {},
+    },
   },
   { folder: "smollm2", check: checkSmollm2, model: "SmolLM2-135M-Instruct.Q4_1.gguf" },
 ];

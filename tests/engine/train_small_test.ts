@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { mergeAdapter } from "../../src/adapter/merge.ts";
-import { loadSftAdapter } from "../../src/adapter/sft.ts";
+import { loadAdapter } from "../../src/adapter/load.ts";
 import { generateText } from "../../src/generate/generate_text.ts";
 import { SafetensorsFolder } from "../../src/io/safetensors_shards.ts";
 import type { EvalEvent, TrainEvent } from "../../src/train/events.ts";
@@ -48,7 +48,7 @@ for (const place of HOSTED_DEVICES) {
     const { events, summary } = await tiny.train(place, "run");
     const expected = evaluations(events).at(-1)!.loss;
     const adapter = summary.output!;
-    const deltas = [...loadSftAdapter(adapter).modules.values()];
+    const deltas = [...loadAdapter(adapter).modules.values()];
     const planned = events.find((event) => event.type === "planned");
     const count = deltas.reduce((sum, { values }) => sum + values.length, 0);
     assert.equal(count, planned?.type === "planned" && planned.trainable);

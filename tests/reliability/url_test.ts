@@ -1,7 +1,7 @@
 /** The library and the command line from a URL, in an empty folder, with the permissions they document and no more. */
 
 import assert from "node:assert/strict";
-import { loadSftAdapter } from "../../src/adapter/sft.ts";
+import { loadAdapter } from "../../src/adapter/load.ts";
 import { TinyFolder } from "../cli/tiny_folder.ts";
 import { StaticServer } from "./static_server.ts";
 
@@ -108,7 +108,7 @@ Deno.test("the library from a URL trains with its documented permissions alone",
     assert.deepEqual([host, step, output], ["wasm", 6, `${out}/adapter`]);
     assert.equal(losses.length, 6);
     assert.ok(losses.every(Number.isFinite));
-    assert.ok(loadSftAdapter(output).modules.size > 0);
+    assert.ok(loadAdapter(output).modules.size > 0);
     assert.ok(server.asked.has("/mod.ts") && server.asked.has("/lib/spiel_engine_bg.wasm"));
     Deno.removeSync(out, { recursive: true });
   });

@@ -91,6 +91,7 @@ export async function trainSmall(engine: Engine, run: SmallRun): Promise<SmallRu
       logEvery: 1,
       evalEvery: 0,
       earlyStopPatience: 0,
+      savesBest: false,
       saveEvery: 0,
     },
   );

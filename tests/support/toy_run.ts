@@ -96,6 +96,7 @@ export function toyOptions(method: string): TrainerOptions {
     logEvery: 1,
     evalEvery: 4,
     earlyStopPatience: 0,
+    savesBest: false,
     saveEvery: 3,
   };
 }

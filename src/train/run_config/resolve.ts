@@ -10,7 +10,7 @@ import {
   problemsError,
 } from "./entries.ts";
 import { LATER_VALUES } from "./later.ts";
-import { camelCase } from "./naming.ts";
+import { camelCase, flagName } from "./naming.ts";
 import { RULES, type Values } from "./rules.ts";
 import { CONFIG_KEYS, type ConfigKey, runConfigSchema } from "./schema.ts";
 import type { ConfigPart, ConfigValues, DerivedKey, RunConfig, RunOptions } from "./types.ts";
@@ -40,11 +40,16 @@ function shown(value: unknown): string {
     : JSON.stringify(value);
 }
 
-function valueProblem(key: ConfigKey, given: GivenValues): string {
+/** How a value that is missing is called: as whoever configures would give it. */
+type NameMissing = (key: ConfigKey) => string;
+
+const flagOrFile: NameMissing = (key) => `${flagName(key)} (in a file ${key}:)`;
+
+function valueProblem(key: ConfigKey, given: GivenValues, nameMissing: NameMissing): string {
   const found = given.values.get(key);
-  const label = labelOf(key, found?.source);
   const expected = configKeyHelp().get(key)?.expected;
-  if (found === undefined) return `${label} is missing; expected ${expected}`;
+  if (found === undefined) return `${nameMissing(key)} is missing; expected ${expected}`;
+  const label = labelOf(key, found.source);
   const later = typeof found.value === "string" ? LATER_VALUES[key]?.[found.value] : undefined;
   const reason = later === undefined ? "" : ` (${later})`;
   return `${label} is ${shown(found.value)}${reason}; expected ${expected}`;
@@ -54,13 +59,14 @@ function valueProblem(key: ConfigKey, given: GivenValues): string {
 function checkValues(
   given: GivenValues,
   keys: readonly ConfigKey[],
+  nameMissing: NameMissing,
 ): { values: Values; problems: string[] } {
   const values: Record<string, unknown> = {};
   const problems: string[] = [];
   for (const key of keys) {
     const result = runConfigSchema.shape[key].safeParse(given.values.get(key)?.value);
     if (result.success) values[key] = result.data;
-    else problems.push(valueProblem(key, given));
+    else problems.push(valueProblem(key, given, nameMissing));
   }
   return { values: values as Values, problems };
 }
@@ -87,6 +93,8 @@ function complete(values: ConfigValues): ConfigValues & Required<Pick<ConfigValu
     epochs,
     warmup_ratio: warmupRatio,
     lr: values.lr ?? DEFAULT_LR[values.method],
+    // Whoever asks for an early stop wants the best state, not the one that had stopped improving.
+    result: values.result ?? (values.early_stop_patience > 0 ? "best" : "last"),
     micro_batch_tokens: values.micro_batch_tokens ??
       Math.max(DEFAULT_MICRO_BATCH_TOKENS, values.max_length),
   };
@@ -104,8 +112,12 @@ function freeze<Value>(value: Value): Value {
  * @throws {SpielError} of kind `usage`, naming every unknown key, wrong value and broken rule at once.
  */
 export function resolveRunConfig(entries: Iterable<ConfigEntry>): ResolvedConfig {
+  return resolve(entries, flagOrFile);
+}
+
+function resolve(entries: Iterable<ConfigEntry>, nameMissing: NameMissing): ResolvedConfig {
   const given = layEntries(entries, CONFIG_KEYS);
-  const { values, problems } = checkValues(given, CONFIG_KEYS);
+  const { values, problems } = checkValues(given, CONFIG_KEYS, nameMissing);
   const all = [...given.problems, ...problems, ...checkRules(values, given)];
   if (all.length > 0) throw problemsError(all);
 
@@ -133,7 +145,7 @@ export function resolveKeys<Key extends ConfigKey>(
   entries: Iterable<ConfigEntry>,
 ): ConfigPart<Key> {
   const given = layEntries(entries, keys);
-  const { values, problems } = checkValues(given, keys);
+  const { values, problems } = checkValues(given, keys, flagName);
   if (given.problems.length + problems.length > 0) {
     throw problemsError([...given.problems, ...problems]);
   }
@@ -154,11 +166,12 @@ export function resolveKeys<Key extends ConfigKey>(
 export function runConfig(options: RunOptions): ResolvedConfig {
   const keys = new Map<string, string>(CONFIG_KEYS.map((key) => [camelCase(key), key]));
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
-  return resolveRunConfig(given.map(([name, value]) => ({
+  const entries = given.map(([name, value]): ConfigEntry => ({
     key: keys.get(name) ?? name,
     value,
     source: { kind: "option" },
-  })));
+  }));
+  return resolve(entries, camelCase);
 }
 
 /** A configuration as `config.json` records it: each key as on disk with its value and origin. */

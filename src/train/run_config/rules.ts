@@ -65,8 +65,10 @@ const budgetNeedsDeltas: Rule = (values, given) => {
 
 const evaluationNeedsData: Rule = (values) => {
   if (values.eval_data === undefined || values.eval_data.length > 0) return [];
-  const keys = ["eval_generate", "early_stop_patience"] as const;
-  return keys.filter((key) => (values[key] ?? 0) > 0).map((key) => ({
+  const counts = ["eval_generate", "early_stop_patience"] as const;
+  const keys: ConfigKey[] = counts.filter((key) => (values[key] ?? 0) > 0);
+  if (values.result === "best") keys.push("result");
+  return keys.map((key) => ({
     key,
     message: `is ${values[key]} but there is no held-out data; expected eval_data as well`,
   }));

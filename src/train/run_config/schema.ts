@@ -280,6 +280,12 @@ export const runConfigSchema = z.strictObject({
     group: "Evaluation",
     description: "evaluations without a better loss after which the run ends; 0 is never",
   }),
+  result: z.enum(["last", "best"]).optional().register(keyWords, {
+    group: "Evaluation",
+    description: "the state that is saved at the end: the last, or that of the best evaluation",
+    defaultText: "last, or best with early_stop_patience",
+    changeable: true,
+  }),
 
   out: path().default("runs/train").register(keyWords, {
     group: "Run folder",

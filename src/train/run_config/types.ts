@@ -27,7 +27,7 @@ export type ConfigPart<Key extends ConfigKey> = {
 };
 
 /** Keys without a fixed default that always have a value once other keys are known. */
-export type DerivedKey = "lr" | "micro_batch_tokens";
+export type DerivedKey = "lr" | "micro_batch_tokens" | "result";
 
 /**
  * The configuration of a run: the keys of the schema in camelCase, checked and frozen. Of `density`,

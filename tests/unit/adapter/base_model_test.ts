@@ -6,8 +6,8 @@ import {
   countFittingDeltas,
   otherBaseWarning,
 } from "../../../src/adapter/base_model.ts";
-import type { SftAdapter } from "../../../src/adapter/sft.ts";
-import { sftConfig } from "../../../src/adapter/sft_config.ts";
+import type { Adapter } from "../../../src/adapter/adapter.ts";
+import { sftConfig } from "../../../src/adapter/layouts/sft_config.ts";
 import type { ModelPlan } from "../../../src/engine/protocol.gen.ts";
 
 const Q = "model.layers.0.self_attn.q_proj";
@@ -26,7 +26,7 @@ function planOf(shapes: Record<string, [number, number]>): ModelPlan {
 }
 
 /** An adapter with one module's deltas, whose base has these shapes. */
-function adapterOf(base: Record<string, [number, number]> | undefined, last = 5): SftAdapter {
+function adapterOf(base: Record<string, [number, number]> | undefined, last = 5): Adapter {
   const spiel = {
     format_version: 1,
     program_version: "0.1.0",
@@ -36,6 +36,9 @@ function adapterOf(base: Record<string, [number, number]> | undefined, last = 5)
     ...(base && { base_shapes: base }),
   };
   return {
+    layout: "SFT",
+    facts: {},
+    changes: new Map(),
     config: sftConfig({ spiel }, { [Q]: 2 }),
     modules: new Map([
       [Q, { indices: Uint32Array.of(1, last), values: Float32Array.of(1, 2), dtype: "F32" }],
@@ -126,6 +129,6 @@ Deno.test("an adapter that does not record its base is a warning where layers ha
   assert.equal(await warningOn(BASE), null);
   assert.equal(
     await warningOn({ ...BASE, "model.layers.1.self_attn.q_proj": [8, 8] }),
-    'Adapter "a" does not record its base model and has deltas in 1 of the 2 layers of "m"; it may be of another model',
+    'Adapter "a" does not record its base model and changes 1 of the 2 layers of "m"; it may be of another model',
   );
 });

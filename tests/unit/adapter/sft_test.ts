@@ -4,14 +4,15 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import {
-  loadSftAdapter,
   saveSftAdapter,
   type SftAdapter,
   type SftAdapterInput,
   type SftModuleInput,
-} from "../../../src/adapter/sft.ts";
+} from "../../../src/adapter/layouts/sft.ts";
+import { encodeSftConfig } from "../../../src/adapter/layouts/sft_config.ts";
+import { loadAdapter } from "../../../src/adapter/load.ts";
+import { PROVENANCE_VERSION } from "../../../src/adapter/provenance.ts";
 import type { SparseDeltas } from "../../../src/adapter/deltas.ts";
-import { encodeSftConfig, PROVENANCE_VERSION } from "../../../src/adapter/sft_config.ts";
 import { denoFiles } from "../../../src/io/files.ts";
 import { SafetensorsFile } from "../../../src/io/safetensors.ts";
 import { encodeSafetensors, type TensorData } from "../../support/encode_safetensors.ts";
@@ -24,6 +25,8 @@ const golden = (name: string) =>
 const Q = "model.layers.0.self_attn.q_proj";
 const V = "model.layers.0.self_attn.v_proj";
 const key = (module: string, field: string) => `base_model.model.${module}.sft_delta.${field}`;
+
+const loadSftAdapter = (dir: string) => loadAdapter(dir) as SftAdapter;
 
 /** Deltas in memory as what is saved, in parts of two. */
 function toSave({ indices, values }: SparseDeltas): SftModuleInput {
@@ -189,12 +192,17 @@ const I = Int32Array.of(3, 8);
 /** What is wrong, how it is written, and what the message must say. */
 const REFUSALS: [string, Record<string, unknown>, Record<string, TensorData>, RegExp][] = [
   [
-    "another layout",
-    { peft_type: "LORA" },
+    "an unknown layout",
+    { peft_type: "VERA" },
     oneModule(I, F, 2),
-    /peft_type is "LORA", expected "SFT"/,
+    /peft_type is "VERA"; expected one of SFT, SUPERTUNING/,
   ],
-  ["no layout", { peft_type: undefined }, oneModule(I, F, 2), /has no peft_type, expected "SFT"/],
+  [
+    "no layout",
+    { peft_type: undefined },
+    oneModule(I, F, 2),
+    /has no peft_type, expected one of SFT/,
+  ],
   [
     "no deltas",
     { num_deltas: { [Q]: 0 } },
@@ -272,7 +280,7 @@ for (const [what, changes, tensors, message] of REFUSALS) {
     }));
 }
 
-Deno.test("refused: a missing folder, a missing file, a pickle with advice", () =>
+Deno.test("refused: a missing folder, a missing file, a pickle that is none", () =>
   withTempDir((dir) => {
     const refused = (path: string, message: RegExp) =>
       assert.throws(() => loadSftAdapter(path), { kind: "data", message });
@@ -284,7 +292,7 @@ Deno.test("refused: a missing folder, a missing file, a pickle with advice", () 
     Deno.removeSync(join(dir, "adapter_model.safetensors"));
     refused(dir, /has no adapter_model.safetensors/);
     Deno.writeTextFileSync(join(dir, "adapter_model.bin"), "PK");
-    refused(dir, /pickle.*safe_serialization=True/);
+    refused(dir, /adapter_model.bin: it is no zip archive/);
     Deno.writeTextFileSync(join(dir, "adapter_config.json"), '{"peft_type": "SFT"');
     refused(dir, /adapter_config.json is not valid JSON/);
   }));

@@ -13,6 +13,7 @@ import {
   type RunConfig,
   runConfig,
   runConfigJsonSchema,
+  type RunOptions,
 } from "../../../src/train/run_config.ts";
 
 const flag = (key: string, value: unknown): ConfigEntry => ({
@@ -99,8 +100,12 @@ const REFUSED: [title: string, entries: ConfigEntry[], words: RegExp][] = [
     [...BASE, file("num_train_epochs", 1), set("per_device_train_batch_size", "4")],
     /num_train_epochs is not known; did you mean epochs\?[^]*did you mean micro_batch_examples\?/,
   ],
-  ["no model", [flag("data", ["a"])], /^model is missing; expected a Hugging Face folder/],
-  ["no data", [flag("model", "a")], /^data is missing; expected a list of one or more/],
+  [
+    "no model",
+    [flag("data", ["a"])],
+    /^--model \(in a file model:\) is missing; expected a Hugging/,
+  ],
+  ["no data", [flag("model", "a")], /^--data \(in a file data:\) is missing; expected a list of/],
   [
     "empty data",
     [flag("model", "a"), file("data", [])],
@@ -182,6 +187,11 @@ const REFUSED: [title: string, entries: ConfigEntry[], words: RegExp][] = [
     flag("early_stop_patience", "2"),
   ], /expected eval_every of at least 1/],
   [
+    "the best without data",
+    [...BASE, flag("result", "best")],
+    /--result is best but there is no held-out data; expected eval_data as well/,
+  ],
+  [
     "generation without data",
     [...BASE, flag("eval_generate", "2")],
     /--eval-generate is 2 but there is no held-out data/,
@@ -233,7 +243,15 @@ Deno.test("every problem is told at once", () => {
   assert.throws(() => resolveRunConfig(entries), (error) => {
     assert.ok(error instanceof Error);
     assert.match(error.message, /^5 things are wrong:\n/);
-    for (const word of ["--lr", "zebra", "model is missing", "data is missing", "does not fit"]) {
+    for (
+      const word of [
+        "--lr",
+        "zebra",
+        "--model (in a file model:) is missing",
+        "--data (in a file data:) is missing",
+        "does not fit",
+      ]
+    ) {
       assert.ok(error.message.includes(word), word);
     }
     return true;
@@ -284,6 +302,10 @@ Deno.test("defaults follow the method and the length", () => {
   assert.equal(full.density, undefined);
   const long = runConfig({ model: "m", data: ["d"], maxLength: 4096 }).config;
   assert.equal(long.microBatchTokens, 4096);
+  const result = (options: Partial<RunOptions>) =>
+    runConfig({ model: "m", data: ["d"], evalData: ["e"], ...options }).config.result;
+  assert.deepEqual([result({}), result({ earlyStopPatience: 2 })], ["last", "best"]);
+  assert.equal(result({ earlyStopPatience: 2, result: "last" }), "last");
 });
 
 Deno.test("the longest window that fits is accepted", () => {
@@ -366,4 +388,13 @@ Deno.test("every key has words, a place in the JSON Schema, and either a default
     assert.match(help.flag, /^--[a-z0-9]+(-[a-z0-9]+)*$/);
     assert.equal(help.defaultText === undefined, required.includes(key), key);
   }
+});
+
+Deno.test("what is missing is called as whoever configures would give it", () => {
+  assert.throws(() => resolveKeys(["model"], []), {
+    message: "--model is missing; expected a Hugging Face folder or a .gguf file",
+  });
+  assert.throws(() => runConfig({ model: "m" } as RunOptions), {
+    message: "data is missing; expected a list of one or more JSONL files",
+  });
 });

@@ -137,7 +137,8 @@ Deno.test("trainer: stops after evaluations without a better loss, and saves the
     const loss = losses.shift()!;
     return Promise.resolve({ loss, perplexity: Math.exp(loss), targetTokens: 1 });
   };
-  const options = { ...toyOptions("spiel-ag"), evalEvery: 2, earlyStopPatience: 2, saveEvery: 0 };
+  const early = { earlyStopPatience: 2, savesBest: true };
+  const options = { ...toyOptions("spiel-ag"), evalEvery: 2, ...early, saveEvery: 0 };
   const { events, saved, error } = await run(options, { evaluate });
   assert.equal(error, undefined);
   assert.deepEqual(stepsOf(events, "eval"), [0, 2, 4, 6]);
@@ -177,7 +178,8 @@ Deno.test("trainer: a state whose checkpoint failed is not the best, and patienc
       ? Promise.reject(new SpielError("storage", "Disk full"))
       : Promise.resolve("saved");
   };
-  const options = { ...toyOptions("spiel-ag"), evalEvery: 2, earlyStopPatience: 2, saveEvery: 0 };
+  const early = { earlyStopPatience: 2, savesBest: true };
+  const options = { ...toyOptions("spiel-ag"), evalEvery: 2, ...early, saveEvery: 0 };
   const { events, error } = await run(options, { evaluate, save });
   assert.equal(error, undefined);
   // Step 4 was better than step 6, but only the latter can be returned to.
@@ -223,8 +225,18 @@ Deno.test("trainer: nothing worse than the untrained model is the best, nor kept
   assert.deepEqual(bestOf(never.events), []);
 });
 
+Deno.test("trainer: the best state is saved where it is wanted, without regular checkpoints too", async () => {
+  const options = { ...toyOptions("spiel-ag"), evalEvery: 2, saveEvery: 0 };
+  const losses = [3, 2, 1, 2, 2, 2, 2, 2];
+  const wanted = await run({ ...options, savesBest: true }, { evaluate: lossesInOrder(...losses) });
+  assert.deepEqual(wanted.saved, [2, 4, 14]);
+  const unwanted = await run(options, { evaluate: lossesInOrder(...losses) });
+  assert.deepEqual(unwanted.saved, [14]);
+});
+
 Deno.test("trainer: patience is measured by the untrained model too", async () => {
-  const options = { ...toyOptions("spiel-ag"), evalEvery: 2, earlyStopPatience: 2, saveEvery: 0 };
+  const early = { earlyStopPatience: 2, savesBest: true };
+  const options = { ...toyOptions("spiel-ag"), evalEvery: 2, ...early, saveEvery: 0 };
   const { events, saved } = await run(options, { evaluate: lossesInOrder(3, 4, 3.5, 2) });
   assert.deepEqual(stepsOf(events, "eval"), [0, 2, 4]);
   assert.deepEqual(saved, [4]);
