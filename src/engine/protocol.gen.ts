@@ -1,7 +1,7 @@
 // Generated from crates/spiel-engine/src/protocol by `deno task gen`. Do not edit.
 
 /** Identifies the protocol these types belong to. */
-export const PROTOCOL_HASH = "fa398b787636004b";
+export const PROTOCOL_HASH = "9dcb14a71d8533d7";
 
 /** Marks a position of a micro-batch whose next token is not trained. */
 export const IGNORE = 0xFFFFFFFF;
@@ -272,7 +272,21 @@ export type DeviceChoice = "auto" | "cpu" | "gpu";
 /**
  * A way weights are stored, named as in GGUF.
  */
-export type WeightFormat = "f32" | "f16" | "bf16" | "q4_0" | "q4_1" | "q8_0";
+export type WeightFormat =
+  | "f32"
+  | "f16"
+  | "bf16"
+  | "q4_0"
+  | "q4_1"
+  | "q5_0"
+  | "q5_1"
+  | "q8_0"
+  | "q2_k"
+  | "q3_k"
+  | "q4_k"
+  | "q5_k"
+  | "q6_k"
+  | "nf4";
 
 /**
  * An array that belongs to a module's deltas or to a fully trained tensor.

@@ -14,13 +14,21 @@ import type { ModelSource } from "./source.ts";
 import { checkRange, unstack, type Unstacked } from "./stacks.ts";
 import { matchTensors, type ModelTensor } from "./tensors.ts";
 
+/** The types whose blocks the engine reads. */
 const FORMATS: ReadonlyMap<string, WeightFormat> = new Map([
   ["F32", "f32"],
   ["F16", "f16"],
   ["BF16", "bf16"],
   ["Q4_0", "q4_0"],
   ["Q4_1", "q4_1"],
+  ["Q5_0", "q5_0"],
+  ["Q5_1", "q5_1"],
   ["Q8_0", "q8_0"],
+  ["Q2_K", "q2_k"],
+  ["Q3_K", "q3_k"],
+  ["Q4_K", "q4_k"],
+  ["Q5_K", "q5_k"],
+  ["Q6_K", "q6_k"],
 ]);
 
 /** q and k projections, whose rows follow the rotary layout. */

@@ -106,11 +106,16 @@ export function tinyMetadata(name: string, config: ModelConfig): [string, GgufFi
   ];
 }
 
-/** The bytes of a GGUF file with the same weights, rows interleaved where the architecture does so. */
+/**
+ * The bytes of a GGUF file with the same weights, rows interleaved where the architecture does so.
+ *
+ * @param matrixType The number of the ggml type that the matrices are stored as; vectors are F32.
+ */
 export function tinyGguf(
   modelType: string,
   config = tinyConfig(modelType),
   weights = tinyWeights(config),
+  matrixType = 0,
 ): Uint8Array {
   const gguf = ARCHITECTURES.find((architecture) => architecture.modelType === modelType)?.gguf;
   if (!gguf) throw new Error(`${modelType} has no GGUF form`);
@@ -122,7 +127,7 @@ export function tinyGguf(
     return {
       name: names.get(name)!,
       dimensions: [...shape].reverse(),
-      type: 0,
+      type: shape.length === 2 ? matrixType : 0,
       data: isRotary ? interleaveRows(bytes, shape[0]!, config.head_dim) : bytes,
     };
   });

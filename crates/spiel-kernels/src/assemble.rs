@@ -13,6 +13,7 @@ const PARTS: &[(&str, &str)] = &[
     ("clip", include_str!("parts/clip.wgsl")),
     ("grid", include_str!("parts/grid.wgsl")),
     ("keys", include_str!("parts/keys.wgsl")),
+    ("part_scales", include_str!("parts/part_scales.wgsl")),
     ("philox", include_str!("parts/philox.wgsl")),
     ("reduce", include_str!("parts/reduce.wgsl")),
     ("row_sums", include_str!("parts/row_sums.wgsl")),

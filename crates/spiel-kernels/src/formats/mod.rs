@@ -1,11 +1,11 @@
-//! The ways weights are stored, named as in GGUF, and the registry of them all.
+//! The ways weights are stored, named as in GGUF or after what they come from, and the registry of them all.
 //!
 //! A format is a pair of files, `<name>.rs` with its codec and `<name>.wgsl` with its decoder for GPUs, and one line of
 //! [`formats!`].
 
 use crate::parallel::{ELEMENTS_PER_TASK, chunks_mut};
 
-/// Elements of a quantised block of the formats here.
+/// Elements of a quantised block, but for the K formats and NF4.
 const BLOCK: usize = 32;
 
 /// Hands every stored format to a macro: what it is, its variant and the name of its files.
@@ -18,16 +18,27 @@ macro_rules! formats {
             "bfloat16.", Bf16, bf16;
             "32 four-bit codes around 8 and a half scale.", Q4_0, q4_0;
             "32 four-bit codes, a half scale and a half minimum.", Q4_1, q4_1;
+            "32 five-bit codes around 16 and a half scale.", Q5_0, q5_0;
+            "32 five-bit codes, a half scale and a half minimum.", Q5_1, q5_1;
             "32 eight-bit codes and a half scale.", Q8_0, q8_0;
+            "256 two-bit codes in sixteen parts with scales and minima.", Q2_K, q2_k;
+            "256 three-bit codes in sixteen parts with scales.", Q3_K, q3_k;
+            "256 four-bit codes in eight parts with scales and minima.", Q4_K, q4_k;
+            "256 five-bit codes in eight parts with scales and minima.", Q5_K, q5_k;
+            "256 six-bit codes in sixteen parts with scales.", Q6_K, q6_k;
+            "64 codes of the quantiles of a normal distribution and a scale.", Nf4, nf4;
         }
     };
 }
+
+mod k_blocks;
 
 macro_rules! define {
     ($($what:literal, $format:ident, $file:ident;)+) => {
         $(mod $file;)+
 
         /// A stored format.
+        #[expect(non_camel_case_types, reason = "the names of GGUF")]
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Format {
             $(#[doc = $what] $format,)+
@@ -123,6 +134,11 @@ pub fn encode(format: Format, x: &[f32], bytes: &mut [u8]) {
 /// Reads a little-endian half float.
 fn half_at(bytes: &[u8], offset: usize) -> f32 {
     half::f16::from_le_bytes([bytes[offset], bytes[offset + 1]]).to_f32()
+}
+
+/// Reads a little-endian word.
+fn word_at(bytes: &[u8], offset: usize) -> u32 {
+    u32::from_le_bytes(std::array::from_fn(|i| bytes[offset + i]))
 }
 
 /// Writes a half float; encoders go on with the value before rounding, as ggml's do.

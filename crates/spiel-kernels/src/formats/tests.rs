@@ -1,9 +1,13 @@
 use super::*;
 use crate::random::uniform;
+use std::collections::HashMap;
+
+/// Elements that are whole blocks of every format.
+const WHOLE: usize = 256;
 
 #[test]
 fn decoding_undoes_encoding_to_the_stated_error() {
-    let x = uniform(1, 64 * BLOCK);
+    let x = uniform(1, 64 * WHOLE);
     for &format in Format::ALL {
         let mut bytes = vec![0; format.bytes(x.len())];
         encode(format, &x, &mut bytes);
@@ -19,10 +23,110 @@ fn decoding_undoes_encoding_to_the_stated_error() {
 #[test]
 fn a_block_of_zeros_stays_zero() {
     for &format in Format::ALL {
-        let mut bytes = vec![1; format.bytes(BLOCK)];
-        encode(format, &[0.0; BLOCK], &mut bytes);
-        let mut y = [1.0; BLOCK];
+        let mut bytes = vec![1; format.bytes(WHOLE)];
+        encode(format, &[0.0; WHOLE], &mut bytes);
+        let mut y = [1.0; WHOLE];
         decode(format, &bytes, &mut y);
-        assert_eq!(y, [0.0; BLOCK], "{format:?}");
+        assert_eq!(y, [0.0; WHOLE], "{format:?}");
+    }
+}
+
+#[test]
+fn decoders_give_the_bits_of_ggml_and_bitsandbytes() {
+    let golden = golden();
+    for &format in Format::ALL {
+        for (packed, expected) in golden.decoded(format) {
+            let mut actual = vec![0.0; expected.len()];
+            decode(format, &packed, &mut actual);
+            let place = actual.iter().zip(&expected).position(|(a, b)| a.to_bits() != b.to_bits());
+            assert_eq!(place, None, "{format:?} differs first there");
+        }
+    }
+}
+
+#[test]
+fn encoders_with_one_right_answer_give_it() {
+    let golden = golden();
+    let source = golden.floats("source");
+    for &format in Format::ALL.iter().filter(|format| !format.name().ends_with("_k")) {
+        let Some((expected, _)) = golden.decoded(format).into_iter().next() else { continue };
+        let mut actual = vec![0; expected.len()];
+        encode(format, &source, &mut actual);
+        assert!(actual == expected, "{format:?}");
+    }
+}
+
+#[test]
+fn encoders_that_search_come_as_close_as_ggml() {
+    let golden = golden();
+    let source = golden.floats("source");
+    let off =
+        |y: &[f32]| source.iter().zip(y).map(|(x, y)| f64::from(x - y).powi(2)).sum::<f64>().sqrt();
+    for &format in Format::ALL.iter().filter(|format| format.name().ends_with("_k")) {
+        let mut bytes = vec![0; format.bytes(source.len())];
+        encode(format, &source, &mut bytes);
+        let mut decoded = vec![0.0; source.len()];
+        decode(format, &bytes, &mut decoded);
+        let (_, of_ggml) = golden.decoded(format).swap_remove(0);
+        let (ours, ggmls) = (off(&decoded), off(&of_ggml));
+        assert!(ours <= ggmls, "{format:?} is off by {ours}, ggml by {ggmls}");
+    }
+}
+
+/// The tensors of a safetensors file.
+struct Golden(HashMap<String, Vec<u8>>);
+
+fn golden() -> Golden {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/quant/quant.safetensors");
+    let file = std::fs::read(path).expect("the golden vectors");
+    let (length, rest) = file.split_first_chunk().expect("a length");
+    let (header, data) = rest.split_at(u64::from_le_bytes(*length) as usize);
+    let header: HashMap<String, serde_json::Value> =
+        serde_json::from_slice(header).expect("a header");
+    let tensors = header.into_iter().filter_map(|(name, tensor)| {
+        let at = |end: usize| tensor["data_offsets"][end].as_u64().map(|offset| offset as usize);
+        Some((name, data[at(0)?..at(1)?].to_vec()))
+    });
+    Golden(tensors.collect())
+}
+
+impl Golden {
+    fn floats(&self, name: &str) -> Vec<f32> {
+        bytemuck::pod_collect_to_vec(&self.0[name])
+    }
+
+    /// Stored bytes and what they stand for: first what `source` becomes, then random bytes and others.
+    fn decoded(&self, format: Format) -> Vec<(Vec<u8>, Vec<f32>)> {
+        let name = format.name().to_uppercase();
+        if format == Format::Nf4 {
+            let codes = |name: &str, largest: Vec<f32>| {
+                let blocks = largest.iter().zip(self.0[&format!("{name}.packed")].chunks(32));
+                let blocks =
+                    blocks.flat_map(|(largest, codes)| [&largest.to_le_bytes(), codes].concat());
+                (blocks.collect(), self.floats(&format!("{name}.dequantized")))
+            };
+            return vec![
+                codes("NF4", self.floats("NF4.absmax")),
+                codes("NF4DQ", self.doubly_quantised()),
+            ];
+        }
+        ["", ".random"]
+            .iter()
+            .filter_map(|kind| {
+                let packed = self.0.get(&format!("{name}{kind}.packed"))?;
+                Some((packed.clone(), self.floats(&format!("{name}{kind}.dequantized"))))
+            })
+            .collect()
+    }
+
+    /// Magnitudes that bitsandbytes has quantised in turn.
+    fn doubly_quantised(&self) -> Vec<f32> {
+        let (code, scales) = (self.floats("NF4DQ.nested_code"), self.floats("NF4DQ.nested_absmax"));
+        let offset = self.floats("NF4DQ.offset")[0];
+        let bytes = self.0["NF4DQ.absmax_u8"].chunks(256).zip(scales);
+        bytes
+            .flat_map(|(bytes, scale)| bytes.iter().map(move |byte| (*byte, scale)))
+            .map(|(byte, scale)| code[usize::from(byte)] * scale + offset)
+            .collect()
     }
 }

@@ -6,6 +6,11 @@ fn stored_u16(offset: u32) -> u32 {
   return (stored[offset / 4u] >> (8u * (offset % 4u))) & 0xFFFFu;
 }
 
+// A byte.
+fn stored_u8(offset: u32) -> u32 {
+  return (stored[offset / 4u] >> (8u * (offset % 4u))) & 0xFFu;
+}
+
 fn stored_half(offset: u32) -> f32 {
   return unpack2x16float(stored_u16(offset)).x;
 }

@@ -75,12 +75,21 @@ pub(super) const SHORT_BINDING: usize = 64 << 10;
 /// # Errors
 /// When there is none.
 pub(crate) async fn open_gpus() -> Result<Vec<GpuDevice>> {
-    let small = |_| wgpu::Limits {
-        max_storage_buffer_binding_size: SHORT_BINDING as u64,
-        ..wgpu::Limits::default()
-    };
-    let any = || GpuWish { allow_software: true, ..GpuWish::default() };
-    Ok(vec![GpuDevice::open(any()).await?, GpuDevice::open_within(any(), small).await?])
+    Ok(vec![GpuDevice::open(any_gpu()).await?, small_gpu(SHORT_BINDING as u64).await?])
+}
+
+/// The GPU as small as WebGPU's defaults, with bindings of so many bytes.
+///
+/// # Errors
+/// When there is none.
+pub(super) async fn small_gpu(binding_bytes: u64) -> Result<GpuDevice> {
+    let limits =
+        wgpu::Limits { max_storage_buffer_binding_size: binding_bytes, ..wgpu::Limits::default() };
+    GpuDevice::open_within(any_gpu(), |_| limits).await
+}
+
+fn any_gpu() -> GpuWish<'static> {
+    GpuWish { allow_software: true, ..GpuWish::default() }
 }
 
 /// Standard normal floats, as words.

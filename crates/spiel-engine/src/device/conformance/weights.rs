@@ -1,6 +1,7 @@
 //! Weights in every stored format: embedding, materialisation with deltas, and products without it.
 
 use super::products::tilings;
+use super::subject::small_gpu;
 use super::{Bound, Subject, normal};
 use crate::device::{BlockOps, GpuDevice, LinearShape, Stored};
 use spiel_kernels::element::Element;
@@ -24,12 +25,21 @@ pub(super) fn stored(format: Format, elements: usize) -> Vec<u32> {
     bytemuck::pod_collect_to_vec(&stored)
 }
 
+/// The width of a row of so many blocks, of which formats with more than 32 elements a block get fewer.
+fn width_of(format: Format, blocks: usize) -> usize {
+    let block = format.block_elements();
+    (blocks * 32 / block.max(32)).max(1) * block
+}
+
 async fn materialise(gpus: &[GpuDevice]) {
-    for gpu in gpus {
+    let Some(gpu) = gpus.first() else { return };
+    // Parts begin where blocks and what they decode to are both aligned: of K blocks, every 128 KiB.
+    let small = small_gpu(128 << 10).await.expect("the GPU that is open already");
+    for gpu in [gpu, &small] {
         for &format in Format::ALL {
-            let block = format.block_elements();
             for (rows, blocks) in [(1, 1), (3, 5), (131, 7), (67, 21)] {
-                let (width, elements) = (blocks * block, rows * blocks * block);
+                let width = width_of(format, blocks);
+                let elements = rows * width;
                 for count in [None, Some(0), Some(1), Some(elements / 3)] {
                     let case = format!("materialise {format:?} {rows}x{width} {count:?}");
                     conform!(gpu, case, [Bound::Exact], |on| {
@@ -51,11 +61,12 @@ async fn materialise(gpus: &[GpuDevice]) {
 }
 
 /// Tokens, rows, blocks of a row, and deltas if any.
-const PACKED: [(usize, usize, usize, Option<usize>); 10] = [
+const PACKED: [(usize, usize, usize, Option<usize>); 11] = [
     (1, 1, 1, None),
     (1, 1, 1, Some(1)),
     (1, 67, 21, Some(0)),
     (1, 131, 7, Some(300)),
+    (2, 700, 8, Some(50)),
     (3, 3, 37, Some(90)),
     (3, 67, 21, None),
     (3, 9, 64, Some(40)),
@@ -69,7 +80,7 @@ async fn linear_packed(gpus: &[GpuDevice]) {
         gpu.tile_by(tiling);
         for &format in Format::ALL {
             for (tokens, rows, blocks, count) in PACKED {
-                let width = blocks * format.block_elements();
+                let width = width_of(format, blocks);
                 let (elements, shape) =
                     (rows * width, LinearShape { tokens, inputs: width, outputs: rows });
                 let case = format!(
@@ -115,9 +126,8 @@ async fn a_few_tokens_make_no_matrix_dense(gpus: &[GpuDevice]) {
 async fn embedding(gpus: &[GpuDevice]) {
     for gpu in gpus {
         for &format in Format::ALL {
-            let block = format.block_elements();
-            for (vocab, blocks, count) in [(1, 1, 1), (7, 3, 5), (101, 8, 33)] {
-                let width = blocks * block;
+            for (vocab, blocks, count) in [(1, 1, 1), (7, 3, 5), (101, 8, 33), (700, 8, 70)] {
+                let width = width_of(format, blocks);
                 let case = format!("embedding {format:?} {vocab}x{width} of {count}");
                 conform!(gpu, case, [Bound::Exact], |on| {
                     let tokens: Vec<u32> = (0..count).map(|i| (i * 31 % vocab) as u32).collect();

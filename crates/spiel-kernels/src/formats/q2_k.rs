@@ -1,0 +1,57 @@
+//! `Q2_K`: four-bit scales s (low) and minima n (high) of sixteen parts, 256 codes, and two halves d and m;
+//! element = code·(s·d) − n·m.
+//!
+//! Of each 32 bytes of codes, every two bits from the low ones on hold the next 32 elements.
+
+use super::k_blocks::{BLOCK, fit_range, rounded};
+use super::{Codec, half_at, put_half};
+use multiversion::multiversion;
+
+pub(super) const CODEC: Codec = Codec { elements: BLOCK, bytes: 84, decode, encode };
+#[cfg(test)]
+pub(super) const WORST_ERROR: f32 = 0.46;
+
+const CODES: usize = 16;
+const SCALE: usize = 80;
+const MINIMUM: usize = 82;
+
+#[multiversion(targets("x86_64+avx2"))]
+fn decode(bytes: &[u8], out: &mut [f32]) {
+    for (block, out) in bytes.chunks_exact(CODEC.bytes).zip(out.chunks_exact_mut(BLOCK)) {
+        let (scale, minimum) = (half_at(block, SCALE), half_at(block, MINIMUM));
+        for (part, out) in out.chunks_exact_mut(16).enumerate() {
+            let scale = f32::from(block[part] & 15) * scale;
+            let minimum = f32::from(block[part] >> 4) * minimum;
+            let codes = &block[CODES + 32 * (part / 8) + 16 * (part % 2)..][..16];
+            let shift = 2 * (part / 2 % 4);
+            for (out, code) in out.iter_mut().zip(codes) {
+                *out = f32::from(code >> shift & 3) * scale - minimum;
+            }
+        }
+    }
+}
+
+fn encode(x: &[f32], bytes: &mut [u8]) {
+    for (x, block) in x.chunks_exact(BLOCK).zip(bytes.chunks_exact_mut(CODEC.bytes)) {
+        let mut fits = [(0.0, 0.0); 16];
+        for (fit, x) in fits.iter_mut().zip(x.chunks_exact(16)) {
+            *fit = fit_range(x, 3.0);
+        }
+        let scale = fits.iter().fold(0.0_f32, |most, fit| most.max(fit.0)) / 15.0;
+        let minimum = fits.iter().fold(0.0_f32, |most, fit| most.max(-fit.1)) / 15.0;
+        block.fill(0);
+        put_half(block, SCALE, scale);
+        put_half(block, MINIMUM, minimum);
+        let halves = (half_at(block, SCALE), half_at(block, MINIMUM));
+        for (part, x) in x.chunks_exact(16).enumerate() {
+            let of_scale = rounded(fits[part].0, scale).clamp(0.0, 15.0);
+            let of_minimum = rounded(-fits[part].1, minimum).clamp(0.0, 15.0);
+            block[part] = of_scale as u8 | (of_minimum as u8) << 4;
+            let codes = &mut block[CODES + 32 * (part / 8) + 16 * (part % 2)..][..16];
+            for (byte, x) in codes.iter_mut().zip(x) {
+                let code = rounded(x + of_minimum * halves.1, of_scale * halves.0).clamp(0.0, 3.0);
+                *byte |= (code as u8) << (2 * (part / 2 % 4));
+            }
+        }
+    }
+}
