@@ -70,9 +70,9 @@ for (const place of HOSTED_DEVICES) {
       const [start, end] = [adapter, tiny.out("second/adapter")].map((folder) => {
         const spiel = JSON.parse(Deno.readTextFileSync(`${folder}/adapter_config.json`)).spiel;
         const shapeOf = (module: string) => spiel.base_shapes[module];
-        return [...loadAdapter(folder, shapeOf).modules].map(([name, { values }]) =>
-          `${name} ${values.length}`
-        );
+        return [...loadAdapter(folder, { shapeOf, weightsOf: () => undefined }).modules].map((
+          [name, { values }],
+        ) => `${name} ${values.length}`);
       });
       assert.deepEqual(end, start);
 
