@@ -5,7 +5,11 @@ import { SpielError } from "../errors.ts";
 import { countDeltas } from "../model/load.ts";
 import type { ModelSource } from "../model/source.ts";
 import type { TensorChanges } from "../model/tensor_changes.ts";
-import type { Adapter, DenseChange, ShapeOf } from "./adapter.ts";
+import type { Adapter, BaseModel, DenseChange } from "./adapter.ts";
+import { decodeValues } from "./deltas.ts";
+
+/** Formats whose elements are numbers by themselves. */
+const DTYPES = ["F32", "F16", "BF16"];
 
 /** Module name → [out, in] of every linear layer, as an adapter records them. */
 export function baseShapes(tensors: readonly TensorInfo[]): Record<string, [number, number]> {
@@ -67,11 +71,21 @@ export function linearShapes(
   }));
 }
 
-/** The shapes of a model's linear layers, whose tensors are named as modules are. */
-export function shapesOf({ tensors }: Pick<ModelSource, "tensors">): ShapeOf {
-  return (module) => {
-    const [out, inputs] = tensors.get(`${module}.weight`)?.shape ?? [];
-    return out === undefined || inputs === undefined ? undefined : [out, inputs];
+/** What adapters may have to know of a model, whose tensors are named as modules are. */
+export function baseModelOf(source: Pick<ModelSource, "tensors" | "read">): BaseModel {
+  const tensorOf = (module: string) => source.tensors.get(`${module}.weight`);
+  return {
+    shapeOf: (module) => {
+      const [out, inputs] = tensorOf(module)?.shape ?? [];
+      return out === undefined || inputs === undefined ? undefined : [out, inputs];
+    },
+    weightsOf: (module) => {
+      const { format, byteLength } = tensorOf(module) ?? {};
+      const dtype = DTYPES.find((name) => name.toLowerCase() === format);
+      if (dtype === undefined || byteLength === undefined) return undefined;
+      const name = `${module}.weight`;
+      return decodeValues(dtype, source.read(name, 0, byteLength), name);
+    },
   };
 }
 

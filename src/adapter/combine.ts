@@ -6,7 +6,7 @@ import { modelIdentity, type ModelSource, openModelSource } from "../model/sourc
 import { VERSION } from "../version.ts";
 import type { Adapter, AdapterConfig, Shape, ShapeOf } from "./adapter.ts";
 import { sumDeltas } from "./arithmetic.ts";
-import { linearShapes, shapesOf } from "./base_model.ts";
+import { baseModelOf, linearShapes } from "./base_model.ts";
 import type { SparseDeltas } from "./deltas.ts";
 import { LAYOUTS } from "./layouts/mod.ts";
 import { loadSparseAdapter } from "./load.ts";
@@ -64,14 +64,14 @@ export async function combineAdapters(options: CombineOptions): Promise<CombineR
   const layout = writableLayout(options.layout ?? "SFT");
   await refuseTaken(files, out, "adapter");
   using source = model === undefined ? null : openModelSource(model);
-  const known = source === null ? undefined : shapesOf(source);
+  const base = source === null ? undefined : baseModelOf(source);
   const loaded = terms.map(({ adapter: path, factor = 1 }) => {
     const purpose = "can be converted, added and scaled";
-    return { path, factor, adapter: loadSparseAdapter(path, purpose, known) };
+    return { path, factor, adapter: loadSparseAdapter(path, purpose, base) };
   });
   refuseOtherBases(loaded);
   const recorded = loaded.find(({ adapter }) => adapter.config.spiel)?.adapter.config.spiel;
-  const shapeOf = (module: string) => known?.(module) ?? recorded?.base_shapes?.[module];
+  const shapeOf = (module: string) => base?.shapeOf(module) ?? recorded?.base_shapes?.[module];
   for (const { path, adapter } of loaded) refuseOutside(path, adapter, shapeOf, source);
   const hash = source === null ? undefined : await modelIdentity(source);
   for (const warning of warningsOf(loaded, source, hash)) await onWarning?.(warning);

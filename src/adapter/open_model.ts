@@ -7,7 +7,7 @@ import { attachDeltas, inferenceUse, loadModel, memoryBudgetOf } from "../model/
 import { modelIdentity, type ModelSource, openModelSource } from "../model/source.ts";
 import type { TensorChanges } from "../model/tensor_changes.ts";
 import type { Adapter } from "./adapter.ts";
-import { countFittingDeltas, fittingChanges, otherBaseWarning, shapesOf } from "./base_model.ts";
+import { baseModelOf, countFittingDeltas, fittingChanges, otherBaseWarning } from "./base_model.ts";
 import { loadAdapter } from "./load.ts";
 
 /** Which model to open, and where. */
@@ -60,7 +60,7 @@ export async function openModel(
   const source = openModelSource(model);
   let engine: Engine | undefined;
   try {
-    const adapter = folder === undefined ? null : loadAdapter(folder, shapesOf(source));
+    const adapter = folder === undefined ? null : loadAdapter(folder, baseModelOf(source));
     engine = await open(options);
     const inference = inferenceUse(microBatchTokens);
     const use = {

@@ -52,6 +52,7 @@ const GOLDENS: readonly Golden[] = [
         "shira",
         "supertuning",
         "supertuning_from_sft",
+        "supertuning_noindices",
         "supra_r4",
       ],
       unsupported: {},

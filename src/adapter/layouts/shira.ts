@@ -26,7 +26,7 @@ const schema = z.object({
 export const SHIRA: AdapterLayout = {
   peftType: "SHIRA",
 
-  read({ json, configPath, tensors, shapeOf }: AdapterFiles): Adapter {
+  read({ json, configPath, tensors, base }: AdapterFiles): Adapter {
     const config = parseConfig(schema, json, configPath);
     if (config.fan_in_fan_out) {
       throw configError(configPath, "fan_in_fan_out is true, expected false");
@@ -34,7 +34,7 @@ export const SHIRA: AdapterLayout = {
     const recorded = config.spiel?.base_shapes;
     const modules = new Map<string, StoredDeltas>();
     for (const name of modulesOf(tensors, [VALUES, INDICES]).keys()) {
-      const shape = shapeOf(name) ?? recorded?.[name];
+      const shape = base.shapeOf(name) ?? recorded?.[name];
       if (shape === undefined) {
         throw new SpielError(
           "data",

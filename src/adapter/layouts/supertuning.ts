@@ -4,14 +4,15 @@ import { z } from "npm:zod@4.6.7";
 import { SpielError } from "../../errors.ts";
 import type { SafetensorsTensor } from "../../io/safetensors_writer.ts";
 import type { TensorFile } from "../../io/tensor_file.ts";
-import type { Adapter, DenseChange, Shape, StoredDeltas } from "../adapter.ts";
+import type { Adapter, BaseModel, DenseChange, Shape, StoredDeltas } from "../adapter.ts";
 import { LowRankChange } from "../dense/low_rank.ts";
 import { ChangeWithDeltas } from "../dense/with_deltas.ts";
-import { COMMON_FIELDS, configError, parseConfig } from "./config.ts";
+import { placeByMagnitude } from "./chosen_positions.ts";
+import { COMMON_FIELDS, parseConfig } from "./config.ts";
 import { padModules, placesTensor, valuesTensor } from "./encode_deltas.ts";
 import { readFlatDeltas } from "./flat_deltas.ts";
 import type { AdapterFiles, AdapterLayout, EncodedAdapter, SparseAdapter } from "./layout.ts";
-import { modulesOf, readMatrix, tensorName } from "./tensors.ts";
+import { modulesOf, readFloats, readMatrix, tensorName } from "./tensors.ts";
 
 const VALUES = "supertuning_values";
 const INDICES = "supertuning_indices";
@@ -35,20 +36,15 @@ type Config = z.infer<typeof schema>;
 export const SUPERTUNING: AdapterLayout = {
   peftType: "SUPERTUNING",
 
-  read({ json, configPath, tensors }: AdapterFiles): Adapter {
+  read({ json, configPath, tensors, base }: AdapterFiles): Adapter {
     const config = parseConfig(schema, json, configPath);
-    if (!config.save_precomputed_indices) {
-      throw configError(
-        configPath,
-        "save_precomputed_indices is false, so its positions are those that torch would choose " +
-          "again in the base model; expected true: save it with its indices",
-      );
-    }
     const modules = new Map<string, StoredDeltas>();
     const changes = new Map<string, DenseChange>();
     for (const [name, fields] of modulesOf(tensors, [VALUES, INDICES, DOWN, UP])) {
       const [values, indices] = [tensorName(name, VALUES), tensorName(name, INDICES)];
-      const deltas = readFlatDeltas(tensors, values, indices, name);
+      const deltas = config.save_precomputed_indices || fields.has(INDICES)
+        ? readFlatDeltas(tensors, values, indices, name)
+        : placeAgain(tensors, name, config, base);
       if (!fields.has(DOWN) && !fields.has(UP)) modules.set(name, deltas);
       else changes.set(name, new ChangeWithDeltas(readLowRank(tensors, name, config), deltas));
     }
@@ -128,6 +124,32 @@ function sparsityOf(sizes: readonly ModuleSize[]): number {
     const sparsity = 1 - share - nudge;
     if (sizes.every(({ count, weights }) => countAt(sparsity, weights) >= count)) return sparsity;
   }
+}
+
+/** Deltas whose positions are those that PEFT chooses again when it loads them. */
+function placeAgain(
+  file: TensorFile,
+  module: string,
+  { select_top }: Config,
+  base: BaseModel,
+): StoredDeltas {
+  const name = tensorName(module, VALUES);
+  const values = readFloats(file, name);
+  const weights = base.weightsOf(module);
+  const fail = (reason: string) =>
+    new SpielError("data", `${file.path}: "${module}" has values without indices, ${reason}`);
+  if (weights === undefined || values.length > weights.length) {
+    throw fail("which need the weights of its base model, in F32, F16 or BF16");
+  }
+  const order = select_top ? "greatest" : "least";
+  const deltas = placeByMagnitude(weights, values, order, `${file.path}: "${module}"`);
+  if (deltas !== undefined) {
+    return { ...deltas, dtype: file.entry(name).dtype as StoredDeltas["dtype"] };
+  }
+  throw fail(
+    "and weights of equal magnitude in its base model, of which torch chose some; " +
+      "save it with save_precomputed_indices=True",
+  );
 }
 
 function readLowRank(file: TensorFile, name: string, { r, lora_alpha }: Config): LowRankChange {

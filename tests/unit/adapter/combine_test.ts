@@ -9,7 +9,7 @@ import { combineAdapters, type CombineOptions } from "../../../src/adapter/combi
 import { loadAdapter } from "../../../src/adapter/load.ts";
 import type { Provenance } from "../../../src/adapter/provenance.ts";
 import { SafetensorsFile } from "../../../src/io/safetensors.ts";
-import { shapesOf } from "../../../src/adapter/base_model.ts";
+import { baseModelOf } from "../../../src/adapter/base_model.ts";
 import { modelIdentity, openModelSource } from "../../../src/model/source.ts";
 import { withTempDir } from "../../support/temp_dir.ts";
 
@@ -21,12 +21,12 @@ const Q = "model.layers.0.self_attn.q_proj";
 /** Combines in a folder of its own and loads what came out. */
 function combine(dir: string, options: Omit<CombineOptions, "out">, name = "out") {
   using source = openModelSource(MODEL);
-  const shapeOf = shapesOf(source);
+  const base = baseModelOf(source);
   const out = join(dir, name);
   return combineAdapters({ ...options, out }).then((result) => ({
     result,
     out,
-    adapter: loadAdapter(out, shapeOf),
+    adapter: loadAdapter(out, base),
   }));
 }
 
@@ -104,7 +104,7 @@ Deno.test("SFT becomes the SUPERTUNING adapter that PEFT loads with the same log
     assert.deepEqual(spiel.base_shapes[Q], [64, 64]);
     // The room that PEFT makes for each module is what is stored.
     for (const [name, { values }] of adapter.modules) {
-      const [rows, columns] = shapesOf(source)(name)!;
+      const [rows, columns] = baseModelOf(source).shapeOf(name)!;
       assert.equal(Math.trunc(rows * columns * (1 - sparsity)), values.length, name);
     }
     const { peft_version: _, sparsity: __, target_modules, ...rest } = theirs;
@@ -123,7 +123,7 @@ Deno.test("conversions there and back keep every delta", async (test) => {
     await test.step(`${from} → ${layouts.join(" → ")}`, () =>
       withTempDir(async (dir) => {
         using source = openModelSource(MODEL);
-        const original = loadAdapter(golden(from), shapesOf(source));
+        const original = loadAdapter(golden(from), baseModelOf(source));
         let adapter = golden(from);
         for (const [index, layout] of layouts.entries()) {
           const made = await combine(
