@@ -2,8 +2,8 @@
  * Measures the programs of a training step on a GPU, and prints one JSON line per operation, shape and format: its rate
  * of arithmetic and of memory, and what share that is of the adapter's own, which two probes measure in the same run.
  *
- * `kernel_bench.ts [--gpu GPU] [--shape NAME] [--scale N] [--tokens T] [--density D] [--format f32,bf16,…] [--repeats N]
- *   [--host auto|native|wasm] [--native-library FILE]`
+ * `kernel_bench.ts [--gpu GPU] [--shape NAME] [--scale N] [--tokens T] [--density D] [--format f32,bf16,…]
+ *   [--precision f32|f16] [--repeats N] [--host auto|native|wasm] [--native-library FILE]`
  *
  * The programs are those of one block and the head of a model of that shape, its widths divided by `--scale`, in steps
  * by every method: with a selection window, a reselection and a micro-batch of `--tokens` tokens in two sequences. The
@@ -38,6 +38,7 @@ const { values: flags } = parseArgs({
     tokens: { type: "string" },
     density: { type: "string", default: "0.01" },
     format: { type: "string", default: "f32,bf16" },
+    precision: { type: "string", default: "f32" },
     repeats: { type: "string" },
   },
 });
@@ -112,6 +113,7 @@ async function prepare(engine: Engine, method: string, format: WeightFormat): Pr
     optimizer: method === "spiel-ma" ? "sm3" : "adamw",
     microBatchTokens: tokens,
     activationCheckpointing: "none",
+    precision: flags.precision as "f32" | "f16",
     memoryBudget: null,
   };
   const plan = await engine.planModel(config, { ...bare, candidates: false });

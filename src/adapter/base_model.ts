@@ -57,6 +57,16 @@ function describe(module: string, shapes: Shapes = {}): string {
   return shape === undefined ? `no "${module}"` : `"${module}" of shape [${shape.join(", ")}]`;
 }
 
+/** The shapes of a model's linear layers, of a model whose plan is not made. */
+export function linearShapes(
+  { tensors }: Pick<ModelSource, "tensors">,
+): Record<string, [number, number]> {
+  return Object.fromEntries([...tensors].flatMap(([name, { shape: [out = 0, inputs = 0] }]) => {
+    const module = /^(model\.layers\..+)\.weight$/.exec(name)?.[1];
+    return module === undefined || inputs === 0 ? [] : [[module, [out, inputs]] as const];
+  }));
+}
+
 /** The shapes of a model's linear layers, whose tensors are named as modules are. */
 export function shapesOf({ tensors }: Pick<ModelSource, "tensors">): ShapeOf {
   return (module) => {

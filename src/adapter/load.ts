@@ -5,9 +5,10 @@ import { SpielError } from "../errors.ts";
 import { isFile, isFolder, readJsonObject } from "../io/random_access.ts";
 import { mistakenForAdapter } from "../io/recognise.ts";
 import { SafetensorsFile } from "../io/safetensors.ts";
+import { TorchFile } from "../io/torch_file.ts";
 import type { Adapter, ShapeOf } from "./adapter.ts";
 import { layoutOf } from "./layouts/mod.ts";
-import { adapterWeightsPath, CONFIG_NAME, WEIGHTS_NAME } from "./names.ts";
+import { adapterWeightsPath, CONFIG_NAME, PICKLE_NAME, WEIGHTS_NAME } from "./names.ts";
 
 /**
  * Loads an adapter folder.
@@ -31,7 +32,9 @@ export function loadAdapter(folder: string, shapeOf: ShapeOf = () => undefined):
   const layout = layoutOf(json, configPath);
   const weightsPath = adapterWeightsPath(folder);
   if (!isFile(weightsPath)) throw fail(`it has no ${WEIGHTS_NAME}`);
-  using tensors = SafetensorsFile.open(weightsPath);
+  using tensors = basename(weightsPath) === PICKLE_NAME
+    ? TorchFile.open(weightsPath)
+    : SafetensorsFile.open(weightsPath);
   const adapter = layout.read({ json, configPath, tensors, shapeOf });
   const counts = [...adapter.modules.values()].map(({ values }) => values.length);
   if (adapter.changes.size > 0 || counts.some((count) => count > 0)) return adapter;

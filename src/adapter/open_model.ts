@@ -2,7 +2,7 @@
 
 import type { Engine } from "../engine/engine.ts";
 import { open, type OpenOptions } from "../engine/open.ts";
-import type { ModelPlan } from "../engine/protocol.gen.ts";
+import type { ModelPlan, Precision } from "../engine/protocol.gen.ts";
 import { attachDeltas, inferenceUse, loadModel, memoryBudgetOf } from "../model/load.ts";
 import { modelIdentity, type ModelSource, openModelSource } from "../model/source.ts";
 import type { TensorChanges } from "../model/tensor_changes.ts";
@@ -16,6 +16,8 @@ export interface OpenModelOptions extends OpenOptions {
   readonly model: string;
   /** An adapter folder of any layout that is read. */
   readonly adapter?: string | undefined;
+  /** What a GPU keeps decoded weights in; f32 when absent. */
+  readonly precision?: Precision | undefined;
   /** Most bytes that the model may take; what is free when absent, no limit when 0. */
   readonly memoryBudget?: number | undefined;
   /** Stops the loading. */
@@ -63,6 +65,7 @@ export async function openModel(
     const inference = inferenceUse(microBatchTokens);
     const use = {
       ...inference,
+      precision: options.precision ?? inference.precision,
       memoryBudget: memoryBudgetOf(memoryBudget),
       remedies: [...inference.remedies, ...remedies],
     };
@@ -106,7 +109,7 @@ function quantisedWarning(
     .filter((stored) => !["f32", "f16", "bf16"].includes(stored));
   if (formats.length === 0) return null;
   const stored = [...new Set(formats)].join(", ");
-  return `Adapter "${folder}" changes ${formats.length} whole matrices that are stored as ${stored}; ` +
+  return `Adapter "${folder}" changes whole matrices, of which ${formats.length} are stored as ${stored}; ` +
     `they are held as ${format}, which takes more memory`;
 }
 

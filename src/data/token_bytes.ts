@@ -7,7 +7,8 @@
 export type TokenSpelling = "byte_level" | "metaspace";
 
 const METASPACE = /\u2581/g;
-const BYTE_TOKEN = /^<0x([0-9A-Fa-f]{2})>$/;
+/** A token of the `metaspace` spelling that stands for one byte. */
+export const BYTE_TOKEN = /^<0x([0-9A-Fa-f]{2})>$/;
 const utf8 = new TextEncoder();
 
 /**

@@ -1,6 +1,7 @@
 /** Aligns tokens with the text that they were made from, by comparing bytes. */
 import { SpielError } from "../errors.ts";
 import { concatBytes } from "./token_bytes.ts";
+import { COMPOSING_RUN } from "./token_source.ts";
 
 /** UTF-16 positions, one per token. */
 export interface TokenOffsets {
@@ -90,9 +91,6 @@ function textBytes(text: string): TextBytes {
   starts[length] = text.length;
   return { bytes, starts, ends };
 }
-
-/** Runs of characters that compose on their own: Hangul, and a letter with its marks. */
-const COMPOSING_RUN = /[\u1100-\u11FF\uA960-\uA97F\uAC00-\uD7FF]+|\P{M}\p{M}*|\p{M}+/gu;
 
 /** As `textBytes` of the composed text, with positions in the text as it was. */
 function composedBytes(text: string): TextBytes {

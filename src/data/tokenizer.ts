@@ -2,11 +2,16 @@
 import { Tokenizer as HuggingFaceTokenizer } from "npm:@huggingface/tokenizers@0.2.0";
 import { SpielError } from "../errors.ts";
 import { isFile, isFolder } from "../io/random_access.ts";
-import { concatBytes, tokenBytes, type TokenSpelling } from "./token_bytes.ts";
+import { concatBytes, tokenBytes } from "./token_bytes.ts";
 import { alignTokens, type TokenOffsets } from "./token_offsets.ts";
-import { exactTokenizerJson } from "./tokenizer_json.ts";
+import { bytePairSegmenter } from "./tokenizer_bpe.ts";
+import { type ExactTokenizer, exactTokenizerJson } from "./tokenizer_json.ts";
 import { readFolderTokenizer } from "./tokenizer_folder.ts";
 import { readGgufTokenizer } from "./tokenizer_gguf.ts";
+import { compileNormalizer } from "./tokenizer_normalizer.ts";
+import { PieceTokenizer, type PieceTokenizerParts } from "./tokenizer_pieces.ts";
+import { unigramSegmenter } from "./tokenizer_unigram.ts";
+import { compileWords } from "./tokenizer_words.ts";
 
 /** What a tokenizer is made of, in the terms of Hugging Face's files. */
 export interface TokenizerParts {
@@ -66,7 +71,7 @@ export function loadTokenizer(path: string): Tokenizer {
   if (isFile(path) && path.endsWith(".gguf")) return makeTokenizer(readGgufTokenizer(path));
   throw new SpielError(
     "data",
-    `Cannot load a tokenizer from "${path}"; expected a folder with tokenizer.json or a .gguf file`,
+    `Cannot load a tokenizer from "${path}"; expected a folder with tokenizer.json or tokenizer.model, or a .gguf file`,
   );
 }
 
@@ -76,15 +81,15 @@ export function loadTokenizer(path: string): Tokenizer {
  * @throws {SpielError} kind "data" when tokenizer.json asks for what is not supported.
  */
 export function makeTokenizer(parts: TokenizerParts): Tokenizer {
-  const { json, spelling } = exactTokenizerJson(parts.json, parts.where);
+  const exact = exactTokenizerJson(parts.json, parts.where);
   let tokenizer: HuggingFaceTokenizer;
   try {
-    tokenizer = new HuggingFaceTokenizer(json, {});
+    tokenizer = new HuggingFaceTokenizer(exact.json, {});
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new SpielError("data", `${parts.where}: unusable tokenizer: ${reason}`, { cause });
   }
-  return new LoadedTokenizer(parts, tokenizer, spelling);
+  return new LoadedTokenizer(parts, tokenizer, exact);
 }
 
 /** The files, by name, from which transformers loads the same tokenizer. */
@@ -120,7 +125,9 @@ class LoadedTokenizer implements Tokenizer {
   readonly chatTemplate: string | null;
   readonly specialTokens: readonly string[];
   readonly #tokenizer: HuggingFaceTokenizer;
-  readonly #spelling: TokenSpelling;
+  readonly #exact: ExactTokenizer;
+  /** Null for byte-level vocabularies, which the library tokenises. */
+  readonly #pieces: PieceTokenizer | null;
   /** Bytes of the tokens that are recognised as a whole, by their content. */
   readonly #added = new Map<string, Uint8Array>();
   readonly #specialIds = new Set<number>();
@@ -131,14 +138,18 @@ class LoadedTokenizer implements Tokenizer {
   constructor(
     readonly parts: TokenizerParts,
     tokenizer: HuggingFaceTokenizer,
-    spelling: TokenSpelling,
+    exact: ExactTokenizer,
   ) {
     this.#tokenizer = tokenizer;
-    this.#spelling = spelling;
+    this.#exact = exact;
+    this.#pieces = exact.spelling === "metaspace"
+      ? new PieceTokenizer(pieceTokenizerParts(parts, exact, tokenizer))
+      : null;
     const utf8 = new TextEncoder();
     const special: string[] = [];
     for (const [id, token] of tokenizer.get_added_tokens_decoder()) {
-      this.#added.set(token.content, utf8.encode(token.content));
+      // Added tokens of SentencePiece vocabularies may be runs of spaces, spelled like those of other tokens.
+      if (this.#pieces === null) this.#added.set(token.content, utf8.encode(token.content));
       if (!token.special) continue;
       special.push(token.content);
       this.#specialIds.add(id);
@@ -158,15 +169,17 @@ class LoadedTokenizer implements Tokenizer {
   }
 
   encode(text: string, options: EncodeOptions = {}): Uint32Array {
-    return this.#surround(this.#tokenizer.encode(text, { add_special_tokens: false }).ids, options);
+    const { ids } = this.#pieces === null
+      ? this.#tokenizer.encode(text, { add_special_tokens: false })
+      : this.#pieces.encode(text);
+    return this.#surround(ids, options);
   }
 
   encodeWithOffsets(
     text: string,
     options: EncodeOptions = {},
   ): { ids: Uint32Array } & TokenOffsets {
-    const { ids, tokens } = this.#tokenizer.encode(text, { add_special_tokens: false });
-    const { starts, ends } = alignTokens(text, tokens.map((token) => this.#bytes(token)));
+    const { ids, starts, ends } = this.#pieces?.encode(text) ?? this.#locate(text);
     const all = this.#surround(ids, options);
     if (all.length === ids.length) return { ids: all, starts, ends };
     const before = this.#prefix.length;
@@ -181,12 +194,14 @@ class LoadedTokenizer implements Tokenizer {
   decode(ids: ArrayLike<number>, options: { skipSpecialTokens?: boolean } = {}): string {
     const all: number[] = Array.from(ids);
     const shown = options.skipSpecialTokens ? all.filter((id) => !this.#specialIds.has(id)) : all;
-    if (shown.length === 0) return "";
-    if (this.#spelling === "metaspace") {
-      return this.#tokenizer.decode(shown, { clean_up_tokenization_spaces: false });
-    }
     const pieces = shown.map((id) => this.#bytes(this.#token(id)));
-    return new TextDecoder("utf-8", { ignoreBOM: true }).decode(concatBytes(pieces));
+    const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(concatBytes(pieces));
+    return withoutLeadingSpaces(text, this.#exact.strippedSpaces);
+  }
+
+  #locate(text: string): { ids: number[] } & TokenOffsets {
+    const { ids, tokens } = this.#tokenizer.encode(text, { add_special_tokens: false });
+    return { ids, ...alignTokens(text, tokens.map((token) => this.#bytes(token))) };
   }
 
   #surround(
@@ -199,7 +214,7 @@ class LoadedTokenizer implements Tokenizer {
   }
 
   #token(id: number): string {
-    const token = this.#tokenizer.id_to_token(id);
+    const token = this.#pieces?.spellings.get(id) ?? this.#tokenizer.id_to_token(id);
     if (token === undefined) {
       throw new SpielError(
         "data",
@@ -210,8 +225,30 @@ class LoadedTokenizer implements Tokenizer {
   }
 
   #bytes(token: string): Uint8Array {
-    return this.#added.get(token) ?? tokenBytes(token, this.#spelling);
+    return this.#added.get(token) ?? tokenBytes(token, this.#exact.spelling);
   }
+}
+
+/** The steps of a tokenizer.json with a vocabulary of SentencePiece's kind. */
+function pieceTokenizerParts(
+  { json, where }: TokenizerParts,
+  { added, unigram }: ExactTokenizer,
+  tokenizer: HuggingFaceTokenizer,
+): PieceTokenizerParts {
+  return {
+    added,
+    normalize: compileNormalizer(json.normalizer, where),
+    cutWords: compileWords(json.pre_tokenizer, where),
+    segment: unigram === null
+      ? bytePairSegmenter(tokenizer.model!, where)
+      : unigramSegmenter(unigram),
+  };
+}
+
+function withoutLeadingSpaces(text: string, most: number): string {
+  let count = 0;
+  while (count < most && text[count] === " ") count++;
+  return text.slice(count);
 }
 
 /** What the post-processor puts before and after every text. */

@@ -2,51 +2,26 @@
 import { GgufFile } from "../io/gguf.ts";
 import { ggufSpecialTokenIds } from "./special_tokens.ts";
 import type { TokenizerParts } from "./tokenizer.ts";
-import { GPT2_PATTERN, SPELL_BYTES, splitAt } from "./tokenizer_json.ts";
+import { SPELL_BYTES, splitAt } from "./tokenizer_json.ts";
+import { PRE_TOKENIZERS } from "./tokenizer_pre.ts";
+import {
+  addedToken,
+  PIECE_TYPE,
+  type PieceVocabulary,
+  sentencePieceJson,
+} from "./tokenizer_sentencepiece.ts";
+import { surroundWith } from "./tokenizer_surround.ts";
 
-/** What `tokenizer.ggml.pre` implies. */
-interface PreTokenizer {
-  /** Applied in turn, each to the words that the one before left. */
-  patterns: string[];
-  /** Whether characters are composed first. */
-  composes?: boolean;
-  /** Whether a word that is a token stays whole. */
-  ignoresMerges?: boolean;
-  /** Whether a begin token is added where the metadata does not say. */
-  addsBos?: boolean;
+/** The parts that depend on `tokenizer.ggml.model`. */
+interface Vocabulary {
+  json: Record<string, unknown>;
+  addsBos: boolean;
+  /** Ids that stand for what the metadata leaves out. */
+  defaults: { bos?: number; eos?: number; unknown?: number };
 }
 
-const LLAMA3_PATTERN = String
-  .raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`;
-const QWEN2_PATTERN = LLAMA3_PATTERN.replace("{1,3}", "");
-
-const LLAMA3: PreTokenizer = { patterns: [LLAMA3_PATTERN], ignoresMerges: true, addsBos: true };
-
-const PRE_TOKENIZERS: ReadonlyMap<string, PreTokenizer> = new Map<string, PreTokenizer>([
-  // Every digit alone, then words as in GPT-2.
-  ["smollm", { patterns: [String.raw`\p{N}`, GPT2_PATTERN] }],
-  ["llama-bpe", LLAMA3],
-  ["llama3", LLAMA3],
-  ["llama-v3", LLAMA3],
-  ["qwen2", { patterns: [QWEN2_PATTERN], composes: true }],
-  ["gpt-2", { patterns: [GPT2_PATTERN] }],
-  // What llama.cpp takes for a vocabulary of no known kind.
-  [
-    "default",
-    {
-      patterns: [
-        String.raw`[\p{P}\$\+<=>\^~\|]+`,
-        GPT2_PATTERN,
-        String.raw`\p{N}+`,
-        "[0-9][0-9][0-9]",
-      ],
-    },
-  ],
-]);
-
-/** `tokenizer.ggml.token_type` values of tokens that are recognised as a whole. */
-const CONTROL = 3;
-const USER_DEFINED = 4;
+const MODELS: ReadonlyMap<string, (file: GgufFile, tokens: readonly string[]) => Vocabulary> =
+  new Map([["gpt2", byteLevel], ["llama", sentencePiece]]);
 
 /**
  * Reads the tokenizer of a .gguf file.
@@ -56,66 +31,111 @@ const USER_DEFINED = 4;
 export function readGgufTokenizer(path: string): TokenizerParts {
   using file = GgufFile.open(path);
   const model = file.string("tokenizer.ggml.model");
-  if (model !== "gpt2") throw unsupported(file, "tokenizer.ggml.model", model, ["gpt2"]);
-  const pre = file.string("tokenizer.ggml.pre");
-  const preTokenizer = PRE_TOKENIZERS.get(pre ?? "");
-  if (preTokenizer === undefined) {
-    throw unsupported(file, "tokenizer.ggml.pre", pre, [...PRE_TOKENIZERS.keys()]);
+  const read = MODELS.get(model ?? "");
+  if (read === undefined) {
+    throw unsupported(file, "tokenizer.ggml.model", model, [...MODELS.keys()]);
   }
   const tokens = required(file, "tokenizer.ggml.tokens", file.strings("tokenizer.ggml.tokens"));
+  const { json, addsBos, defaults } = read(file, tokens);
   const { bos, eos } = ggufSpecialTokenIds(file);
-  const text = (id: number | null | undefined) => (id === null ? null : tokens[id ?? -1] ?? null);
   const id = (name: string) => file.number(`tokenizer.ggml.${name}_token_id`);
-  const bosToken = text(bos);
-  const eosToken = text(id("eos"));
-  const addsBos = file.boolean("tokenizer.ggml.add_bos_token") ?? preTokenizer.addsBos ?? false;
-  const addsEos = file.boolean("tokenizer.ggml.add_eos_token") ?? false;
+  const token = (id: number | null | undefined) => {
+    const content = tokens[id ?? -1];
+    return id === null || id === undefined || content === undefined ? null : { id, content };
+  };
+  const bosToken = token(bos ?? defaults.bos);
+  const eosToken = token(id("eos") ?? defaults.eos);
+  const flag = (name: string) => file.boolean(`tokenizer.ggml.add_${name}_token`);
   return {
     where: `${path}: tokenizer`,
     json: {
-      version: "1.0",
-      truncation: null,
-      padding: null,
-      added_tokens: addedTokens(file, tokens),
-      normalizer: preTokenizer.composes ? { type: "NFC" } : null,
-      pre_tokenizer: {
-        type: "Sequence",
-        pretokenizers: [...preTokenizer.patterns.map(splitAt), { ...SPELL_BYTES }],
-      },
-      post_processor: surroundWith(addsBos ? bosToken : null, addsEos ? eosToken : null, tokens),
-      decoder: { type: "ByteLevel", add_prefix_space: true, trim_offsets: true, use_regex: true },
-      model: bytePairModel(file, tokens, preTokenizer.ignoresMerges ?? false),
+      ...json,
+      post_processor: surroundWith(
+        flag("bos") ?? addsBos ? bosToken : null,
+        flag("eos") ?? false ? eosToken : null,
+      ),
     },
     config: {
       tokenizer_class: "PreTrainedTokenizerFast",
-      bos_token: bosToken,
-      eos_token: eosToken,
-      unk_token: text(id("unknown")),
-      pad_token: text(id("padding")),
+      bos_token: bosToken?.content ?? null,
+      eos_token: eosToken?.content ?? null,
+      unk_token: token(id("unknown") ?? defaults.unknown)?.content ?? null,
+      pad_token: token(id("padding"))?.content ?? null,
       clean_up_tokenization_spaces: false,
     },
-    bosToken,
-    eosToken,
+    bosToken: bosToken?.content ?? null,
+    eosToken: eosToken?.content ?? null,
     eosTokenIds: eos,
     chatTemplate: file.string("tokenizer.chat_template") ?? null,
   };
 }
 
-function addedTokens(file: GgufFile, tokens: readonly string[]) {
+/** GPT-2's kind: every byte is a character of the vocabulary. */
+function byteLevel(file: GgufFile, tokens: readonly string[]): Vocabulary {
+  const pre = file.string("tokenizer.ggml.pre");
+  const preTokenizer = PRE_TOKENIZERS.get(pre ?? "");
+  if (preTokenizer === undefined) {
+    throw unsupported(file, "tokenizer.ggml.pre", pre, [...PRE_TOKENIZERS.keys()]);
+  }
   const types = file.numbers("tokenizer.ggml.token_type") ?? [];
-  return tokens.flatMap((content, id) => {
-    const type = types[id];
-    if (type !== CONTROL && type !== USER_DEFINED) return [];
-    return [{
-      id,
-      content,
-      single_word: false,
-      lstrip: false,
-      rstrip: false,
-      normalized: false,
-      special: type === CONTROL,
-    }];
-  });
+  return {
+    json: {
+      version: "1.0",
+      truncation: null,
+      padding: null,
+      added_tokens: tokens.flatMap((content, id) => {
+        const isSpecial = types[id] === PIECE_TYPE.control;
+        const isAdded = isSpecial || types[id] === PIECE_TYPE.userDefined;
+        return isAdded ? [addedToken(id, content, isSpecial)] : [];
+      }),
+      normalizer: preTokenizer.composes ? { type: "NFC" } : null,
+      pre_tokenizer: {
+        type: "Sequence",
+        pretokenizers: [...preTokenizer.patterns.map(splitAt), { ...SPELL_BYTES }],
+      },
+      decoder: { type: "ByteLevel", add_prefix_space: true, trim_offsets: true, use_regex: true },
+      model: bytePairModel(file, tokens, preTokenizer.ignoresMerges ?? false),
+    },
+    addsBos: preTokenizer.addsBos ?? false,
+    defaults: {},
+  };
+}
+
+/** SentencePiece's BPE. What the metadata leaves out is as in LLaMA 2. */
+function sentencePiece(file: GgufFile, tokens: readonly string[]): Vocabulary {
+  const perToken = (key: string) => {
+    const values = file.numbers(key);
+    if (values !== undefined && values.length !== tokens.length) {
+      throw file.fail(`${key} has ${values.length} values for ${tokens.length} tokens`);
+    }
+    return values;
+  };
+  const scores = perToken("tokenizer.ggml.scores");
+  const types = perToken("tokenizer.ggml.token_type");
+  const pieces = tokens.map((text, id) => ({
+    text,
+    score: scores?.[id] ?? 0,
+    type: types?.[id] ?? PIECE_TYPE.normal,
+  }));
+  const unknown = file.number("tokenizer.ggml.unknown_token_id") ?? 0;
+  const spacePrefix = file.boolean("tokenizer.ggml.add_space_prefix") ?? true;
+  const vocabulary: PieceVocabulary = {
+    type: "BPE",
+    pieces,
+    unknown: unknown < pieces.length ? unknown : null,
+    byteFallback: pieces.some(({ type }) => type === PIECE_TYPE.byte),
+    spacePrefix: spacePrefix ? "every" : "none",
+    removesExtraSpaces: file.boolean("tokenizer.ggml.remove_extra_whitespaces") ?? false,
+    characterMap: null,
+  };
+  const json = sentencePieceJson(vocabulary, file.path);
+  if (/phi-?3/i.test(file.string("general.name") ?? "")) {
+    // The metadata cannot say that the tokens of Phi-3's turns take the white space behind them.
+    for (const token of json.added_tokens) {
+      token.rstrip = !["<unk>", "<s>", "<|endoftext|>"].includes(token.content);
+    }
+  }
+  return { json, addsBos: true, defaults: { bos: 1, eos: 2, unknown: 0 } };
 }
 
 function bytePairModel(file: GgufFile, tokens: readonly string[], ignoresMerges: boolean) {
@@ -141,27 +161,6 @@ function bytePairModel(file: GgufFile, tokens: readonly string[], ignoresMerges:
       if (at < 0) throw file.fail(`merge ${JSON.stringify(merge)} is not two parts`);
       return [merge.slice(0, at), merge.slice(at + 1)];
     }),
-  };
-}
-
-/** A post-processor that puts tokens around a text; null when there is nothing to put. */
-function surroundWith(before: string | null, after: string | null, tokens: readonly string[]) {
-  const added = [before, after].filter((token) => token !== null);
-  if (added.length === 0) return null;
-  const item = (token: string) => ({ SpecialToken: { id: token, type_id: 0 } });
-  const sequence = (id: "A" | "B") => ({ Sequence: { id, type_id: 0 } });
-  const around = (id: "A" | "B") => [
-    ...(before === null ? [] : [item(before)]),
-    sequence(id),
-    ...(after === null ? [] : [item(after)]),
-  ];
-  return {
-    type: "TemplateProcessing",
-    single: around("A"),
-    pair: [...around("A"), ...around("B")],
-    special_tokens: Object.fromEntries(
-      added.map((token) => [token, { id: token, ids: [tokens.indexOf(token)], tokens: [token] }]),
-    ),
   };
 }
 

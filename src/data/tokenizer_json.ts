@@ -5,6 +5,8 @@
 import { SpielError } from "../errors.ts";
 import { isObject } from "../io/random_access.ts";
 import type { TokenSpelling } from "./token_bytes.ts";
+import { type AddedToken, readAddedTokens } from "./tokenizer_added.ts";
+import { readUnigramModel, type UnigramModel } from "./tokenizer_unigram.ts";
 
 type Json = Record<string, unknown>;
 
@@ -25,16 +27,30 @@ export const SPELL_BYTES: Readonly<Json> = {
   use_regex: false,
 };
 
+/** Far more ids than any vocabulary has; a larger one would only take memory. */
+const MOST_IDS = 1 << 22;
+
+/** What a tokenizer is constructed from. */
+export interface ExactTokenizer {
+  /** The tokenizer.json for the library; with a metaspace vocabulary only its tokens and post-processor. */
+  json: Json;
+  /** The tokens that are recognised as a whole. */
+  added: readonly AddedToken[];
+  /** The model, where it is a Unigram. */
+  unigram: UnigramModel | null;
+  /** How the vocabulary spells bytes. */
+  spelling: TokenSpelling;
+  /** How many spaces decoding takes from the beginning of a text, at most. */
+  strippedSpaces: number;
+}
+
 /**
- * The tokenizer.json to construct a tokenizer from, and how its vocabulary spells bytes.
+ * The tokenizer.json to construct a tokenizer from.
  *
  * @param where Names the file in errors.
  * @throws {SpielError} kind "data" when a part is missing or not supported.
  */
-export function exactTokenizerJson(
-  json: Json,
-  where: string,
-): { json: Json; spelling: TokenSpelling } {
+export function exactTokenizerJson(json: Json, where: string): ExactTokenizer {
   const { model } = json;
   if (!isObject(model)) throw new SpielError("data", `${where}: "model" is not an object`);
   if (model.type !== "BPE" && model.type !== "Unigram") {
@@ -45,24 +61,93 @@ export function exactTokenizerJson(
       } is not supported; supported: BPE, Unigram`,
     );
   }
-  const exact: Json = {
-    added_tokens: [],
-    normalizer: null,
-    post_processor: null,
-    decoder: null,
-    ...json,
-    pre_tokenizer: exactPreTokenizer(json.pre_tokenizer ?? null, where),
+  const added = readAddedTokens(json.added_tokens, where);
+  checkIds(added, model, where);
+  const unigram = model.type === "Unigram" ? readUnigramModel(model, where) : null;
+  const spelling = spellingOf(json, where);
+  const complete: Json = { added_tokens: [], normalizer: null, post_processor: null, ...json };
+  if (spelling === "metaspace") {
+    return {
+      json: { ...complete, normalizer: null, pre_tokenizer: null, decoder: null },
+      added,
+      unigram,
+      spelling,
+      strippedSpaces: strippedSpaces(json.decoder ?? null, where),
+    };
+  }
+  const pre_tokenizer = exactPreTokenizer(json.pre_tokenizer ?? null, where);
+  const full = { decoder: null, ...complete, pre_tokenizer };
+  return { json: full, added, unigram, spelling, strippedSpaces: 0 };
+}
+
+function checkIds(added: readonly AddedToken[], { vocab }: Json, where: string): void {
+  const check = (id: unknown, what: string) => {
+    if (typeof id === "number" && Number.isInteger(id) && id >= 0 && id < MOST_IDS) return;
+    throw new SpielError(
+      "data",
+      `${where}: the id of ${what} is ${JSON.stringify(id)}; expected a number below ${MOST_IDS}`,
+    );
   };
-  return { json: exact, spelling: spellingOf(json, where) };
+  if (isObject(vocab) && !Array.isArray(vocab)) {
+    for (const [token, id] of Object.entries(vocab)) check(id, `token ${JSON.stringify(token)}`);
+  }
+  added.forEach(({ id }, i) => check(id, `added_tokens[${i}]`));
+}
+
+/**
+ * What the decoder of a metaspace vocabulary takes from the beginning of a text. Beside that, such decoders differ in
+ * nothing: U+2581 is a space, and `<0x0A>` a byte.
+ */
+function strippedSpaces(decoder: unknown, where: string): number {
+  const refuse = (part: unknown) =>
+    new SpielError(
+      "data",
+      `${where}: decoder ${JSON.stringify(part)} is not supported with this vocabulary; ` +
+        `supported: Metaspace, or a Sequence of Replace (of "\u2581" by " "), ByteFallback, Fuse and then ` +
+        `Strip (of " " at the start)`,
+    );
+  let stripped = 0;
+  let isFused = false;
+  const follow = (part: unknown) => {
+    if (!isObject(part)) throw refuse(part);
+    switch (part.type) {
+      case "Sequence":
+        if (!Array.isArray(part.decoders)) throw refuse(part);
+        part.decoders.forEach(follow);
+        return;
+      case "Replace": {
+        const isSpace = isObject(part.pattern) && part.pattern.String === "\u2581";
+        if (!isSpace || part.content !== " ") throw refuse(part);
+        return;
+      }
+      case "ByteFallback":
+        return;
+      case "Fuse":
+        isFused = true;
+        return;
+      case "Strip":
+        if (!isFused || part.content !== " " || (part.stop ?? 0) !== 0) throw refuse(part);
+        stripped += typeof part.start === "number" ? part.start : 0;
+        return;
+      case "Metaspace":
+        if ((part.replacement ?? "\u2581") !== "\u2581") throw refuse(part);
+        stripped += part.prepend_scheme === "never" || part.add_prefix_space === false ? 0 : 1;
+        return;
+      default:
+        throw refuse(part);
+    }
+  };
+  follow(decoder);
+  return stripped;
 }
 
 function spellingOf(json: Json, where: string): TokenSpelling {
   const types = new Set([...partTypes(json.decoder), ...partTypes(json.pre_tokenizer)]);
   if (types.has("ByteLevel")) return "byte_level";
-  if (types.has("ByteFallback") || types.has("Metaspace")) return "metaspace";
+  if (["ByteFallback", "Metaspace", "Replace"].some((type) => types.has(type))) return "metaspace";
   throw new SpielError(
     "data",
-    `${where}: neither the decoder nor the pre_tokenizer is ByteLevel, ByteFallback or Metaspace, ` +
+    `${where}: neither the decoder nor the pre_tokenizer is ByteLevel, ByteFallback, Metaspace or Replace, ` +
       `so the text of its tokens is unknown`,
   );
 }

@@ -1,7 +1,7 @@
 // Generated from crates/spiel-engine/src/protocol by `deno task gen`. Do not edit.
 
 /** Identifies the protocol these types belong to. */
-export const PROTOCOL_HASH = "750900e8f5c236d1";
+export const PROTOCOL_HASH = "fa398b787636004b";
 
 /** Marks a position of a micro-batch whose next token is not trained. */
 export const IGNORE = 0xFFFFFFFF;
@@ -311,6 +311,12 @@ export type Trainable = "nothing" | "deltas" | "weights";
 export type ActivationCheckpointing = "none" | "block";
 
 /**
+ * What a GPU keeps decoded weights in until they are multiplied. Everything else is f32: sums, activations, gradients,
+ * deltas, optimiser state, and matrices that are stored in f32.
+ */
+export type Precision = "f32" | "f16";
+
+/**
  * The numbers of a LLaMA-like architecture, under Hugging Face's keys.
  */
 export type ModelConfig = {
@@ -437,6 +443,10 @@ export type ModelOptions = {
    * What the backward pass keeps.
    */
   activationCheckpointing: ActivationCheckpointing;
+  /**
+   * What decoded weights are kept in until they are multiplied.
+   */
+  precision: Precision;
   /**
    * Most bytes the plan may take; no limit when absent.
    */

@@ -31,6 +31,7 @@ export function inferenceUse(microBatchTokens: number, deltas: DeltaCount[] = []
     optimizer: "adamw",
     microBatchTokens,
     activationCheckpointing: "none",
+    precision: "f32",
     memoryBudget: null,
     remedies: ["a smaller model"],
   };

@@ -81,6 +81,30 @@ export function nextReselection(step: number, config: ScheduleConfig): number | 
   return next < N ? next : null;
 }
 
+/**
+ * What is wrong with a run that ends before its calendar can do it good: a sentence for people, or `null`.
+ *
+ * The window's default is the reference's, which a run of few steps is too short for.
+ */
+export function shortRunWarning(config: ScheduleConfig): string | null {
+  const { selectionAccumulationSteps: A, totalSteps: N } = config;
+  const left = N - A;
+  // As long a part of the run as the default window is of its period.
+  const fitting = Math.max(1, Math.floor(N / 4));
+  const remedy = fitting < A && fitting < N
+    ? `--selection-accumulation-steps ${fitting} moves them ${left > 0 ? "earlier" : "in time"}`
+    : "more steps help";
+  const steps = N === 1 ? "1 step" : `${N} steps`;
+  if (left <= 0) {
+    const where = config.firstReplacesAll ? "at random positions" : "where they are";
+    return `No deltas are moved in this run of ${steps}, as the first reselection would come after step ${A} ` +
+      `(selection_accumulation_steps): they are trained ${where}; ${remedy}`;
+  }
+  if (left >= A || reselectionRate(A, config) < 1) return null;
+  return `The deltas of this run of ${steps} are moved after step ${A} (selection_accumulation_steps) and begin ` +
+    `at zero again, with ${left === 1 ? "1 step" : `${left} steps`} left to train them; ${remedy}`;
+}
+
 function reselectionRate(c: number, config: ScheduleConfig): number {
   const progress = c / config.totalSteps;
   if (config.reselectionRatePolicy === "cosine") {

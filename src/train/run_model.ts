@@ -48,6 +48,7 @@ export function useOf(config: RunConfig, beginning: Beginning): ModelUse {
     optimizer: growth?.optimizer ?? "adamw",
     microBatchTokens: config.microBatchTokens,
     activationCheckpointing: config.activationCheckpointing,
+    precision: config.precision,
     memoryBudget: memoryBudgetOf(config.memoryBudget),
     remedies: remediesOf(config),
   };

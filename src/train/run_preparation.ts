@@ -9,6 +9,7 @@ import type { Files } from "../io/files.ts";
 import { planModel, type PlannedModel } from "../model/load.ts";
 import { type ModelSource, openModelSource, openWithoutWeights } from "../model/source.ts";
 import { type ModelTokenizer, tokenizerOf } from "../model/tokenizer.ts";
+import { shortRunWarning } from "../spiel/schedule.ts";
 import type { TrainEvent } from "./events.ts";
 import { type TrainerOptions, trainerOptions } from "./options.ts";
 import type { ResolvedConfig, RunConfig } from "./run_config.ts";
@@ -67,6 +68,8 @@ export async function prepareRun(
   await tell({ type: "planned", memory, parameters, trainable: trainable(trained, parameters) });
   const data = await readData(config, source, tokenizer, context);
   const options = trainerOptions(config, data, source.config.vocab_size);
+  const tooShort = options.spiel && shortRunWarning(options.spiel.schedule);
+  if (tooShort !== null) await context.warn(tooShort);
   const model = { source, tokenizer, engine, planned, trained };
   return { resolved, folder, ...model, beginning, data, options };
 }

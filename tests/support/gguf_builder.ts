@@ -8,7 +8,7 @@ export type GgufField =
   | { type: "bool"; value: boolean }
   | { type: "string"; value: string }
   | { type: "strings"; value: string[] }
-  | { type: "i32s"; value: number[] };
+  | { type: "i32s" | "f32s"; value: number[] };
 
 /** A tensor, with its dimensions in the order of the file: fastest first. */
 export interface GgufBuilderTensor {
@@ -108,6 +108,10 @@ function writeField(writer: ByteWriter, field: GgufField): void {
       writer.u32(VALUE_TYPES.array).u32(VALUE_TYPES.i32).u64(field.value.length);
       for (const value of field.value) writer.u32(value);
       return;
+    case "f32s":
+      writer.u32(VALUE_TYPES.array).u32(VALUE_TYPES.f32).u64(field.value.length);
+      for (const value of field.value) writer.f32(value);
+      return;
     default:
       writeScalar(writer.u32(VALUE_TYPES[field.type]), field);
   }
@@ -115,7 +119,7 @@ function writeField(writer: ByteWriter, field: GgufField): void {
 
 function writeScalar(
   writer: ByteWriter,
-  field: Exclude<GgufField, { type: "strings" | "i32s" }>,
+  field: Exclude<GgufField, { type: "strings" | "i32s" | "f32s" }>,
 ): void {
   switch (field.type) {
     case "string":

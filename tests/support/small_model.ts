@@ -110,6 +110,7 @@ export const WEIGHTS_OPTIONS: ModelOptions = {
   optimizer: "adamw",
   microBatchTokens: 64,
   activationCheckpointing: "none",
+  precision: "f32",
   memoryBudget: null,
 };
 

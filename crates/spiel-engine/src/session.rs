@@ -93,6 +93,13 @@ fn build<D: Device>(
             module.count
         ));
     }
+    if !device.keeps_weights_in(options.precision.into()) {
+        return Err(EngineError::DeviceUnavailable(format!(
+            "--precision f16 needs a GPU with the feature shader-f16, and the device is {}: \
+             expected such a GPU or --precision f32",
+            device.adapter()
+        )));
+    }
     let mut arena = Arena::new(device, plan_only);
     let model = Model::new(&mut arena, config, options)?;
     let workspace = Workspace::new(&mut arena, &model, options)?;

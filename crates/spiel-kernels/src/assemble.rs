@@ -2,7 +2,7 @@
 //!
 //! A file says `// uses: reduce grid` at its top; `$weight` in that line is a slot that the launcher fills with a part.
 //! Declarations may stand in any order in WGSL, so joining texts is linking, and a name declared twice is an error of
-//! the shader compiler.
+//! the shader compiler. A line `// enable: f16` turns a feature of the language on, for the whole text.
 
 use crate::parts::PARTS;
 use std::fmt::Write;
@@ -74,7 +74,17 @@ impl Hash for Source {
 }
 
 fn assemble(text: &str, constants: &[Constant]) -> String {
+    let mut linked = String::new();
+    include(text, constants, &mut Vec::new(), &mut linked);
+    linked.push_str(text);
     let mut out = String::new();
+    let mut features: Vec<&str> = named_by("// enable: ", &linked).collect();
+    features.sort_unstable();
+    features.dedup();
+    for feature in features {
+        let written = writeln!(out, "enable {feature};");
+        debug_assert!(written.is_ok(), "a string takes every write");
+    }
     for constant in constants {
         let written = match constant {
             Constant::U32(name, value) => writeln!(out, "const {name}: u32 = {value}u;"),
@@ -83,16 +93,18 @@ fn assemble(text: &str, constants: &[Constant]) -> String {
         };
         debug_assert!(written.is_ok(), "a string takes every write");
     }
-    let mut included = Vec::new();
-    include(text, constants, &mut included, &mut out);
-    out.push_str(text);
+    out.push_str(&linked);
     out
+}
+
+/// What the lines of a text that begin so name.
+fn named_by<'a>(line: &'a str, text: &'a str) -> impl Iterator<Item = &'a str> {
+    text.lines().filter_map(move |all| all.strip_prefix(line)).flat_map(str::split_whitespace)
 }
 
 /// Appends the parts that `text` uses, each once, those that they use first.
 fn include(text: &str, constants: &[Constant], included: &mut Vec<&'static str>, out: &mut String) {
-    let uses = text.lines().filter_map(|line| line.strip_prefix("// uses: "));
-    for name in uses.flat_map(str::split_whitespace) {
+    for name in named_by("// uses: ", text) {
         let (name, part) = match name.strip_prefix('$') {
             Some(slot) => filled(slot, constants),
             None => named(name),
@@ -144,5 +156,15 @@ mod tests {
         assert_ne!(source(3, one), source(4, one));
         assert_ne!(source(3, one), source(3, other));
         assert_ne!(source(3, one), Source::new("// uses: grid\n", &[]));
+    }
+
+    #[test]
+    fn features_come_first_and_once() {
+        let part = "// enable: f16\nalias Half = f16;\n";
+        let slots = [("a", part), ("b", part)].map(|(slot, part)| Constant::Part(slot, part));
+        let constants = [&slots[..], &[Constant::U32("SIZE", 3)]].concat();
+        let all = Source::new("// uses: $a $b\nfn main() {}\n", &constants).assemble();
+        assert!(all.starts_with("enable f16;\nconst SIZE: u32 = 3u;\n"), "{all}");
+        assert_eq!(all.matches("enable f16;").count(), 1);
     }
 }

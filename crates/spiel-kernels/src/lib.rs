@@ -5,6 +5,7 @@
 //! bits for any number of threads: work is cut by shape alone, and sums run in a fixed order.
 
 pub mod assemble;
+pub mod element;
 pub mod formats;
 pub mod math;
 pub mod ops;

@@ -32,7 +32,9 @@ export const SFT = {
     const modules = new Map(names.map((name) => [name, readModule(tensors, name, config)]));
     const missing = Object.keys(config.num_deltas ?? {}).find((name) => !modules.has(name));
     if (missing !== undefined) {
-      const reason = `num_deltas names "${missing}", but ${basename(tensors.path)} has no deltas of it`;
+      const reason = `num_deltas names "${missing}", but ${
+        basename(tensors.path)
+      } has no deltas of it`;
       throw configError(configPath, reason);
     }
     const facts = {

@@ -2,13 +2,15 @@
 
 import { z } from "npm:zod@4.6.7";
 import { SpielError } from "../../errors.ts";
+import type { SafetensorsTensor } from "../../io/safetensors_writer.ts";
 import type { TensorFile } from "../../io/tensor_file.ts";
-import type { Adapter, DenseChange, StoredDeltas } from "../adapter.ts";
+import type { Adapter, DenseChange, Shape, StoredDeltas } from "../adapter.ts";
 import { LowRankChange } from "../dense/low_rank.ts";
 import { ChangeWithDeltas } from "../dense/with_deltas.ts";
 import { COMMON_FIELDS, configError, parseConfig } from "./config.ts";
+import { padModules, placesTensor, valuesTensor } from "./encode_deltas.ts";
 import { readFlatDeltas } from "./flat_deltas.ts";
-import type { AdapterFiles, AdapterLayout } from "./layout.ts";
+import type { AdapterFiles, AdapterLayout, EncodedAdapter, SparseAdapter } from "./layout.ts";
 import { modulesOf, readMatrix, tensorName } from "./tensors.ts";
 
 const VALUES = "supertuning_values";
@@ -54,7 +56,79 @@ export const SUPERTUNING: AdapterLayout = {
     const facts = { sparsity, ...(r !== null && { r, lora_alpha }) };
     return { layout: "SUPERTUNING", config, facts, modules, changes };
   },
+
+  encode({ config, modules }: SparseAdapter, shapeOf: (module: string) => Shape): EncodedAdapter {
+    const sizes = [...modules].map(([name, { values }]) => {
+      const [out, inputs] = shapeOf(name);
+      return { name, count: values.length, weights: out * inputs };
+    });
+    const sparsity = sparsityOf(sizes);
+    const counts = new Map(sizes.map(({ name, weights }) => [name, countAt(sparsity, weights)]));
+    const padded = padModules(modules, (name) => counts.get(name) ?? 0);
+    const tensors = new Map<string, SafetensorsTensor>();
+    for (const [name, { indices, values }] of padded.modules) {
+      tensors.set(tensorName(name, VALUES), valuesTensor(values));
+      tensors.set(tensorName(name, INDICES), placesTensor([indices], [indices.length], name));
+    }
+    const { base_model_name_or_path, target_modules, spiel } = config;
+    return {
+      config: {
+        auto_mapping: null,
+        base_model_name_or_path,
+        inference_mode: true,
+        init_weights: true,
+        lora_alpha: null,
+        lora_dropout: 0,
+        modules_to_save: null,
+        peft_type: "SUPERTUNING",
+        r: null,
+        revision: null,
+        save_precomputed_indices: true,
+        select_top: true,
+        sparsity,
+        target_modules,
+        task_type: "CAUSAL_LM",
+        ...(spiel && { spiel }),
+      },
+      tensors,
+      padding: padded.padding,
+    };
+  },
 };
+
+interface ModuleSize {
+  readonly name: string;
+  readonly count: number;
+  readonly weights: number;
+}
+
+/** How many values PEFT makes room for, in its own arithmetic. */
+function countAt(sparsity: number, weights: number): number {
+  return Math.trunc(weights * (1 - sparsity));
+}
+
+/**
+ * The greatest sparsity, but for a hair, at which PEFT makes room for every module's deltas.
+ *
+ * @throws {SpielError} "data" where a module has all its weights changed.
+ */
+function sparsityOf(sizes: readonly ModuleSize[]): number {
+  const fullest = sizes.reduce((most, one) =>
+    one.count * most.weights > most.count * one.weights ? one : most
+  );
+  if (fullest.count === fullest.weights) {
+    throw new SpielError(
+      "data",
+      `SUPERTUNING cannot hold deltas of all ${fullest.weights} weights of "${fullest.name}"`,
+    );
+  }
+  const share = fullest.count / fullest.weights;
+  // Products are truncated, so a share that is rounded down would lose a delta.
+  for (let nudge = 0;; nudge = nudge === 0 ? Number.EPSILON / 2 : 2 * nudge) {
+    const sparsity = 1 - share - nudge;
+    if (sizes.every(({ count, weights }) => countAt(sparsity, weights) >= count)) return sparsity;
+  }
+}
 
 function readLowRank(file: TensorFile, name: string, { r, lora_alpha }: Config): LowRankChange {
   if (r === null || lora_alpha === null) {

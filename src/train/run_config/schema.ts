@@ -366,9 +366,10 @@ export const runConfigSchema = z.strictObject({
     defaultText: "all cores",
     changeable: true,
   }),
-  precision: z.enum(["auto", "f32"]).default("auto").register(keyWords, {
+  precision: z.enum(["f32", "f16"]).default("f32").register(keyWords, {
     group: "Machine",
-    description: "numbers that are computed with; auto is f32",
+    description:
+      "what a GPU keeps decoded weights in; f16 halves their memory and rounds them to 11 bits",
   }),
   activation_checkpointing: z.enum(["none", "block"]).default("none").register(keyWords, {
     group: "Machine",

@@ -6,6 +6,7 @@ import {
   nextReselection,
   type ScheduleConfig,
   scheduleProblem,
+  shortRunWarning,
   windowIsOpen,
 } from "../../../src/spiel/schedule.ts";
 import { allotDeltas } from "../../../src/spiel/budget.ts";
@@ -250,3 +251,46 @@ Deno.test("schedule: a calendar that cannot be kept is refused with ones that ca
     }
   }
 });
+
+/** The reference's calendar in a run of N steps. */
+const defaults = (totalSteps: number): ScheduleConfig => ({
+  totalSteps,
+  reselectionSteps: 20,
+  selectionAccumulationSteps: 5,
+  initialReselectionRate: 0.2,
+  reselectionRatePolicy: "linear",
+  firstReplacesAll: true,
+});
+
+const SHORT: [title: string, config: ScheduleConfig, words: RegExp | null][] = [
+  ["as long as the window", defaults(5), /5 steps, .* after step 5 .*: .* random .*steps 1 moves /],
+  ["one step", defaults(1), /run of 1 step, .*: they are trained at random positions; more steps/],
+  ["from an adapter", { ...defaults(4), firstReplacesAll: false }, /they are trained where they/],
+  [
+    "one step too long",
+    defaults(6),
+    /after step 5 .* zero again, with 1 step left .*steps 1 moves/,
+  ],
+  [
+    "nearly two windows",
+    defaults(9),
+    /with 4 steps left to train them; .*steps 2 moves .* earlier/,
+  ],
+  ["two windows", defaults(10), null],
+  ["moved in part", { ...defaults(6), reselectionRatePolicy: "cosine" }, null],
+  ["moved in part, from an adapter", { ...defaults(6), firstReplacesAll: false }, null],
+  ["a short window", { ...defaults(3), selectionAccumulationSteps: 1 }, null],
+];
+
+for (const [title, config, words] of SHORT) {
+  Deno.test(`a run that is ${title} ${words === null ? "is no matter" : "is warned of"}`, () => {
+    const warning = shortRunWarning(config);
+    if (words === null) assert.equal(warning, null);
+    else assert.match(warning ?? "", words);
+    // What is advised is accepted, and leaves nothing to warn of.
+    const advised = /--selection-accumulation-steps (\d+)/.exec(warning ?? "")?.[1];
+    const better = { ...config, selectionAccumulationSteps: Number(advised ?? 1) };
+    assert.equal(scheduleProblem(better, true), null);
+    if (advised !== undefined) assert.equal(shortRunWarning(better), null);
+  });
+}

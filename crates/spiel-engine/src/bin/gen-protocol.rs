@@ -31,6 +31,7 @@ fn main() {
         Optimizer,
         Trainable,
         ActivationCheckpointing,
+        Precision,
         ModelConfig,
         RopeScaling,
         ModelOptions,

@@ -1,6 +1,7 @@
 //! The operations of a forward and backward pass through the model.
 
 use super::Memory;
+use spiel_kernels::element::Element;
 use spiel_kernels::formats::Format;
 use spiel_kernels::ops::attention::{Heads, Span};
 use spiel_kernels::ops::rope::Direction;
@@ -18,6 +19,26 @@ pub(crate) struct Stored<'a, B> {
     pub(crate) data: &'a B,
     pub(crate) format: Format,
     pub(crate) deltas: Option<(&'a B, &'a B)>,
+}
+
+/// A dense matrix, of elements of one type. A buffer by itself is one of f32.
+pub(crate) struct Dense<'a, B> {
+    pub(crate) data: &'a B,
+    pub(crate) element: Element,
+}
+
+impl<B> Clone for Dense<'_, B> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B> Copy for Dense<'_, B> {}
+
+impl<'a, B> From<&'a B> for Dense<'a, B> {
+    fn from(data: &'a B) -> Self {
+        Self { data, element: Element::F32 }
+    }
 }
 
 /// q, k and v, or their gradients.
@@ -126,13 +147,18 @@ pub(crate) trait BlockOps: Memory {
     );
     /// y += x.
     fn add(&self, x: &Self::Buffer, count: usize, y: &mut Self::Buffer);
-    fn linear(
+    /// Whether dense weights may be of this type, in [`Self::materialise`] and the products by them.
+    fn keeps_weights_in(&self, element: Element) -> bool {
+        element == Element::F32
+    }
+    fn linear<'a>(
         &self,
         x: &Self::Buffer,
-        weight: &Self::Buffer,
+        weight: impl Into<Dense<'a, Self::Buffer>>,
         shape: LinearShape,
         y: &mut Self::Buffer,
-    );
+    ) where
+        Self::Buffer: 'a;
     /// The same without ever making the matrix dense, and whether that was done: it pays for a few tokens only.
     fn linear_packed(
         &self,
@@ -141,14 +167,15 @@ pub(crate) trait BlockOps: Memory {
         shape: LinearShape,
         y: &mut Self::Buffer,
     ) -> bool;
-    fn linear_backward_input(
+    fn linear_backward_input<'a>(
         &self,
         grad_y: &Self::Buffer,
-        weight: &Self::Buffer,
+        weight: impl Into<Dense<'a, Self::Buffer>>,
         shape: LinearShape,
         accumulate: bool,
         grad_x: &mut Self::Buffer,
-    );
+    ) where
+        Self::Buffer: 'a;
     fn linear_backward_weight(
         &self,
         grad_y: &Self::Buffer,
@@ -194,11 +221,12 @@ pub(crate) trait BlockOps: Memory {
         backward: Option<f32>,
         losses: &mut Self::Buffer,
     );
-    /// Decodes `elements` weights and adds the deltas.
+    /// Decodes `elements` weights, adds the deltas, and rounds what is no `element` once.
     fn materialise(
         &self,
         stored: &Stored<Self::Buffer>,
         elements: usize,
+        element: Element,
         weights: &mut Self::Buffer,
     );
 }

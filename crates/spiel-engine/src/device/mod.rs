@@ -13,7 +13,9 @@ mod gpu;
 mod profile;
 mod training_ops;
 
-pub(crate) use block_ops::{AttentionPass, BlockOps, LinearShape, NormBackward, Qkv, Stored};
+pub(crate) use block_ops::{
+    AttentionPass, BlockOps, Dense, LinearShape, NormBackward, Qkv, Stored,
+};
 #[cfg(feature = "conformance")]
 pub(crate) use conformance::{cases, open_gpus};
 pub(crate) use cpu::CpuDevice;

@@ -31,7 +31,7 @@ impl<D: Device> Model<D> {
             device.clear(&mut grads.normed);
         }
         let mut trained = matrix.trained.take();
-        let weights = matrix.dense(device, None, &mut linear.weights);
+        let weights = matrix.dense(device, None, linear);
         for first in (0..targets).step_by(*rows) {
             let count = targets.min(first + *rows) - first;
             let shape = matrix.linear_shape(count);
@@ -81,7 +81,7 @@ impl<D: Device> Model<D> {
             device.write(&mut buffers.rows, 0, bytemuck::cast_slice(&chunk));
             device.gather_rows(states, &buffers.rows, 0, count, hidden, &mut head.hidden);
             let HeadScratch { hidden: chunk, logits, .. } = head;
-            matrix.forward(device, None, chunk, count, &mut linear.weights, logits);
+            matrix.forward(device, None, chunk, count, linear, logits);
             bytes.extend(device.read(&head.logits, 0, count * matrix.rows * 4).await?);
         }
         Ok(bytes)

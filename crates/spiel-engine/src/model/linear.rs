@@ -71,7 +71,7 @@ impl<D: Device> Linear<D> {
         scratch: &mut LinearScratch<D>,
         y: &mut D::Buffer,
     ) {
-        self.weight.forward(device, self.active(), x, tokens, &mut scratch.weights, y);
+        self.weight.forward(device, self.active(), x, tokens, scratch, y);
         if let Some(bias) = &self.bias {
             device.add_bias(&bias.data, tokens, self.weight.rows, y);
         }
@@ -91,7 +91,7 @@ impl<D: Device> Linear<D> {
         let shape = self.shape(pass.tokens);
         device.linear_backward_input(
             grad_y,
-            self.weight.dense(device, self.active(), &mut scratch.weights),
+            self.weight.dense(device, self.active(), scratch),
             shape,
             accumulate,
             grad_x,
@@ -104,7 +104,7 @@ impl<D: Device> Linear<D> {
         }
         let Some(delta) = self.delta.as_mut().filter(|delta| delta.attached) else { return };
         let Some(training) = &mut delta.training else { return };
-        let LinearScratch { weights, x_t, grad_y_t, samples } = scratch;
+        let LinearScratch { weights, x_t, grad_y_t, samples, .. } = scratch;
         device.transpose(grad_y, pass.tokens, shape.outputs, grad_y_t);
         device.sampled_gradient(&delta.indices, x_t, grad_y_t, shape, &mut training.grads);
         let Some(candidates) = &mut training.candidates else { return };

@@ -1,8 +1,9 @@
 //! One weight tensor in its stored format, and what training all of it needs.
 
 use crate::arena::{Arena, Purpose};
-use crate::device::{Device, Stored};
+use crate::device::{Dense, Device, Stored};
 use crate::error::{Result, invalid, out_of_order};
+use crate::model::workspace::LinearScratch;
 use crate::protocol::WeightFormat;
 use spiel_kernels::formats::Format;
 
@@ -112,18 +113,20 @@ impl<D: Device> Tensor<D> {
         Stored { data: &self.data, format: self.format.into(), deltas }
     }
 
-    /// The weights in f32: the tensor's own when it is f32, else decoded into `scratch` with `deltas` added.
+    /// The weights as products take them: the tensor's own when it is f32, in any precision, since there is nothing to
+    /// decode; else decoded into `scratch` with `deltas` added.
     pub(crate) fn dense<'a>(
         &'a self,
         device: &D,
         deltas: Option<(&D::Buffer, &D::Buffer)>,
-        scratch: &'a mut D::Buffer,
-    ) -> &'a D::Buffer {
+        scratch: &'a mut LinearScratch<D>,
+    ) -> Dense<'a, D::Buffer> {
         if self.format == WeightFormat::F32 {
-            return &self.data;
+            return Dense::from(&self.data);
         }
-        device.materialise(&self.stored(deltas), self.elements(), scratch);
-        scratch
+        let LinearScratch { weights, element, .. } = scratch;
+        device.materialise(&self.stored(deltas), self.elements(), *element, weights);
+        Dense { data: weights, element: *element }
     }
 
     /// y `[T, out]` of x `[T, in]` by the weights with `deltas` added.
@@ -133,7 +136,7 @@ impl<D: Device> Tensor<D> {
         deltas: Option<(&D::Buffer, &D::Buffer)>,
         x: &D::Buffer,
         tokens: usize,
-        scratch: &mut D::Buffer,
+        scratch: &mut LinearScratch<D>,
         y: &mut D::Buffer,
     ) {
         let shape = self.linear_shape(tokens);

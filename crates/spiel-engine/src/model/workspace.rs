@@ -10,6 +10,7 @@ use crate::model::tensor::Tensor;
 use crate::protocol::{
     ActivationCheckpointing, ModelConfig, ModelOptions, Optimizer, Trainable, WeightFormat,
 };
+use spiel_kernels::element::Element;
 use spiel_kernels::ops::clip::Clip;
 
 /// Floats of logits that exist at once.
@@ -45,8 +46,10 @@ pub(crate) struct Activations<D: Device> {
 
 /// Scratch of linear layers; all but `weights` is empty unless deltas are trained.
 pub(crate) struct LinearScratch<D: Device> {
-    /// The largest matrix in f32: a decoded weight, a dense gradient or ranking keys.
+    /// The largest matrix: a decoded weight in the type below, or a dense gradient or ranking keys in f32.
     pub(crate) weights: D::Buffer,
+    /// What decoded weights are kept in.
+    pub(crate) element: Element,
     /// `[in, T]`.
     pub(crate) x_t: D::Buffer,
     /// `[out, T]`.
@@ -215,9 +218,12 @@ impl<D: Device> LinearScratch<D> {
             .filter_map(|linear| linear.delta.as_ref())
             .map(|delta: &Delta<D>| delta.count)
             .max();
+        let element = Element::from(options.precision);
+        let dense_bytes = (largest_stored * element.bytes()).max(largest_ranked * 4);
         let mut work = |shape: [usize; 2]| arena.elements(Purpose::Workspace, shape);
         Ok(Self {
-            weights: work([1, largest_stored.max(largest_ranked)])?,
+            weights: work([1, dense_bytes.div_ceil(4)])?,
+            element,
             x_t: work([widest_input, tokens])?,
             grad_y_t: work([widest_output, tokens])?,
             samples: work([1, most_deltas.unwrap_or(0)])?,

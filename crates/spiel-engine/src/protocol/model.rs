@@ -1,6 +1,6 @@
 //! A model's numbers, and what it will be used for.
 
-use super::{ActivationCheckpointing, Optimizer, Trainable, WeightFormat};
+use super::{ActivationCheckpointing, Optimizer, Precision, Trainable, WeightFormat};
 use serde::{Deserialize, Serialize};
 
 /// The numbers of a LLaMA-like architecture, under Hugging Face's keys.
@@ -82,6 +82,9 @@ pub struct ModelOptions {
     pub micro_batch_tokens: u32,
     /// What the backward pass keeps.
     pub activation_checkpointing: ActivationCheckpointing,
+    /// What decoded weights are kept in until they are multiplied.
+    #[serde(default)]
+    pub precision: Precision,
     /// Most bytes the plan may take; no limit when absent.
     pub memory_budget: Option<u64>,
 }

@@ -1,6 +1,7 @@
 //! The words that requests and replies share: devices, formats, state fields, choices.
 
 use serde::{Deserialize, Serialize};
+use spiel_kernels::element::Element;
 use spiel_kernels::formats::Format;
 
 /// A device to compute on.
@@ -107,6 +108,28 @@ pub enum Trainable {
     Deltas,
     /// Every weight; all weights must be f32.
     Weights,
+}
+
+/// What a GPU keeps decoded weights in until they are multiplied. Everything else is f32: sums, activations, gradients,
+/// deltas, optimiser state, and matrices that are stored in f32.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "gen", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub enum Precision {
+    /// 32-bit floats.
+    #[default]
+    F32,
+    /// IEEE half floats, rounded to nearest: a decoded weight with its delta has 11 bits, at most 65504.
+    F16,
+}
+
+impl From<Precision> for Element {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => Self::F32,
+            Precision::F16 => Self::F16,
+        }
+    }
 }
 
 /// What the backward pass keeps from the forward pass.

@@ -37,7 +37,10 @@ fn every_text_is_valid_and_binds_what_its_program_says() {
         let source = &program.source.assemble();
         let module = naga::front::wgsl::parse_str(source)
             .unwrap_or_else(|error| panic!("{label}: {}", error.emit_to_string(source)));
-        Validator::new(ValidationFlags::all(), Capabilities::SHADER_FLOAT16_IN_FLOAT32)
+        // Halves are asked for where they are used, and nowhere else.
+        let halves = Capabilities::SHADER_FLOAT16;
+        let halves = if source.starts_with("enable f16;") { halves } else { Capabilities::empty() };
+        Validator::new(ValidationFlags::all(), Capabilities::SHADER_FLOAT16_IN_FLOAT32 | halves)
             .validate(&module)
             .unwrap_or_else(|error| panic!("{label}: {}", error.emit_to_string(source)));
         let expected: Vec<_> = (1..).zip(buffers.iter().copied()).collect();

@@ -1,5 +1,6 @@
 //! What a program has to do, for profiles and rooflines.
 
+use crate::element::Element;
 use crate::formats::Format;
 
 /// The arithmetic and the traffic that an operation's formula asks for, however it is launched.
@@ -34,6 +35,12 @@ impl Work {
     pub fn decoding(self, format: Format, elements: usize) -> Self {
         let bytes = self.bytes + format.bytes(elements) as u64;
         Self { format: Some(format), bytes, ..self }
+    }
+
+    /// Also moves so many elements of this type.
+    #[must_use]
+    pub fn moving(self, element: Element, elements: usize) -> Self {
+        Self { bytes: self.bytes + (element.bytes() * elements) as u64, ..self }
     }
 }
 

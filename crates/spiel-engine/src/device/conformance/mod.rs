@@ -77,6 +77,7 @@ macro_rules! conform {
 
 suites! {
     attention,
+    halves,
     limits,
     optimizers,
     passes,

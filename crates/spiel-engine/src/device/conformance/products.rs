@@ -11,7 +11,7 @@ cases! {
 }
 
 /// T, in_features, out_features: one, primes, multiples of a tile, and one off them.
-const SHAPES: [[usize; 3]; 10] = [
+pub(super) const SHAPES: [[usize; 3]; 10] = [
     [1, 1, 1],
     [1, 5, 300],
     [2, 3, 7],
@@ -24,7 +24,7 @@ const SHAPES: [[usize; 3]; 10] = [
     [36, 40, 100],
 ];
 /// Sums in another order than the CPU's, up to 257 terms of size one.
-const SUMS: Bound = Bound::Within(1e-5);
+pub(super) const SUMS: Bound = Bound::Within(1e-5);
 
 /// Every GPU with every tiling.
 pub(super) fn tilings(gpus: &[GpuDevice]) -> impl Iterator<Item = (&GpuDevice, Tiling)> {

@@ -3,6 +3,7 @@
 use super::products::tilings;
 use super::{Bound, Subject, normal};
 use crate::device::{BlockOps, GpuDevice, LinearShape, Stored};
+use spiel_kernels::element::Element;
 use spiel_kernels::formats::{Format, encode};
 use spiel_kernels::random::positions;
 
@@ -15,7 +16,7 @@ cases! {
 }
 
 /// Random weights in their stored form, as words.
-fn stored(format: Format, elements: usize) -> Vec<u32> {
+pub(super) fn stored(format: Format, elements: usize) -> Vec<u32> {
     let values: Vec<f32> = bytemuck::cast_slice(&normal(1, elements)).to_vec();
     let bytes = format.bytes(elements);
     let mut stored = vec![0; bytes.next_multiple_of(4)];
@@ -40,7 +41,7 @@ async fn materialise(gpus: &[GpuDevice]) {
                         let deltas = deltas.as_ref().map(|(indices, values)| (indices, values));
                         let stored = Stored { data: &stored, format, deltas };
                         let mut weights = on.output(elements);
-                        on.materialise(&stored, elements, &mut weights);
+                        on.materialise(&stored, elements, Element::F32, &mut weights);
                         vec![on.taken(&weights, elements).await]
                     });
                 }
@@ -87,7 +88,7 @@ async fn linear_packed(gpus: &[GpuDevice]) {
                     let mut y = on.output(tokens * rows);
                     if !on.linear_packed(&x, &weight, shape, &mut y) {
                         let mut dense = on.output(elements);
-                        on.materialise(&weight, elements, &mut dense);
+                        on.materialise(&weight, elements, Element::F32, &mut dense);
                         on.linear(&x, &dense, shape, &mut y);
                     }
                     vec![on.taken(&y, tokens * rows).await]

@@ -1,7 +1,8 @@
 //! Forward and backward operations, by the kernels' CPU functions.
 
 use super::{CpuDevice, Words};
-use crate::device::{AttentionPass, BlockOps, LinearShape, NormBackward, Qkv, Stored};
+use crate::device::{AttentionPass, BlockOps, Dense, LinearShape, NormBackward, Qkv, Stored};
+use spiel_kernels::element::Element;
 use spiel_kernels::formats::{Format, decode_threaded};
 use spiel_kernels::ops::attention::{self, AttentionGrads, AttentionInputs, Heads, Span};
 use spiel_kernels::ops::rope::{self, Direction};
@@ -160,8 +161,15 @@ impl BlockOps for CpuDevice {
         self.run("add", || add::add(x, y));
     }
 
-    fn linear(&self, x: &Words, weight: &Words, shape: LinearShape, y: &mut Words) {
+    fn linear<'a>(
+        &self,
+        x: &Words,
+        weight: impl Into<Dense<'a, Words>>,
+        shape: LinearShape,
+        y: &mut Words,
+    ) {
         let LinearShape { tokens, inputs, outputs } = shape;
+        let weight = weight.into().data;
         self.run("product_nt", || {
             linear::linear(x.floats(), weight.floats(), tokens, inputs, outputs, y.floats_mut());
         });
@@ -187,16 +195,16 @@ impl BlockOps for CpuDevice {
         true
     }
 
-    fn linear_backward_input(
+    fn linear_backward_input<'a>(
         &self,
         grad_y: &Words,
-        weight: &Words,
+        weight: impl Into<Dense<'a, Words>>,
         shape: LinearShape,
         accumulate: bool,
         grad_x: &mut Words,
     ) {
         let LinearShape { tokens, inputs, outputs } = shape;
-        let (grad_y, weight) = (grad_y.floats(), weight.floats());
+        let (grad_y, weight) = (grad_y.floats(), weight.into().data.floats());
         self.run("product_nn", || {
             linear::linear_backward_input(
                 grad_y,
@@ -296,7 +304,14 @@ impl BlockOps for CpuDevice {
         });
     }
 
-    fn materialise(&self, stored: &Stored<Words>, elements: usize, weights: &mut Words) {
+    fn materialise(
+        &self,
+        stored: &Stored<Words>,
+        elements: usize,
+        element: Element,
+        weights: &mut Words,
+    ) {
+        debug_assert_eq!(element, Element::F32);
         let weights = &mut weights.floats_mut()[..elements];
         self.run("materialise", || {
             decode_threaded(stored.format, stored.data.bytes(), weights);

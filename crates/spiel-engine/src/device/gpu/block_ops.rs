@@ -2,7 +2,8 @@
 
 use super::product::Operand;
 use super::{GpuBuffer, GpuDevice};
-use crate::device::{AttentionPass, BlockOps, LinearShape, NormBackward, Qkv, Stored};
+use crate::device::{AttentionPass, BlockOps, Dense, LinearShape, NormBackward, Qkv, Stored};
+use spiel_kernels::element::Element;
 use spiel_kernels::formats::Format;
 use spiel_kernels::ops::attention::{Heads, LARGEST_HEAD, Span};
 use spiel_kernels::ops::rope::{self, Direction};
@@ -161,9 +162,19 @@ impl BlockOps for GpuDevice {
         }
     }
 
-    fn linear(&self, x: &GpuBuffer, weight: &GpuBuffer, shape: LinearShape, y: &mut GpuBuffer) {
+    fn keeps_weights_in(&self, element: Element) -> bool {
+        element == Element::F32 || self.device.features().contains(wgpu::Features::SHADER_F16)
+    }
+
+    fn linear<'a>(
+        &self,
+        x: &GpuBuffer,
+        weight: impl Into<Dense<'a, GpuBuffer>>,
+        shape: LinearShape,
+        y: &mut GpuBuffer,
+    ) {
         let LinearShape { tokens, inputs, outputs } = shape;
-        let (x, weight) = (Operand::new(x, inputs), Operand::new(weight, inputs));
+        let (x, weight) = (Operand::new(x, inputs), Operand::weights(weight.into(), inputs));
         let y = Operand::new(y, outputs);
         self.product([tokens, outputs, inputs], x, weight.transposed(), y, false);
     }
@@ -195,17 +206,17 @@ impl BlockOps for GpuDevice {
         true
     }
 
-    fn linear_backward_input(
+    fn linear_backward_input<'a>(
         &self,
         grad_y: &GpuBuffer,
-        weight: &GpuBuffer,
+        weight: impl Into<Dense<'a, GpuBuffer>>,
         shape: LinearShape,
         accumulate: bool,
         grad_x: &mut GpuBuffer,
     ) {
         let LinearShape { tokens, inputs, outputs } = shape;
-        let (grad_y, weight) = (Operand::new(grad_y, outputs), Operand::new(weight, inputs));
-        let grad_x = Operand::new(grad_x, inputs);
+        let weight = Operand::weights(weight.into(), inputs);
+        let (grad_y, grad_x) = (Operand::new(grad_y, outputs), Operand::new(grad_x, inputs));
         self.product([tokens, inputs, outputs], grad_y, weight, grad_x, accumulate);
     }
 
@@ -301,19 +312,26 @@ impl BlockOps for GpuDevice {
         }
     }
 
-    fn materialise(&self, stored: &Stored<GpuBuffer>, elements: usize, weights: &mut GpuBuffer) {
+    fn materialise(
+        &self,
+        stored: &Stored<GpuBuffer>,
+        elements: usize,
+        element: Element,
+        weights: &mut GpuBuffer,
+    ) {
         let Stored { data, format, deltas } = *stored;
         let (block, bytes) = (format.block_elements(), format.block_bytes());
-        for part in self.cuts(elements / block, &[bytes, block * 4]) {
-            let program = delta::materialise_program(format, part.len() * block);
-            let data = self.part(data, &part, bytes);
-            self.run(&program, &[data, self.part(weights, &part, block * 4)]);
-        }
-        let Some((indices, values)) = deltas else { return };
-        for window in self.cuts(elements, &[4]) {
-            let program = delta::add_deltas_program(indices.len(), &window);
-            let weights = self.part(weights, &window, 4);
-            self.run(&program, &[indices.whole(), values.whole(), weights]);
+        let dense = block * element.bytes();
+        for part in self.cuts(elements / block, &[bytes, dense]) {
+            let (data, weights) = (self.part(data, &part, bytes), self.part(weights, &part, dense));
+            let window = part.start * block..part.end * block;
+            let program = delta::materialise_program(format, element, window.len());
+            self.run(&program, &[data, weights]);
+            if let Some((indices, values)) = deltas {
+                let count = indices.len();
+                let program = delta::add_deltas_program(format, element, count, &window);
+                self.run(&program, &[data, indices.whole(), values.whole(), weights]);
+            }
         }
     }
 }

@@ -87,7 +87,8 @@ impl GpuDevice {
         let required_limits = limits(adapter.limits());
         let offset_alignment = required_limits.min_storage_buffer_offset_alignment as usize;
         let binding_bytes = required_limits.max_storage_buffer_binding_size as usize;
-        let required_features = adapter.features() & wgpu::Features::TIMESTAMP_QUERY;
+        let useful = wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SHADER_F16;
+        let required_features = adapter.features() & useful;
         let descriptor =
             wgpu::DeviceDescriptor { required_features, required_limits, ..Default::default() };
         let (device, queue) = adapter.request_device(&descriptor).await.map_err(|error| {

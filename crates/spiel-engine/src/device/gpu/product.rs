@@ -1,19 +1,29 @@
 //! Dense products of any size: halved until every operand fits a binding, and the work a dispatch.
 
 use super::{GpuBuffer, GpuDevice};
+use crate::device::Dense;
+use spiel_kernels::element::Element;
 use spiel_kernels::ops::linear::{Layout, product_program};
 
 /// A matrix in a buffer.
 #[derive(Clone, Copy)]
 pub(super) struct Operand<'a> {
     buffer: &'a GpuBuffer,
+    /// f32 unless it is weights, the second factor of a product.
+    element: Element,
     layout: Layout,
 }
 
 impl<'a> Operand<'a> {
     /// Row-major, `width` elements a row.
     pub(super) fn new(buffer: &'a GpuBuffer, width: usize) -> Self {
-        Self { buffer, layout: Layout { first: 0, row: width, column: 1 } }
+        let layout = Layout { first: 0, row: width, column: 1 };
+        Self { buffer, element: Element::F32, layout }
+    }
+
+    /// The same of weights.
+    pub(super) fn weights(Dense { data, element }: Dense<'a, GpuBuffer>, width: usize) -> Self {
+        Self { element, ..Self::new(data, width) }
     }
 
     /// The transpose, without moving anything.
@@ -31,7 +41,8 @@ impl<'a> Operand<'a> {
     /// Bytes from the first element to the last.
     fn bytes(self, rows: usize, columns: usize) -> usize {
         let last = |count: usize, stride: usize| count.saturating_sub(1) * stride;
-        4 * (last(rows, self.layout.row) + last(columns, self.layout.column) + 1)
+        let elements = last(rows, self.layout.row) + last(columns, self.layout.column) + 1;
+        elements * self.element.bytes()
     }
 }
 
@@ -80,12 +91,13 @@ impl GpuDevice {
         accumulate: bool,
     ) {
         let bound = [a, b, c].map(|operand| {
-            let before = operand.layout.first * 4 / self.offset_alignment * self.offset_alignment;
-            let layout = Layout { first: operand.layout.first - before / 4, ..operand.layout };
+            let (first, bytes) = (operand.layout.first, operand.element.bytes());
+            let before = first * bytes / self.offset_alignment * self.offset_alignment;
+            let layout = Layout { first: first - before / bytes, ..operand.layout };
             (self.starting_at(operand.buffer, before), layout)
         });
         let layouts = bound.map(|(_, layout)| layout);
-        let program = product_program(self.tiling.get(), shape, layouts, accumulate);
+        let program = product_program(self.tiling.get(), b.element, shape, layouts, accumulate);
         self.run(&program, &bound.map(|(slice, _)| slice));
     }
 }

@@ -1,11 +1,11 @@
-// uses: grid
-// weights[indices] += values; the indices are different.
-// Only a window of the weights is bound, `length` entries from `first` on.
+// uses: grid $weight $element
+// weights[indices] = stored[indices] + values; the indices are different. The stored weights are decoded again, so that a
+// sum is rounded once. Only a window of the weights is bound, `length` entries from `first` on.
 struct Params { count: u32, first: u32, length: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> indices: array<u32>; // [k]
-@group(0) @binding(2) var<storage, read> values: array<f32>; // [k]
-@group(0) @binding(3) var<storage, read_write> weights: array<f32>; // [out, in]
+@group(0) @binding(2) var<storage, read> indices: array<u32>; // [k]
+@group(0) @binding(3) var<storage, read> values: array<f32>; // [k]
+@group(0) @binding(4) var<storage, read_write> weights: array<Element>; // [out, in]
 
 @compute @workgroup_size(256)
 fn main(
@@ -19,6 +19,7 @@ fn main(
   }
   let at = indices[i] - params.first; // wraps when it is before the window
   if (at < params.length) {
-    weights[at] += values[i];
+    var decoded = decode8(at / 8u * 8u);
+    weights[at] = to_element(decoded[at % 8u] + values[i]);
   }
 }

@@ -1,37 +1,47 @@
 use crate::assemble::Constant;
+use crate::element::Element;
 use crate::formats::Format;
 use crate::ops::linear::Tiling;
 use crate::program::Access::{Read, ReadWrite};
 use crate::program::{Access, Program, Work};
 use std::ops::Range;
 
-/// Decodes `count` weights. Buffers: stored, weights.
+/// Decodes `count` weights to elements of this type. Buffers: stored, weights.
 #[must_use]
-pub fn materialise_program(format: Format, count: usize) -> Program {
-    let constants = [Constant::Part("weight", format.wgsl())];
+pub fn materialise_program(format: Format, element: Element, count: usize) -> Program {
+    let constants = decoding(format, element);
     let text = include_str!("materialise.wgsl");
     let groups = count.div_ceil(8).div_ceil(256);
-    let work = Work::new([count], 0, count).decoding(format, count);
+    let work = Work::new([count], 0, 0).decoding(format, count).moving(element, count);
     Program::new("materialise", text, &constants, &[Read, ReadWrite], vec![count as u32], groups)
         .doing(work)
 }
 
-/// Changes the weights `window`, of which alone it is given. Buffers: indices, values, weights.
+fn decoding(format: Format, element: Element) -> [Constant; 2] {
+    [Constant::Part("weight", format.wgsl()), Constant::Part("element", element.wgsl())]
+}
+
+/// Adds `count` deltas to the weights `window`, of which alone it is given, whole blocks of the format. Buffers: stored,
+/// indices, values, weights.
 #[must_use]
-pub fn add_deltas_program(count: usize, window: &Range<usize>) -> Program {
+pub fn add_deltas_program(
+    format: Format,
+    element: Element,
+    count: usize,
+    window: &Range<usize>,
+) -> Program {
     let text = include_str!("add_deltas.wgsl");
-    scattered("add_deltas", text, &[Read, Read, ReadWrite], count, window).doing(Work::new(
-        [count],
-        1,
-        4 * count,
-    ))
+    let (constants, buffers) = (decoding(format, element), &[Read, Read, Read, ReadWrite]);
+    // Of every block that holds a delta, what holds that one weight.
+    let work = Work::new([count], 1, 2 * count).decoding(format, count).moving(element, count);
+    scattered("add_deltas", text, &constants, buffers, count, window).doing(work)
 }
 
 /// Changes the weights `window`, of which alone it is given. Buffers: indices, base, values, weights.
 #[must_use]
 pub fn apply_in_place_program(count: usize, window: &Range<usize>) -> Program {
     let text = include_str!("apply_in_place.wgsl");
-    scattered("apply_in_place", text, &[Read, Read, Read, ReadWrite], count, window)
+    scattered("apply_in_place", text, &[], &[Read, Read, Read, ReadWrite], count, window)
         .doing(Work::new([count], 1, 4 * count))
 }
 
@@ -39,7 +49,7 @@ pub fn apply_in_place_program(count: usize, window: &Range<usize>) -> Program {
 #[must_use]
 pub fn restore_program(count: usize, window: &Range<usize>) -> Program {
     let text = include_str!("restore.wgsl");
-    scattered("restore", text, &[Read, Read, ReadWrite], count, window).doing(Work::new(
+    scattered("restore", text, &[], &[Read, Read, ReadWrite], count, window).doing(Work::new(
         [count],
         0,
         3 * count,
@@ -64,12 +74,13 @@ pub fn gather_program(count: usize, window: &Range<usize>, accumulate: bool) -> 
 fn scattered(
     label: &'static str,
     text: &'static str,
+    constants: &[Constant],
     buffers: &'static [Access],
     count: usize,
     window: &Range<usize>,
 ) -> Program {
     let params = vec![count as u32, window.start as u32, window.len() as u32];
-    Program::new(label, text, &[], buffers, params, count.div_ceil(256))
+    Program::new(label, text, constants, buffers, params, count.div_ceil(256))
 }
 
 /// Positions in the given rows and columns of a matrix `inputs` wide; it is given those rows of the transposes alone.
@@ -112,9 +123,13 @@ pub fn accumulate_candidates_program(count: usize) -> Program {
 #[cfg(test)]
 pub(crate) fn programs() -> Vec<Program> {
     let window = &(0..9);
-    let decoders = Format::ALL.iter().map(|format| materialise_program(*format, 64));
+    let decoders = Format::ALL.iter().flat_map(|&format| {
+        Element::ALL.into_iter().flat_map(move |element| {
+            let materialise = materialise_program(format, element, 64);
+            [materialise, add_deltas_program(format, element, 9, &(0..9))]
+        })
+    });
     let others = [
-        add_deltas_program(9, window),
         apply_in_place_program(9, window),
         restore_program(9, window),
         gather_program(9, window, false),

@@ -1,8 +1,8 @@
-// uses: grid $weight
-// Decodes a stored matrix: an invocation decodes eight weights.
+// uses: grid $weight $element
+// Decodes a stored matrix: an invocation decodes eight weights, whole words in any type.
 struct Params { count: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(2) var<storage, read_write> weights: array<f32>;
+@group(0) @binding(2) var<storage, read_write> weights: array<Element>; // [out, in]
 
 @compute @workgroup_size(256)
 fn main(
@@ -16,6 +16,6 @@ fn main(
   }
   var values = decode8(first);
   for (var i = 0u; i < min(8u, params.count - first); i++) {
-    weights[first + i] = values[i];
+    weights[first + i] = to_element(values[i]);
   }
 }

@@ -1,10 +1,11 @@
+// uses: $element
 // B whose lines begin anywhere.
-@group(0) @binding(2) var<storage, read> b: array<f32>;
+@group(0) @binding(2) var<storage, read> b: array<Element>;
 
-fn b_four(element: u32) -> vec4<f32> {
-  return vec4<f32>(b[element], b[element + 1u], b[element + 2u], b[element + 3u]);
+fn b_four(element: u32) -> vec4<Element> {
+  return vec4<Element>(b[element], b[element + 1u], b[element + 2u], b[element + 3u]);
 }
 
-fn b_one(element: u32) -> f32 {
+fn b_one(element: u32) -> Element {
   return b[element];
 }

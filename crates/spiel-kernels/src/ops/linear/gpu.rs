@@ -1,4 +1,5 @@
 use crate::assemble::Constant;
+use crate::element::Element;
 use crate::formats::Format;
 use crate::program::Access::{Read, ReadWrite};
 use crate::program::{Program, Work};
@@ -44,10 +45,11 @@ impl Layout {
     }
 }
 
-/// C `[m, n]` (+)= A `[m, k]` · B `[k, n]`; C is row-major. Buffers: A, B, C.
+/// C `[m, n]` (+)= A `[m, k]` · B `[k, n]`, B of elements of this type; C is row-major. Buffers: A, B, C.
 #[must_use]
 pub fn product_program(
     tiling: Tiling,
+    element: Element,
     [m, n, k]: [usize; 3],
     [a, b, c]: [Layout; 3],
     accumulate: bool,
@@ -68,6 +70,7 @@ pub fn product_program(
     let constants = [
         Constant::Part("a", a_part),
         Constant::Part("b", b_part),
+        Constant::Part("element", element.wgsl()),
         Constant::Part("product_blocks", include_str!("product_blocks.wgsl")),
         Constant::Bool("A_ALONG_K", a.is_row_major()),
         Constant::Bool("B_ALONG_K", !b.is_row_major()),
@@ -77,15 +80,18 @@ pub fn product_program(
     let lines = [a, b, c].map(|layout| [layout.first, layout.stride()]).concat();
     let params = [&[m, n, k][..], &lines, &[row_tiles]].concat();
     let params = params.into_iter().map(|param| param as u32).collect();
-    let words = m * k + k * n + m * n * (1 + usize::from(accumulate));
+    let words = m * k + m * n * (1 + usize::from(accumulate));
+    let work = match element {
+        Element::F32 => Work::new([m, n, k], 2, words + k * n),
+        Element::F16 => Work::new([m, n, k], 2, words).decoding(Format::F16, k * n),
+    };
     let label = match (a.is_row_major(), b.is_row_major()) {
         (true, true) => "product_nn",
         (true, false) => "product_nt",
         (false, true) => "product_tn",
         (false, false) => "product_tt",
     };
-    Program::new(label, text, &constants, &[Read, Read, ReadWrite], params, groups)
-        .doing(Work::new([m, n, k], 2, words))
+    Program::new(label, text, &constants, &[Read, Read, ReadWrite], params, groups).doing(work)
 }
 
 /// Invocations of a workgroup that multiplies a few tokens.
@@ -122,6 +128,7 @@ pub fn linear_packed_program(
         &[
             Constant::Part("weight", format.wgsl()),
             Constant::Part("b", x),
+            Constant::Part("element", Element::F32.wgsl()),
             Constant::Bool("IN_EIGHTS", in_eights),
         ],
     ]
@@ -186,8 +193,10 @@ pub(crate) fn programs() -> Vec<Program> {
             let column_major = Layout { first: 4, row: 1, column: size };
             for a in [row_major, column_major] {
                 for b in [row_major, column_major] {
-                    let layouts = [a, b, row_major];
-                    programs.push(product_program(tiling, [size; 3], layouts, size == 67));
+                    let (layouts, accumulate) = ([a, b, row_major], size == 67);
+                    programs.extend(Element::ALL.map(|element| {
+                        product_program(tiling, element, [size; 3], layouts, accumulate)
+                    }));
                 }
             }
         }

@@ -1,5 +1,5 @@
 // What every tiling of a product shares: its operands in blocks of 4 x 4, of which vector i holds four rows of A or
-// columns of B at place i of k, and its sums likewise: vector i is row i.
+// columns of B at place i of k, and its sums likewise: vector i is row i. B stays in its own type until it is multiplied.
 struct Params {
   m: u32, n: u32, k: u32,
   a_first: u32, a_stride: u32, // where A [m, k] begins, and what lies between its lines
@@ -41,26 +41,26 @@ fn a_edge(row: u32, inner: u32) -> mat4x4<f32> {
 }
 
 // Lines past the end repeat the last; their sums are not stored. All four places of k must exist.
-fn b_block(column: u32, inner: u32) -> mat4x4<f32> {
+fn b_block(column: u32, inner: u32) -> mat4x4<Element> {
   let stride = params.b_stride;
   if (B_ALONG_K) {
     let last = params.n - 1u;
     let at = params.b_first + inner;
-    return transpose(mat4x4<f32>(
+    return transpose(mat4x4<Element>(
       b_four(at + min(column, last) * stride),
       b_four(at + min(column + 1u, last) * stride),
       b_four(at + min(column + 2u, last) * stride),
       b_four(at + min(column + 3u, last) * stride)));
   }
   let at = params.b_first + inner * stride + min(column, (params.n - 1u) / 4u * 4u);
-  return mat4x4<f32>(
+  return mat4x4<Element>(
     b_four(at), b_four(at + stride), b_four(at + 2u * stride), b_four(at + 3u * stride));
 }
 
 // The same where k may end.
-fn b_edge(column: u32, inner: u32) -> mat4x4<f32> {
+fn b_edge(column: u32, inner: u32) -> mat4x4<Element> {
   let step = select(vec2<u32>(1u, params.b_stride), vec2<u32>(params.b_stride, 1u), B_ALONG_K);
-  var block: mat4x4<f32>;
+  var block: mat4x4<Element>;
   for (var i = 0u; i < 4u && inner + i < params.k; i++) {
     for (var j = 0u; j < 4u; j++) {
       let line = min(column + j, params.n - 1u);

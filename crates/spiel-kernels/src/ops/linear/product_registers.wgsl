@@ -21,8 +21,8 @@ fn main(
   for (var inner = 0u; inner < whole; inner += 4u) {
     let top = a_block(row, inner);
     let bottom = a_block(row + 4u, inner);
-    let left = b_block(column, inner);
-    let right = b_block(column + 4u, inner);
+    let left = widened(b_block(column, inner));
+    let right = widened(b_block(column + 4u, inner));
     top_left = add_block(top_left, top, left);
     top_right = add_block(top_right, top, right);
     bottom_left = add_block(bottom_left, bottom, left);
@@ -31,8 +31,8 @@ fn main(
   if (whole < params.k) {
     let top = a_edge(row, whole);
     let bottom = a_edge(row + 4u, whole);
-    let left = b_edge(column, whole);
-    let right = b_edge(column + 4u, whole);
+    let left = widened(b_edge(column, whole));
+    let right = widened(b_edge(column + 4u, whole));
     top_left = add_block(top_left, top, left);
     top_right = add_block(top_right, top, right);
     bottom_left = add_block(bottom_left, bottom, left);
@@ -42,6 +42,11 @@ fn main(
   store(row, column + 4u, top_right);
   store(row + 4u, column, bottom_left);
   store(row + 4u, column + 4u, bottom_right);
+}
+
+fn widened(block: mat4x4<Element>) -> mat4x4<f32> {
+  return mat4x4<f32>(
+    vec4<f32>(block[0]), vec4<f32>(block[1]), vec4<f32>(block[2]), vec4<f32>(block[3]));
 }
 
 // Adds the products at four places of k.

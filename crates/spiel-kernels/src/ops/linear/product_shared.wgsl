@@ -6,7 +6,7 @@ const INVOCATIONS: u32 = SIDE * SIDE;
 const VECTORS: u32 = TILE / 4u; // vectors along a side of the tile
 
 var<workgroup> a_tile: array<vec4<f32>, 16u * VECTORS>; // [16 of k, TILE of m]
-var<workgroup> b_tile: array<vec4<f32>, 16u * VECTORS>; // [16 of k, TILE of n]
+var<workgroup> b_tile: array<vec4<Element>, 16u * VECTORS>; // [16 of k, TILE of n]
 
 @compute @workgroup_size(INVOCATIONS)
 fn main(
@@ -32,7 +32,7 @@ fn main(
       let vector = block / 4u;
       let inner = block % 4u * 4u;
       var a_part: mat4x4<f32>;
-      var b_part: mat4x4<f32>;
+      var b_part: mat4x4<Element>;
       if (first + 16u <= params.k) {
         a_part = a_block(first_row + vector * 4u, first + inner);
         b_part = b_block(first_column + vector * 4u, first + inner);
@@ -54,8 +54,8 @@ fn main(
     for (var i = 0u; i < 16u * VECTORS; i += VECTORS) {
       let top = a_tile[i + y];
       let bottom = a_tile[i + y + SIDE];
-      let left = b_tile[i + x];
-      let right = b_tile[i + x + SIDE];
+      let left = vec4<f32>(b_tile[i + x]);
+      let right = vec4<f32>(b_tile[i + x + SIDE]);
       top_left = add_outer(top_left, top, left);
       top_right = add_outer(top_right, top, right);
       bottom_left = add_outer(bottom_left, bottom, left);
