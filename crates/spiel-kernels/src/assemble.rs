@@ -4,22 +4,9 @@
 //! Declarations may stand in any order in WGSL, so joining texts is linking, and a name declared twice is an error of
 //! the shader compiler. A line `// enable: f16` turns a feature of the language on, for the whole text.
 
+use crate::parts::PARTS;
 use std::fmt::Write;
 use std::hash::{Hash, Hasher};
-
-/// Shared texts, by name.
-const PARTS: &[(&str, &str)] = &[
-    ("blocks", include_str!("parts/blocks.wgsl")),
-    ("clip", include_str!("parts/clip.wgsl")),
-    ("grid", include_str!("parts/grid.wgsl")),
-    ("keys", include_str!("parts/keys.wgsl")),
-    ("part_scales", include_str!("parts/part_scales.wgsl")),
-    ("philox", include_str!("parts/philox.wgsl")),
-    ("reduce", include_str!("parts/reduce.wgsl")),
-    ("row_sums", include_str!("parts/row_sums.wgsl")),
-    ("runs", include_str!("parts/runs.wgsl")),
-    ("selection", include_str!("parts/selection.wgsl")),
-];
 
 /// A value of the header, fixed when the pipeline is made.
 #[derive(Debug, Clone, Copy)]

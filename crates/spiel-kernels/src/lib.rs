@@ -10,6 +10,7 @@ pub mod formats;
 pub mod math;
 pub mod ops;
 pub mod parallel;
+mod parts;
 pub mod product;
 pub mod program;
 pub mod random;

@@ -1,67 +1,33 @@
 //! A step reads back what its replies say, and asks nothing of the driver that an earlier step asked.
 
+use super::fixture::{self, TOKENS, UPDATE, micro_batch};
 use super::native::gpus;
 use crate::device::{GpuDevice, Memory};
-use crate::protocol::{BatchShape, GrowthCriterion, ModelConfig, ModelOptions, OptimizerUpdate};
+use crate::protocol::{GrowthCriterion, ModelConfig, ModelOptions};
 use crate::session::{Session, plan};
 use crate::training::ReselectionPlan;
 use pollster::block_on;
-use serde_json::{from_value, json};
+use serde_json::json;
 
-const TOKENS: u32 = 12;
 const MODULE: &str = "model.layers.1.self_attn.q_proj";
 
 fn config() -> ModelConfig {
-    from_value(json!({
-        "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
-        "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8,
-        "vocab_size": 40, "max_position_embeddings": 64, "rms_norm_eps": 1e-5,
-        "rope_theta": 10000.0, "rope_scaling": null, "tie_word_embeddings": false,
-        "attention_bias": true, "qk_norm": true, "sliding_window": null,
-    }))
-    .expect("a configuration")
+    fixture::config(&json!({ "attention_bias": true, "qk_norm": true }))
 }
 
 fn options() -> ModelOptions {
-    from_value(json!({
-        "formats": [], "trainable": "deltas", "deltas": [{ "module": MODULE, "count": 20 }],
-        "candidates": true, "optimizer": "adamw", "microBatchTokens": TOKENS,
-        "activationCheckpointing": "none", "memoryBudget": null,
-    }))
-    .expect("options")
+    fixture::options(&json!({ "deltas": [{ "module": MODULE, "count": 20 }] }))
 }
 
 fn session(gpu: GpuDevice) -> Session<GpuDevice> {
-    let session = Session::new(gpu, &config(), options()).map_err(|(_, error)| error);
-    let mut session = session.expect("a session");
-    session.tensor_init(1, 0.02).expect("weights");
-    session.delta_attach(MODULE, 20, 1, &[]).expect("deltas");
-    session
+    fixture::session(gpu, &config(), options())
 }
-
-/// A micro-batch of one sequence, or of two.
-fn micro_batch(tokens: u32, sequences: u32) -> (BatchShape, Vec<u8>) {
-    let starts: &[u32] = if sequences == 1 { &[0] } else { &[0, 3] };
-    let words: Vec<u32> =
-        (0..tokens).chain(1..=tokens).chain(starts.iter().copied()).chain([tokens]).collect();
-    (BatchShape { tokens, sequences }, bytemuck::cast_slice(&words).to_vec())
-}
-
-const UPDATE: OptimizerUpdate = OptimizerUpdate {
-    learning_rate: 0.1,
-    weight_decay: 0.0,
-    beta1: 0.9,
-    beta2: 0.999,
-    epsilon: 1e-8,
-    max_grad_norm: 1.0,
-    step: 1,
-};
 
 #[test]
 fn a_step_reads_back_its_loss_and_its_norm_at_once() {
     for gpu in gpus() {
         let mut session = session(gpu);
-        let (shape, payload) = micro_batch(TOKENS, 2);
+        let (shape, payload) = micro_batch(TOKENS, &[0, 3]);
         // Both micro-batches of a window: one chooses the candidates, one accumulates.
         session.window_samples = Some(0);
         for _ in 0..2 {
@@ -84,7 +50,7 @@ fn a_step_reads_back_its_loss_and_its_norm_at_once() {
 #[test]
 fn work_is_submitted_in_parts_and_comes_to_the_same() {
     for gpu in gpus() {
-        let (shape, payload) = micro_batch(TOKENS, 2);
+        let (shape, payload) = micro_batch(TOKENS, &[0, 3]);
         let mut session = session(gpu);
         let submissions_and_gradients = |session: &mut Session<GpuDevice>| {
             session.grad_clear();
@@ -107,8 +73,8 @@ fn work_is_submitted_in_parts_and_comes_to_the_same() {
 /// A step of several micro-batches that opens a window, closes it and reselects.
 fn whole_step(session: &mut Session<GpuDevice>) {
     session.window_samples = Some(0);
-    for (tokens, sequences) in [(TOKENS, 2), (5, 1), (TOKENS, 1), (7, 2)] {
-        let (shape, payload) = micro_batch(tokens, sequences);
+    for (tokens, starts) in [(TOKENS, &[0, 3][..]), (5, &[0]), (TOKENS, &[0]), (7, &[0, 3])] {
+        let (shape, payload) = micro_batch(tokens, starts);
         block_on(session.forward_backward(shape, 1.0, &payload)).expect("a pass");
     }
     block_on(session.optimizer_step(&UPDATE)).expect("an update");

@@ -9,6 +9,8 @@ mod agreement;
 #[cfg(test)]
 mod economy;
 #[cfg(test)]
+pub(in crate::device) mod fixture;
+#[cfg(test)]
 mod native;
 mod subject;
 #[cfg(test)]

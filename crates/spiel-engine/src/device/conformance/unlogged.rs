@@ -1,16 +1,14 @@
 //! A step that is not logged reads nothing back, and what is read later is what each step would have told.
 
+use super::fixture::{self, TOKENS, UPDATE, micro_batch};
 use super::native::gpus;
 use crate::device::GpuDevice;
-use crate::protocol::{
-    BatchShape, GrowthCriterion, ModelConfig, ModelOptions, OptimizerUpdate, UpdateInfo,
-};
+use crate::protocol::{GrowthCriterion, OptimizerUpdate, UpdateInfo};
 use crate::session::Session;
 use crate::training::ReselectionPlan;
 use pollster::block_on;
-use serde_json::{from_value, json};
+use serde_json::json;
 
-const TOKENS: u32 = 12;
 const MODULES: [&str; 2] = ["model.layers.0.mlp.up_proj", "model.layers.1.self_attn.q_proj"];
 
 /// A way to train.
@@ -22,53 +20,24 @@ enum Method {
 }
 
 fn session(gpu: GpuDevice, method: Method) -> Session<GpuDevice> {
-    let config: ModelConfig = from_value(json!({
-        "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
-        "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8,
-        "vocab_size": 40, "max_position_embeddings": 64, "rms_norm_eps": 1e-5,
-        "rope_theta": 10000.0, "rope_scaling": null, "tie_word_embeddings": false,
-        "attention_bias": false, "qk_norm": false, "sliding_window": null,
-    }))
-    .expect("a configuration");
     let is_full = method == Method::Full;
-    let deltas: Vec<_> = MODULES
-        .iter()
-        .filter(|_| !is_full)
-        .map(|module| json!({ "module": module, "count": 20 }))
-        .collect();
-    let options: ModelOptions = from_value(json!({
-        "formats": [], "trainable": if is_full { "weights" } else { "deltas" }, "deltas": deltas,
+    let modules = MODULES.iter().filter(|_| !is_full);
+    let deltas: Vec<_> = modules.map(|module| json!({ "module": module, "count": 20 })).collect();
+    let options = fixture::options(&json!({
+        "trainable": if is_full { "weights" } else { "deltas" }, "deltas": deltas,
         "candidates": method == Method::Gradients,
         "optimizer": if method == Method::Momentum { "sm3" } else { "adamw" },
-        "microBatchTokens": TOKENS, "activationCheckpointing": "none", "memoryBudget": null,
-    }))
-    .expect("options");
-    let session = Session::new(gpu, &config, options).map_err(|(_, error)| error);
-    let mut session = session.expect("a session");
-    session.tensor_init(1, 0.02).expect("weights");
-    for module in MODULES.iter().filter(|_| !is_full) {
-        session.delta_attach(module, 20, 1, &[]).expect("deltas");
-    }
-    session
+    }));
+    fixture::session(gpu, &fixture::config(&json!({})), options)
 }
 
 /// A step of two micro-batches.
 fn step(session: &mut Session<GpuDevice>, number: u32, loss_scale: f64) {
-    let words: Vec<u32> = (0..TOKENS).chain(1..=TOKENS).chain([0, 5, TOKENS]).collect();
-    let payload: Vec<u8> = bytemuck::cast_slice(&words).to_vec();
-    let shape = BatchShape { tokens: TOKENS, sequences: 2 };
+    let (shape, payload) = micro_batch(TOKENS, &[0, 5]);
     for _ in 0..2 {
         block_on(session.forward_backward(shape, loss_scale, &payload)).expect("a pass");
     }
-    let update = OptimizerUpdate {
-        learning_rate: 0.01,
-        weight_decay: 0.0,
-        beta1: 0.9,
-        beta2: 0.999,
-        epsilon: 1e-8,
-        max_grad_norm: 1.0,
-        step: number,
-    };
+    let update = OptimizerUpdate { step: number, ..UPDATE };
     block_on(session.optimizer_step(&update)).expect("an update");
 }
 

@@ -6,13 +6,12 @@
 
 use super::GpuDevice;
 use super::adapters::Candidate;
-use crate::protocol::{
-    BatchShape, GrowthCriterion, ModelConfig, ModelOptions, OptimizerUpdate, ProfileRow,
-};
+use crate::device::conformance::fixture::{self, UPDATE, micro_batch};
+use crate::protocol::{GrowthCriterion, ProfileRow};
 use crate::session::Session;
 use crate::training::ReselectionPlan;
 use pollster::block_on;
-use serde_json::{from_value, json};
+use serde_json::json;
 use spiel_kernels::ops::linear::Tiling;
 use spiel_kernels::program::Program;
 use std::collections::BTreeMap;
@@ -24,16 +23,6 @@ const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/kernels.
 
 const BEGIN: &str = "<!-- figures: begin -->";
 const END: &str = "<!-- figures: end -->";
-
-const UPDATE: OptimizerUpdate = OptimizerUpdate {
-    learning_rate: 1e-3,
-    weight_decay: 0.0,
-    beta1: 0.9,
-    beta2: 0.999,
-    epsilon: 1e-8,
-    max_grad_norm: 1.0,
-    step: 1,
-};
 
 /// What NVIDIA states of an H100 SXM: the data sheet, and the Hopper tuning guide for the multiprocessor's limits.
 mod h100 {
@@ -158,14 +147,11 @@ fn hollow() -> GpuDevice {
 
 /// LLaMA-2-7B with fewer blocks.
 fn session(blocks: u32) -> Session<GpuDevice> {
-    let config: ModelConfig = from_value(json!({
+    let config = fixture::config(&json!({
         "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": blocks,
         "num_attention_heads": 32, "num_key_value_heads": 32, "head_dim": 128,
-        "vocab_size": 32000, "max_position_embeddings": 4096, "rms_norm_eps": 1e-5,
-        "rope_theta": 10000.0, "rope_scaling": null, "tie_word_embeddings": false,
-        "attention_bias": false, "qk_norm": false, "sliding_window": null,
-    }))
-    .expect("a configuration");
+        "vocab_size": 32000, "max_position_embeddings": 4096,
+    }));
     let sizes = [
         ("self_attn.q_proj", 4096 * 4096),
         ("self_attn.k_proj", 4096 * 4096),
@@ -190,14 +176,8 @@ fn session(blocks: u32) -> Session<GpuDevice> {
         .iter()
         .map(|(module, elements)| json!({ "module": module, "count": elements / 100 }))
         .collect();
-    let options: ModelOptions = from_value(json!({
-        "formats": formats, "trainable": "deltas", "deltas": deltas, "candidates": true,
-        "optimizer": "adamw", "microBatchTokens": TOKENS, "activationCheckpointing": "none",
-        "memoryBudget": null,
-    }))
-    .expect("options");
-    let session = Session::new(hollow(), &config, options).map_err(|(_, error)| error);
-    let mut session = session.expect("a session");
+    let options = json!({ "formats": formats, "deltas": deltas, "microBatchTokens": TOKENS });
+    let mut session = fixture::opened(hollow(), &config, fixture::options(&options));
     let tensors: Vec<_> = session
         .model
         .tensors()
@@ -235,9 +215,7 @@ type Key = (String, Vec<u32>, u64);
 type Launches = BTreeMap<Key, (ProfileRow, Option<Geometry>)>;
 
 fn launches(session: &mut Session<GpuDevice>, part: Part) -> Launches {
-    let ids: Vec<u32> = (0..2 * TOKENS).map(|i| i % 32_000).chain([0, TOKENS]).collect();
-    let payload: Vec<u8> = bytemuck::cast_slice(&ids).to_vec();
-    let shape = BatchShape { tokens: TOKENS, sequences: 1 };
+    let (shape, payload) = micro_batch(TOKENS, &[0]);
     session.window_samples = match part {
         Part::Step => None,
         Part::Choosing => Some(0),
@@ -253,7 +231,7 @@ fn launches(session: &mut Session<GpuDevice>, part: Part) -> Launches {
         };
         block_on(session.reselect(&plan)).expect("a reselection");
     } else {
-        block_on(session.forward_backward(shape, 1.0, false, &payload)).expect("a loss");
+        block_on(session.forward_backward(shape, 1.0, &payload)).expect("a pass");
         block_on(session.optimizer_step(&UPDATE)).expect("an update");
     }
     let programs = session.device.launched();
