@@ -169,9 +169,9 @@ impl BlockOps for CpuDevice {
         y: &mut Words,
     ) {
         let LinearShape { tokens, inputs, outputs } = shape;
-        let weight = weight.into().data;
+        let weight = weights_of(weight);
         self.run("product_nt", || {
-            linear::linear(x.floats(), weight.floats(), tokens, inputs, outputs, y.floats_mut());
+            linear::linear(x.floats(), weight, tokens, inputs, outputs, y.floats_mut());
         });
     }
 
@@ -204,7 +204,7 @@ impl BlockOps for CpuDevice {
         grad_x: &mut Words,
     ) {
         let LinearShape { tokens, inputs, outputs } = shape;
-        let (grad_y, weight) = (grad_y.floats(), weight.into().data.floats());
+        let (grad_y, weight) = (grad_y.floats(), weights_of(weight));
         self.run("product_nn", || {
             linear::linear_backward_input(
                 grad_y,
@@ -320,4 +320,11 @@ impl BlockOps for CpuDevice {
             }
         });
     }
+}
+
+/// Dense weights, which models of a CPU keep in f32 alone.
+fn weights_of<'a>(matrix: impl Into<Dense<'a, Words>>) -> &'a [f32] {
+    let Dense { data, element } = matrix.into();
+    debug_assert_eq!(element, Element::F32);
+    data.floats()
 }
