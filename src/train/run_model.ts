@@ -49,6 +49,7 @@ export function useOf(config: RunConfig, beginning: Beginning): ModelUse {
     microBatchTokens: config.microBatchTokens,
     activationCheckpointing: config.activationCheckpointing,
     memoryBudget: memoryBudgetOf(config.memoryBudget),
+    quantize: config.quantize,
     remedies: remediesOf(config),
   };
 }
