@@ -65,11 +65,14 @@ export type {
   StepMetrics,
 } from "./src/train/metrics.ts";
 
+export type { RowChange, TensorChanges } from "./src/model/tensor_changes.ts";
+export * from "./src/adapter/combine.ts";
 export * from "./src/adapter/merge.ts";
 export * from "./src/adapter/open_model.ts";
 export * from "./src/generate/generate.ts";
 export * from "./src/generate/generate_text.ts";
 export * from "./src/generate/sampling.ts";
 export type * from "./src/io/files.ts";
+export { temporaryOf } from "./src/io/publish.ts";
 export { missingPermission } from "./src/io/permission.ts";
 export { storageError } from "./src/io/files.ts";

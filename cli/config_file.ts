@@ -24,7 +24,9 @@ function readText(path: string): string {
     return new TextDecoder("utf-8", { fatal: true }).decode(Deno.readFileSync(path));
   } catch (cause) {
     if (cause instanceof Deno.errors.NotCapable) throw cause;
-    const reason = cause instanceof Deno.errors.NotFound
+    const reason = cause instanceof Deno.errors.IsADirectory
+      ? `is a folder; a run's is "${path.replace(/[\\/]+$/, "")}/config.json"`
+      : cause instanceof Deno.errors.NotFound
       ? "does not exist"
       : cause instanceof TypeError
       ? "is not UTF-8 text"

@@ -30,6 +30,12 @@ export function parseJsonConfig(text: string, path: string): ConfigEntry[] {
     const { line, column } = place(error.offset);
     throw new SpielError("usage", `${path}:${line}:${column}: ${error.message}`);
   }
+  if (keys.some(({ key }) => key === MODELS_KEY)) {
+    throw new SpielError(
+      "usage",
+      `${path} configures a model, not a run; name its folder by --model`,
+    );
+  }
   const entryOf = ({ key, value, offset }: PlacedKey, taken: unknown = value): ConfigEntry => ({
     ...{ key, value: taken },
     source: { kind: "file", path, ...place(offset) },
@@ -41,6 +47,9 @@ export function parseJsonConfig(text: string, path: string): ConfigEntry[] {
 
 /** By which editors find the schema of docs/run_config.schema.json. */
 const EDITORS_KEY = "$schema";
+
+/** What the `config.json` of every Hugging Face model has, and no run's. */
+const MODELS_KEY = "model_type";
 
 /** A value as a run records it. */
 interface Recorded {

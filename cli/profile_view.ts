@@ -13,7 +13,8 @@ export function showProfile(ui: Ui, { steps, seconds, totals, operations }: Prof
   const rate = (amount: number | null, seconds: number | null) =>
     amount === null || !seconds ? "-" : (amount / seconds / 1e9).toFixed(2);
   ui.line(`profile of ${formatAmount(steps, "step")}, per step`);
-  ui.table(
+  showKnown(
+    ui,
     ["operation", "calls", "ms", "share", "GFLOP/s", "GB/s"],
     sums.map(({ operation, calls, seconds, flops, bytes }) => [
       operation,
@@ -36,15 +37,27 @@ export function showProfile(ui: Ui, { steps, seconds, totals, operations }: Prof
       "asked for",
       [
         formatAmountPerStep(totals.dispatches, steps, "dispatches"),
-        formatAmountPerStep(totals.submissions, steps, "submissions"),
-        formatAmountPerStep(totals.readBacks, steps, "read-backs"),
+        // A CPU is asked for nothing else: there is no queue, and no memory but the program's.
+        ...(totals.submissions + totals.readBacks === 0 ? [] : [
+          formatAmountPerStep(totals.submissions, steps, "submissions"),
+          formatAmountPerStep(totals.readBacks, steps, "read-backs"),
+        ]),
       ].join(", "),
     ],
-    [
-      "bytes",
-      `${perStep(totals.writtenBytes, steps)} written, ${perStep(totals.readBytes, steps)} read`,
-    ],
+    ...(totals.writtenBytes + totals.readBytes === 0 ? [] : [
+      [
+        "bytes",
+        `${perStep(totals.writtenBytes, steps)} written, ${perStep(totals.readBytes, steps)} read`,
+      ] as const,
+    ]),
   ]);
+}
+
+/** Shows a table without the columns of which nothing is known, such as rates on a device that counts no bytes. */
+function showKnown(ui: Ui, head: readonly string[], rows: readonly (readonly string[])[]): void {
+  const isKnown = head.map((_, column) => rows.some((row) => row[column] !== "-"));
+  const known = (row: readonly string[]) => row.filter((_, column) => isKnown[column]);
+  ui.table(known(head), rows.map(known));
 }
 
 function formatAmountPerStep(count: number, steps: number, nouns: string): string {

@@ -5,10 +5,14 @@ const encoder = new TextEncoder();
 const PAUSE = new Int32Array(new SharedArrayBuffer(4));
 const PAUSE_MS = 5;
 
+/** What a shell tells of a program that ended because nobody read on: 128 and the number of SIGPIPE. */
+const READER_LEFT = 141;
+
 /** A stream that is written for as long as it takes anything: what a command does is worth more than its words. */
 export class TextStream {
   readonly #stream: { writeSync(bytes: Uint8Array): number };
   #isOpen = true;
+  #endsWithReader = false;
   #failure: unknown;
 
   /** @param stream Where the text goes. */
@@ -21,6 +25,11 @@ export class TextStream {
     return this.#failure;
   }
 
+  /** Has the process end when the reader leaves, quietly, for a command of which nothing but its words remains. */
+  endWithReader(): void {
+    this.#endsWithReader = true;
+  }
+
   /** Writes text; passes over it once the stream has failed. */
   write(text: string): void {
     if (!this.#isOpen) return;
@@ -30,6 +39,7 @@ export class TextStream {
     } catch (error) {
       this.#isOpen = false;
       if (!(error instanceof Deno.errors.BrokenPipe)) this.#failure = error;
+      else if (this.#endsWithReader) Deno.exit(READER_LEFT);
     }
   }
 

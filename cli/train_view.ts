@@ -183,8 +183,15 @@ export class TrainView {
   /** What a stop at once costs, and how the run goes on. */
   get farewell(): string {
     const [step, saved] = [this.#step, this.#savedStep];
-    if (step === (saved ?? 0)) return "stopped: at once; nothing that was trained is lost";
     const steps = step - (saved ?? 0);
+    // Between two lines of metrics nobody tells of steps.
+    if (this.#resolved.config.logEvery > 1) {
+      return saved === undefined
+        ? "stopped: at once; all steps are lost, as nothing was saved yet"
+        : `stopped: at once; the steps since the checkpoint of step ${saved} are lost, ` +
+          "and the same command with --resume goes on from there";
+    }
+    if (steps === 0) return "stopped: at once; nothing that was trained is lost";
     const [lost, are] = [formatAmount(steps, "step"), steps === 1 ? "is" : "are"];
     return saved === undefined
       ? `stopped: at once; ${lost} ${are} lost, as nothing was saved yet`
@@ -195,7 +202,7 @@ export class TrainView {
   #profile({ report, path }: EventOf<"profile">): void {
     this.#ui.clearStatus();
     showProfile(this.#ui, report);
-    this.#ui.facts([["by shape", path]]);
+    this.#ui.facts([["in full", path]]);
   }
 
   /** Shows how the run ended. */

@@ -4,6 +4,7 @@ import { type Engine, type GpuList, open } from "../../mod.ts";
 import { makeCommand, parseFlags } from "../flags.ts";
 import { formatAmount } from "../format.ts";
 import { gpuAdvice, showGpus } from "../gpus.ts";
+import { standardOutput } from "../streams.ts";
 import { environment, openUi, type Ui } from "../ui.ts";
 
 /** What opening a host led to. */
@@ -179,6 +180,7 @@ export async function runDoctor(args: readonly string[]): Promise<void> {
     ],
   };
   const ui = openUi(options["json"] === true);
+  standardOutput.endWithReader();
   if (ui.json) ui.data(report);
   else show(ui, report);
 }

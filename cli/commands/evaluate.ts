@@ -12,6 +12,7 @@ import {
 } from "../flags.ts";
 import { formatCount, formatLoss, formatShare } from "../format.ts";
 import { Interrupts } from "../signals.ts";
+import { standardOutput } from "../streams.ts";
 import { openUi } from "../ui.ts";
 
 const KEYS = [
@@ -56,6 +57,7 @@ export async function runEvaluate(args: readonly string[]): Promise<void> {
   const options = parseFlags(evaluateCommand(), args);
   if (options === undefined) return;
   const ui = openUi(options["json"] === true);
+  standardOutput.endWithReader();
   using interrupts = new Interrupts(
     () => ui.warn("stopping; interrupt again to stop at once"),
     () => {

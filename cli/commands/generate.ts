@@ -22,6 +22,7 @@ import {
   readNumberFlag,
 } from "../flags.ts";
 import { Interrupts } from "../signals.ts";
+import { standardOutput } from "../streams.ts";
 import { openUi, type Ui } from "../ui.ts";
 
 const KEYS = [
@@ -163,6 +164,7 @@ export async function runGenerate(args: readonly string[]): Promise<void> {
   const sampling = { raw: options["raw"] === true, ...numbers };
   const prompt = await promptOf(options["prompt"], sampling.raw);
   const ui = openUi(false);
+  standardOutput.endWithReader();
   using interrupts = new Interrupts(() => {});
   const { signal } = interrupts;
   await using responder = await openResponder({

@@ -26,6 +26,7 @@ import {
   readNumberFlag,
 } from "../flags.ts";
 import { markedText, type Stretch, stretchesOf } from "../marked_example.ts";
+import { standardOutput } from "../streams.ts";
 import { openUi, type Ui } from "../ui.ts";
 
 /** Keys that decide how examples are read. */
@@ -119,6 +120,7 @@ export async function runInspect(args: readonly string[]): Promise<void> {
     count: () => readNumberFlag(options, ROWS),
   });
   const ui = openUi(options["json"] === true);
+  standardOutput.endWithReader();
 
   const { kind, facts } = await inspectPath(path);
   const { model } = options;

@@ -19,6 +19,7 @@ import {
 } from "../flags.ts";
 import { Interrupts } from "../signals.ts";
 import { openUi } from "../ui.ts";
+import { unfinished } from "../unfinished.ts";
 
 const KEYS = [
   "model",
@@ -74,9 +75,13 @@ export async function runMerge(args: readonly string[]): Promise<void> {
     dtype: () => dtypeOf(options["dtype"]),
   });
   const ui = openUi(options["json"] === true);
+  const removeUnfinished = unfinished(rest.out);
   using interrupts = new Interrupts(
     () => ui.warn("stopping; interrupt again to stop at once"),
-    () => ui.error("stopped: at once"),
+    () => {
+      removeUnfinished();
+      ui.error("stopped: at once");
+    },
   );
   const result = await mergeAdapter({
     ...keys,

@@ -31,6 +31,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./merge.ts")).runMerge,
   },
   {
+    name: "adapter",
+    summary: "convert, add, subtract and scale adapters",
+    load: async () => (await import("./adapter.ts")).runAdapter,
+  },
+  {
     name: "inspect",
     summary: "describe a model, adapter, checkpoint, run folder or data file",
     load: async () => (await import("./inspect.ts")).runInspect,

@@ -10,6 +10,13 @@ export type Shape = readonly [out: number, inputs: number];
 /** The shape of a module's matrix in the base model, where it is known. */
 export type ShapeOf = (module: string) => Shape | undefined;
 
+/** What layouts may have to know of the base model. */
+export interface BaseModel {
+  readonly shapeOf: ShapeOf;
+  /** The weights of a module's matrix; undefined where they are not known, or not stored as numbers. */
+  weightsOf(module: string): Float32Array | undefined;
+}
+
 /** Deltas of one module as an adapter file holds them. */
 export interface StoredDeltas extends SparseDeltas {
   /** Precision in which the values are stored. */

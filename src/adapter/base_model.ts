@@ -5,7 +5,11 @@ import { SpielError } from "../errors.ts";
 import { countDeltas } from "../model/load.ts";
 import type { ModelSource } from "../model/source.ts";
 import type { TensorChanges } from "../model/tensor_changes.ts";
-import type { Adapter, DenseChange, ShapeOf } from "./adapter.ts";
+import type { Adapter, BaseModel, DenseChange } from "./adapter.ts";
+import { decodeValues } from "./deltas.ts";
+
+/** Formats whose elements are numbers by themselves. */
+const DTYPES = ["F32", "F16", "BF16"];
 
 /** Module name → [out, in] of every linear layer, as an adapter records them. */
 export function baseShapes(tensors: readonly TensorInfo[]): Record<string, [number, number]> {
@@ -57,11 +61,31 @@ function describe(module: string, shapes: Shapes = {}): string {
   return shape === undefined ? `no "${module}"` : `"${module}" of shape [${shape.join(", ")}]`;
 }
 
-/** The shapes of a model's linear layers, whose tensors are named as modules are. */
-export function shapesOf({ tensors }: Pick<ModelSource, "tensors">): ShapeOf {
-  return (module) => {
-    const [out, inputs] = tensors.get(`${module}.weight`)?.shape ?? [];
-    return out === undefined || inputs === undefined ? undefined : [out, inputs];
+/** The shapes of a model's linear layers, of a model whose plan is not made. */
+export function linearShapes(
+  { tensors }: Pick<ModelSource, "tensors">,
+): Record<string, [number, number]> {
+  return Object.fromEntries([...tensors].flatMap(([name, { shape: [out = 0, inputs = 0] }]) => {
+    const module = /^(model\.layers\..+)\.weight$/.exec(name)?.[1];
+    return module === undefined || inputs === 0 ? [] : [[module, [out, inputs]] as const];
+  }));
+}
+
+/** What adapters may have to know of a model, whose tensors are named as modules are. */
+export function baseModelOf(source: Pick<ModelSource, "tensors" | "read">): BaseModel {
+  const tensorOf = (module: string) => source.tensors.get(`${module}.weight`);
+  return {
+    shapeOf: (module) => {
+      const [out, inputs] = tensorOf(module)?.shape ?? [];
+      return out === undefined || inputs === undefined ? undefined : [out, inputs];
+    },
+    weightsOf: (module) => {
+      const { format, byteLength } = tensorOf(module) ?? {};
+      const dtype = DTYPES.find((name) => name.toLowerCase() === format);
+      if (dtype === undefined || byteLength === undefined) return undefined;
+      const name = `${module}.weight`;
+      return decodeValues(dtype, source.read(name, 0, byteLength), name);
+    },
   };
 }
 

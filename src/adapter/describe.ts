@@ -1,14 +1,17 @@
 /** What the files of an adapter know of it. */
 
-import type { AdapterConfig, DenseChange, Shape, StoredDeltas } from "./adapter.ts";
+import type { AdapterConfig, BaseModel, DenseChange, StoredDeltas } from "./adapter.ts";
 import { loadAdapter } from "./load.ts";
 
 /** Positions are not shown, so any width that keeps them apart will do. */
-const ANY_SHAPE: Shape = [1 << 16, 1 << 16];
+const ANY_BASE: BaseModel = {
+  shapeOf: () => [1 << 16, 1 << 16],
+  weightsOf: () => undefined,
+};
 
 /** The facts of an adapter folder, as plain JSON; those that it does not record are null. */
 export function describeAdapter(folder: string): Record<string, unknown> {
-  const { layout, config, facts, modules, changes } = loadAdapter(folder, () => ANY_SHAPE);
+  const { layout, config, facts, modules, changes } = loadAdapter(folder, ANY_BASE);
   const { spiel } = config;
   const deltas = sum([...modules.values()].map(({ values }) => values.length));
   const weights = sum([...modules.keys()].map((name) => weightsOf(name, config) ?? NaN));

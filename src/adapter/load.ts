@@ -6,18 +6,21 @@ import { isFile, isFolder, readJsonObject } from "../io/random_access.ts";
 import { mistakenForAdapter } from "../io/recognise.ts";
 import { SafetensorsFile } from "../io/safetensors.ts";
 import { TorchFile } from "../io/torch_file.ts";
-import type { Adapter, ShapeOf } from "./adapter.ts";
+import type { Adapter, BaseModel } from "./adapter.ts";
 import { layoutOf } from "./layouts/mod.ts";
 import { adapterWeightsPath, CONFIG_NAME, PICKLE_NAME, WEIGHTS_NAME } from "./names.ts";
+
+/** A base model of which nothing is known. */
+const UNKNOWN: BaseModel = { shapeOf: () => undefined, weightsOf: () => undefined };
 
 /**
  * Loads an adapter folder.
  *
- * @param shapeOf The base model's shapes, for layouts that do not record what they need of them.
+ * @param base The base model, for layouts that do not record what they need of it.
  * @returns Deltas sorted by index.
  * @throws {SpielError} "data" that names the file or tensor and what was expected.
  */
-export function loadAdapter(folder: string, shapeOf: ShapeOf = () => undefined): Adapter {
+export function loadAdapter(folder: string, base: BaseModel = UNKNOWN): Adapter {
   const fail = (reason: string) =>
     new SpielError("data", `Cannot load adapter "${folder}": ${reason}`);
   const configPath = join(folder, CONFIG_NAME);
@@ -35,7 +38,7 @@ export function loadAdapter(folder: string, shapeOf: ShapeOf = () => undefined):
   using tensors = basename(weightsPath) === PICKLE_NAME
     ? TorchFile.open(weightsPath)
     : SafetensorsFile.open(weightsPath);
-  const adapter = layout.read({ json, configPath, tensors, shapeOf });
+  const adapter = layout.read({ json, configPath, tensors, base });
   const counts = [...adapter.modules.values()].map(({ values }) => values.length);
   if (adapter.changes.size > 0 || counts.some((count) => count > 0)) return adapter;
   throw fail(`${basename(weightsPath)} has no deltas`);
@@ -47,8 +50,8 @@ export function loadAdapter(folder: string, shapeOf: ShapeOf = () => undefined):
  * @param purpose What only they can be used for, as in `can be converted`.
  * @throws {SpielError} "data" for another one, or what `loadAdapter` refuses.
  */
-export function loadSparseAdapter(folder: string, purpose: string, shapeOf?: ShapeOf): Adapter {
-  const adapter = loadAdapter(folder, shapeOf);
+export function loadSparseAdapter(folder: string, purpose: string, base?: BaseModel): Adapter {
+  const adapter = loadAdapter(folder, base);
   if (adapter.changes.size === 0) return adapter;
   throw new SpielError(
     "data",

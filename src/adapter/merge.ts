@@ -1,11 +1,10 @@
 /** Adds an adapter to its model and saves the sum as a Hugging Face folder that other programs load. */
 
-import { dirname, resolve } from "node:path";
-import { SpielError } from "../errors.ts";
-import { denoFiles, type Files, storageError } from "../io/files.ts";
+import { denoFiles, type Files } from "../io/files.ts";
 import { type SavedDtype, saveModel } from "../model/save.ts";
 import type { ModelSource } from "../model/source.ts";
 import { openModel, type OpenModelOptions } from "./open_model.ts";
+import { refuseTaken } from "./refuse_taken.ts";
 
 /** What to merge, and where to. */
 export interface MergeOptions extends OpenModelOptions {
@@ -37,28 +36,13 @@ export interface MergeResult {
  */
 export async function mergeAdapter(options: MergeOptions): Promise<MergeResult> {
   const { out, files = denoFiles, signal } = options;
-  await refuseTaken(files, out);
+  await refuseTaken(files, out, "merged model");
   const dtypeFor = (source: ModelSource) => options.dtype ?? sixteenBitsOf(source);
   await using model = await openModel(options, { microBatchTokens: 1, changedAs: dtypeFor });
   const { engine, source, plan } = model;
   const dtype = dtypeFor(source);
   const { bytes } = await saveModel(files, engine, source, plan.tensors, out, { dtype, signal });
   return { out, dtype, bytes };
-}
-
-/** Sees to it, before anything takes time, that the folder can be made. */
-async function refuseTaken(files: Files, out: string): Promise<void> {
-  const parent = dirname(resolve(out));
-  try {
-    await files.makeFolder(parent);
-    // Names in it are made durable through the folder itself.
-    await files.syncFolder(parent);
-    const status = await files.status(out);
-    if (status === null || (status.isFolder && (await files.list(out)).length === 0)) return;
-  } catch (error) {
-    throw storageError(`Cannot save the merged model in "${parent}"`, error);
-  }
-  throw new SpielError("usage", `"${out}" exists already; choose another folder to merge into`);
 }
 
 function sixteenBitsOf({ tensors }: ModelSource): SavedDtype {

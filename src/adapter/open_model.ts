@@ -7,7 +7,7 @@ import { attachDeltas, inferenceUse, loadModel, memoryBudgetOf } from "../model/
 import { modelIdentity, type ModelSource, openModelSource } from "../model/source.ts";
 import type { TensorChanges } from "../model/tensor_changes.ts";
 import type { Adapter } from "./adapter.ts";
-import { countFittingDeltas, fittingChanges, otherBaseWarning, shapesOf } from "./base_model.ts";
+import { baseModelOf, countFittingDeltas, fittingChanges, otherBaseWarning } from "./base_model.ts";
 import { loadAdapter } from "./load.ts";
 
 /** Which model to open, and where. */
@@ -58,7 +58,7 @@ export async function openModel(
   const source = openModelSource(model);
   let engine: Engine | undefined;
   try {
-    const adapter = folder === undefined ? null : loadAdapter(folder, shapesOf(source));
+    const adapter = folder === undefined ? null : loadAdapter(folder, baseModelOf(source));
     engine = await open(options);
     const inference = inferenceUse(microBatchTokens);
     const use = {
@@ -106,7 +106,7 @@ function quantisedWarning(
     .filter((stored) => !["f32", "f16", "bf16"].includes(stored));
   if (formats.length === 0) return null;
   const stored = [...new Set(formats)].join(", ");
-  return `Adapter "${folder}" changes ${formats.length} whole matrices that are stored as ${stored}; ` +
+  return `Adapter "${folder}" changes whole matrices, of which ${formats.length} are stored as ${stored}; ` +
     `they are held as ${format}, which takes more memory`;
 }
 

@@ -24,7 +24,7 @@ export interface PickleGlobals {
 
 const MAX_STACK = 10_000;
 /** Values that are remembered, and containers that are made: a large model's adapter has some thousands. */
-const MAX_VALUES = 200_000;
+const MAX_VALUES = 100_000;
 const PROTOCOLS = [2, 3];
 
 /**

@@ -12,6 +12,11 @@ export const TEMPORARY_PREFIX = "tmp-";
 /** Prefix of the previous version of a folder while its successor takes its name. */
 export const REPLACED_PREFIX = "replaced-";
 
+/** Where a file or folder is written before it gets its name, beside it. */
+export function temporaryOf(path: string): string {
+  return join(dirname(path), TEMPORARY_PREFIX + basename(path));
+}
+
 /** One file of a folder; its content is asked for only when its turn comes. */
 export interface FileToPublish {
   name: string;
@@ -32,7 +37,7 @@ export async function publishFolder(
   name: string,
   contents: Iterable<FileToPublish>,
 ): Promise<void> {
-  const temporary = join(parent, TEMPORARY_PREFIX + name);
+  const temporary = temporaryOf(join(parent, name));
   const replaced = join(parent, REPLACED_PREFIX + name);
   const target = join(parent, name);
   const all = [...contents];
@@ -90,7 +95,7 @@ export async function recoverReplaced(files: Files, parent: string, name: string
  * @throws the system's error; the old content is then untouched.
  */
 export async function publishFile(files: Files, path: string, content: Uint8Array): Promise<void> {
-  const temporary = join(dirname(path), TEMPORARY_PREFIX + basename(path));
+  const temporary = temporaryOf(path);
   try {
     await writeDurably(files, temporary, content);
     await files.rename(temporary, path);

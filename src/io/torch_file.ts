@@ -7,7 +7,7 @@ import { elementsIn } from "./shape.ts";
 import type { TensorFile } from "./tensor_file.ts";
 import { readZipDirectory, type ZipEntry } from "./zip.ts";
 
-const MAX_PICKLE_BYTES = 4 << 20;
+const MAX_PICKLE_BYTES = 2 << 20;
 const PICKLE = "data.pkl";
 
 /** A kind of storage, named in the pickle. */

@@ -3,10 +3,15 @@ import type { ModelConfig, WeightFormat } from "../engine/protocol.gen.ts";
 import { ggufSpecialTokenIds, type SpecialTokenIds } from "../data/special_tokens.ts";
 import { SpielError } from "../errors.ts";
 import { GgufFile } from "../io/gguf.ts";
-import { ggufArchitectureOf, toHuggingFaceConfig } from "./architectures/mod.ts";
+import {
+  type GgufArchitecture,
+  ggufArchitectureOf,
+  toHuggingFaceConfig,
+} from "./architectures/mod.ts";
 import { huggingFaceName } from "./gguf_names.ts";
 import { ROPE_FACTORS_TENSOR } from "./rope.ts";
 import type { ModelSource } from "./source.ts";
+import { checkRange, unstack, type Unstacked } from "./stacks.ts";
 import { matchTensors, type ModelTensor } from "./tensors.ts";
 
 /** The types whose blocks the engine reads. */
@@ -45,8 +50,7 @@ interface GgufConfig {
   modelType: string;
   config: ModelConfig;
   specialTokens: SpecialTokenIds;
-  /** Whether the rows of query and key heads alternate between the halves of the head. */
-  interleavesHeads: boolean;
+  gguf: GgufArchitecture;
 }
 
 /**
@@ -54,7 +58,7 @@ interface GgufConfig {
  *
  * @throws {SpielError} kind "data" naming the key, its value and what was expected.
  */
-export function readGgufConfig(path: string): Omit<GgufConfig, "interleavesHeads"> {
+export function readGgufConfig(path: string): Omit<GgufConfig, "gguf"> {
   using file = GgufFile.open(path);
   const { modelType, config, specialTokens } = configOf(file);
   return { modelType, config, specialTokens };
@@ -63,9 +67,8 @@ export function readGgufConfig(path: string): Omit<GgufConfig, "interleavesHeads
 function configOf(file: GgufFile): GgufConfig {
   const name = file.metadata.get("general.architecture");
   const { architecture: { modelType }, gguf } = ggufArchitectureOf(name, file.path);
-  const { interleavesHeads } = gguf;
   const config = gguf.read(file);
-  return { modelType, config, specialTokens: ggufSpecialTokenIds(file), interleavesHeads };
+  return { modelType, config, specialTokens: ggufSpecialTokenIds(file), gguf };
 }
 
 class GgufModel implements ModelSource {
@@ -77,28 +80,34 @@ class GgufModel implements ModelSource {
   readonly #file: GgufFile;
   readonly #ggufNames: ReadonlyMap<string, string>;
   readonly #interleavesHeads: boolean;
+  readonly #place: Unstacked["place"];
 
   constructor(file: GgufFile) {
     this.path = file.path;
     this.#file = file;
-    const { modelType, config, specialTokens, interleavesHeads } = configOf(file);
+    const { modelType, config, specialTokens, gguf } = configOf(file);
     this.modelType = modelType;
     this.config = config;
     this.specialTokens = specialTokens;
-    this.#interleavesHeads = interleavesHeads;
+    this.#interleavesHeads = gguf.interleavesHeads;
     this.#ggufNames = nameTable(file);
-    this.tensors = matchTensors(file.path, this.config, foundTensors(file, this.#ggufNames));
+    const found = foundTensors(file, this.#ggufNames);
+    const { tensors, place } = unstack(found, gguf.stacks?.(config) ?? []);
+    this.#place = place;
+    this.tensors = matchTensors(file.path, config, tensors);
   }
 
   read(name: string, byteOffset: number, length: number): Uint8Array<ArrayBuffer> {
     const tensor = this.tensors.get(name);
-    const ggufName = this.#ggufNames.get(name);
+    const { stored, byteOffset: start } = this.#place(name);
+    const ggufName = this.#ggufNames.get(stored);
     if (tensor === undefined || ggufName === undefined) {
       throw new SpielError("data", `${this.path} has no tensor "${name}"`);
     }
+    checkRange(this.path, name, tensor, byteOffset, length);
     return this.#interleavesHeads && ROTARY_PROJECTION.test(name) && length > 0
       ? this.#readInterleaved(ggufName, tensor, byteOffset, length)
-      : this.#file.readRange(ggufName, byteOffset, length);
+      : this.#file.readRange(ggufName, start + byteOffset, length);
   }
 
   huggingFaceConfig(): Record<string, unknown> {

@@ -11,6 +11,7 @@ const IN_LAYER: Readonly<Record<string, string>> = {
   attn_q: "self_attn.q_proj",
   attn_k: "self_attn.k_proj",
   attn_v: "self_attn.v_proj",
+  attn_qkv: "self_attn.qkv_proj",
   attn_q_norm: "self_attn.q_norm",
   attn_k_norm: "self_attn.k_norm",
   attn_output: "self_attn.o_proj",

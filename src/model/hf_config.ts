@@ -1,13 +1,12 @@
 /** Reads a Hugging Face config.json, in the spelling of transformers 4 or 5. */
 import type { ModelConfig } from "../engine/protocol.gen.ts";
 import { readJsonObject } from "../io/random_access.ts";
-import { architectureOf } from "./architectures/mod.ts";
+import { type Architecture, architectureOf } from "./architectures/mod.ts";
 import { ConfigFields } from "./config_fields.ts";
 
 /** A model's configuration, as the engine wants it and as it was. */
 export interface HuggingFaceConfig {
-  /** `model_type` of its architecture. */
-  modelType: string;
+  architecture: Architecture;
   config: ModelConfig;
   /** The file's content. */
   json: Record<string, unknown>;
@@ -24,7 +23,7 @@ export function readHuggingFaceConfig(path: string): HuggingFaceConfig {
   const fields = ConfigFields.ofObject(path, json);
   const architecture = architectureOf(json.model_type, path);
   refuseQuantised(fields);
-  return { modelType: architecture.modelType, config: architecture.fromHuggingFace(fields), json };
+  return { architecture, config: architecture.fromHuggingFace(fields), json };
 }
 
 /** "gguf" only notes where the weights came from; every other method means that they are packed. */

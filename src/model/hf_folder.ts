@@ -4,8 +4,10 @@ import { readSpecialTokenIds, type SpecialTokenIds } from "../data/special_token
 import { SpielError } from "../errors.ts";
 import type { SafetensorsDtype } from "../io/safetensors.ts";
 import { SafetensorsFolder } from "../io/safetensors_shards.ts";
+import { toHuggingFaceConfig } from "./architectures/mod.ts";
 import { type HuggingFaceConfig, readHuggingFaceConfig } from "./hf_config.ts";
 import type { ModelSource } from "./source.ts";
+import { checkRange, unstack, type Unstacked } from "./stacks.ts";
 import { matchTensors, type ModelTensor } from "./tensors.ts";
 
 const FORMATS: Readonly<Partial<Record<SafetensorsDtype, WeightFormat>>> = {
@@ -31,26 +33,38 @@ class HuggingFaceFolder implements ModelSource {
   readonly config: ModelConfig;
   readonly specialTokens: SpecialTokenIds;
   readonly tensors: ReadonlyMap<string, ModelTensor>;
-  readonly #json: Record<string, unknown>;
+  readonly #source: HuggingFaceConfig;
   readonly #weights: SafetensorsFolder;
+  readonly #place: Unstacked["place"];
 
   constructor(readonly path: string, source: HuggingFaceConfig, weights: SafetensorsFolder) {
-    this.modelType = source.modelType;
+    this.modelType = source.architecture.modelType;
     this.config = source.config;
     this.specialTokens = readSpecialTokenIds(path);
-    this.#json = source.json;
+    this.#source = source;
     this.#weights = weights;
-    this.tensors = matchTensors(path, source.config, foundTensors(weights));
+    const stacks = source.architecture.stacks?.(source.config) ?? [];
+    const { tensors, place } = unstack(foundTensors(weights), stacks);
+    this.#place = place;
+    this.tensors = matchTensors(path, source.config, tensors);
   }
 
   read(name: string, byteOffset: number, length: number): Uint8Array<ArrayBuffer> {
-    const file = this.tensors.has(name) ? this.#weights.fileOf(name) : undefined;
-    if (file === undefined) throw new SpielError("data", `${this.path} has no tensor "${name}"`);
-    return file.readRange(name, byteOffset, length);
+    const { stored, byteOffset: start } = this.#place(name);
+    const tensor = this.tensors.get(name);
+    const file = tensor === undefined ? undefined : this.#weights.fileOf(stored);
+    if (tensor === undefined || file === undefined) {
+      throw new SpielError("data", `${this.path} has no tensor "${name}"`);
+    }
+    checkRange(this.path, name, tensor, byteOffset, length);
+    return file.readRange(stored, start + byteOffset, length);
   }
 
   huggingFaceConfig(): Record<string, unknown> {
-    return structuredClone(this.#json);
+    const { architecture, config, json } = this.#source;
+    return architecture.writtenAs === undefined
+      ? structuredClone(json)
+      : toHuggingFaceConfig(this.modelType, config, this.specialTokens);
   }
 
   [Symbol.dispose](): void {

@@ -11,9 +11,13 @@ import { expectedShapes, type ModelTensor } from "./tensors.ts";
 
 /** Opens a folder with config.json; see `openWithoutWeights`. */
 export function openFolderWithoutWeights(folder: string): ModelSource {
-  const { modelType, config, json } = readHuggingFaceConfig(`${folder}/config.json`);
+  const { architecture, config, json } = readHuggingFaceConfig(`${folder}/config.json`);
+  const { modelType, writtenAs } = architecture;
   const specialTokens = readSpecialTokenIds(folder);
-  return withoutWeights(folder, { modelType, config, specialTokens }, json);
+  const written = writtenAs === undefined
+    ? json
+    : toHuggingFaceConfig(modelType, config, specialTokens);
+  return withoutWeights(folder, { modelType, config, specialTokens }, written);
 }
 
 /** Opens a .gguf file, whatever its weights are stored as; see `openWithoutWeights`. */

@@ -1,6 +1,6 @@
 /** All that a run needs before anything of it is computed or written: folder, model, engine, plan and data. */
 
-import { shapesOf } from "../adapter/base_model.ts";
+import { baseModelOf } from "../adapter/base_model.ts";
 import { loadSparseAdapter } from "../adapter/load.ts";
 import { loadNewestCheckpoint } from "../checkpoint/checkpoint.ts";
 import type { Engine } from "../engine/engine.ts";
@@ -97,7 +97,7 @@ async function beginningOf(
     ? await loadNewestCheckpoint(files, folder.path, { onWarning: warn })
     : null;
   const adapter = checkpoint === null && path !== undefined
-    ? loadSparseAdapter(path, "can be trained on", shapesOf(source))
+    ? loadSparseAdapter(path, "can be trained on", baseModelOf(source))
     : null;
   return { checkpoint, adapter };
 }

@@ -1,4 +1,4 @@
-/** Whoever reads along may leave: the command goes on without a word, and ends as it would have. */
+/** Whoever reads along may leave: training goes on without a word, and what only tells something ends quietly. */
 
 import assert from "node:assert/strict";
 import { cliCommand } from "./run_cli.ts";
@@ -25,4 +25,28 @@ Deno.test("a refusal keeps its code when nobody reads it", async () => {
   const child = cliCommand(["train", "--model", "nowhere"]).spawn();
   await Promise.all([child.stdout.cancel(), child.stderr.cancel()]);
   assert.equal((await child.status).code, 64);
+});
+
+Deno.test("generate ends quietly when nobody reads on", async () => {
+  using folder = new TinyFolder();
+  const model = ["--model", folder.makeModel("long", { max_position_embeddings: 2 ** 20 })];
+  const args = ["generate", ...model, "--host", "wasm", "--raw", "--prompt", "a"];
+  // Far more than the time that the test has.
+  const child = cliCommand([...args, "--temperature", "1", "--max-new-tokens", "1000000"]).spawn();
+  const said = child.stderr.text();
+  const reader = child.stdout.getReader();
+  await reader.read();
+  await reader.cancel();
+  assert.equal((await child.status).code, 141);
+  assert.equal(await said, "");
+});
+
+Deno.test("a description ends quietly when nobody reads it", async () => {
+  using folder = new TinyFolder();
+  for (const args of [["doctor"], ["inspect", folder.model]]) {
+    const child = cliCommand(args).spawn();
+    await child.stdout.cancel();
+    assert.equal((await child.status).code, 141);
+    assert.equal(await child.stderr.text(), "");
+  }
 });

@@ -222,6 +222,20 @@ Deno.test("a file is JSON by its name, and needs no permission beyond reading th
   }
 });
 
+Deno.test("a model's configuration and a folder are told from a run's", async () => {
+  assert.throws(() => parseJsonConfig('{"lr": 1, "model_type": "llama"}', "m/config.json"), {
+    message: "m/config.json configures a model, not a run; name its folder by --model",
+  });
+  const folder = Deno.makeTempDirSync();
+  try {
+    await assert.rejects(() => readConfigFile(`${folder}/`), {
+      message: `Configuration file "${folder}/" is a folder; a run's is "${folder}/config.json"`,
+    });
+  } finally {
+    Deno.removeSync(folder);
+  }
+});
+
 Deno.test("a file in another encoding is named", async () => {
   const path = Deno.makeTempFileSync({ suffix: ".yaml" });
   try {

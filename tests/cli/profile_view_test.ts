@@ -65,3 +65,22 @@ Deno.test("a profile is shown per step, shapes joined, the slowest first", () =>
 Deno.test("a profile of no step says so", () => {
   assert.ok(shown({ ...REPORT, steps: 0 }).includes("profile: no step was made"));
 });
+
+Deno.test("what a device does not count is left out", () => {
+  const totals = { dispatches: 9, submissions: 0, readBacks: 0, readBytes: 0, writtenBytes: 0 };
+  const operations = REPORT.operations.map((row) => ({
+    ...{ ...row, shape: [], flops: null, bytes: null, seconds: row.seconds ?? 0 },
+  }));
+  const lines = shown({ ...REPORT, totals, operations });
+  assert.deepEqual(lines.filter((line) => line !== ""), [
+    "profile of 2 steps, per step",
+    "operation | calls | ms | share",
+    "product_nt | 3 | 18.000 | 90.00 %",
+    "materialise | 1.5 | 2.000 | 10.00 %",
+    "copy | 0.5 | 0.000 | 0.00 %",
+    "time | 25.0 ms, of which 20.0 ms in operations",
+    "asked for | 4.5 dispatches",
+  ]);
+  const untimed = operations.map((row) => ({ ...row, seconds: null }));
+  assert.ok(shown({ ...REPORT, operations: untimed }).includes("operation | calls"));
+});

@@ -21,9 +21,9 @@ Deno.test("every command is a task without a permission too many", () => {
     const { permissions, program } = partsOf(name);
     assert.equal(program, name === "train" ? "cli/train.ts" : `cli/main.ts ${name}`);
     assert.equal(permissions[0], "--no-prompt", name);
-    const writes = ["train", "merge", "doctor"].includes(name);
+    const writes = ["train", "merge", "adapter", "doctor"].includes(name);
     assert.equal(permissions.includes("--allow-write"), writes, name);
-    assert.equal(permissions.includes("--allow-ffi"), name !== "inspect", name);
+    assert.equal(permissions.includes("--allow-ffi"), !["adapter", "inspect"].includes(name), name);
     const others = permissions.filter((flag) =>
       !/^--(no-prompt|allow-(read|write|ffi|env=[\w,]+|sys=systemMemoryInfo))$/.test(flag)
     );
@@ -46,6 +46,7 @@ Deno.test("what a task permits is enough for its command", async (test) => {
     evaluate: [...model, ...adapter, "--data", folder.data, "--max-length", "64"],
     generate: [...model, ...adapter, "--prompt", "say 1", "--max-new-tokens", "2"],
     merge: [...model, ...adapter, "--out", folder.at("merged")],
+    adapter: ["convert", folder.at("run/adapter"), "--out", folder.at("converted")],
     inspect: [folder.at("merged")],
     doctor: [],
   };

@@ -312,12 +312,13 @@ for (const [title, options, words] of WAYS) {
 }
 
 Deno.test("a stop at once says what is lost and how the run goes on", () => {
-  const farewellAfter = (...events: TrainEvent[]) => {
-    const resolved = runConfig({ model: "base", data: ["d"], out: "runs/x" });
+  const farewell = (logEvery: number, events: TrainEvent[]) => {
+    const resolved = runConfig({ model: "base", data: ["d"], out: "runs/x", logEvery });
     const view = new TrainView(new Ui(rememberingTerminal(), false), resolved);
     for (const event of events) view.show(event);
     return view.farewell;
   };
+  const farewellAfter = (...events: TrainEvent[]) => farewell(1, events);
   const saved: TrainEvent = { type: "checkpoint", step: 1, path: "p" };
   assert.equal(farewellAfter(), "stopped: at once; nothing that was trained is lost");
   assert.equal(
@@ -331,6 +332,12 @@ Deno.test("a stop at once says what is lost and how the run goes on", () => {
   );
   assert.match(farewellAfter(RESUMED, step(3)), /1 step since the checkpoint of step 2 is lost/);
   assert.match(farewellAfter(step(1), saved), /nothing that was trained is lost/);
+  // Of steps between two lines of metrics nothing is known.
+  const later: TrainEvent = { ...saved, step: 3 };
+  for (const events of [[step(2), later], [step(2), later, step(4)]]) {
+    assert.match(farewell(2, events), /the steps since the checkpoint of step 3 are lost, and the/);
+  }
+  assert.match(farewell(2, []), /all steps are lost, as nothing was saved yet$/);
 });
 
 Deno.test("a plan for programs has all that a dry run tells people", () => {

@@ -1,7 +1,10 @@
 /** Runs that start from an adapter: its deltas survive the first reselection, and a resumed run does without it. */
 
 import assert from "node:assert/strict";
+import { combineAdapters } from "../../src/adapter/combine.ts";
+import { loadAdapter } from "../../src/adapter/load.ts";
 import type { RunHooks } from "../../src/train/run.ts";
+import { encodeSafetensors } from "../support/encode_safetensors.ts";
 import { HOSTED_DEVICES } from "../support/hosts.ts";
 import { filesUnder, TinyRun } from "../support/tiny_run.ts";
 
@@ -48,6 +51,43 @@ for (const place of HOSTED_DEVICES) {
       await tiny.train(place, "cut", resumed);
       const last = (out: string) => filesUnder(tiny.out(`${out}/checkpoints/step-00000012`));
       assert.deepEqual(last("cut"), last("whole"));
+    },
+  );
+}
+
+for (const place of HOSTED_DEVICES) {
+  Deno.test(
+    `adapter start: from another layout, never from whole matrices (${place.name})`,
+    { ignore: place.ignore },
+    async () => {
+      using tiny = new TinyRun();
+      await tiny.train(place, "first", { maxSteps: 4 });
+      const adapter = tiny.out("shira");
+      const terms = [{ adapter: tiny.out("first/adapter") }];
+      await combineAdapters({ terms, layout: "SHIRA", out: adapter });
+      const options = { adapter, numDeltas: undefined, maxSteps: 2 };
+      await tiny.train(place, "second", options);
+      const [start, end] = [adapter, tiny.out("second/adapter")].map((folder) => {
+        const spiel = JSON.parse(Deno.readTextFileSync(`${folder}/adapter_config.json`)).spiel;
+        const shapeOf = (module: string) => spiel.base_shapes[module];
+        return [...loadAdapter(folder, { shapeOf, weightsOf: () => undefined }).modules].map((
+          [name, { values }],
+        ) => `${name} ${values.length}`);
+      });
+      assert.deepEqual(end, start);
+
+      const scales = tiny.out("scales");
+      Deno.mkdirSync(scales);
+      const name = "base_model.model.model.layers.0.self_attn.v_proj.ia3_l";
+      const factors = { dtype: "F32", shape: [1, 4], data: new Float32Array(4) } as const;
+      const bytes = encodeSafetensors(new Map([[name, factors]]));
+      Deno.writeFileSync(`${scales}/adapter_model.safetensors`, bytes);
+      Deno.writeTextFileSync(`${scales}/adapter_config.json`, '{"peft_type":"IA3"}');
+      const refused = tiny.train(place, "third", { adapter: scales, numDeltas: undefined });
+      await assert.rejects(refused, {
+        kind: "data",
+        message: /\(IA3\) changes whole matrices, and only sparse deltas can be trained on; merge/,
+      });
     },
   );
 }

@@ -29,6 +29,8 @@ interface Golden {
 const GOLDENS: readonly Golden[] = [
   { folder: "tiny_llama", check: checkModel },
   { folder: "tiny_llama_tied_rope3", check: checkModel },
+  // Made as the two before, by transformers 5.23.0; gradients of stacked matrices are those of their parts.
+  { folder: "tiny_phi3", check: checkModel },
   { folder: "sft_trace_ag", check: checkTrace },
   { folder: "sft_trace_ma", check: checkTrace },
   {
@@ -50,6 +52,7 @@ const GOLDENS: readonly Golden[] = [
         "shira",
         "supertuning",
         "supertuning_from_sft",
+        "supertuning_noindices",
         "supra_r4",
       ],
       unsupported: {},

@@ -18,14 +18,14 @@ const MODEL = decodeURIComponent(
 async function logits(engine: Engine, folder: string): Promise<Float32Array> {
   using source = openModelSource(folder);
   await loadModel(engine, source, inferenceUse(16));
-  const tokens = Uint32Array.of(5, 9, 200, 31);
+  const tokens = Uint32Array.of(5, 9, 100, 31);
   const targets = new Uint32Array(4).fill(0xFFFFFFFF);
   return (await engine.forward({ tokens, targets, cuSeqlens: Uint32Array.of(0, 4) }, "logits"))
     .output;
 }
 
-async function save(engine: Engine, folder: string, options: SaveModelOptions) {
-  using source = openModelSource(MODEL);
+async function save(engine: Engine, folder: string, options: SaveModelOptions, model = MODEL) {
+  using source = openModelSource(model);
   const plan = await loadModel(engine, source, inferenceUse(16));
   return await saveModel(denoFiles, engine, source, plan.tensors, folder, options);
 }
@@ -46,6 +46,19 @@ engineTest("save: f32 in shards is the same model", async (engine) => {
     assert.equal(config.rope_parameters.rope_type, "llama3");
   });
 });
+
+engineTest(
+  "save: a model of stacked matrices is the same with every matrix of its own",
+  async (engine) => {
+    await withTempDir(async (dir) => {
+      const phi3 = decodeURIComponent(new URL("../golden/tiny_phi3", import.meta.url).pathname);
+      await save(engine, `${dir}/saved`, { dtype: "f32" }, phi3);
+      assert.deepEqual(await logits(engine, `${dir}/saved`), await logits(engine, phi3));
+      const config = JSON.parse(Deno.readTextFileSync(`${dir}/saved/config.json`));
+      assert.deepEqual([config.model_type, config.sliding_window], ["mistral", 8]);
+    });
+  },
+);
 
 engineTest("save: 16-bit files hold the rounded weights", async (engine) => {
   await withTempDir(async (dir) => {

@@ -3,7 +3,7 @@
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
-import { countFittingDeltas, fittingChanges, shapesOf } from "../../src/adapter/base_model.ts";
+import { baseModelOf, countFittingDeltas, fittingChanges } from "../../src/adapter/base_model.ts";
 import { LAYOUTS } from "../../src/adapter/layouts/mod.ts";
 import { loadAdapter } from "../../src/adapter/load.ts";
 import type { Batch, Engine } from "../../src/engine/engine.ts";
@@ -67,7 +67,7 @@ async function checkOne(
   const name = basename(folder);
   using expected = SafetensorsFile.open(join(folder, "expected.safetensors"));
   using source = openModelSource(base);
-  const adapter = loadAdapter(folder, shapesOf(source));
+  const adapter = loadAdapter(folder, baseModelOf(source));
   const batch = batchOf(expected);
   const tokens = batch.tokens.length;
   const use = {

@@ -3,6 +3,7 @@ import type { ModelConfig } from "../../src/engine/protocol.gen.ts";
 import { encodeSafetensors, type TensorData } from "./encode_safetensors.ts";
 import { ARCHITECTURES, toHuggingFaceConfig } from "../../src/model/architectures/mod.ts";
 import { huggingFaceName } from "../../src/model/gguf_names.ts";
+import type { Stack } from "../../src/model/stacks.ts";
 import { expectedShapes } from "../../src/model/tensors.ts";
 import { buildGguf, type GgufField } from "./gguf_builder.ts";
 
@@ -50,9 +51,37 @@ export function writeTinyFolder(
   weights = tinyWeights(config),
 ): void {
   Deno.mkdirSync(folder, { recursive: true });
+  const architecture = ARCHITECTURES.find((one) => one.modelType === modelType);
   const json = toHuggingFaceConfig(modelType, config, { bos: 1, eos: [2] });
+  if (architecture?.writtenAs !== undefined) json.model_type = modelType;
   Deno.writeTextFileSync(`${folder}/config.json`, JSON.stringify(json));
-  Deno.writeFileSync(`${folder}/model.safetensors`, encodeSafetensors(weights));
+  const stored = stackWeights(weights, architecture?.stacks?.(config) ?? []);
+  Deno.writeFileSync(`${folder}/model.safetensors`, encodeSafetensors(stored));
+}
+
+/** The same tensors with those that an architecture stacks joined. */
+function stackWeights(
+  weights: ReadonlyMap<string, TensorData>,
+  stacks: readonly Stack[],
+): Map<string, TensorData> {
+  const joined = new Map(weights);
+  for (const first of weights.keys()) {
+    for (const { name, parts } of stacks) {
+      const [layer, rest] = first.split(`${parts[0]![0]}.weight`);
+      if (rest !== "") continue;
+      const names = parts.map(([part]) => `${layer}${part}.weight`);
+      const arrays = names.map((part) => weights.get(part)!.data as Float32Array);
+      const data = Float32Array.from(arrays.flatMap((array) => [...array]));
+      const rows = parts.reduce((sum, [, rows]) => sum + rows, 0);
+      for (const part of names) joined.delete(part);
+      joined.set(`${layer}${name}.weight`, {
+        dtype: "F32",
+        shape: [rows, data.length / rows],
+        data,
+      });
+    }
+  }
+  return joined;
 }
 
 /** The metadata of a GGUF file of such a model. */
@@ -91,7 +120,8 @@ export function tinyGguf(
   const gguf = ARCHITECTURES.find((architecture) => architecture.modelType === modelType)?.gguf;
   if (!gguf) throw new Error(`${modelType} has no GGUF form`);
   const names = ggufNames(config.num_hidden_layers);
-  const tensors = [...weights].map(([name, { shape, data }]) => {
+  const stored = stackWeights(weights, gguf.stacks?.(config) ?? []);
+  const tensors = [...stored].map(([name, { shape, data }]) => {
     const bytes = new Uint8Array(data.buffer.slice(0) as ArrayBuffer);
     const isRotary = gguf.interleavesHeads && /[qk]_proj/.test(name);
     return {
@@ -106,7 +136,8 @@ export function tinyGguf(
 
 /** GGUF names by Hugging Face name. */
 export function ggufNames(layers: number): Map<string, string> {
-  const parts = "attn_norm attn_q attn_k attn_v attn_q_norm attn_k_norm attn_output ffn_norm " +
+  const parts =
+    "attn_norm attn_q attn_k attn_v attn_qkv attn_q_norm attn_k_norm attn_output ffn_norm " +
     "ffn_gate ffn_up ffn_down";
   const names = ["token_embd.weight", "output_norm.weight", "output.weight"];
   for (let layer = 0; layer < layers; layer++) {

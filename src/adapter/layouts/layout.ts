@@ -2,7 +2,7 @@
 
 import type { SafetensorsTensor } from "../../io/safetensors_writer.ts";
 import type { TensorFile } from "../../io/tensor_file.ts";
-import type { Adapter, AdapterConfig, Shape, ShapeOf } from "../adapter.ts";
+import type { Adapter, AdapterConfig, BaseModel, Shape } from "../adapter.ts";
 import type { SparseDeltas } from "../deltas.ts";
 
 /** The files of an adapter folder. */
@@ -12,7 +12,7 @@ export interface AdapterFiles {
   /** Its path, for messages. */
   readonly configPath: string;
   readonly tensors: TensorFile;
-  readonly shapeOf: ShapeOf;
+  readonly base: BaseModel;
 }
 
 /** Sparse deltas to write in some layout. */

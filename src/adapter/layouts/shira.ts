@@ -2,11 +2,13 @@
 
 import { z } from "npm:zod@4.6.7";
 import { SpielError } from "../../errors.ts";
+import type { SafetensorsTensor } from "../../io/safetensors_writer.ts";
 import type { TensorFile } from "../../io/tensor_file.ts";
 import type { Adapter, Shape, StoredDeltas } from "../adapter.ts";
-import { decodeIndices, sortDeltas } from "../deltas.ts";
+import { decodeIndices, sortDeltas, type SparseDeltas } from "../deltas.ts";
 import { COMMON_FIELDS, configError, parseConfig } from "./config.ts";
-import type { AdapterFiles, AdapterLayout } from "./layout.ts";
+import { padModules, placesTensor, valuesTensor } from "./encode_deltas.ts";
+import type { AdapterFiles, AdapterLayout, EncodedAdapter, SparseAdapter } from "./layout.ts";
 import { modulesOf, readFloats, tensorName } from "./tensors.ts";
 
 const VALUES = "shira_weight";
@@ -24,7 +26,7 @@ const schema = z.object({
 export const SHIRA: AdapterLayout = {
   peftType: "SHIRA",
 
-  read({ json, configPath, tensors, shapeOf }: AdapterFiles): Adapter {
+  read({ json, configPath, tensors, base }: AdapterFiles): Adapter {
     const config = parseConfig(schema, json, configPath);
     if (config.fan_in_fan_out) {
       throw configError(configPath, "fan_in_fan_out is true, expected false");
@@ -32,7 +34,7 @@ export const SHIRA: AdapterLayout = {
     const recorded = config.spiel?.base_shapes;
     const modules = new Map<string, StoredDeltas>();
     for (const name of modulesOf(tensors, [VALUES, INDICES]).keys()) {
-      const shape = shapeOf(name) ?? recorded?.[name];
+      const shape = base.shapeOf(name) ?? recorded?.[name];
       if (shape === undefined) {
         throw new SpielError(
           "data",
@@ -45,7 +47,74 @@ export const SHIRA: AdapterLayout = {
     const { r, mask_type } = config;
     return { layout: "SHIRA", config, facts: { r, mask_type }, modules, changes: new Map() };
   },
+
+  encode({ config, modules }: SparseAdapter, shapeOf: (module: string) => Shape): EncodedAdapter {
+    const r = rankOf(modules, shapeOf);
+    const padded = padModules(modules, (name) => r * lengthOf(shapeOf(name)));
+    const tensors = new Map<string, SafetensorsTensor>();
+    for (const [name, { indices, values }] of padded.modules) {
+      const [, inputs] = shapeOf(name);
+      const rows = indices.map((index) => Math.floor(index / inputs));
+      const columns = indices.map((index) => index % inputs);
+      tensors.set(tensorName(name, VALUES), valuesTensor(values));
+      const shape = [2, indices.length];
+      tensors.set(tensorName(name, INDICES), placesTensor([rows, columns], shape, name));
+    }
+    const { base_model_name_or_path, target_modules, spiel } = config;
+    return {
+      config: {
+        auto_mapping: null,
+        base_model_name_or_path,
+        fan_in_fan_out: false,
+        inference_mode: true,
+        init_weights: true,
+        mask_type: "random",
+        modules_to_save: null,
+        peft_type: "SHIRA",
+        r,
+        random_seed: null,
+        revision: null,
+        target_modules,
+        task_type: "CAUSAL_LM",
+        ...(spiel && { spiel }),
+      },
+      tensors,
+      padding: padded.padding,
+    };
+  },
 };
+
+/** Of a row and a column together: the numbers of a LoRA of rank 1. */
+function lengthOf([out, inputs]: Shape): number {
+  return out + inputs;
+}
+
+/**
+ * The least rank that makes room for every module's deltas.
+ *
+ * @throws {SpielError} "data" where that is more room than a module has weights.
+ */
+function rankOf(
+  modules: ReadonlyMap<string, SparseDeltas>,
+  shapeOf: (module: string) => Shape,
+): number {
+  const ranks = [...modules].map(([name, { values }]) => ({
+    name,
+    rank: Math.ceil(values.length / lengthOf(shapeOf(name))),
+  }));
+  const most = ranks.reduce((fullest, one) => one.rank > fullest.rank ? one : fullest);
+  for (const { name } of ranks) {
+    const [out, inputs] = shapeOf(name);
+    const count = most.rank * lengthOf([out, inputs]);
+    if (count <= out * inputs) continue;
+    throw new SpielError(
+      "data",
+      `SHIRA cannot hold these deltas: with those of "${most.name}", its rank is ${most.rank}, and ` +
+        `"${name}" of shape [${out}, ${inputs}] would have ${count} in ${out * inputs} weights`,
+    );
+  }
+  return most.rank;
+}
 
 function readModule(file: TensorFile, module: string, [out, inputs]: Shape): StoredDeltas {
   const [valuesName, indicesName] = [tensorName(module, VALUES), tensorName(module, INDICES)];

@@ -3,6 +3,7 @@ import type { ModelConfig } from "../../engine/protocol.gen.ts";
 import type { GgufFile } from "../../io/gguf.ts";
 import { ConfigFields } from "../config_fields.ts";
 import { ropeFromGguf, ropeFromHuggingFace } from "../rope.ts";
+import type { Stack } from "../stacks.ts";
 
 /** A family of models: how its configuration is read. One file per family, listed in `mod.ts`. */
 export interface Architecture {
@@ -12,6 +13,10 @@ export interface Architecture {
   className: string;
   /** Reads a Hugging Face config.json. */
   fromHuggingFace(config: ConfigFields): ModelConfig;
+  /** `model_type` of the family that equals it and has every tensor of its own, where it has not; see `stacks`. */
+  writtenAs?: string;
+  /** Tensors of a folder that hold several matrices; none unless given. */
+  stacks?(config: ModelConfig): Stack[];
   /** How GGUF files hold it; null when they store it as another architecture. */
   gguf: GgufArchitecture | null;
 }
@@ -24,6 +29,8 @@ export interface GgufArchitecture {
   interleavesHeads: boolean;
   /** Reads the metadata. */
   read(file: GgufFile): ModelConfig;
+  /** Tensors that hold several matrices, under their Hugging Face names; none unless given. */
+  stacks?(config: ModelConfig): Stack[];
 }
 
 /** What differs between architectures where config.json leaves a key out. */

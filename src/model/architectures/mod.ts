@@ -4,13 +4,14 @@ import type { ModelConfig } from "../../engine/protocol.gen.ts";
 import type { Architecture, GgufArchitecture } from "./decoder.ts";
 import { llama } from "./llama.ts";
 import { mistral } from "./mistral.ts";
+import { phi3 } from "./phi3.ts";
 import { qwen2 } from "./qwen2.ts";
 import { qwen3 } from "./qwen3.ts";
 
 export type { Architecture, GgufArchitecture } from "./decoder.ts";
 
 /** All supported architectures. */
-export const ARCHITECTURES: readonly Architecture[] = [llama, mistral, qwen2, qwen3];
+export const ARCHITECTURES: readonly Architecture[] = [llama, mistral, qwen2, qwen3, phi3];
 
 /**
  * The architecture of a `model_type`.
@@ -55,8 +56,9 @@ export function toHuggingFaceConfig(
   config: ModelConfig,
   specialTokens: { bos: number | null; eos: readonly number[] },
 ): Record<string, unknown> {
+  const family = architectureOf(modelType, "Cannot write config.json").writtenAs ?? modelType;
   // The llama class of transformers has no sliding window; the mistral class is llama with one.
-  const written = modelType === "llama" && config.sliding_window !== null ? "mistral" : modelType;
+  const written = family === "llama" && config.sliding_window !== null ? "mistral" : family;
   const { qk_norm: _, attention_bias, sliding_window, ...common } = config;
   const window = sliding_window === null
     ? { sliding_window }

@@ -25,6 +25,7 @@ const OUTPUTS: Record<string, Shape> = {
   down_proj: [64, 172],
 };
 const shapeOf = (module: string) => OUTPUTS[module.split(".").at(-1) ?? ""];
+const base = { shapeOf, weightsOf: () => undefined };
 
 /** The tensors of a golden, in memory. */
 function tensorsOf(name: string): Map<string, TensorData> {
@@ -57,7 +58,7 @@ Deno.test("an adapter that torch saved is the one that safetensors hold", async 
         writeAdapter(dir, name, {}, new Map());
         Deno.removeSync(join(dir, "adapter_model.safetensors"));
         Deno.writeFileSync(join(dir, "adapter_model.bin"), encodeTorch(tensorsOf(name)));
-        const [found, expected] = [loadAdapter(dir, shapeOf), loadAdapter(golden(name), shapeOf)];
+        const [found, expected] = [loadAdapter(dir, base), loadAdapter(golden(name), base)];
         assert.deepEqual(found.modules, expected.modules);
         assert.deepEqual([...found.changes.keys()], [...expected.changes.keys()]);
         for (const [module, change] of expected.changes) {
@@ -288,7 +289,7 @@ const BAD: [string, string, Record<string, unknown>, Record<string, TensorData>,
     "supertuning_from_sft",
     { save_precomputed_indices: false },
     { supertuning_values: floats(2) },
-    /save_precomputed_indices is false/,
+    /has values without indices, which need the weights of its base model/,
   ],
   [
     "a low-rank part without its rank",
@@ -310,7 +311,7 @@ for (const [title, name, changes, fields, message] of BAD) {
         [`${Q}.${field}`, data] as const
       );
       writeAdapter(dir, name, changes, new Map(tensors));
-      assert.throws(() => loadAdapter(dir, shapeOf), { kind: "data", message });
+      assert.throws(() => loadAdapter(dir, base), { kind: "data", message });
     }));
 }
 
@@ -320,3 +321,35 @@ Deno.test("rows and columns need a base model's shape", () => {
     message: /the width of its matrix is not recorded; expected a base model that has it/,
   });
 });
+
+/** Folders with values alone, for the least or greatest of these weights. */
+const PLACED: [title: string, selectTop: boolean, weights: number[], indices: number[] | null][] = [
+  ["the least", false, [5, -1, 3, -2, 0.5, 4], [1, 4]],
+  ["the greatest", true, [5, -1, 3, -2, 0.5, -4], [0, 5]],
+  ["the least, of which two are equal", false, [5, -1, 3, 1, 2, 4], null],
+  ["the least, the last of which has an equal", false, [0.5, -1, 3, 1, 2, 4], null],
+  ["others that are equal", false, [0.5, -1, 3, 3, 3, 3], [0, 1]],
+];
+
+for (const [title, select_top, weights, indices] of PLACED) {
+  Deno.test(`values without indices belong to weights by magnitude: ${title}`, () =>
+    withTempDir((dir) => {
+      const data = Float32Array.of(10, 20);
+      const tensors = new Map([
+        [`${Q}.supertuning_values`, { dtype: "F32", shape: [2], data } as const],
+      ]);
+      const config = { save_precomputed_indices: false, select_top };
+      writeAdapter(dir, "supertuning", config, tensors);
+      const known = { shapeOf, weightsOf: () => Float32Array.from(weights) };
+      if (indices === null) {
+        const message = /weights of equal magnitude in its base model, of which torch chose some/;
+        assert.throws(() => loadAdapter(dir, known), { kind: "data", message });
+        return;
+      }
+      const [deltas] = loadAdapter(dir, known).modules.values();
+      assert.deepEqual([...deltas!.indices], indices);
+      const first = select_top ? 5 : 0.5;
+      const expected = indices.map((index) => Math.abs(weights[index]!) === first ? 10 : 20);
+      assert.deepEqual([...deltas!.values], expected);
+    }));
+}

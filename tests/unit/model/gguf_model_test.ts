@@ -51,7 +51,7 @@ Deno.test("interleaved rows are put in order for every range and packed format",
         );
       }
     }
-    assertRefuses(() => source.read(name, packed.length - 1, 2), "data", "attn_k");
+    assertRefuses(() => source.read(name, packed.length - 1, 2), "data", name);
     assertRefuses(() => source.read("x", 0, 1), "data", `"x"`);
   }));
 
