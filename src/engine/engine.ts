@@ -171,6 +171,11 @@ export class Engine implements Disposable, AsyncDisposable {
     await this.#ask("done", { op: "tensorWrite", name, offset }, bytes);
   }
 
+  /** Quantises the scales of a whole NF4 tensor in turn, as bitsandbytes does. */
+  async quantizeScales(name: string): Promise<void> {
+    await this.#ask("done", { op: "tensorQuantizeScales", name });
+  }
+
   /** Fills all weights for training from scratch; `std` is that of matrices and embeddings. */
   async initTensors(seed: number, std: number): Promise<void> {
     await this.#ask("done", { op: "tensorInit", seed, std });

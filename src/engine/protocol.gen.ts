@@ -1,7 +1,7 @@
 // Generated from crates/spiel-engine/src/protocol by `deno task gen`. Do not edit.
 
 /** Identifies the protocol these types belong to. */
-export const PROTOCOL_HASH = "9dcb14a71d8533d7";
+export const PROTOCOL_HASH = "3e8a6ea6bc0a3ab1";
 
 /** Marks a position of a micro-batch whose next token is not trained. */
 export const IGNORE = 0xFFFFFFFF;
@@ -65,6 +65,13 @@ export type Request =
      * Offset in bytes, a multiple of the format's block.
      */
     offset: number;
+  }
+  | {
+    "op": "tensorQuantizeScales";
+    /**
+     * Hugging Face name.
+     */
+    name: string;
   }
   | {
     "op": "tensorInit";

@@ -2,13 +2,22 @@
 
 import { availableMemory } from "../engine/available_memory.ts";
 import type { Engine } from "../engine/engine.ts";
-import type { DeltaCount, ModelOptions, ModelPlan, TensorInfo } from "../engine/protocol.gen.ts";
+import type {
+  DeltaCount,
+  ModelOptions,
+  ModelPlan,
+  TensorInfo,
+  WeightFormat,
+} from "../engine/protocol.gen.ts";
 import { SpielError } from "../errors.ts";
 import { formatInfo } from "./formats.ts";
 import { refuseOverBudget } from "./memory.ts";
 import type { ModelSource } from "./source.ts";
 import { streamChanged, type TensorChanges } from "./tensor_changes.ts";
 import { PART_BYTES } from "./tensor_parts.ts";
+
+/** A format that a model can be quantised to while it is loaded. */
+export type QuantizedFormat = Extract<WeightFormat, "nf4" | "q8_0" | "q4_0">;
 
 /** What a model will be used for. */
 export interface ModelUse extends Omit<ModelOptions, "formats" | "deltas" | "memoryBudget"> {
@@ -18,6 +27,8 @@ export interface ModelUse extends Omit<ModelOptions, "formats" | "deltas" | "mem
   readonly remedies: readonly string[];
   /** The deltas of each module, once the model's parts are known. */
   readonly deltas: (plan: ModelPlan) => DeltaCount[];
+  /** How the layers' matrices are stored that the source has in 16 or 32 bits; as they are when absent. */
+  readonly quantize?: QuantizedFormat | undefined;
   /** Changes of whole tensors, made while they are loaded. */
   readonly changes?: TensorChanges | undefined;
 }
@@ -55,14 +66,15 @@ export interface PlannedModel {
 /**
  * Plans a model without allocating anything.
  *
- * @throws {SpielError} `device` when the plan exceeds its memory budget; `usage` when the deltas do not fit.
+ * @throws {SpielError} `device` when the plan exceeds its memory budget; `usage` when the deltas do not fit or
+ *   rows are not whole blocks of the format to quantise to.
  */
 export async function planModel(
   engine: Engine,
   source: Pick<ModelSource, "config" | "tensors">,
   use: ModelUse,
 ): Promise<PlannedModel> {
-  const { deltas, remedies, changes, ...rest } = use;
+  const { deltas, remedies, changes, quantize: _, ...rest } = use;
   const formats = formatsOf(engine, source, use);
   const withoutBudget: ModelOptions = { ...rest, formats, deltas: [], memoryBudget: null };
   const bare = await engine.planModel(source.config, withoutBudget);
@@ -163,18 +175,36 @@ export async function attachDeltas(engine: Engine, deltas: DeltaArrays): Promise
   }
 }
 
-/** The stored formats that are kept: of matrices only, and of none where every weight is trained, which needs f32. */
+/** How matrices are held; all are f32 where every weight is trained, and vectors always are. */
 function formatsOf(
   engine: Engine,
   { tensors }: Pick<ModelSource, "tensors">,
-  { trainable, changes }: ModelUse,
+  { trainable, changes, quantize }: ModelUse,
 ): ModelOptions["formats"] {
   for (const [name, { format }] of tensors) formatInfo(engine, format, name);
   if (trainable === "weights") return [];
   return [...tensors].flatMap(([name, { format: stored, shape }]) => {
-    const format = changes?.of.has(name) ? changes.format : stored;
-    return format === "f32" || shape.length === 1 ? [] : [{ name, format }];
+    if (shape.length === 1) return [];
+    const quantized = isQuantizable(name, stored) ? quantize : undefined;
+    const format = changes?.of.has(name) ? changes.format : quantized ?? stored;
+    if (format === quantized) checkRows(engine, format, name, shape);
+    return format === "f32" ? [] : [{ name, format }];
   });
+}
+
+/** Whether `quantize` is for this matrix: those of the layers, as in bitsandbytes, unless they are blocks already. */
+function isQuantizable(name: string, stored: WeightFormat): boolean {
+  return name.startsWith("model.layers.") && ["f32", "f16", "bf16"].includes(stored);
+}
+
+function checkRows(engine: Engine, format: WeightFormat, name: string, [, columns = 0]: number[]) {
+  const { blockElements } = formatInfo(engine, format, name);
+  if (columns % blockElements === 0) return;
+  throw new SpielError(
+    "usage",
+    `--quantize ${format} needs rows of a multiple of ${blockElements} weights; ` +
+      `"${name}" has rows of ${columns}`,
+  );
 }
 
 async function streamTensor(
@@ -205,4 +235,5 @@ async function streamTensor(
         : await engine.convert(bytes, stored.format, format, elements),
     );
   }
+  if (format === "nf4" && stored.format !== "nf4") await engine.quantizeScales(name);
 }

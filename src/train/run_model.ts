@@ -50,6 +50,7 @@ export function useOf(config: RunConfig, beginning: Beginning): ModelUse {
     activationCheckpointing: config.activationCheckpointing,
     precision: config.precision,
     memoryBudget: memoryBudgetOf(config.memoryBudget),
+    quantize: config.quantize,
     remedies: remediesOf(config),
   };
 }

@@ -108,6 +108,9 @@ impl<D: Device> Session<D> {
             Request::TensorWrite { name, offset } => {
                 self.tensor_write(&name, offset, payload).map(done)
             }
+            Request::TensorQuantizeScales { name } => {
+                self.tensor_quantize_scales(&name).await.map(done)
+            }
             Request::TensorInit { seed, std } => self.tensor_init(seed, std).map(done),
             Request::TensorRead { name, row, rows, format, merged } => {
                 let range = row as usize..(row as usize).saturating_add(rows as usize);

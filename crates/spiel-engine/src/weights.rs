@@ -7,7 +7,7 @@ use crate::error::{EngineError, Result, invalid, out_of_order};
 use crate::model::tensor::Tensor;
 use crate::protocol::{ArrayInfo, ArrayType, WeightFormat};
 use crate::session::Session;
-use spiel_kernels::formats::{Format, decode_threaded, encode};
+use spiel_kernels::formats::{Format, decode_threaded, encode, quantise_magnitudes};
 use spiel_kernels::random::{NORMALS_PER_DRAW, fill_normal};
 
 /// Weights that are drawn and encoded at once when a model is initialised: the memory of all beside the model's own.
@@ -23,6 +23,26 @@ impl<D: Device> Session<D> {
         let tensor = model.tensors_mut().find(|tensor| tensor.name == name);
         let tensor = tensor.ok_or_else(|| unknown(name))?;
         tensor.write(device, usize::try_from(offset).unwrap_or(usize::MAX), payload)
+    }
+
+    /// Quantises the scales of a whole NF4 tensor in turn.
+    pub(crate) async fn tensor_quantize_scales(&mut self, name: &str) -> Result<()> {
+        if self.deltas().any(|delta| delta.attached) {
+            return Err(out_of_order!("Cannot quantise \"{name}\" once deltas are attached"));
+        }
+        let Self { device, model, .. } = self;
+        let tensor = model.tensors_mut().find(|tensor| tensor.name == name);
+        let tensor = tensor.ok_or_else(|| unknown(name))?;
+        tensor.check_written()?;
+        if tensor.format != WeightFormat::Nf4 {
+            return Err(invalid!(
+                "Tensor \"{name}\" is {:?}; only Nf4 has such scales",
+                tensor.format
+            ));
+        }
+        let mut stored = device.read(&tensor.data, 0, tensor.stored_bytes()).await?;
+        quantise_magnitudes(&mut stored);
+        tensor.write(device, 0, &stored)
     }
 
     /// Fills all weights for training from scratch.

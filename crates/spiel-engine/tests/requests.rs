@@ -58,6 +58,30 @@ fn a_matrix_of_many_parts_is_initialised_as_one() {
 }
 
 #[test]
+fn scales_are_quantised_of_whole_nf4_tensors_only() {
+    let mut engine = opened();
+    let name = "model.layers.0.mlp.down_proj.weight";
+    ask(&mut engine, &model(16, &json!([{ "name": name, "format": "nf4" }]), &json!([])));
+    let quantize = |name: &str, engine: &mut Engine| match ask(
+        engine,
+        &json!({ "op": "tensorQuantizeScales", "name": name }),
+    )
+    .0
+    {
+        Reply::Error(error) => error.message,
+        reply => format!("{reply:?}"),
+    };
+    assert_eq!(quantize(name, &mut engine), format!("Tensor \"{name}\" has 0 of its 4680 bytes"));
+    ask(&mut engine, &json!({ "op": "tensorInit", "seed": 7, "std": 0.5 }));
+    assert_eq!(quantize(name, &mut engine), "Done");
+    let other = "model.layers.0.mlp.up_proj.weight";
+    assert_eq!(
+        quantize(other, &mut engine),
+        format!("Tensor \"{other}\" is F32; only Nf4 has such scales")
+    );
+}
+
+#[test]
 fn names_that_are_there_twice_are_refused() {
     let mut engine = opened();
     let mut refusal =

@@ -2,7 +2,6 @@
 
 import { LIST_ITEM, SpielError } from "../../errors.ts";
 import { configKeyHelp } from "./describe.ts";
-import { LATER_KEYS } from "./later.ts";
 import { flagName } from "./naming.ts";
 import { meantKey } from "./other_names.ts";
 import { readText } from "./read_text.ts";
@@ -63,8 +62,6 @@ const PRECEDENCE: Readonly<Record<ConfigSource["kind"], number>> = {
 /** The sentence that refuses a key, with what was probably meant. */
 export function unknownKey(entry: ConfigEntry, known: Iterable<string>): string {
   const label = labelOf(entry.key, entry.source);
-  const later = LATER_KEYS[entry.key];
-  if (later !== undefined) return `${label} is not supported yet: ${later}`;
   const meant = meantKey(entry.key, known);
   if (meant === undefined) return `${label} is not known`;
   return `${label} is not known; did you mean ${

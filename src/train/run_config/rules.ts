@@ -56,11 +56,16 @@ const warmupEnds: Rule = ({ warmup_steps: warmup, max_steps: steps }) => {
 
 const budgetNeedsDeltas: Rule = (values, given) => {
   if (values.method !== "full") return [];
-  const keys: ConfigKey[] = ["density", "num_deltas", "rank_equivalent", "adapter"];
+  const keys: ConfigKey[] = ["density", "num_deltas", "rank_equivalent", "adapter", "quantize"];
   return keys.filter((key) => given.has(key)).map((key) => ({
     key,
     message: "needs a method with deltas; method full trains every weight",
   }));
+};
+
+const quantizeNeedsWeights: Rule = ({ init, quantize }) => {
+  if (init !== "random" || quantize === undefined) return [];
+  return [{ key: "quantize", message: "cannot be combined with init random" }];
 };
 
 const evaluationNeedsData: Rule = (values) => {
@@ -105,6 +110,7 @@ export const RULES: readonly Rule[] = [
   microBatchHoldsExample,
   warmupEnds,
   budgetNeedsDeltas,
+  quantizeNeedsWeights,
   evaluationNeedsData,
   patienceNeedsEvaluations,
   noWeights,

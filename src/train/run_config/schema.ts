@@ -66,7 +66,6 @@ function parseBytes(value: number | string): number {
 
 /**
  * One strict schema; keys are named as on disk.
- *
  * @internal
  */
 export const runConfigSchema = z.strictObject({
@@ -84,6 +83,11 @@ export const runConfigSchema = z.strictObject({
   init_std: z.number().positive().default(0.02).register(keyWords, {
     group: "Model and data",
     description: "standard deviation of random matrices with init random",
+  }),
+  quantize: z.enum(["nf4", "q8_0", "q4_0"]).optional().register(keyWords, {
+    group: "Model and data",
+    description: "format to which the layers are quantised while a 16-bit model is loaded",
+    defaultText: "as stored",
   }),
   adapter: path().optional().register(keyWords, {
     group: "Model and data",

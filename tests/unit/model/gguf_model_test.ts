@@ -80,8 +80,8 @@ Deno.test("GGUF models that cannot be computed are refused by key", () =>
     for (const [key, value, ...fragments] of refused) {
       assertRefuses(withField(key, value), "data", path, ...fragments);
     }
-    const Q4_K = 12;
-    const weights = { name: "token_embd.weight", dimensions: [256, 40], type: Q4_K };
+    const IQ4_XS = 23;
+    const weights = { name: "token_embd.weight", dimensions: [256, 40], type: IQ4_XS };
     const wide = { ...config, hidden_size: 256 };
     const tensors = [...tinyWeights(wide)].map(([name, tensor]) => ({
       name: ggufNames(2).get(name)!,
@@ -89,9 +89,15 @@ Deno.test("GGUF models that cannot be computed are refused by key", () =>
       type: 0,
       data: bytesOf(tensor),
     }));
-    tensors[0] = { ...weights, data: new Uint8Array(40 * 144) };
+    tensors[0] = { ...weights, data: new Uint8Array(40 * 136) };
     Deno.writeFileSync(path, buildGguf({ metadata: tinyMetadata("llama", wide), tensors }));
-    assertRefuses(() => openModelSource(path), "data", "model.embed_tokens.weight", "Q4_K", "Q8_0");
+    assertRefuses(
+      () => openModelSource(path),
+      "data",
+      "model.embed_tokens.weight",
+      "IQ4_XS",
+      "Q6_K",
+    );
   }));
 
 Deno.test("the llama3 scaling of a GGUF file is found from its divisors, any other is refused", () =>

@@ -47,6 +47,11 @@ pub enum Request {
         /// Offset in bytes, a multiple of the format's block.
         offset: u64,
     },
+    /// Quantises the scales of a whole NF4 tensor in turn, as bitsandbytes does.
+    TensorQuantizeScales {
+        /// Hugging Face name.
+        name: String,
+    },
     /// Fills every weight for training from scratch: normal matrices, norms of one, biases of zero.
     TensorInit {
         /// Seed of the counter-based generator.

@@ -31,7 +31,10 @@ macro_rules! formats {
     };
 }
 
+mod double_quantisation;
 mod k_blocks;
+
+pub use double_quantisation::quantise_magnitudes;
 
 macro_rules! define {
     ($($what:literal, $format:ident, $file:ident;)+) => {

@@ -73,6 +73,23 @@ fn encoders_that_search_come_as_close_as_ggml() {
     }
 }
 
+#[test]
+fn double_quantisation_gives_the_bits_of_bitsandbytes() {
+    let golden = golden();
+    let source = golden.floats("NF4DQ.source");
+    let mut stored = vec![0; Format::Nf4.bytes(source.len())];
+    encode(Format::Nf4, &source, &mut stored);
+    quantise_magnitudes(&mut stored);
+    let (expected, _) = golden.decoded(Format::Nf4).swap_remove(1);
+    assert!(stored == expected);
+    // One magnitude for all: nothing to scale.
+    let mut stored = vec![0; Format::Nf4.bytes(128)];
+    encode(Format::Nf4, &[0.5; 128], &mut stored);
+    let expected = stored.clone();
+    quantise_magnitudes(&mut stored);
+    assert!(stored == expected);
+}
+
 /// The tensors of a safetensors file.
 struct Golden(HashMap<String, Vec<u8>>);
 
