@@ -6,17 +6,16 @@
 
 import {
   type Optimizer,
-  type OptimizerUpdate,
   PROTOCOL_HASH,
   type Reply,
   type Request,
 } from "../../src/engine/protocol.gen.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import type { Message, Transport } from "../../src/engine/transport.ts";
+import { type Field, floatsOf, type Module, momentum, reseat, sm3, value } from "./fake_module.ts";
 
 type Of<Op extends Request["op"]> = Extract<Request, { op: Op }>;
 type Answer = { header: Reply; payload?: ArrayBufferView };
-type Field = Extract<Request, { op: "stateRead" }>["field"];
 
 const ROWS = 8;
 const DONE: Answer = { header: { kind: "done" } };
@@ -27,12 +26,6 @@ const NOTHING_ASKED = {
   readBytes: 0,
   writtenBytes: 0,
 };
-
-/** What one module holds; every array is in the order of its indices. */
-interface Module {
-  columns: number;
-  fields: Map<Field, Uint32Array | Float32Array>;
-}
 
 /** A transport to an engine in this process. */
 export class FakeEngine implements Transport {
@@ -344,58 +337,10 @@ export async function openFakeEngine(): Promise<{ engine: Engine; fake: FakeEngi
   return { engine: await Engine.open(hosted, { device: "cpu" }), fake };
 }
 
-function reseat(module: Module, dropped: number[], grown: number[]): void {
-  const slots = [...module.fields.get("indices")!].map((index, slot) => {
-    const place = dropped.indexOf(slot);
-    return place < 0 ? { index, from: slot } : { index: grown[place]!, from: undefined };
-  }).sort((a, b) => a.index - b.index);
-  const fresh: [Field, number][] = [["values", 0], ["grads", 0], ["ages", 2], ["expAvg", 0.01], [
-    "expAvgSq",
-    0.001,
-  ]];
-  for (const [field, start] of fresh) {
-    const before = floatsOf(module, field);
-    module.fields.set(
-      field,
-      Float32Array.from(slots, ({ from }) => from === undefined ? start : before[from]!),
-    );
-  }
-  module.fields.set("indices", Uint32Array.from(slots, ({ index }) => index));
-}
-
-function momentum(module: Module, slot: number, update: OptimizerUpdate): void {
-  const [grads, first] = [floatsOf(module, "grads"), floatsOf(module, "expAvg")];
-  first[slot] = update.beta1 * first[slot]! + (1 - update.beta1) * grads[slot]!;
-  floatsOf(module, "expAvgSq")[slot]! += grads[slot]! ** 2;
-  floatsOf(module, "values")[slot]! -= update.learningRate * first[slot]!;
-  floatsOf(module, "ages")[slot]! += 1;
-}
-
-function sm3(module: Module, slot: number, index: number, update: OptimizerUpdate): void {
-  const grad = floatsOf(module, "grads")[slot]!;
-  const [rows, columns] = [
-    floatsOf(module, "rowAccumulator"),
-    floatsOf(module, "columnAccumulator"),
-  ];
-  const [row, column] = [Math.floor(index / module.columns), index % module.columns];
-  rows[row]! += grad * grad;
-  columns[column]! += grad * grad;
-  const size = Math.sqrt(Math.min(rows[row]!, columns[column]!) + update.epsilon);
-  floatsOf(module, "values")[slot]! -= 0.1 * update.learningRate * grad / size;
-}
-
 function tokensOf({ batch }: { batch: { tokens: number } }, payload: Uint8Array<ArrayBuffer>) {
   const tokens = new Uint32Array(payload.buffer, 0, batch.tokens);
   const targets = new Uint32Array(payload.buffer, 4 * batch.tokens, batch.tokens);
   return { tokens, targets };
-}
-
-function floatsOf(module: Module, field: Field): Float32Array {
-  return module.fields.get(field) as Float32Array;
-}
-
-function value(module: Module, slot: number): number {
-  return floatsOf(module, "values")[slot]!;
 }
 
 function array(values: Uint32Array | Float32Array): Answer {

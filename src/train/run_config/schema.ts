@@ -6,6 +6,7 @@
  */
 
 import { z } from "npm:zod@4.6.7";
+import { BYTES, parseBytes } from "./bytes.ts";
 
 /** The headings under which keys are shown. */
 export type ConfigGroup =
@@ -47,22 +48,6 @@ const count = (minimum: number) => z.int().min(minimum).max(2 ** 32 - 1);
 /** More threads than the largest machines have cores only cost: every thread has a stack. */
 const MAX_THREADS = 1024;
 const path = () => z.string().min(1);
-
-const BYTES = /^(?:none|(\d+(?:\.\d+)?)\s*(B|KB|MB|GB|KiB|MiB|GiB)?)$/;
-const BYTE_UNITS: Readonly<Record<string, number>> = {
-  B: 1,
-  KB: 1e3,
-  MB: 1e6,
-  GB: 1e9,
-  KiB: 2 ** 10,
-  MiB: 2 ** 20,
-  GiB: 2 ** 30,
-};
-
-function parseBytes(value: number | string): number {
-  const [, amount = "0", unit] = BYTES.exec(String(value)) ?? [];
-  return Math.floor(Number(amount) * (BYTE_UNITS[unit ?? "B"] ?? NaN));
-}
 
 /**
  * One strict schema; keys are named as on disk.
