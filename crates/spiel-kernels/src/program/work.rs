@@ -30,6 +30,13 @@ impl Work {
         Self { shape, format: None, flops: flops * entries, bytes: 4 * words as u64 }
     }
 
+    /// What each of so many launches has of it, as if all had the same.
+    #[must_use]
+    pub fn shared_by(self, launches: usize) -> Self {
+        let part = |amount: u64| amount.div_ceil(launches.max(1) as u64);
+        Self { flops: part(self.flops), bytes: part(self.bytes), ..self }
+    }
+
     /// Also reads `elements` weights stored in `format`.
     #[must_use]
     pub fn decoding(self, format: Format, elements: usize) -> Self {

@@ -2,12 +2,13 @@
 
 use super::fixture::{self, TOKENS, UPDATE, micro_batch};
 use super::native::gpus;
-use crate::device::{GpuDevice, Memory};
+use crate::device::{BlockOps, GpuDevice, Memory, Qkv};
 use crate::protocol::{GrowthCriterion, ModelConfig, ModelOptions};
 use crate::session::{Session, plan};
 use crate::training::ReselectionPlan;
 use pollster::block_on;
 use serde_json::json;
+use spiel_kernels::ops::attention::{Heads, Span};
 
 const MODULE: &str = "model.layers.1.self_attn.q_proj";
 
@@ -86,6 +87,23 @@ fn whole_step(session: &mut Session<GpuDevice>) {
         betas: (0.9, 0.999),
     };
     block_on(session.reselect(&plan)).expect("a reselection");
+}
+
+#[test]
+fn attention_of_many_tokens_is_submitted_in_parts() {
+    for gpu in gpus() {
+        // 80,200 visible pairs of 4 operations for each of 32 entries: eleven dispatches of half the mean or less.
+        gpu.limit_to(1_000_000, 1_000_000);
+        let tokens = 400;
+        let buffer = |words: usize| gpu.allocate(words * 4).expect("memory");
+        let [q, k, v, mut out] = [(); 4].map(|()| buffer(tokens * 32));
+        let mut log_sums = buffer(tokens * 2);
+        let heads = Heads { heads: 2, kv_heads: 2, head_dim: 16, window: None };
+        let span = Span { query_start: 0, query_length: tokens, key_start: 0, key_length: tokens };
+        let before = gpu.counters().submissions;
+        gpu.attention(Qkv { q: &q, k: &k, v: &v }, heads, &[span], &mut out, &mut log_sums);
+        assert!(gpu.counters().submissions - before >= tokens as u64 / 64);
+    }
 }
 
 #[test]

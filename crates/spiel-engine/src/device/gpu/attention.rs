@@ -44,12 +44,6 @@ impl Side {
     }
 }
 
-/// The work of all parts, which counts with the first of them.
-fn take(work: &mut Work) -> Work {
-    let rest = Work { flops: 0, bytes: 0, ..*work };
-    std::mem::replace(work, rest)
-}
-
 impl GpuDevice {
     /// Writes the output and the log-sums of scores.
     pub(super) fn attend(
@@ -59,16 +53,17 @@ impl GpuDevice {
         spans: &[Span],
         [out, log_sums]: [&GpuBuffer; 2],
     ) {
-        let mut work = attention_work(spans, shape);
+        let work = attention_work(spans, shape);
         let queries = self.queries(shape, spans, &work);
         let keys = self.cuts_of_keys(shape, spans, &Work::default());
         let seen = &self.shared_upload(Kind::SeenKeys, &queries.seen);
+        let work = work.shared_by(queries.pairs(&keys).count());
         for (part, keys, resumes) in queries.pairs(&keys) {
             let bound = Bound { queries: part.clone(), keys: keys.clone(), resumes };
             let [q, out] = [q, out].map(|buffer| self.query_part(buffer, part, shape));
             let [k, v] = [k, v].map(|buffer| self.key_part(buffer, keys, shape));
             let log_sums = self.part(log_sums, part, shape.heads * FLOAT);
-            let program = attention_program(shape, &bound).doing(take(&mut work));
+            let program = attention_program(shape, &bound).doing(work);
             self.run(&program, &[q, k, v, seen.whole(), out, log_sums]);
         }
     }
@@ -87,12 +82,13 @@ impl GpuDevice {
         let seen = seeing_queries(spans, shape);
         let keys = Side { parts: self.cuts_of_keys(shape, spans, &no_work), seen };
         let stats = &*self.temporary(queries.seen.len() * shape.heads);
-        let mut work = attention_stats_work(spans, shape);
+        let work = attention_stats_work(spans, shape);
+        let work = work.shared_by(queries.parts.len());
         for part in &queries.parts {
             let [out, grad_out] = [out, grad_out].map(|x| self.query_part(x, part, shape));
             let log_sums = self.part(log_sums, part, shape.heads * FLOAT);
             let stats = self.part(stats, part, shape.heads * STATS);
-            let program = attention_stats_program(part.len(), shape).doing(take(&mut work));
+            let program = attention_stats_program(part.len(), shape).doing(work);
             self.run(&program, &[out, grad_out, log_sums, stats]);
         }
         let operands = |queries: &Range<usize>, keys: &Range<usize>, ranges| {
@@ -101,21 +97,23 @@ impl GpuDevice {
             [q, k, v, ranges, self.part(stats, queries, shape.heads * STATS), grad_out]
         };
         let seen = &self.shared_upload(Kind::SeenKeys, &queries.seen);
-        let mut work = attention_backward_q_work(spans, shape);
+        let work = attention_backward_q_work(spans, shape);
         let longest = self.queries(shape, spans, &work);
+        let work = work.shared_by(longest.pairs(&keys.parts).count());
         for (part, others, resumes) in longest.pairs(&keys.parts) {
             let bound = Bound { queries: part.clone(), keys: others.clone(), resumes };
-            let program = attention_backward_q_program(shape, &bound).doing(take(&mut work));
+            let program = attention_backward_q_program(shape, &bound).doing(work);
             let results = [self.query_part(grads.q, part, shape)];
             self.run(&program, &[&operands(part, others, seen.whole())[..], &results].concat());
         }
         let seen = &self.shared_upload(Kind::SeeingQueries, &keys.seen);
-        let mut work = attention_backward_kv_work(spans, shape);
+        let work = attention_backward_kv_work(spans, shape);
         let parts = self.cuts_of_keys(shape, spans, &work);
         let keys = Side { parts, ..keys };
+        let work = work.shared_by(keys.pairs(&queries.parts).count());
         for (part, others, resumes) in keys.pairs(&queries.parts) {
             let bound = Bound { queries: others.clone(), keys: part.clone(), resumes };
-            let program = attention_backward_kv_program(shape, &bound).doing(take(&mut work));
+            let program = attention_backward_kv_program(shape, &bound).doing(work);
             let results = [&*grads.k, &*grads.v].map(|buffer| self.key_part(buffer, part, shape));
             self.run(&program, &[&operands(others, part, seen.whole())[..], &results].concat());
         }

@@ -4,7 +4,7 @@ use super::GpuDevice;
 use super::budget::Budget;
 use super::counters::count;
 use super::slices::Slice;
-use spiel_kernels::program::Program;
+use spiel_kernels::program::{Program, Work};
 
 /// Uniforms of one submission. Offsets are multiples of what every device allows.
 pub(super) const UNIFORM_BYTES: usize = 256 * 1024;
@@ -51,7 +51,14 @@ impl GpuDevice {
             self.submit();
         }
         self.record_dispatch(program, buffers);
-        if self.recorder.borrow().left.is_spent() {
+        self.spend(&program.work);
+    }
+
+    /// Takes what was recorded from the budget, and submits when nothing is left.
+    fn spend(&self, work: &Work) {
+        let left = self.recorder.borrow().left.after(work);
+        self.recorder.borrow_mut().left = left;
+        if left.is_spent() {
             self.submit();
         }
     }
@@ -78,7 +85,6 @@ impl GpuDevice {
         pass.set_bind_group(0, &group, &[offset as u32]);
         let [x, y, z] = program.workgroups;
         pass.dispatch_workgroups(x, y, z);
-        recorder.left = recorder.left.after(&program.work);
         count(&self.counters, |counters| counters.dispatches += 1);
     }
 
@@ -94,6 +100,8 @@ impl GpuDevice {
         let encoder = recorder.encoder(&self.device);
         encoder.copy_buffer_to_buffer(from, 0, to, at as u64 * 4, count as u64 * 4);
         self.profile_transfer("copy", 2 * count);
+        drop(recorder);
+        self.spend(&Work::new([count], 0, 2 * count));
     }
 
     /// Records a copy of `size` bytes from byte `offset` into a staging buffer.
@@ -114,6 +122,8 @@ impl GpuDevice {
         let mut recorder = self.recorder.borrow_mut();
         recorder.encoder(&self.device).clear_buffer(buffer, 0, Some(count as u64 * 4));
         self.profile_transfer("clear", count);
+        drop(recorder);
+        self.spend(&Work::new([count], 0, count));
     }
 
     /// Submits what is recorded.
