@@ -290,7 +290,7 @@ export class Engine implements Disposable, AsyncDisposable {
     return info;
   }
 
-  /** Clears the gradients, and the loss that they are of, without an update. */
+  /** Clears the gradients, and the loss that they are of, without an update; updates are skipped no longer. */
   async clearGrads(): Promise<void> {
     await this.#ask("done", { op: "gradClear" });
   }

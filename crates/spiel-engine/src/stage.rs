@@ -162,7 +162,7 @@ impl<D: Device> Session<D> {
             Request::OptimizerStep { update } => self.optimizer_step(&update).await.map(done),
             Request::UpdateRead {} => Ok(header(Reply::UpdateInfo(self.update_info().await?))),
             Request::GradClear {} => {
-                self.grad_clear();
+                self.start_anew();
                 Ok(done(()))
             }
             Request::GenerateBegin { max_tokens } => self.generate_begin(max_tokens).map(done),

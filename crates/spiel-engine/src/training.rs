@@ -187,6 +187,9 @@ impl<D: Device> Session<D> {
     ///
     /// The device may still be busy with it, but no further behind than with the update before.
     pub(crate) async fn optimizer_step(&mut self, update: &OptimizerUpdate) -> Result<()> {
+        if update.step == 0 {
+            return Err(invalid!("Update 0, expected steps to be counted from 1"));
+        }
         let deltas = self.model.linears().filter_map(|linear| linear.delta.as_ref());
         let deltas = deltas.filter_map(|delta| delta.training.as_ref());
         let tensors = self.model.tensors().filter_map(|tensor| tensor.trained.as_ref());
@@ -240,6 +243,12 @@ impl<D: Device> Session<D> {
             let adamw = AdamW { weight_decay: decay, ..adamw };
             device.adamw(&adamw, step, clip, &mut tensor.data, &trained.grads, exp_avg, exp_avg_sq);
         }
+    }
+
+    /// Clears the gradients, and forgets that an update was skipped, so that others are made again.
+    pub(crate) fn start_anew(&mut self) {
+        self.grad_clear();
+        self.device.clear(&mut self.workspace.updates.clip);
     }
 
     /// Clears the gradients and the loss that they are of.

@@ -154,7 +154,7 @@ pub enum Request {
     },
     /// Waits for the last update. Reply: [`UpdateInfo`].
     UpdateRead {},
-    /// Clears the gradients without an update.
+    /// Clears the gradients without an update, and ends the skipping of updates.
     GradClear {},
     /// Starts a generation with an empty key-value cache.
     GenerateBegin {

@@ -107,6 +107,10 @@ fn a_step_that_failed_is_told_later_and_nothing_has_changed_since() {
             assert!(info.grad_norm.is_some() && info.loss.is_some(), "{method:?}: {info:?}");
             assert_eq!(info.failed_step, Some(2), "{method:?}");
             assert!(trained(&session) == before, "{method:?}");
+            session.start_anew();
+            step(&mut session, 2, 0.1);
+            assert_eq!(update_info(&session).failed_step, None, "{method:?}");
+            assert!(trained(&session) != before, "{method:?}");
         }
     }
 }
