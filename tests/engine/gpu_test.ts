@@ -76,7 +76,7 @@ for (const place of await gpuDevices()) {
     }
     await assert.rejects(() => place.open({ gpu: "no such card" }), {
       kind: "device",
-      message: /^No GPU matches "no such card", expected .* of one of these: 0: /,
+      message: /^No GPU matches --gpu "no such card", expected .* of one of these: 0: /,
     });
   });
 

@@ -45,16 +45,19 @@ impl Source {
     }
 
     /// What two equal sources have in common.
-    fn key(&self) -> (usize, impl Iterator<Item = (usize, usize)>) {
-        let address = |text: &'static str| text.as_ptr() as usize;
+    fn key(&self) -> (Address, impl Iterator<Item = (Address, Address)>) {
+        let address = |text: &'static str| (text.as_ptr() as usize, text.len());
         let constants = self.constants.iter().map(move |constant| match constant {
-            Constant::U32(name, value) => (address(name), *value as usize),
-            Constant::Bool(name, value) => (address(name), usize::from(*value)),
+            Constant::U32(name, value) => (address(name), (0, *value as usize)),
+            Constant::Bool(name, value) => (address(name), (1, usize::from(*value))),
             Constant::Part(name, part) => (address(name), address(part)),
         });
         (address(self.text), constants)
     }
 }
+
+/// Where a text lies, and how long it is; a number has an address that no text has.
+type Address = (usize, usize);
 
 impl PartialEq for Source {
     fn eq(&self, other: &Self) -> bool {

@@ -90,7 +90,7 @@ fn choose_index(gpus: &[GpuInfo], wish: Option<&str>, allow_software: bool) -> R
     if let (Some(wish), true) = (wish, meant.is_empty() && !gpus.is_empty()) {
         let known: Vec<String> = gpus.iter().map(name).collect();
         return unavailable(format!(
-            "No GPU matches \"{wish}\", expected the index, PCI id or a part of the name of one of these: {}",
+            "No GPU matches --gpu \"{wish}\", expected the index, PCI id or a part of the name of one of these: {}",
             known.join(", ")
         ));
     }
@@ -323,7 +323,7 @@ mod tests {
     #[test]
     fn a_wish_that_nothing_matches_names_what_there_is() {
         let text = refusal(&machine(), Some("radeon"));
-        let expected = "No GPU matches \"radeon\", expected the index, PCI id or a part of the name of \
+        let expected = "No GPU matches --gpu \"radeon\", expected the index, PCI id or a part of the name of \
                         one of these: 0: NVIDIA H100 80GB HBM3 (0000:01:00.0), \
                         1: NVIDIA H100 80GB HBM3 (0000:C1:00.0), 2: llvmpipe (LLVM 15.0.6)";
         assert_eq!(text, expected);

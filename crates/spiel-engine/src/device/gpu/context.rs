@@ -86,7 +86,9 @@ impl GpuDevice {
         let tiling = if info.software { Tiling::Registers } else { Tiling::Shared };
         let required_limits = limits(adapter.limits());
         let offset_alignment = required_limits.min_storage_buffer_offset_alignment as usize;
-        let binding_bytes = required_limits.max_storage_buffer_binding_size as usize;
+        // What 32 bits cannot hold is more than is bound.
+        let binding_bytes =
+            usize::try_from(required_limits.max_storage_buffer_binding_size).unwrap_or(usize::MAX);
         let useful = wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SHADER_F16;
         let required_features = adapter.features() & useful;
         let descriptor =

@@ -88,7 +88,8 @@ impl Memory for GpuDevice {
     }
 
     fn most_deltas(&self) -> usize {
-        self.binding_bytes / 4
+        // Temporaries have powers of two, and are bound whole.
+        1 << (self.binding_bytes / 4).ilog2()
     }
 
     fn allocate(&self, bytes: usize) -> Result<GpuBuffer> {
