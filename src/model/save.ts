@@ -6,6 +6,7 @@ import type { Engine } from "../engine/engine.ts";
 import type { TensorInfo } from "../engine/protocol.gen.ts";
 import { SpielError } from "../errors.ts";
 import { type Files, storageError } from "../io/files.ts";
+import { indexOfNonFinite } from "../io/finite.ts";
 import { type FileToPublish, publishFolder } from "../io/publish.ts";
 import { isFile, isFolder } from "../io/random_access.ts";
 import {
@@ -63,7 +64,7 @@ export interface SaveModelOptions {
  * @param source Where configuration and tokenizer come from; a GGUF source gets them written in Hugging Face's form.
  * @param tensors The model's tensors, as `ModelPlan` gives them.
  * @returns Bytes of all weight files.
- * @throws {SpielError} `usage` when the source lies in `folder`, `storage` when the disk fails or `folder` holds other
+ * @throws {SpielError} `usage` when the source lies in `folder`, `data` when a weight is not finite in `dtype`, `storage` when the disk fails or `folder` holds other
  * things than a model, `interrupted` when the signal fires.
  */
 export async function saveModel(
@@ -151,9 +152,22 @@ function indexOf(shards: readonly Shard[]): Record<string, unknown> {
   };
 }
 
-function savedParts(engine: Engine, tensor: TensorInfo, { dtype, signal }: SaveModelOptions) {
+async function* savedParts(
+  engine: Engine,
+  tensor: TensorInfo,
+  { dtype, signal }: SaveModelOptions,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   if (signal?.aborted) throw new SpielError("interrupted", "Stopped while saving the model");
-  return tensorParts(engine, tensor, dtype, true);
+  for await (const part of tensorParts(engine, tensor, dtype, true)) {
+    if (indexOfNonFinite(DTYPES[dtype].safetensors, part) >= 0) {
+      const remedy = dtype === "f16" ? "; bf16 and f32 hold larger numbers" : "";
+      throw new SpielError(
+        "data",
+        `A weight of "${tensor.name}" is infinite or not a number in ${dtype}${remedy}`,
+      );
+    }
+    yield part;
+  }
 }
 
 function configJson(source: ModelSource, dtype: SavedDtype): Record<string, unknown> {

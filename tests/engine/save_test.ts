@@ -9,6 +9,7 @@ import { saveModel, type SaveModelOptions } from "../../src/model/save.ts";
 import { openModelSource } from "../../src/model/source.ts";
 import { engineTest } from "../support/hosts.ts";
 import { withTempDir } from "../support/temp_dir.ts";
+import { tinyConfig, tinyWeights, writeTinyFolder } from "../support/tiny_model.ts";
 
 const MODEL = decodeURIComponent(
   new URL("../golden/tiny_llama_tied_rope3", import.meta.url).pathname,
@@ -56,6 +57,26 @@ engineTest(
       assert.deepEqual(await logits(engine, `${dir}/saved`), await logits(engine, phi3));
       const config = JSON.parse(Deno.readTextFileSync(`${dir}/saved/config.json`));
       assert.deepEqual([config.model_type, config.sliding_window], ["mistral", 8]);
+    });
+  },
+);
+
+engineTest(
+  "save: weights that a type cannot hold are refused, and nothing is saved",
+  async (engine) => {
+    await withTempDir(async (dir) => {
+      const config = tinyConfig("llama");
+      const weights = tinyWeights(config);
+      const name = "model.layers.0.mlp.up_proj.weight";
+      new Float32Array(weights.get(name)!.data.buffer)[3] = 1e6;
+      writeTinyFolder(`${dir}/model`, "llama", config, weights);
+      await assert.rejects(() => save(engine, `${dir}/f16`, { dtype: "f16" }, `${dir}/model`), {
+        kind: "data",
+        message: `A weight of "${name}" is infinite or not a number in f16; bf16 and f32 hold ` +
+          "larger numbers",
+      });
+      assert.deepEqual([...Deno.readDirSync(dir)].map(({ name }) => name), ["model"]);
+      await save(engine, `${dir}/bf16`, { dtype: "bf16" }, `${dir}/model`);
     });
   },
 );
