@@ -183,6 +183,7 @@ function formatsOf(
 ): ModelOptions["formats"] {
   for (const [name, { format }] of tensors) formatInfo(engine, format, name);
   if (trainable === "weights") return [];
+  checkQuantizable(tensors, quantize);
   return [...tensors].flatMap(([name, { format: stored, shape }]) => {
     if (shape.length === 1) return [];
     const quantized = isQuantizable(name, stored) ? quantize : undefined;
@@ -195,6 +196,20 @@ function formatsOf(
 /** Whether `quantize` is for this matrix: those of the layers, as in bitsandbytes, unless they are blocks already. */
 function isQuantizable(name: string, stored: WeightFormat): boolean {
   return name.startsWith("model.layers.") && ["f32", "f16", "bf16"].includes(stored);
+}
+
+function checkQuantizable(tensors: ModelSource["tensors"], quantize: QuantizedFormat | undefined) {
+  const layers = [...tensors].filter(([name]) => name.startsWith("model.layers."));
+  const matrices = layers.filter(([, { shape }]) => shape.length === 2);
+  if (quantize === undefined || matrices.some(([name, one]) => isQuantizable(name, one.format))) {
+    return;
+  }
+  const stored = new Set(matrices.map(([, { format }]) => format));
+  throw new SpielError(
+    "usage",
+    `--quantize ${quantize} is for layers in 16 or 32 bits; ` +
+      `those of this model are ${[...stored].join(" and ")} already`,
+  );
 }
 
 function checkRows(engine: Engine, format: WeightFormat, name: string, [, columns = 0]: number[]) {

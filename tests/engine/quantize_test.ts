@@ -6,13 +6,16 @@ import type { ModelConfig, WeightFormat } from "../../src/engine/protocol.gen.ts
 import { SafetensorsFile } from "../../src/io/safetensors.ts";
 import { inferenceUse, loadModel, planModel, type QuantizedFormat } from "../../src/model/load.ts";
 import { openModelSource } from "../../src/model/source.ts";
+import type { TensorData } from "../support/encode_safetensors.ts";
 import { engineTest, gpuDevices, HOSTED_DEVICES } from "../support/hosts.ts";
 import { withTempDir } from "../support/temp_dir.ts";
-import { tinyConfig, tinyWeights, writeTinyFolder } from "../support/tiny_model.ts";
+import { tinyConfig, tinyGguf, tinyWeights, writeTinyFolder } from "../support/tiny_model.ts";
 
 const GOLDEN = new URL("../golden/quant/quant.safetensors", import.meta.url).pathname;
 const KEY = "model.layers.0.self_attn.k_proj.weight";
 const VALUE = "model.layers.0.self_attn.v_proj.weight";
+/** The type's number in GGUF. */
+const Q8_0 = 8;
 const EMBEDDING = "model.embed_tokens.weight";
 
 /** `k_proj` has the shape of the matrix that bitsandbytes has quantised twice, [36, 512]. */
@@ -70,6 +73,31 @@ engineTest(
       );
       const { plan } = await planModel(engine, source, { ...inferenceUse(8), quantize: "q4_0" });
       assert.equal(plan.tensors.filter(({ format }) => format === "q4_0").length, 7);
+    }),
+);
+
+engineTest(
+  "quantize: a base that is quantised already is refused",
+  (engine) =>
+    withTempDir(async (folder) => {
+      const weights = new Map<string, TensorData>();
+      for (const [name, tensor] of tinyWeights(CONFIG)) {
+        const bytes = new Uint8Array(tensor.data.buffer);
+        const to = tensor.shape.length === 2 ? "q8_0" : "f32";
+        const data = await engine.convert(bytes, "f32", to, bytes.length / 4);
+        weights.set(name, { ...tensor, data: data.slice() });
+      }
+      const path = `${folder}/model.gguf`;
+      Deno.writeFileSync(path, tinyGguf("llama", CONFIG, weights, Q8_0));
+      using source = openModelSource(path);
+      await assert.rejects(
+        () => planModel(engine, source, { ...inferenceUse(8), quantize: "nf4" }),
+        {
+          kind: "usage",
+          message:
+            "--quantize nf4 is for layers in 16 or 32 bits; those of this model are q8_0 already",
+        },
+      );
     }),
 );
 
