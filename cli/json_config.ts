@@ -41,7 +41,9 @@ export function parseJsonConfig(text: string, path: string): ConfigEntry[] {
     source: { kind: "file", path, ...place(offset) },
   });
   if (!isRunRecord(keys)) return keys.map((placed) => entryOf(placed));
-  const entries = new Map(keys.map((placed) => [entryOf(placed, placed.value.value), placed]));
+  // What was asked of that one call is not the run's.
+  const lasting = keys.filter(({ key }) => !CALLS_KEYS.includes(key));
+  const entries = new Map(lasting.map((placed) => [entryOf(placed, placed.value.value), placed]));
   return withoutDefaults(entries);
 }
 
@@ -50,6 +52,9 @@ const EDITORS_KEY = "$schema";
 
 /** What the `config.json` of every Hugging Face model has, and no run's. */
 const MODELS_KEY = "model_type";
+
+/** Keys that say what a call is to do with a run. */
+const CALLS_KEYS: readonly string[] = ["resume", "dry_run"];
 
 /** A value as a run records it. */
 interface Recorded {

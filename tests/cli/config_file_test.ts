@@ -185,6 +185,12 @@ Deno.test("a run's own record gives what the run was given", () => {
   assert.equal(again.lr.origin, "default");
 });
 
+Deno.test("what one call was to do with a run is not taken from its record", () => {
+  const record = recordOf({ ...GIVEN, resume: true, dry_run: true });
+  const entries = parseJsonConfig(JSON.stringify(record), "o/config.json");
+  assert.deepEqual(entries.filter(({ key }) => ["resume", "dry_run"].includes(key)), []);
+});
+
 Deno.test("defaults that follow from others do so anew beside a run's record", () => {
   const entries = parseJsonConfig(JSON.stringify(recordOf(GIVEN)), "o/config.json");
   const method: ConfigEntry = { key: "method", value: "spiel-ma", source: { kind: "flag" } };
