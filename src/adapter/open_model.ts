@@ -3,6 +3,7 @@
 import type { Engine } from "../engine/engine.ts";
 import { open, type OpenOptions } from "../engine/open.ts";
 import type { ModelPlan, Precision } from "../engine/protocol.gen.ts";
+import { isQuantized } from "../model/formats.ts";
 import { attachDeltas, inferenceUse, loadModel, memoryBudgetOf } from "../model/load.ts";
 import { modelIdentity, type ModelSource, openModelSource } from "../model/source.ts";
 import type { TensorChanges } from "../model/tensor_changes.ts";
@@ -106,7 +107,7 @@ function quantisedWarning(
   { of, format }: TensorChanges,
 ): string | null {
   const formats = [...of.keys()].map((name) => tensors.get(name)?.format ?? "f32")
-    .filter((stored) => !["f32", "f16", "bf16"].includes(stored));
+    .filter(isQuantized);
   if (formats.length === 0) return null;
   const stored = [...new Set(formats)].join(", ");
   return `Adapter "${folder}" changes whole matrices, of which ${formats.length} are stored as ${stored}; ` +

@@ -15,3 +15,8 @@ export function formatInfo(engine: Engine, format: WeightFormat, tensor: string)
   const known = engine.info.formats.map((one) => one.format).join(", ");
   throw new SpielError("data", `Tensor "${tensor}" is ${format}; this engine reads ${known}`);
 }
+
+/** Whether weights are stored as blocks of codes, rather than as a float each. */
+export function isQuantized(format: WeightFormat): boolean {
+  return !["f32", "f16", "bf16"].includes(format);
+}

@@ -10,7 +10,7 @@ import type {
   WeightFormat,
 } from "../engine/protocol.gen.ts";
 import { SpielError } from "../errors.ts";
-import { formatInfo } from "./formats.ts";
+import { formatInfo, isQuantized } from "./formats.ts";
 import { refuseOverBudget } from "./memory.ts";
 import type { ModelSource } from "./source.ts";
 import { streamChanged, type TensorChanges } from "./tensor_changes.ts";
@@ -195,7 +195,7 @@ function formatsOf(
 
 /** Whether `quantize` is for this matrix: those of the layers, as in bitsandbytes, unless they are blocks already. */
 function isQuantizable(name: string, stored: WeightFormat): boolean {
-  return name.startsWith("model.layers.") && ["f32", "f16", "bf16"].includes(stored);
+  return name.startsWith("model.layers.") && !isQuantized(stored);
 }
 
 function checkQuantizable(tensors: ModelSource["tensors"], quantize: QuantizedFormat | undefined) {
