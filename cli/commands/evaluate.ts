@@ -2,6 +2,7 @@
 
 import { type ConfigKey, evaluateModel, resolveKeys } from "../../mod.ts";
 import { showEvaluating } from "../evaluating.ts";
+import { shownDownloads } from "../downloading.ts";
 import {
   addKeyFlags,
   type AnyCommand,
@@ -18,6 +19,7 @@ import { openUi } from "../ui.ts";
 const KEYS = [
   "model",
   "adapter",
+  "offline",
   "data",
   "map",
   "format",
@@ -40,7 +42,8 @@ const KEYS = [
 const WORDS: KeyWords = {
   adapter: { description: "adapter to add to the model, a folder", defaultText: "none" },
   data: {
-    description: "examples to measure on, a JSONL file; repeat the flag for several files",
+    description:
+      "examples to measure on, a file or hf:org/name:split of the hub; repeat the flag for several",
     defaultText: undefined,
   },
 };
@@ -70,6 +73,7 @@ export async function runEvaluate(args: readonly string[]): Promise<void> {
   const result = await evaluateModel({
     ...resolveKeys(KEYS, flagEntries(options, KEYS)),
     signal,
+    ...shownDownloads(ui),
     onWarning: (message) => ui.warn(message),
     onProgress: (progress) => showEvaluating(ui, progress),
   }).finally(() => ui.clearStatus());

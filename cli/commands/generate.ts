@@ -9,6 +9,7 @@ import {
   resolveKeys,
   SpielError,
 } from "../../mod.ts";
+import { shownDownloads } from "../downloading.ts";
 import {
   addKeyFlags,
   addNumberFlag,
@@ -28,6 +29,7 @@ import { openUi, type Ui } from "../ui.ts";
 const KEYS = [
   "model",
   "adapter",
+  "offline",
   "host",
   "device",
   "gpu",
@@ -171,6 +173,7 @@ export async function runGenerate(args: readonly string[]): Promise<void> {
   await using responder = await openResponder({
     ...keys,
     signal,
+    ...shownDownloads(ui),
     onWarning: (text) => ui.warn(text),
   });
   const answer: Answer = async (prompt) => {

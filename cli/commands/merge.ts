@@ -8,6 +8,7 @@ import {
   type SavedDtype,
   SpielError,
 } from "../../mod.ts";
+import { shownDownloads } from "../downloading.ts";
 import {
   addKeyFlags,
   type AnyCommand,
@@ -24,6 +25,7 @@ import { unfinished } from "../unfinished.ts";
 const KEYS = [
   "model",
   "adapter",
+  "offline",
   "host",
   "device",
   "gpu",
@@ -87,6 +89,7 @@ export async function runMerge(args: readonly string[]): Promise<void> {
     ...keys,
     ...rest,
     signal: interrupts.signal,
+    ...shownDownloads(ui),
     onWarning: (message) => ui.warn(message),
   });
   if (ui.json) return ui.data(result);

@@ -1,10 +1,12 @@
 /** Opens an engine with a model and perhaps an adapter in it, for everything but training. */
 
+import type { HubUse } from "../hub/hub.ts";
 import type { Engine } from "../engine/engine.ts";
 import { open, type OpenOptions } from "../engine/open.ts";
 import type { ModelPlan, Precision } from "../engine/protocol.gen.ts";
 import { isQuantized } from "../model/formats.ts";
 import { attachDeltas, inferenceUse, loadModel, memoryBudgetOf } from "../model/load.ts";
+import { localModelPath } from "../model/local_model.ts";
 import { modelIdentity, type ModelSource, openModelSource } from "../model/source.ts";
 import type { TensorChanges } from "../model/tensor_changes.ts";
 import type { Adapter } from "./adapter.ts";
@@ -12,8 +14,8 @@ import { baseModelOf, countFittingDeltas, fittingChanges, otherBaseWarning } fro
 import { loadAdapter } from "./load.ts";
 
 /** Which model to open, and where. */
-export interface OpenModelOptions extends OpenOptions {
-  /** A Hugging Face folder or a .gguf file. */
+export interface OpenModelOptions extends OpenOptions, HubUse {
+  /** A Hugging Face folder, a .gguf file, or a repository of the hub as `org/name[@revision]`. */
   readonly model: string;
   /** An adapter folder of any layout that is read. */
   readonly adapter?: string | undefined;
@@ -23,8 +25,6 @@ export interface OpenModelOptions extends OpenOptions {
   readonly memoryBudget?: number | undefined;
   /** Stops the loading. */
   readonly signal?: AbortSignal | undefined;
-  /** Told in one sentence of what is odd but no error, and awaited. */
-  readonly onWarning?: ((message: string) => void | Promise<void>) | undefined;
 }
 
 /** An open model. Closing it closes the engine. */
@@ -58,7 +58,7 @@ export async function openModel(
   { microBatchTokens, remedies = [], changedAs = () => "f32" }: ModelPurpose,
 ): Promise<OpenModel> {
   const { model, adapter: folder, memoryBudget, signal } = options;
-  const source = openModelSource(model);
+  const source = openModelSource(await localModelPath(model, options));
   let engine: Engine | undefined;
   try {
     const adapter = folder === undefined ? null : loadAdapter(folder, baseModelOf(source));

@@ -68,9 +68,7 @@ function formOf(path: string): "file" | "folder" {
       "is neither a folder nor a .gguf file; for safetensors name the folder with config.json",
     );
   }
-  const hint = REMOTE.test(path)
-    ? "; models are not downloaded, so get its files first and name where they lie"
-    : "";
+  const hint = REMOTE.test(path) ? "; one of the hub is named as org/name, or hf:org/name" : "";
   throw fail(`does not exist; expected a Hugging Face folder or a .gguf file${hint}`);
 }
 

@@ -6,10 +6,13 @@ import { loadNewestCheckpoint } from "../checkpoint/checkpoint.ts";
 import type { Engine } from "../engine/engine.ts";
 import { open } from "../engine/open.ts";
 import type { Files } from "../io/files.ts";
+import { localData } from "../hub/local_names.ts";
 import { planModel, type PlannedModel } from "../model/load.ts";
+import { localModelPath } from "../model/local_model.ts";
 import { type ModelSource, openModelSource, openWithoutWeights } from "../model/source.ts";
 import { type ModelTokenizer, tokenizerOf } from "../model/tokenizer.ts";
 import { shortRunWarning } from "../spiel/schedule.ts";
+import type { DownloadProgress } from "../hub/fetch_files.ts";
 import type { TrainEvent } from "./events.ts";
 import { type TrainerOptions, trainerOptions } from "./options.ts";
 import type { ResolvedConfig, RunConfig } from "./run_config.ts";
@@ -51,7 +54,7 @@ export async function prepareRun(
   resolved: ResolvedConfig,
   context: RunContext,
 ): Promise<PreparedRun> {
-  const { config } = resolved;
+  const config = await withLocalPaths(resolved.config, context);
   const { tell, held } = context;
   checkData([...config.data, ...config.evalData], config);
   const folder = config.dryRun ? null : await openFolder(resolved, context);
@@ -72,6 +75,23 @@ export async function prepareRun(
   if (tooShort !== null) await context.warn(tooShort);
   const model = { source, tokenizer, engine, planned, trained };
   return { resolved, folder, ...model, beginning, data, options };
+}
+
+/** What the rest works with; what is written down of the run names the hub. */
+async function withLocalPaths(
+  config: RunConfig,
+  { tell, warn, signal }: RunContext,
+): Promise<RunConfig> {
+  const { model, data, evalData, offline } = config;
+  const onDownload = (progress: DownloadProgress) =>
+    void tell({ type: "downloading", ...progress });
+  const use = { offline, signal, onDownload, onWarning: warn };
+  return {
+    ...config,
+    data: await localData(data, use),
+    evalData: await localData(evalData, use),
+    model: await localModelPath(model, use),
+  };
 }
 
 async function openFolder(

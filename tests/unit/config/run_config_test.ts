@@ -392,7 +392,8 @@ Deno.test("every key has words, a place in the JSON Schema, and either a default
 
 Deno.test("what is missing is called as whoever configures would give it", () => {
   assert.throws(() => resolveKeys(["model"], []), {
-    message: "--model is missing; expected a Hugging Face folder or a .gguf file",
+    message:
+      "--model is missing; expected a Hugging Face folder, a .gguf file or org/name of the hub",
   });
   assert.throws(() => runConfig({ model: "m" } as RunOptions), {
     message: "data is missing; expected a list of one or more JSONL files",
