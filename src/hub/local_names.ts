@@ -1,4 +1,4 @@
-/** Turns names of models and data into local paths: what exists here wins, then the hub is asked. */
+/** Turns names of models and data into local paths: `hf:` is the hub, and of other names what exists here wins. */
 
 import { basename, dirname } from "node:path";
 import { SpielError } from "../errors.ts";
@@ -14,9 +14,8 @@ import { HUB_PREFIX, type HubName, looksLikeRepository, parseHubName } from "./n
  * @throws {SpielError} `data` for a name that may be a mistyped path, `usage` for one that cannot be.
  */
 export function hubModelOf(name: string): HubName | null {
-  if (kindOfPath(name) !== "nothing") return null;
   if (name.startsWith(HUB_PREFIX)) return parseHubName("model", name);
-  if (!looksLikeRepository(name)) return null;
+  if (!looksLikeRepository(name) || kindOfPath(name) !== "nothing") return null;
   const folder = dirname(name);
   if (!isFolder(folder)) return parseHubName("model", name);
   const meant = suggest(basename(name), [...Deno.readDirSync(folder)].map((entry) => entry.name));
@@ -30,8 +29,7 @@ export function hubModelOf(name: string): HubName | null {
 
 /** The data set of the hub that a name stands for; null for a path. */
 export function hubDataOf(name: string): HubName | null {
-  if (!name.startsWith(HUB_PREFIX) || kindOfPath(name) !== "nothing") return null;
-  return parseHubName("dataset", name);
+  return name.startsWith(HUB_PREFIX) ? parseHubName("dataset", name) : null;
 }
 
 /** What a name stands for where either may be meant: `org/name` is a model of the hub, `hf:org/name` a data set; null for a path. */

@@ -87,3 +87,11 @@ export function isSafePath(path: string): boolean {
   return /^[^\p{Cc}\\:*?"<>|]+$/u.test(path) &&
     path.split("/").every((segment) => segment !== "" && segment !== "." && segment !== "..");
 }
+
+const NAMED_MODEL = /^(?:hf:([\w.-]+(?:\/[\w.-]+)?)|(\w[\w.-]*\/[\w.-]+))(?:[@:]\S*)?$/;
+
+/** What other programs know a model by: the repository alone of a name of the hub, and a path as it is. Looks at no file. */
+export function modelNameForOthers(name: string): string {
+  const [, explicit, bare] = NAMED_MODEL.exec(name) ?? [];
+  return explicit ?? bare ?? name;
+}

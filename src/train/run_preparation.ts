@@ -6,6 +6,7 @@ import { loadNewestCheckpoint } from "../checkpoint/checkpoint.ts";
 import type { Engine } from "../engine/engine.ts";
 import { open } from "../engine/open.ts";
 import type { Files } from "../io/files.ts";
+import type { HubUse } from "../hub/hub.ts";
 import { localData } from "../hub/local_names.ts";
 import { planModel, type PlannedModel } from "../model/load.ts";
 import { localModelPath } from "../model/local_model.ts";
@@ -54,10 +55,14 @@ export async function prepareRun(
   resolved: ResolvedConfig,
   context: RunContext,
 ): Promise<PreparedRun> {
-  const config = await withLocalPaths(resolved.config, context);
   const { tell, held } = context;
-  checkData([...config.data, ...config.evalData], config);
-  const folder = config.dryRun ? null : await openFolder(resolved, context);
+  const use = hubUse(resolved.config, context);
+  const files = await localData(resolved.config.data, use);
+  const heldOut = await localData(resolved.config.evalData, use);
+  checkData([...files, ...heldOut], resolved.config);
+  const folder = resolved.config.dryRun ? null : await openFolder(resolved, context);
+  const path = await localModelPath(resolved.config.model, use);
+  const config = { ...resolved.config, data: files, evalData: heldOut, model: path };
   const source = held.use(
     config.init === "random" ? openWithoutWeights(config.model) : openModelSource(config.model),
   );
@@ -77,21 +82,11 @@ export async function prepareRun(
   return { resolved, folder, ...model, beginning, data, options };
 }
 
-/** What the rest works with; what is written down of the run names the hub. */
-async function withLocalPaths(
-  config: RunConfig,
-  { tell, warn, signal }: RunContext,
-): Promise<RunConfig> {
-  const { model, data, evalData, offline } = config;
+/** How names of the hub become local paths, with which everything works; what is written down of a run has the names. */
+function hubUse({ offline }: RunConfig, { tell, warn, signal }: RunContext): HubUse {
   const onDownload = (progress: DownloadProgress) =>
     void tell({ type: "downloading", ...progress });
-  const use = { offline, signal, onDownload, onWarning: warn };
-  return {
-    ...config,
-    data: await localData(data, use),
-    evalData: await localData(evalData, use),
-    model: await localModelPath(model, use),
-  };
+  return { offline, signal, onDownload, onWarning: warn };
 }
 
 async function openFolder(

@@ -99,6 +99,34 @@ Deno.test("hub: what Deno may not do is told with the flag to give", async (t) =
   }
 });
 
+Deno.test("hub: permissions for the cache alone are enough", async () => {
+  using folder = new TinyFolder();
+  await using server = new HubServer();
+  const env = serve(server, folder);
+  const cache = folder.at("hf");
+  const permissions = ["--no-prompt", `--allow-read=${cache}`, `--allow-write=${cache}`];
+  // Without "hf:" it would be looked for here first.
+  const args = ["generate", "--model", "hf:org/tiny", ...HOST, "--prompt", "say 1"];
+  const flags = [...permissions, "--allow-net", "--allow-env"];
+  const { code, stderr } = await runCli(args, { permissions: flags, env });
+  assert.deepEqual([code, stderr], [0, ""]);
+  const offline = await runCli([...args, "--offline"], { permissions: flags, env });
+  assert.deepEqual([offline.code, offline.stderr], [0, ""]);
+});
+
+Deno.test("hub: a run folder in use is told before a model is downloaded", async () => {
+  using folder = new TinyFolder();
+  await using server = new HubServer();
+  const env = serve(server, folder);
+  Deno.mkdirSync(folder.at("run"));
+  folder.write("run/notes.txt", "mine");
+  const args = folder.trainArgs("run").map((word) => word === folder.model ? "org/tiny" : word);
+  const finished = await runCli(args, { permissions: permissionsOf("train"), env });
+  assert.notEqual(finished.code, 0);
+  assert.match(finished.stderr, /is not empty/);
+  assert.equal(server.seen.length, 0);
+});
+
 Deno.test("hub: a process that is killed while it downloads leaves what the next one goes on from", async () => {
   using folder = new TinyFolder();
   await using server = new HubServer();

@@ -58,7 +58,7 @@ export const runConfigSchema = z.strictObject({
     group: "Model and data",
     description: "base model: a Hugging Face folder, a GGUF file, or org/name of the hub",
     placeholder: "MODEL",
-    expected: "a Hugging Face folder, a .gguf file or org/name of the hub",
+    expected: "a folder, a .gguf file or org/name of the hub",
   }),
   init: z.enum(["pretrained", "random"]).default("pretrained").register(keyWords, {
     group: "Model and data",

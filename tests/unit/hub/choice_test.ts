@@ -8,7 +8,7 @@ import { chooseData } from "../../../src/hub/data_files.ts";
 import type { HubFile } from "../../../src/hub/listing.ts";
 import { hubDataOf, hubModelOf } from "../../../src/hub/local_names.ts";
 import { chooseModel } from "../../../src/hub/model_files.ts";
-import { hubNameText, parseHubName } from "../../../src/hub/name.ts";
+import { hubNameText, modelNameForOthers, parseHubName } from "../../../src/hub/name.ts";
 import { hubSettings } from "../../../src/hub/settings.ts";
 import { localModelPath } from "../../../src/model/local_model.ts";
 import { HubServer, noise } from "../../support/hub_server.ts";
@@ -31,6 +31,15 @@ Deno.test("hub names: repository, revision and part, and back", () => {
     const { repo, revision, part } = name;
     assert.deepEqual([repo, revision, ...part === undefined ? [] : [part]], expected);
     assert.equal(hubNameText(name), text);
+  }
+});
+
+Deno.test("hub names: other programs are told of the repository, or of the path", () => {
+  const repos = ["org/name", "hf:org/name", "org/name@v1", "hf:org/name@refs/pr/1:Q8_0"];
+  for (const name of repos) assert.equal(modelNameForOthers(name), "org/name");
+  assert.equal(modelNameForOthers("hf:gpt2"), "gpt2");
+  for (const path of ["models/smollm", "/a/b", "./m", "../a/m.gguf", "C:\\m", "m"]) {
+    assert.equal(modelNameForOthers(path), path);
   }
 });
 
