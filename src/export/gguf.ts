@@ -3,6 +3,8 @@
 import { basename, dirname, resolve } from "node:path";
 import type { Engine } from "../engine/engine.ts";
 import type { TensorInfo } from "../engine/protocol.gen.ts";
+import type { Tokenizer } from "../data/tokenizer.ts";
+import { readAddedTokens } from "../data/tokenizer_added.ts";
 import { type Files, storageError } from "../io/files.ts";
 import { GgufFile } from "../io/gguf.ts";
 import { ggufContent, type GgufField, ggufTensorBytes } from "../io/gguf_writer.ts";
@@ -58,7 +60,7 @@ export async function saveGguf(
   const { gguf } = architectureOf(modelType, source.path);
   const model = tokenizerOf(source);
   const metadata = new Map<string, GgufField>([
-    ...generalFields(source, gguf.name, type),
+    ...generalFields(gguf.name, nameOf(source, model.tokenizer), type),
     ...decoderToGguf(gguf.name, config),
     ...Object.entries(gguf.metadata?.(config) ?? {}).map(([key, field]) =>
       [`${gguf.name}.${key}`, field] as const
@@ -80,14 +82,14 @@ export async function saveGguf(
 }
 
 function generalFields(
-  source: ModelSource,
   architecture: string,
+  name: string,
   type: GgufType,
 ): [string, GgufField][] {
   return [
     ["general.architecture", { type: "string", value: architecture }],
     ["general.type", { type: "string", value: "model" }],
-    ["general.name", { type: "string", value: nameOf(source) }],
+    ["general.name", { type: "string", value: name }],
     ["general.file_type", { type: "u32", value: fileTypeOf(type) }],
     ...(isQuantized(type)
       ? [[
@@ -98,10 +100,18 @@ function generalFields(
   ];
 }
 
-/** Programs know by the name of a Phi-3 model that the tokens of its turns take the white space behind them. */
-function nameOf({ path, modelType }: ModelSource): string {
-  const name = kindOfPath(path) === "gguf" ? nameInFile(path) : basename(resolve(path));
-  return modelType === "phi3" && !/phi-?3/i.test(name) ? `Phi-3 ${name}` : name;
+/**
+ * The name of a base, or of its folder. By a Phi-3 model's name programs know that the tokens of its turns take the white
+ * space behind them, and expect its vocabulary.
+ */
+function nameOf({ path }: ModelSource, { parts }: Tokenizer): string {
+  if (kindOfPath(path) === "gguf") return nameInFile(path);
+  const name = basename(resolve(path));
+  const added = readAddedTokens(parts.json.added_tokens, parts.where);
+  if (!added.some(({ rstrip, lstrip }) => rstrip && !lstrip)) {
+    return name.replaceAll(/phi-?3/gi, "Phi 3");
+  }
+  return /phi-?3/i.test(name) ? name : `Phi-3 ${name}`;
 }
 
 function nameInFile(path: string): string {
