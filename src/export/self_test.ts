@@ -8,7 +8,7 @@ import { evaluate } from "../train/evaluate.ts";
 import type { TrainingBatch } from "../train/step.ts";
 import { IGNORE } from "../engine/protocol.gen.ts";
 import type { GgufType } from "./gguf_types.ts";
-import { alikeInWords, type Words, wordsOf } from "./words.ts";
+import { alikeInWords, tokensOf, type Words, wordsOf } from "./words.ts";
 
 /** Tokens of the conversation that are computed, at most. */
 export const TESTED_TOKENS = 128;
@@ -38,7 +38,7 @@ export interface LossChange {
 
 /** What a self-test found. */
 export interface SelfTest {
-  /** Tokens that were compared, all of them alike; 0 for a model without tokenizer. */
+  /** Tokens of the texts that were compared, all of them alike; 0 for a model without tokenizer. */
   readonly tokens: number;
   /** The largest difference of two logits. */
   readonly largestDifference: number;
@@ -139,7 +139,7 @@ export function compareAnswers(
   const bound = BOUNDS[type];
   const count = before.tokens.length - 1;
   const test: SelfTest = {
-    tokens: before.words?.conversation.length ?? 0,
+    tokens: before.words === null ? 0 : tokensOf(before.words),
     largestDifference,
     difference,
     bound,

@@ -91,6 +91,11 @@ export function alikeInWords(first: Words, second: Words): string | null {
     `the model's at ${first.stops.join(", ") || "none"}`;
 }
 
+/** Tokens of all texts. */
+export function tokensOf({ conversation, others }: Words): number {
+  return others.reduce((sum, { length }) => sum + length, conversation.length);
+}
+
 function firstDifference<T>(first: ArrayLike<T>, second: ArrayLike<T>): number | null {
   for (let i = 0; i < Math.max(first.length, second.length); i++) {
     if (first[i] !== second[i]) return i;

@@ -114,7 +114,11 @@ Deno.test("export: metadata, ends of answers and the Modelfile are of the model"
     assert.deepEqual(new Set(tokenizerOf(source).stopTokens), new Set([261, 263]));
     assert.equal(
       Deno.readTextFileSync(`${dir}/out/Modelfile`),
-      'FROM ./model-bf16.gguf\nPARAMETER stop "</s>"\nPARAMETER stop "<|end|>"\n',
+      'FROM ./model-bf16.gguf\nTEMPLATE """{{ range .Messages }}' +
+        '{{ if eq .Role "system" }}<|turn|>system\n{{ .Content }}<|end|>\n' +
+        '{{ else if eq .Role "user" }}<|turn|>user\n{{ .Content }}<|end|>\n<|turn|>assistant\n' +
+        '{{ else }}{{ .Content }}<|end|>\n{{ end }}{{ end }}"""\n' +
+        'PARAMETER stop "</s>"\nPARAMETER stop "<|end|>"\n',
     );
   }));
 
