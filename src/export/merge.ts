@@ -1,25 +1,17 @@
 /** Adds an adapter to its model, saves the sum in a form that other programs load, and tests what was saved. */
 
 import { join } from "node:path";
-import { type OpenModel, openModel, type OpenModelOptions } from "../adapter/open_model.ts";
+import { openModel, type OpenModelOptions } from "../adapter/open_model.ts";
 import { refuseTaken } from "../adapter/refuse_taken.ts";
-import { open } from "../engine/open.ts";
 import { denoFiles, type Files } from "../io/files.ts";
 import { isQuantized } from "../model/formats.ts";
-import { inferenceUse, loadModel, memoryBudgetOf } from "../model/load.ts";
 import { type SavedDtype, saveModel } from "../model/save.ts";
-import { type ModelSource, openModelSource } from "../model/source.ts";
+import type { ModelSource } from "../model/source.ts";
 import { ggufFileName, saveGguf } from "./gguf.ts";
 import type { GgufType } from "./gguf_types.ts";
-import {
-  answersOf,
-  compareAnswers,
-  compareWords,
-  type SelfTest,
-  TESTED_TOKENS,
-} from "./self_test.ts";
-import { loadTestData, type TestDataOptions } from "./test_data.ts";
-import { wordsOf } from "./words.ts";
+import type { SelfTest } from "./self_test.ts";
+import type { TestDataOptions } from "./test_data.ts";
+import { prepareTrial, REMEDIES, trialTokens } from "./trial.ts";
 
 /** What to merge, and where to. */
 export interface MergeOptions extends OpenModelOptions {
@@ -65,16 +57,16 @@ export async function mergeAdapter(options: MergeOptions): Promise<MergeResult> 
   const changedAs = (source: ModelSource) =>
     gguf === undefined ? dtypeFor(source) : isQuantized(gguf) ? "f32" : gguf as SavedDtype;
   await using model = await openModel(options, {
-    microBatchTokens: isTested ? testedTokens(options) : 1,
-    remedies: isTested ? ["--no-self-test"] : [],
+    microBatchTokens: isTested ? trialTokens(options) : 1,
+    remedies: isTested ? REMEDIES : [],
     changedAs,
   });
   const { engine, source, plan: { tensors } } = model;
   const dtype = gguf ?? dtypeFor(source);
   let selfTest: SelfTest | null = null;
-  const test = isTested ? await prepareTest(model, options) : null;
+  const test = isTested ? await prepareTrial(model, options, dtype) : null;
   const check = test === null ? undefined : async (folder: string) => {
-    selfTest = await test(gguf === undefined ? folder : join(folder, ggufFileName(gguf)), dtype);
+    selfTest = await test(gguf === undefined ? folder : join(folder, ggufFileName(gguf)));
   };
   const { bytes } = gguf === undefined
     ? await saveModel(files, engine, source, tensors, out, {
@@ -84,30 +76,6 @@ export async function mergeAdapter(options: MergeOptions): Promise<MergeResult> 
     })
     : await saveGguf(files, engine, source, tensors, out, { type: gguf, check, signal });
   return { out, dtype, bytes, selfTest };
-}
-
-function testedTokens({ testData }: MergeOptions): number {
-  return Math.max(TESTED_TOKENS, testData?.maxLength ?? 0);
-}
-
-/** Asks the trained model, and returns how what was written is to be tried. The engine is closed then. */
-async function prepareTest({ engine, source }: OpenModel, options: MergeOptions) {
-  const { testData, memoryBudget, signal } = options;
-  const data = testData === undefined ? null : await loadTestData(source, testData, options);
-  const before = await answersOf(engine, source, data);
-  return async (path: string, dtype: SavedDtype | GgufType): Promise<SelfTest> => {
-    using written = openModelSource(path);
-    const words = wordsOf(written);
-    compareWords(before.words, words);
-    // Two models at once may be more than the machine has room for.
-    await engine.close();
-    await using other = await open(options);
-    const use = inferenceUse(testedTokens(options));
-    const budget = { memoryBudget: memoryBudgetOf(memoryBudget), remedies: ["--no-self-test"] };
-    await loadModel(other, written, { ...use, ...budget }, { signal });
-    const after = await answersOf(other, written, data, { words, tokens: before.tokens });
-    return compareAnswers(before, after, dtype);
-  };
 }
 
 /** What the base's matrices are stored as; bf16 of a base that is quantised or mixed. */

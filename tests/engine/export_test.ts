@@ -221,6 +221,30 @@ Deno.test("export: a folder is cut as the base is, in the base's numbers", () =>
     assert.equal((await exported(from)).dtype, "bf16");
   }));
 
+Deno.test("export: a self-test that the memory will not suffice for is refused before anything is written", () =>
+  withTempDir(async (dir) => {
+    const out = `${dir}/small`;
+    await exported({ model: model(`${dir}/base`), gguf: "q8_0", out });
+    const small = `${out}/model-q8_0.gguf`;
+    const bytes = async (path: string) => {
+      await using engine = await PLACE.open();
+      using source = openModelSource(path);
+      return (await loadModel(engine, source, inferenceUse(128))).memory.totalBytes;
+    };
+    const memoryBudget = await bytes(small) + 1000;
+    assert.ok(await bytes(`${dir}/base`) > memoryBudget);
+    const large = { model: small, gguf: "f32", out: `${dir}/large`, memoryBudget } as const;
+    let written = 0;
+    const files = { ...denoFiles, create: (path: string) => (written++, denoFiles.create(path)) };
+    await assert.rejects(exported({ ...large, files }), {
+      kind: "device",
+      message: /over the --memory-budget of .*; try --no-self-test/,
+    });
+    assert.equal(written, 0);
+    await exported({ ...large, gguf: "q4_0", out: `${dir}/again` });
+    assert.equal((await exported({ ...large, files, selfTest: false })).selfTest, null);
+  }));
+
 /** A disk that replaces bytes of what is written to files whose path ends so. */
 function damaging(end: string, from: Uint8Array, to: Uint8Array): Files {
   const replaced = (bytes: Uint8Array) => {
