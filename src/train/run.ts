@@ -1,6 +1,7 @@
 /** A whole run from a configuration: open, load, train or go on, save. Prints nothing; tells all by events. */
 
 import { peakMemory } from "../engine/peak_memory.ts";
+import type { Opener } from "../engine/preferred.ts";
 import { isSpielError, SpielError } from "../errors.ts";
 import { denoFiles, type Files } from "../io/files.ts";
 import { saveRun } from "./checkpointing.ts";
@@ -30,6 +31,8 @@ export interface RunHooks extends JournalHooks {
   readonly signal?: AbortSignal;
   /** The disk, unless a test says otherwise. */
   readonly files?: Files;
+  /** What opens engines, unless a test says otherwise. */
+  readonly open?: Opener;
 }
 
 /** How a run ended. */
@@ -65,11 +68,11 @@ export async function trainRun(
   resolved: ResolvedConfig,
   hooks: RunHooks = {},
 ): Promise<TrainSummary> {
-  const { signal, files = denoFiles } = hooks;
+  const { signal, open, files = denoFiles } = hooks;
   const tell = async (event: TrainEvent) => await hooks.onEvent?.(event);
   const warn = (message: string) => tell({ type: "warning", message });
   await using held = new AsyncDisposableStack();
-  const context: RunContext = { files, signal, tell, warn, held };
+  const context: RunContext = { files, open, signal, tell, warn, held };
   const prepared = await prepareRun(resolved, context);
   const { folder } = prepared;
   if (folder === null) return dryRunSummary();
@@ -85,8 +88,8 @@ function dryRunSummary(): TrainSummary {
 
 /** Trains to the end and saves the result; a run that ends otherwise leaves a report. */
 async function train(run: RealRun, begun: BegunRun, context: RunContext): Promise<TrainSummary> {
-  const { resolved, engine, source, planned, trained, folder, beginning } = run;
-  const { identity, position, journal } = begun;
+  const { resolved, source, folder, beginning } = run;
+  const { identity, model: { engine, planned, trained }, position, journal } = begun;
   const output: OutputParts = {
     ...{ engine, files: context.files, source, tensors: planned.plan.tensors, trained, folder },
     ...{ config: resolved.config, baseModelHash: identity.base_model_hash },
@@ -106,8 +109,8 @@ async function train(run: RealRun, begun: BegunRun, context: RunContext): Promis
 }
 
 function trainerOf(
-  { resolved: { config }, engine, source, tokenizer, trained, folder, data, options }: RealRun,
-  { identity, position, metrics, journal }: BegunRun,
+  { resolved: { config }, source, tokenizer, folder, data, options }: RealRun,
+  { identity, model: { engine, trained }, position, metrics, journal }: BegunRun,
   { samples, profiler }: { samples: Samples; profiler: StepProfiler | undefined },
   { files, signal, tell, warn }: RunContext,
 ): Trainer {
