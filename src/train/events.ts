@@ -132,6 +132,8 @@ export interface ReselectEvent extends SteppedEvent<"reselect"> {
 export interface CheckpointEvent extends SteppedEvent<"checkpoint"> {
   /** The checkpoint's folder. */
   readonly path: string;
+  /** Seconds of the run up to here, over all resumptions. */
+  readonly elapsedS: number;
 }
 
 /** Something that did not stop the run. */

@@ -101,10 +101,16 @@ async function train(run: RealRun, begun: BegunRun, context: RunContext): Promis
   try {
     result = await trainerOf(run, begun, { samples, profiler }, context).run();
   } catch (error) {
-    await reportFailure(output, { ...about, samples: samples.ofLast }, error, context.warn);
+    if (endsInOrder(error)) {
+      await leave(
+        () => writeReport(output, { ...about, samples: samples.ofLast, ...failureOf(error) }),
+        context,
+      );
+      await leave(() => tellProfile(profiler, output, context), context);
+    }
     throw error;
   }
-  if (profiler !== undefined) await context.tell(await profileEvent(profiler, output));
+  await tellProfile(profiler, output, context);
   return await finish(output, about, samples, result, journal);
 }
 
@@ -138,30 +144,34 @@ function trainerOf(
   return new Trainer(parts, options, position);
 }
 
-/** Writes down what the steps asked of the device. */
-async function profileEvent(
-  profiler: StepProfiler,
+/** Writes down what the steps asked of the device, where that was to be counted. */
+async function tellProfile(
+  profiler: StepProfiler | undefined,
   { engine, folder }: OutputParts,
-): Promise<TrainEvent> {
+  { tell }: RunContext,
+): Promise<void> {
+  if (profiler === undefined) return;
   const report = await profiler.report();
   await folder.writeProfile(profileRecord(report, engine.info));
-  return { type: "profile", report, path: folder.profilePath };
+  await tell({ type: "profile", report, path: folder.profilePath });
 }
 
-/** Leaves a report of a run that was stopped or broke down; its end is told by `error`, whatever comes of it. */
-async function reportFailure(
-  output: OutputParts,
-  about: ReportParts,
-  error: unknown,
-  onWarning: (message: string) => Promise<void>,
-): Promise<void> {
-  if (!isSpielError(error) || !["interrupted", "numeric"].includes(error.kind)) return;
-  const failure = error.kind === "numeric" ? { failure: error.message } : {};
+/** Whether a run was stopped or broke down, so that there is something to tell of it. */
+function endsInOrder(error: unknown): error is SpielError {
+  return isSpielError(error) && ["interrupted", "numeric"].includes(error.kind);
+}
+
+function failureOf({ kind, message }: SpielError): Pick<ReportParts, "failure"> {
+  return kind === "numeric" ? { failure: message } : {};
+}
+
+/** Leaves a record of a run whose end is told by another error, whatever comes of it. */
+async function leave(record: () => Promise<void>, { warn }: RunContext): Promise<void> {
   try {
-    await writeReport(output, { ...about, ...failure });
+    await record();
   } catch (cause) {
     if (!isSpielError(cause)) throw cause;
-    await onWarning(cause.message);
+    await warn(cause.message);
   }
 }
 

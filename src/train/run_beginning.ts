@@ -103,7 +103,8 @@ async function goOn(
   const { history, elapsedBefore } = metrics;
   await tell({ type: "resumed", step, path, history, elapsedS: elapsedBefore });
   const told = history.findLast(({ event }) => event === "checkpoint")?.step;
-  if (told !== step) await journal.write({ event: "checkpoint", step, path });
+  const line = { event: "checkpoint", step, path, elapsed_s: elapsedBefore } as const;
+  if (told !== step) await journal.write(line);
   const isTold = history.some((line) => line.event === "eval" && line.step === step);
   if (position.evaluatedStep === step && !isTold) {
     await warn(`"${metrics.path}" has lost the evaluation of step ${step}, which is made again`);
