@@ -273,11 +273,11 @@ export function checkAll<Found extends Record<string, unknown>>(
   return found as Found;
 }
 
-/** Suggests a command for a mistyped one. */
-export function unknownCommand(typed: string, known: readonly string[]): SpielError {
+/** Refuses a name that is none of the known ones, and suggests the one that was meant. */
+export function unknownName(typed: string, what: string, known: readonly string[]): SpielError {
   const meant = suggest(typed, known);
   const hint = meant === undefined
     ? `expected one of ${known.join(", ")}`
     : `did you mean ${meant}?`;
-  return new SpielError("usage", `"${typed}" is not a command; ${hint}`);
+  return new SpielError("usage", `"${typed}" is not ${what}; ${hint}`);
 }

@@ -2,6 +2,7 @@
 
 import { baseShapes } from "../adapter/base_model.ts";
 import { saveSftAdapter } from "../adapter/layouts/sft.ts";
+import { REFERENCE_FIELDS } from "../adapter/layouts/sft_config.ts";
 import { PROVENANCE_VERSION } from "../adapter/provenance.ts";
 import { loadCheckpoint, type LoadedCheckpoint, type OnWarning } from "../checkpoint/checkpoint.ts";
 import type { Engine } from "../engine/engine.ts";
@@ -74,6 +75,7 @@ export async function saveOutput(parts: OutputParts, step: number): Promise<stri
 function adapterConfig({ config, tensors, baseModelHash }: OutputParts, step: number) {
   const growth = growthOf(config.method);
   return {
+    ...REFERENCE_FIELDS,
     base_model_name_or_path: config.model,
     density: config.density ?? null,
     num_tunable_weights: config.numDeltas ?? null,
