@@ -5,6 +5,7 @@ import { countFittingDeltas } from "../adapter/base_model.ts";
 import type { LoadedCheckpoint } from "../checkpoint/checkpoint.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { DeltaCount, ModelPlan } from "../engine/protocol.gen.ts";
+import { SpielError } from "../errors.ts";
 import {
   attachDeltas,
   memoryBudgetOf,
@@ -41,8 +42,23 @@ export async function planRun(
   config: RunConfig,
   beginning: Beginning,
 ): Promise<RunModel> {
+  refuseOtherPrecision(engine, config, beginning);
   const planned = await planModel(engine, source, useOf(config, beginning));
   return { engine, planned, trained: trainedOf(config, planned) };
+}
+
+/** Refuses to go on where the weights cannot be kept as the run began with, which it cannot change. */
+function refuseOtherPrecision(
+  { info: { device, adapter } }: Engine,
+  { precision }: RunConfig,
+  { checkpoint }: Beginning,
+): void {
+  if (checkpoint === null || precision === "f32" || device === "gpu") return;
+  throw new SpielError(
+    "device",
+    `The run began with --precision ${precision}, which the CPU (${adapter}) does not have and a run keeps; ` +
+      "go on with it on a GPU, or start anew with another --out",
+  );
 }
 
 /** Attaches the deltas: those of the checkpoint, of the adapter to start from, or new ones. Returns where the run stands. */

@@ -52,7 +52,7 @@ export async function prepareRun(
 ): Promise<PreparedRun> {
   const { config } = resolved;
   const { tell, held, warn, open } = context;
-  checkData([...config.data, ...config.evalData], config);
+  checkData(config, config);
   const folder = config.dryRun ? null : await openFolder(resolved, context);
   const source = held.use(
     config.init === "random" ? openWithoutWeights(config.model) : openModelSource(config.model),

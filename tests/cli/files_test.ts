@@ -241,8 +241,21 @@ const MISTAKES: Mistake[] = [
     "held-out data that is missing, before the model is looked at",
     (f) => train(f, { model: f.at("none") }, "--eval-data", f.at("no.jsonl")),
     65,
-    /no\.jsonl" does not exist/,
+    /--eval-data ".*no\.jsonl" does not exist/,
   ],
+  [
+    "a data file by a mistyped name",
+    (f) => train(f, {}, "--data", f.at("trian.jsonl")),
+    65,
+    /--data ".*trian\.jsonl" does not exist; did you mean ".*train\.jsonl"\?/,
+  ],
+  [
+    "a model in a folder that is missing",
+    (f) => train(f, { model: f.at("nowhere/model") }),
+    65,
+    /nowhere\/model" does not exist; .*; there is no folder ".*nowhere"/,
+  ],
+  ["to inspect a mistyped name", (f) => ["inspect", f.at("modle")], 65, /did you mean ".*model"\?/],
   ["to inspect nothing", (f) => ["inspect", f.at("none")], 65, /none" does not exist/],
   [
     "to inspect a text",
