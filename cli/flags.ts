@@ -75,6 +75,12 @@ export type KeyWords = Partial<
   Record<ConfigKey, Pick<ConfigKeyHelp, "description" | "defaultText">>
 >;
 
+/** What commands that take an adapter say of `quantize`. */
+export const QUANTIZE_WORDS: NonNullable<KeyWords["quantize"]> = {
+  description: "format to which the layers of a 16-bit model are quantised while it is loaded",
+  defaultText: "as the adapter was trained, else none",
+};
+
 /** Gives a command the flags of configuration keys. */
 export function addKeyFlags(
   command: AnyCommand,

@@ -23,6 +23,7 @@ import { unfinished } from "../unfinished.ts";
 
 const KEYS = [
   "model",
+  "quantize",
   "adapter",
   "host",
   "device",

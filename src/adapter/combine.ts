@@ -10,7 +10,7 @@ import { baseModelOf, linearShapes } from "./base_model.ts";
 import type { SparseDeltas } from "./deltas.ts";
 import { LAYOUTS } from "./layouts/mod.ts";
 import { loadSparseAdapter } from "./load.ts";
-import { PROVENANCE_VERSION } from "./provenance.ts";
+import { type Provenance, PROVENANCE_VERSION } from "./provenance.ts";
 import { refuseTaken } from "./refuse_taken.ts";
 import { saveAdapter } from "./save.ts";
 
@@ -239,6 +239,12 @@ function targetsOf(configs: readonly AdapterConfig[], modules: readonly string[]
   return [...new Set(ends)].sort();
 }
 
+/** How the base was held in training, where all adapters say the same of it. */
+function quantizeOf(configs: readonly AdapterConfig[]): Pick<Provenance, "quantize"> {
+  const [first, ...others] = configs.map(({ spiel }) => spiel?.quantize);
+  return first !== undefined && others.every((one) => one === first) ? { quantize: first } : {};
+}
+
 /** What is recorded of the result: the base as far as any adapter or the model tells it, the training of a single one. */
 function provenanceOf(
   configs: readonly AdapterConfig[],
@@ -256,6 +262,7 @@ function provenanceOf(
     format_version: PROVENANCE_VERSION,
     program_version: VERSION,
     base_model_hash,
+    ...quantizeOf(configs),
     ...(base_shapes && { base_shapes }),
   };
 }

@@ -25,6 +25,7 @@ export function describeAdapter(folder: string): Record<string, unknown> {
     base_model_hash: spiel?.base_model_hash ?? null,
     method: spiel?.method ?? null,
     step: spiel?.step ?? null,
+    quantize: spiel?.quantize ?? null,
     deltas,
     share_of_modules: Number.isFinite(weights) && deltas > 0 ? deltas / weights : null,
     dtypes: [...new Set([...modules.values()].map(({ dtype }) => dtype))],

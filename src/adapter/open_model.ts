@@ -11,12 +11,14 @@ import {
   loadModel,
   memoryBudgetOf,
   type ModelUse,
+  type QuantizedFormat,
 } from "../model/load.ts";
 import { modelIdentity, type ModelSource, openModelSource } from "../model/source.ts";
 import type { TensorChanges } from "../model/tensor_changes.ts";
 import type { Adapter } from "./adapter.ts";
 import { baseModelOf, countFittingDeltas, fittingChanges, otherBaseWarning } from "./base_model.ts";
 import { loadAdapter } from "./load.ts";
+import { quantizationFor } from "./quantized_base.ts";
 
 /** Which model to open, and where. */
 export interface OpenModelOptions extends OpenOptions {
@@ -24,6 +26,8 @@ export interface OpenModelOptions extends OpenOptions {
   readonly model: string;
   /** An adapter folder of any layout that is read. */
   readonly adapter?: string | undefined;
+  /** How the layers of a model in 16 or 32 bits are held; as the adapter was trained, else as stored, when absent. */
+  readonly quantize?: QuantizedFormat | "none" | undefined;
   /** What a GPU keeps decoded weights in; f32 when absent. */
   readonly precision?: Precision | undefined;
   /** Most bytes that the model may take; what is free when absent, no limit when 0. */
@@ -71,9 +75,12 @@ export async function openModel(
   const source = held.use(openModelSource(model));
   const adapter = folder === undefined ? null : loadAdapter(folder, baseModelOf(source));
   const preferred = held.use(await PreferredEngine.open(options, { onWarning: warn, open }));
+  const { quantize, notice } = quantizationFor(options.quantize, adapter, folder, source);
+  if (notice !== null) await warn(notice);
   const inference = inferenceUse(microBatchTokens);
   const use: ModelUse = {
     ...inference,
+    quantize,
     precision: options.precision ?? inference.precision,
     memoryBudget: memoryBudgetOf(memoryBudget),
     remedies: [...inference.remedies, ...remedies],

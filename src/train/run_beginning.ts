@@ -1,6 +1,7 @@
 /** Where a run's work begins: it is the run it claims to be, its model is in the engine, and its folder knows it. */
 
 import { otherBaseWarning } from "../adapter/base_model.ts";
+import { otherQuantizationWarning } from "../adapter/quantized_base.ts";
 import { movedWarning, refuseOtherRun, type RunIdentity } from "../checkpoint/state.ts";
 import type { Engine } from "../engine/engine.ts";
 import { createModel } from "../model/load.ts";
@@ -11,7 +12,7 @@ import type { TrainingPosition } from "./position.ts";
 import { configRecord } from "./run_config.ts";
 import type { RunFolder } from "./run_folder.ts";
 import { adapterDigest, runIdentity } from "./run_identity.ts";
-import { beginOrGoOn, planRun, type RunModel } from "./run_model.ts";
+import { beginOrGoOn, planRun, quantizeOf, type RunModel } from "./run_model.ts";
 import { type PreparedRun, type RunContext, tellPlanned } from "./run_preparation.ts";
 
 /** A prepared run with a folder to leave its result in. */
@@ -89,6 +90,8 @@ async function identify(
     const fitting = { path: config.model, tensors, hash: () => identity.base_model_hash };
     const warning = await otherBaseWarning(adapter, config.adapter, fitting);
     if (warning !== null) await warn(warning);
+    const quantized = otherQuantizationWarning(adapter, config.adapter, quantizeOf(config));
+    if (quantized !== null) await warn(quantized);
   }
   return identity;
 }

@@ -12,6 +12,7 @@ import {
   type ModelUse,
   planModel,
   type PlannedModel,
+  type QuantizedFormat,
 } from "../model/load.ts";
 import type { ModelSource } from "../model/source.ts";
 import { allotDeltas, type Budget } from "../spiel/budget.ts";
@@ -91,9 +92,14 @@ function useOf(config: RunConfig, beginning: Beginning): ModelUse {
     activationCheckpointing: config.activationCheckpointing,
     precision: config.precision,
     memoryBudget: memoryBudgetOf(config.memoryBudget),
-    quantize: config.quantize,
+    quantize: quantizeOf(config),
     remedies: remediesOf(config),
   };
+}
+
+/** The format that the base is quantised to; undefined where it stays as it is stored. */
+export function quantizeOf({ quantize }: RunConfig): QuantizedFormat | undefined {
+  return quantize === "none" ? undefined : quantize;
 }
 
 function remediesOf({ method, activationCheckpointing, adapter }: RunConfig): string[] {

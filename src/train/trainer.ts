@@ -116,12 +116,11 @@ export class Trainer {
 
   async #step(): Promise<void> {
     const { position, options, parts } = this;
-    this.#steps.begin();
     const step = position.step + 1;
+    this.#steps.begin();
     const batches = await takeBatches(parts.batches, position.microBatch, options);
     const lr = learningRate(step, options.learningRate);
     const { size, read } = await this.#steps.make({ step, batches, learningRate: lr });
-
     position.step = step;
     position.microBatch += batches.length;
     position.tokens += size.tokens;
@@ -155,8 +154,8 @@ export class Trainer {
   /** The run ends here, so that its last step is told of, whatever is logged. */
   async #tellLastStep(): Promise<void> {
     const read = await this.#steps.readLast();
-    if (read === null) return;
-    await this.#tellStep(read, learningRate(this.position.step, this.options.learningRate));
+    const lr = learningRate(this.position.step, this.options.learningRate);
+    if (read !== null) await this.#tellStep(read, lr);
   }
 
   async #moveDeltas(): Promise<void> {

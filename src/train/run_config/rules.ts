@@ -61,14 +61,15 @@ const warmupEnds: Rule = ({ warmup_steps: warmup, max_steps: steps }) => {
 const budgetNeedsDeltas: Rule = (values, given) => {
   if (values.method !== "full") return [];
   const keys: ConfigKey[] = ["density", "num_deltas", "rank_equivalent", "adapter", "quantize"];
-  return keys.filter((key) => given.has(key)).map((key) => ({
+  const isAsked = (key: ConfigKey) => given.has(key) && values[key] !== "none";
+  return keys.filter(isAsked).map((key) => ({
     key,
     message: "needs a method with deltas; method full trains every weight",
   }));
 };
 
 const quantizeNeedsWeights: Rule = ({ init, quantize }) => {
-  if (init !== "random" || quantize === undefined) return [];
+  if (init !== "random" || quantize === undefined || quantize === "none") return [];
   return [{ key: "quantize", message: "cannot be combined with init random" }];
 };
 

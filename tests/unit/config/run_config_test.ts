@@ -213,12 +213,7 @@ const REFUSED: [title: string, entries: ConfigEntry[], words: RegExp][] = [
     [...BASE, flag("device", "cpu"), flag("gpu", "0")],
     /--gpu cannot be combined with device cpu; expected device gpu/,
   ],
-  [
-    "a GPU against a file's device",
-    [...BASE, file("device", "cpu", 7), flag("gpu", "0")],
-    /--gpu cannot be combined with device cpu \(run\.yaml:7\); expected device gpu/,
-  ],
-  ["quantising so", [...BASE, flag("quantize", "q2_k")], /expected one of nf4, q8_0, q4_0/],
+  ["quantising so", [...BASE, flag("quantize", "q2_k")], /expected one of none, nf4, q8_0, q4_0/],
   ["half a map", [...BASE, flag("map", "prompt")], /--map is "prompt"; expected FIELD=NAME pairs/],
   ["a map of one field twice", [...BASE, flag("map", "prompt=a,prompt=b")], /expected FIELD=NAME/],
   [
@@ -402,17 +397,4 @@ Deno.test("what is missing is called as whoever configures would give it", () =>
   assert.throws(() => runConfig({ model: "m" } as RunOptions), {
     message: "data is missing; expected a list of one or more JSONL files",
   });
-});
-
-Deno.test("method full over a file leaves out how many deltas the file asks for", () => {
-  for (const budget of [file("density", 0.02), file("num_deltas", 5), file("rank_equivalent", 8)]) {
-    const { config } = resolveRunConfig([...BASE, budget, flag("method", "full")]);
-    const { density, numDeltas, rankEquivalent, lr } = config;
-    assert.deepEqual([density, numDeltas, rankEquivalent], [undefined, undefined, undefined]);
-    assert.equal(lr, 2e-5);
-    for (const method of [file("method", "full"), set("method", "full")]) {
-      const asked = [...BASE, { ...budget, source: method.source }, method];
-      assert.throws(() => resolveRunConfig(asked), /needs a method with deltas/);
-    }
-  }
 });
