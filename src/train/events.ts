@@ -170,6 +170,12 @@ export interface DoneEvent extends SteppedEvent<"done">, RunEnding {
   readonly output: string;
 }
 
+/** The run that was to go on is complete already; nothing is done. */
+export interface FinishedEvent extends SteppedEvent<"finished"> {
+  /** The folder of its result. */
+  readonly output: string;
+}
+
 /** Everything that a run tells, by `type`. */
 export type TrainEvent =
   | OpenedEvent
@@ -185,4 +191,5 @@ export type TrainEvent =
   | CheckpointEvent
   | WarningEvent
   | ProfileEvent
+  | FinishedEvent
   | DoneEvent;

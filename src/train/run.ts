@@ -8,6 +8,7 @@ import { saveRun } from "./checkpointing.ts";
 import type { EvaluationProgress } from "./evaluate.ts";
 import type { RunEnding, TrainEvent } from "./events.ts";
 import type { Journal, JournalHooks, Scores } from "./journal.ts";
+import { finishedRun } from "./finished_run.ts";
 import { worseThanUntrained } from "./outcome.ts";
 import { profileRecord, StepProfiler } from "./profile.ts";
 import type { ReportSample } from "./report.ts";
@@ -21,7 +22,7 @@ import {
   saveOutput,
   writeReport,
 } from "./run_output.ts";
-import { prepareRun, type RunContext } from "./run_preparation.ts";
+import { openFolder, prepareRun, type RunContext } from "./run_preparation.ts";
 import { storageFailure } from "./saving.ts";
 import { Trainer, type TrainerParts, type TrainingResult } from "./trainer.ts";
 
@@ -73,8 +74,13 @@ export async function trainRun(
   const warn = (message: string) => tell({ type: "warning", message });
   await using held = new AsyncDisposableStack();
   const context: RunContext = { files, open, signal, tell, warn, held };
-  const prepared = await prepareRun(resolved, context);
-  const { folder } = prepared;
+  const folder = await openFolder(resolved, context);
+  const finished = folder && await finishedRun(files, folder, resolved.config);
+  if (finished !== null) {
+    await tell({ type: "finished", step: finished.step, output: finished.output });
+    return { ...finished, samples: [] };
+  }
+  const prepared = await prepareRun(resolved, folder, context);
   if (folder === null) return dryRunSummary();
   const run: RealRun = { ...prepared, folder };
   const begun = await beginRun(run, context, hooks);

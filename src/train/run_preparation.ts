@@ -45,15 +45,14 @@ export interface PreparedRun {
   readonly options: TrainerOptions;
 }
 
-/** Prepares a run. What is quickly seen to be wrong is told before anything that takes time. */
+/** Prepares a run in its open folder. What is quickly seen to be wrong is told before anything that takes time. */
 export async function prepareRun(
   resolved: ResolvedConfig,
+  folder: RunFolder | null,
   context: RunContext,
 ): Promise<PreparedRun> {
   const { config } = resolved;
   const { tell, held, warn, open } = context;
-  checkData(config, config);
-  const folder = config.dryRun ? null : await openFolder(resolved, context);
   const source = held.use(
     config.init === "random" ? openWithoutWeights(config.model) : openModelSource(config.model),
   );
@@ -83,11 +82,14 @@ export async function tellPlanned(
   await tell({ type: "planned", memory, parameters, trainable: trainable(trained, parameters) });
 }
 
-async function openFolder(
+/** Opens the folder of a run whose data can be read; null for a dry run. */
+export async function openFolder(
   resolved: ResolvedConfig,
   { files, held }: RunContext,
-): Promise<RunFolder> {
+): Promise<RunFolder | null> {
   const { config } = resolved;
+  checkData(config, config);
+  if (config.dryRun) return null;
   const folder = held.use(await RunFolder.open(files, config.out, { resume: config.resume }));
   const output = config.method === "full" ? folder.modelPath : folder.adapterPath;
   const { model, adapter = [], data, evalData } = config;
