@@ -7,6 +7,7 @@ import { loadAdapter } from "./load.ts";
 const ANY_BASE: BaseModel = {
   shapeOf: () => [1 << 16, 1 << 16],
   weightsOf: () => undefined,
+  anyPositions: true,
 };
 
 /** The facts of an adapter folder, as plain JSON; those that it does not record are null. */
