@@ -51,9 +51,16 @@ export function originOf(source: ConfigSource | undefined): string {
   return source.kind === "file" ? `${source.path}:${source.line}` : source.kind;
 }
 
-/** The file in which a value stands that another one is at odds with, in brackets; empty for what is typed or coded. */
+/** Where a value stands that a flag is at odds with, in brackets; empty for another flag and in code. */
 export function placeOf(source: ConfigSource): string {
-  return source.kind === "file" ? ` (${originOf(source)})` : "";
+  switch (source.kind) {
+    case "file":
+      return ` (${originOf(source)})`;
+    case "set":
+      return " (--set)";
+    default:
+      return "";
+  }
 }
 
 /** Which source wins: code and files lose to `--set`, and that to a flag. */

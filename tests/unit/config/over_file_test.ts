@@ -26,8 +26,11 @@ Deno.test("method full over a file leaves out how many deltas the file asks for"
   }
 });
 
-Deno.test("a GPU against a file's device is refused with the file's line", () => {
+Deno.test("a GPU against a file's device is refused with its place", () => {
   assert.throws(() => resolveRunConfig([...BASE, file("device", "cpu"), flag("gpu", "0")]), {
     message: "--gpu cannot be combined with device cpu (run.yaml:7); expected device gpu",
+  });
+  assert.throws(() => resolveRunConfig([...BASE, set("device", "cpu"), flag("gpu", "0")]), {
+    message: "--gpu cannot be combined with device cpu (--set); expected device gpu",
   });
 });
