@@ -174,6 +174,11 @@ function booleanOption(flag: string | undefined, command: AnyCommand): Option | 
   );
 }
 
+/** Whether a flag is given once for each of its values. */
+function isRepeatable(flag: string | undefined, command: AnyCommand): boolean {
+  return command.options.some(({ long, parseArg }) => long === flag && parseArg === collect);
+}
+
 function unknownFlag(flag: string, command: AnyCommand): string {
   const [name = flag] = flag.split("=");
   if (booleanOption(name, command) !== undefined) {
@@ -213,9 +218,12 @@ export function usageError(
     case "commander.excessArguments": {
       const [first = ""] = command.args.slice(command.registeredArguments.length);
       const before = args[args.indexOf(first) - 1];
-      const reason = booleanOption(before, command) === undefined
-        ? "it belongs to no option"
-        : `${before} takes no value${before === "--resume" ? ", the run folder is --out" : ""}`;
+      const list = args[args.indexOf(first) - 2];
+      const reason = booleanOption(before, command) !== undefined
+        ? `${before} takes no value${before === "--resume" ? ", the run folder is --out" : ""}`
+        : isRepeatable(list, command)
+        ? `${list} takes one value, so say ${list} again before this one`
+        : "it belongs to no option";
       return new SpielError("usage", `"${first}" is not expected: ${reason}; ${help}`);
     }
     default:

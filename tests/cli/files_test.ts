@@ -255,6 +255,21 @@ const MISTAKES: Mistake[] = [
     65,
     /nowhere\/model" does not exist; .*; there is no folder ".*nowhere"/,
   ],
+  [
+    "to inspect a folder of things that are known",
+    (f) => {
+      Deno.mkdirSync(f.at("shelf/run/checkpoints"), { recursive: true });
+      return ["inspect", f.at("shelf")];
+    },
+    65,
+    /shelf" is nothing known; did you mean ".*shelf\/run"\?/,
+  ],
+  [
+    "a field of the map by a mistyped name",
+    (f) => train(f, {}, "--map", "promt=question"),
+    64,
+    /Cannot map the field "promt"; did you mean prompt\?/,
+  ],
   ["to inspect a mistyped name", (f) => ["inspect", f.at("modle")], 65, /did you mean ".*model"\?/],
   ["to inspect nothing", (f) => ["inspect", f.at("none")], 65, /none" does not exist/],
   [

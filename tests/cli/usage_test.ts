@@ -26,6 +26,11 @@ const MISTAKES: [title: string, args: string[], words: RegExp][] = [
     [...BASE, "--resume", "runs/a"],
     /"runs\/a" .* --resume takes no value, the run folder is --out;/,
   ],
+  [
+    "a second file without its flag",
+    [...BASE, "--data", "a.jsonl", "b.jsonl"],
+    /"b\.jsonl" is not expected: --data takes one value, so say --data again before this one;/,
+  ],
   ["option without a value", ["train", "--model"], /--model has no value; see train --help/],
   [
     "value without an option",
