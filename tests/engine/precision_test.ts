@@ -5,6 +5,7 @@ import type { Engine } from "../../src/engine/engine.ts";
 import type { ModelPlan, Precision, WeightFormat } from "../../src/engine/protocol.gen.ts";
 import { createModel, inferenceUse, type ModelUse, planModel } from "../../src/model/load.ts";
 import { openModelSource } from "../../src/model/source.ts";
+import type { TrainEvent } from "../../src/train/events.ts";
 import { engineTest, gpuDevices, HOSTED_DEVICES } from "../support/hosts.ts";
 import { TinyRun } from "../support/tiny_run.ts";
 import { randomBatch, randomNumbers } from "../support/small_model.ts";
@@ -154,7 +155,10 @@ engineTest("precision: f16 halves what decoded weights take", async (engine) => 
 Deno.test("precision f16: a run that began so is not told to change it where it goes on", async () => {
   using run = new TinyRun();
   const place = { host: "wasm", device: "cpu" } as const;
-  await run.train(place, "run", { maxSteps: 2 });
+  const stop = new AbortController();
+  const onEvent = ({ type }: TrainEvent) => type === "step" ? stop.abort() : undefined;
+  const stopped = run.train(place, "run", { maxSteps: 2 }, { signal: stop.signal, onEvent });
+  await assert.rejects(stopped, { kind: "interrupted" });
   // As a GPU would have recorded it.
   const path = `${run.out("run")}/config.json`;
   const record = JSON.parse(Deno.readTextFileSync(path));
