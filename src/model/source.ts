@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { SpielError } from "../errors.ts";
 import type { ModelConfig } from "../engine/protocol.gen.ts";
 import type { SpecialTokenIds } from "../data/special_tokens.ts";
+import { meantInstead } from "../io/nearest_path.ts";
 import { kindOfPath, mistakenForModel } from "../io/recognise.ts";
 import { openGgufModel } from "./gguf_model.ts";
 import { openHuggingFaceFolder } from "./hf_folder.ts";
@@ -72,7 +73,7 @@ function formOf(path: string): "file" | "folder" {
   }
   const hint = REMOTE.test(path)
     ? "; models are not downloaded, so get its files first and name where they lie"
-    : "";
+    : meantInstead(path);
   throw fail(`does not exist; expected a Hugging Face folder or a .gguf file${hint}`);
 }
 
