@@ -27,7 +27,7 @@ const DIRECTIONS: readonly { area: string; mayImport: readonly string[] }[] = [
   },
   { area: "src/train/", mayImport: ["src/"] },
   { area: "examples/", mayImport: ["mod.ts", "cli/"] },
-  { area: "bench/", mayImport: ["mod.ts", "src/"] },
+  { area: "bench/", mayImport: ["mod.ts", "src/", "tools/"] },
   { area: "tools/", mayImport: ["mod.ts"] },
   {
     area: "tests/",
