@@ -34,11 +34,11 @@ const FORMATS: ReadonlyMap<string, WeightFormat> = new Map([
 /** q and k projections, whose rows follow the rotary layout. */
 const ROTARY_PROJECTION = /\.self_attn\.[qk]_proj\.(weight|bias)$/;
 
-/** Opens the file; see `openModelSource`. */
+/** Opens the file or parts; see `openModelSource`. */
 export function openGgufModel(path: string): ModelSource {
   const file = GgufFile.open(path);
   try {
-    return new GgufModel(file);
+    return new GgufModel(path, file);
   } catch (error) {
     file[Symbol.dispose]();
     throw error;
@@ -72,7 +72,6 @@ function configOf(file: GgufFile): GgufConfig {
 }
 
 class GgufModel implements ModelSource {
-  readonly path: string;
   readonly modelType: string;
   readonly config: ModelConfig;
   readonly specialTokens: SpecialTokenIds;
@@ -82,8 +81,7 @@ class GgufModel implements ModelSource {
   readonly #interleavesHeads: boolean;
   readonly #place: Unstacked["place"];
 
-  constructor(file: GgufFile) {
-    this.path = file.path;
+  constructor(readonly path: string, file: GgufFile) {
     this.#file = file;
     const { modelType, config, specialTokens, gguf } = configOf(file);
     this.modelType = modelType;
