@@ -1,7 +1,8 @@
 /** Text to token ids and back, with the position of every token in its text. */
 import { Tokenizer as HuggingFaceTokenizer } from "npm:@huggingface/tokenizers@0.2.0";
 import { SpielError } from "../errors.ts";
-import { isFile, isFolder } from "../io/random_access.ts";
+import { isFolder } from "../io/random_access.ts";
+import { kindOfPath } from "../io/recognise.ts";
 import { concatBytes, tokenBytes } from "./token_bytes.ts";
 import { alignTokens, type TokenOffsets } from "./token_offsets.ts";
 import { bytePairSegmenter } from "./tokenizer_bpe.ts";
@@ -62,13 +63,13 @@ export interface Tokenizer {
 }
 
 /**
- * Loads the tokenizer of a Hugging Face folder or of a .gguf file.
+ * Loads the tokenizer of a Hugging Face folder or of a .gguf file or its parts.
  *
  * @throws {SpielError} kind "data" naming the file and what is missing or unsupported.
  */
 export function loadTokenizer(path: string): Tokenizer {
+  if (kindOfPath(path) === "gguf") return makeTokenizer(readGgufTokenizer(path));
   if (isFolder(path)) return makeTokenizer(readFolderTokenizer(path));
-  if (isFile(path) && path.endsWith(".gguf")) return makeTokenizer(readGgufTokenizer(path));
   throw new SpielError(
     "data",
     `Cannot load a tokenizer from "${path}"; expected a folder with tokenizer.json or tokenizer.model, or a .gguf file`,

@@ -47,7 +47,7 @@ export function readGgufTokenizer(path: string): TokenizerParts {
   const eosToken = token(id("eos") ?? defaults.eos);
   const flag = (name: string) => file.boolean(`tokenizer.ggml.add_${name}_token`);
   return {
-    where: `${path}: tokenizer`,
+    where: `${file.path}: tokenizer`,
     json: {
       ...json,
       post_processor: surroundWith(

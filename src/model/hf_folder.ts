@@ -6,6 +6,7 @@ import { SpielError } from "../errors.ts";
 import type { SafetensorsDtype } from "../io/safetensors.ts";
 import { SafetensorsFolder } from "../io/safetensors_shards.ts";
 import { toHuggingFaceConfig } from "./architectures/mod.ts";
+import { type BitsandbytesTensors, bitsandbytesTensors } from "./bitsandbytes.ts";
 import { type HuggingFaceConfig, readHuggingFaceConfig } from "./hf_config.ts";
 import type { ModelSource } from "./source.ts";
 import { checkRange, unstack, type Unstacked } from "./stacks.ts";
@@ -36,6 +37,7 @@ class HuggingFaceFolder implements ModelSource {
   readonly tensors: ReadonlyMap<string, ModelTensor>;
   readonly #source: HuggingFaceConfig;
   readonly #weights: SafetensorsFolder;
+  readonly #quantised: BitsandbytesTensors["matrices"];
   readonly #place: Unstacked["place"];
 
   constructor(readonly path: string, source: HuggingFaceConfig, weights: SafetensorsFolder) {
@@ -45,7 +47,9 @@ class HuggingFaceFolder implements ModelSource {
     this.#source = source;
     this.#weights = weights;
     const stacks = source.architecture.stacks?.(source.config) ?? [];
-    const { tensors, place } = unstack(foundTensors(weights), stacks);
+    const quantised = bitsandbytesTensors(weights);
+    this.#quantised = quantised.matrices;
+    const { tensors, place } = unstack(foundTensors(weights, quantised), stacks);
     this.#place = place;
     this.tensors = matchTensors(path, source.config, tensors);
   }
@@ -58,7 +62,8 @@ class HuggingFaceFolder implements ModelSource {
       throw new SpielError("data", `${this.path} has no tensor "${name}"`);
     }
     checkRange(this.path, name, tensor, byteOffset, length);
-    return file.readRange(stored, start + byteOffset, length);
+    return this.#quantised.get(stored)?.read(start + byteOffset, length) ??
+      file.readRange(stored, start + byteOffset, length);
   }
 
   huggingFaceConfig(): Record<string, unknown> {
@@ -78,9 +83,18 @@ class HuggingFaceFolder implements ModelSource {
   }
 }
 
-function foundTensors(weights: SafetensorsFolder): Map<string, ModelTensor | { unusable: string }> {
+function foundTensors(
+  weights: SafetensorsFolder,
+  { matrices, parts }: BitsandbytesTensors,
+): Map<string, ModelTensor | { unusable: string }> {
   const found = new Map<string, ModelTensor | { unusable: string }>();
   for (const name of weights.names()) {
+    if (parts.has(name)) continue;
+    const matrix = matrices.get(name);
+    if (matrix !== undefined) {
+      found.set(name, matrix.tensor);
+      continue;
+    }
     const { dtype, shape, byteLength } = weights.entry(name)!;
     const format = FORMATS[dtype];
     found.set(
