@@ -1,5 +1,5 @@
 /** What all LLaMA-like decoders share when their configuration is read; each architecture adds its own part. */
-import type { ModelConfig } from "../../engine/protocol.gen.ts";
+import type { LayerAttention, ModelConfig } from "../../engine/protocol.gen.ts";
 import type { GgufFile } from "../../io/gguf.ts";
 import type { GgufField } from "../../io/gguf_writer.ts";
 import { ConfigFields } from "../config_fields.ts";
@@ -14,6 +14,8 @@ export interface Architecture {
   className: string;
   /** Reads a Hugging Face config.json. */
   fromHuggingFace(config: ConfigFields): ModelConfig;
+  /** Keys of its config.json beside those of every decoder; none unless given. */
+  toHuggingFace?(config: ModelConfig): Record<string, unknown>;
   /** `model_type` of the family that equals it and has every tensor of its own, where it has not; see `stacks`. */
   writtenAs?: string;
   /** Tensors of a folder that hold several matrices; none unless given. */
@@ -32,6 +34,8 @@ export interface GgufArchitecture {
   read(file: GgufFile): ModelConfig;
   /** What `read` takes beside the keys of every decoder, by key without the architecture's name; nothing unless given. */
   metadata?(config: ModelConfig): Record<string, GgufField>;
+  /** Hugging Face names of a layer's tensors that LLaMA lacks or names otherwise, by their names in GGUF; see `gguf_names`. */
+  names?: Readonly<Record<string, string>>;
   /** Tensors that hold several matrices, under their Hugging Face names; none unless given. */
   stacks?(config: ModelConfig): Stack[];
 }
@@ -42,6 +46,10 @@ export interface DecoderDefaults {
   rms_norm_eps: number;
   /** Absent: hidden_size / num_attention_heads. */
   head_dim?: number;
+  /** Absent: 10 000. */
+  rope_theta?: number;
+  /** Absent: false. */
+  tie_word_embeddings?: boolean;
 }
 
 /** Reads the common keys of config.json, without attention biases, q/k norms or a sliding window. */
@@ -66,20 +74,37 @@ export function decoderFromHuggingFace(
       defaults.max_position_embeddings,
     ),
     rms_norm_eps: config.positive("rms_norm_eps", defaults.rms_norm_eps),
-    ...ropeFromHuggingFace(config),
-    tie_word_embeddings: config.boolean("tie_word_embeddings", false),
+    ...ropeFromHuggingFace(config, defaults.rope_theta),
+    tie_word_embeddings: config.boolean(
+      "tie_word_embeddings",
+      defaults.tie_word_embeddings ?? false,
+    ),
     attention_bias: false,
     qk_norm: false,
     sliding_window: null,
   });
 }
 
-/** Reads the common GGUF metadata of architecture `name`, with the same omissions. */
-export function decoderFromGguf(file: GgufFile, name: string): ModelConfig {
-  const fields = new ConfigFields(
+/** The metadata of architecture `name`. */
+export function ggufFields(file: GgufFile, name: string): ConfigFields {
+  return new ConfigFields(
     `${file.path}: ${name}`,
     (key) => file.metadata.get(`${name}.${key}`),
   );
+}
+
+/** A decoder whose layers attend so: told once where all do the same. */
+export function withLayers(decoder: ModelConfig, layers: readonly LayerAttention[]): ModelConfig {
+  const [first] = layers;
+  const isSame = layers.every((layer) => JSON.stringify(layer) === JSON.stringify(first));
+  return isSame && first !== undefined && first.rope !== null
+    ? { ...decoder, ...first.rope, sliding_window: first.sliding_window }
+    : { ...decoder, sliding_window: null, layers: [...layers] };
+}
+
+/** Reads the common GGUF metadata of architecture `name`, with the same omissions. */
+export function decoderFromGguf(file: GgufFile, name: string): ModelConfig {
+  const fields = ggufFields(file, name);
   if (fields.value("expert_count") !== 0 && fields.has("expert_count")) {
     throw fields.unsupported("expert_count", "0 (no mixture of experts)");
   }
@@ -156,12 +181,16 @@ export function qwenSlidingWindow(config: ConfigFields, layers: number): number 
   return config.size("sliding_window");
 }
 
-function layerWindows(config: ConfigFields, layers: number): boolean[] {
+/** `layer_types`, one for each layer, when given. */
+export function layerTypes(config: ConfigFields, layers: number): unknown[] | undefined {
   const types = config.value("layer_types");
-  if (Array.isArray(types) && types.length === layers) {
-    return types.map((type) => type === "sliding_attention");
-  }
-  if (types !== undefined) throw config.mismatch("layer_types", `a list of ${layers} layer types`);
+  if (types === undefined || Array.isArray(types) && types.length === layers) return types;
+  throw config.mismatch("layer_types", `a list of ${layers} layer types`);
+}
+
+function layerWindows(config: ConfigFields, layers: number): boolean[] {
+  const types = layerTypes(config, layers);
+  if (types !== undefined) return types.map((type) => type === "sliding_attention");
   const firstWindowed = config.value("max_window_layers");
   if (typeof firstWindowed !== "number") throw config.mismatch("max_window_layers", "a number");
   return Array.from({ length: layers }, (_, layer) => layer >= firstWindowed);
