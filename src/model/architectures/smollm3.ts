@@ -92,6 +92,8 @@ export const smollm3: Architecture = {
       ),
       use_sliding_window: size !== null,
       sliding_window: size,
+      // The default of transformers is a token that only its own tokenizer has.
+      pad_token_id: null,
     };
   },
   gguf: {
