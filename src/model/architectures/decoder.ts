@@ -1,5 +1,5 @@
 /** What all LLaMA-like decoders share when their configuration is read; each architecture adds its own part. */
-import type { LayerAttention, ModelConfig } from "../../engine/protocol.gen.ts";
+import type { ModelConfig } from "../../engine/protocol.gen.ts";
 import type { GgufFile } from "../../io/gguf.ts";
 import type { GgufField } from "../../io/gguf_writer.ts";
 import { ConfigFields } from "../config_fields.ts";
@@ -93,15 +93,6 @@ export function ggufFields(file: GgufFile, name: string): ConfigFields {
   );
 }
 
-/** A decoder whose layers attend so: told once where all do the same. */
-export function withLayers(decoder: ModelConfig, layers: readonly LayerAttention[]): ModelConfig {
-  const [first] = layers;
-  const isSame = layers.every((layer) => JSON.stringify(layer) === JSON.stringify(first));
-  return isSame && first !== undefined && first.rope !== null
-    ? { ...decoder, ...first.rope, sliding_window: first.sliding_window }
-    : { ...decoder, sliding_window: null, layers: [...layers] };
-}
-
 /** Reads the common GGUF metadata of architecture `name`, with the same omissions. */
 export function decoderFromGguf(file: GgufFile, name: string): ModelConfig {
   const fields = ggufFields(file, name);
@@ -162,36 +153,4 @@ function checked(fields: ConfigFields, config: ModelConfig): ModelConfig {
   }
   if (head_dim % 2 !== 0) throw fields.fail(`the head width ${head_dim} is odd; expected even`);
   return config;
-}
-
-/**
- * The sliding window of Qwen models, which only `use_sliding_window` switches on.
- * The engine has one window for all layers, so a model that mixes both kinds is refused.
- */
-export function qwenSlidingWindow(config: ConfigFields, layers: number): number | null {
-  if (!config.boolean("use_sliding_window", false)) return null;
-  const isWindowed = layerWindows(config, layers);
-  if (!isWindowed.includes(true)) return null;
-  if (isWindowed.includes(false)) {
-    throw config.fail(
-      `only some of the ${layers} layers have a sliding window ` +
-        `(max_window_layers ${config.value("max_window_layers")}); expected all or none`,
-    );
-  }
-  return config.size("sliding_window");
-}
-
-/** `layer_types`, one for each layer, when given. */
-export function layerTypes(config: ConfigFields, layers: number): unknown[] | undefined {
-  const types = config.value("layer_types");
-  if (types === undefined || Array.isArray(types) && types.length === layers) return types;
-  throw config.mismatch("layer_types", `a list of ${layers} layer types`);
-}
-
-function layerWindows(config: ConfigFields, layers: number): boolean[] {
-  const types = layerTypes(config, layers);
-  if (types !== undefined) return types.map((type) => type === "sliding_attention");
-  const firstWindowed = config.value("max_window_layers");
-  if (typeof firstWindowed !== "number") throw config.mismatch("max_window_layers", "a number");
-  return Array.from({ length: layers }, (_, layer) => layer >= firstWindowed);
 }

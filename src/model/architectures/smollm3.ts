@@ -2,13 +2,8 @@
 import type { ModelConfig } from "../../engine/protocol.gen.ts";
 import { SpielError } from "../../errors.ts";
 import type { ConfigFields } from "../config_fields.ts";
-import {
-  type Architecture,
-  decoderFromGguf,
-  decoderFromHuggingFace,
-  layerTypes,
-  withLayers,
-} from "./decoder.ts";
+import { type Architecture, decoderFromGguf, decoderFromHuggingFace } from "./decoder.ts";
+import { layerTypes, windowKeys, windowsOf, withLayers } from "./layers.ts";
 
 /** Of so many layers the last is not rotated, where nothing else is said; GGUF files cannot say anything else. */
 const INTERVAL = 4;
@@ -50,13 +45,6 @@ function rotationOf({ layers, num_hidden_layers }: ModelConfig): boolean[] {
   return Array.from({ length: num_hidden_layers }, (_, layer) => layers?.[layer]?.rope !== null);
 }
 
-function windowsOf({ layers, num_hidden_layers, sliding_window }: ModelConfig): (number | null)[] {
-  return Array.from(
-    { length: num_hidden_layers },
-    (_, layer) => layers === undefined ? sliding_window : layers[layer]?.sliding_window ?? null,
-  );
-}
-
 export const smollm3: Architecture = {
   modelType: "smollm3",
   className: "SmolLM3ForCausalLM",
@@ -82,20 +70,12 @@ export const smollm3: Architecture = {
       return isWindowed ? size : null;
     });
   },
-  toHuggingFace(config) {
-    const windows = windowsOf(config);
-    const size = windows.find((window) => window !== null) ?? null;
-    return {
-      no_rope_layers: rotationOf(config).map(Number),
-      layer_types: windows.map((window) =>
-        window === null ? "full_attention" : "sliding_attention"
-      ),
-      use_sliding_window: size !== null,
-      sliding_window: size,
-      // The default of transformers is a token that only its own tokenizer has.
-      pad_token_id: null,
-    };
-  },
+  toHuggingFace: (config) => ({
+    no_rope_layers: rotationOf(config).map(Number),
+    ...windowKeys(config),
+    // The default of transformers is a token that only its own tokenizer has.
+    pad_token_id: null,
+  }),
   gguf: {
     name: "smollm3",
     interleavesHeads: true,
