@@ -71,11 +71,11 @@ pub enum NormSpan {
     /// One head; all heads share the weights.
     #[default]
     Head,
-    /// All heads of a token at once (OLMo 2).
+    /// All heads of a token at once (`olmo2`).
     Row,
 }
 
-/// Where the RMSNorms of a block stand, in its attention and in its feed-forward half.
+/// Where the norms of a block stand, in its attention and in its feed-forward half.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "gen", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
@@ -83,10 +83,10 @@ pub enum NormPlacement {
     /// Before each half: `input_layernorm`, `post_attention_layernorm`.
     #[default]
     Pre,
-    /// After each half, before it is added: `post_attention_layernorm`, `post_feedforward_layernorm` (OLMo 2).
+    /// After each half, before it is added: `post_attention_layernorm`, `post_feedforward_layernorm` (`olmo2`).
     Post,
     /// Both: `input_layernorm`, `post_attention_layernorm`, `pre_feedforward_layernorm`,
-    /// `post_feedforward_layernorm` (Gemma 2).
+    /// `post_feedforward_layernorm` (`gemma2`).
     Both,
 }
 
@@ -95,7 +95,7 @@ pub enum NormPlacement {
 #[cfg_attr(feature = "gen", derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub struct LayerAttention {
-    /// How queries and keys are rotated; not at all when absent (SmolLM3).
+    /// How queries and keys are rotated; not at all when absent (`smollm3`).
     pub rope: Option<Rope>,
     /// Positions a query sees, itself included, when not all before it.
     pub sliding_window: Option<u32>,
