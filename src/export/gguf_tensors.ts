@@ -47,7 +47,7 @@ export function ggufTensors(
     const info = (format: WeightFormat) => formatInfo(engine, format, tensor.name);
     const format = storedFormat(type, tensor, config, info);
     return {
-      name: nameInFile(tensor.name),
+      name: nameInFile(tensor.name, gguf.names),
       type: format.toUpperCase(),
       shape: tensor.shape,
       parts: () => packedRows(engine, tensor, format, options),
@@ -66,8 +66,8 @@ export function ggufTensors(
   return [...stored, content];
 }
 
-function nameInFile(name: string): string {
-  const found = ggufName(name);
+function nameInFile(name: string, own: GgufArchitecture["names"]): string {
+  const found = ggufName(name, own);
   if (found !== null) return found;
   throw new SpielError("internal", `Tensor "${name}" has no name in GGUF files`);
 }

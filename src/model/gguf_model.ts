@@ -86,7 +86,7 @@ class GgufModel implements ModelSource {
     this.config = config;
     this.specialTokens = specialTokens;
     this.#interleavesHeads = gguf.interleavesHeads;
-    this.#ggufNames = nameTable(file);
+    this.#ggufNames = nameTable(file, gguf);
     const found = foundTensors(file, this.#ggufNames);
     const { tensors, place } = unstack(found, gguf.stacks?.(config) ?? []);
     this.#place = place;
@@ -132,12 +132,12 @@ class GgufModel implements ModelSource {
 }
 
 /** GGUF names by Hugging Face name; a tensor that has none keeps its own, to be named in an error. */
-function nameTable(file: GgufFile): Map<string, string> {
+function nameTable(file: GgufFile, { names: own }: GgufArchitecture): Map<string, string> {
   const names = new Map<string, string>();
   for (const ggufName of file.tensors.keys()) {
     // Read into the configuration already.
     if (ggufName === ROPE_FACTORS_TENSOR) continue;
-    names.set(huggingFaceName(ggufName) ?? ggufName, ggufName);
+    names.set(huggingFaceName(ggufName, own) ?? ggufName, ggufName);
   }
   return names;
 }

@@ -1,20 +1,14 @@
 /** Rotary settings, from both spellings of config.json and from GGUF metadata, in one form. */
-import type { RopeScaling } from "../engine/protocol.gen.ts";
+import type { Rope, RopeScaling } from "../engine/protocol.gen.ts";
 import type { GgufFile } from "../io/gguf.ts";
 import type { GgufField } from "../io/gguf_writer.ts";
 import type { ConfigFields } from "./config_fields.ts";
-
-/** The two rotary fields of a model configuration. */
-export interface Rope {
-  rope_theta: number;
-  rope_scaling: RopeScaling | null;
-}
 
 const DEFAULT_THETA = 10_000;
 const SUPPORTED = '"default", "linear", "llama3"';
 
 /** Reads `rope_parameters` (transformers 5), or `rope_theta` and `rope_scaling` (transformers 4). */
-export function ropeFromHuggingFace(config: ConfigFields): Rope {
+export function ropeFromHuggingFace(config: ConfigFields, theta = DEFAULT_THETA): Rope {
   config.only("partial_rotary_factor", 1);
   const parameters = config.object("rope_parameters");
   const scaling = parameters ?? config.object("rope_scaling");
@@ -22,7 +16,7 @@ export function ropeFromHuggingFace(config: ConfigFields): Rope {
   return {
     rope_theta: parameters?.has("rope_theta")
       ? parameters.positive("rope_theta")
-      : config.positive("rope_theta", DEFAULT_THETA),
+      : config.positive("rope_theta", theta),
     rope_scaling: scaling === null ? null : scalingFrom(scaling),
   };
 }

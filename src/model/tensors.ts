@@ -15,6 +15,7 @@ export interface ModelTensor {
 /** Shapes of all tensors that a configuration asks for, in the order of the forward pass. */
 export function expectedShapes(config: ModelConfig): Map<string, number[]> {
   const { hidden_size: hidden, intermediate_size: feedForward, head_dim } = config;
+  const placement = config.norm_placement ?? "pre";
   const queries = config.num_attention_heads * head_dim;
   const keys = config.num_key_value_heads * head_dim;
   const shapes = new Map<string, number[]>();
@@ -22,7 +23,7 @@ export function expectedShapes(config: ModelConfig): Map<string, number[]> {
   for (let layer = 0; layer < config.num_hidden_layers; layer++) {
     const set = (name: string, shape: number[]) =>
       shapes.set(`model.layers.${layer}.${name}`, shape);
-    set("input_layernorm.weight", [hidden]);
+    if (placement !== "post") set("input_layernorm.weight", [hidden]);
     set("self_attn.q_proj.weight", [queries, hidden]);
     set("self_attn.k_proj.weight", [keys, hidden]);
     set("self_attn.v_proj.weight", [keys, hidden]);
@@ -32,14 +33,18 @@ export function expectedShapes(config: ModelConfig): Map<string, number[]> {
       set("self_attn.v_proj.bias", [keys]);
     }
     if (config.qk_norm) {
-      set("self_attn.q_norm.weight", [head_dim]);
-      set("self_attn.k_norm.weight", [head_dim]);
+      const isWide = config.qk_norm_span === "row";
+      set("self_attn.q_norm.weight", [isWide ? queries : head_dim]);
+      set("self_attn.k_norm.weight", [isWide ? keys : head_dim]);
     }
     set("self_attn.o_proj.weight", [hidden, queries]);
+    // After the attention, or else before the feed-forward layer.
     set("post_attention_layernorm.weight", [hidden]);
+    if (placement === "both") set("pre_feedforward_layernorm.weight", [hidden]);
     set("mlp.gate_proj.weight", [feedForward, hidden]);
     set("mlp.up_proj.weight", [feedForward, hidden]);
     set("mlp.down_proj.weight", [hidden, feedForward]);
+    if (placement !== "pre") set("post_feedforward_layernorm.weight", [hidden]);
   }
   shapes.set("model.norm.weight", [hidden]);
   if (!config.tie_word_embeddings) shapes.set("lm_head.weight", [config.vocab_size, hidden]);

@@ -16,6 +16,8 @@ import transformers
 import xllamacpp
 from safetensors.numpy import load_file
 
+# Architectures whose rows of q and k alternate between the halves of each head.
+INTERLEAVED = {"llama", "granite", "smollm3"}
 PACKAGES = ["gguf", "torch", "transformers", "xllamacpp"]
 
 
@@ -45,7 +47,7 @@ def check_gguf(case):
                 start += ours[f"{layer}.{before}.weight"].shape[0]
         theirs = values[stored][start : start + ours_value.shape[0]]
         used.add(stored)
-        if arch == "llama" and (".q_proj" in name or ".k_proj" in name):
+        if arch in INTERLEAVED and (".q_proj" in name or ".k_proj" in name):
             half = case["head_dim"] // 2
             heads = ours_value.shape[0] // case["head_dim"]
             theirs = theirs.reshape(heads, half, 2, -1).swapaxes(1, 2).reshape(ours_value.shape)

@@ -2,12 +2,31 @@
 import type { ModelConfig } from "../../src/engine/protocol.gen.ts";
 import { encodeSafetensors, type TensorData } from "./encode_safetensors.ts";
 import { ARCHITECTURES, toHuggingFaceConfig } from "../../src/model/architectures/mod.ts";
-import { huggingFaceName } from "../../src/model/gguf_names.ts";
+import { huggingFaceName, type OwnNames } from "../../src/model/gguf_names.ts";
 import type { Stack } from "../../src/model/stacks.ts";
 import { expectedShapes } from "../../src/model/tensors.ts";
 import { buildGguf, type GgufField } from "./gguf_builder.ts";
 
-/** A configuration that every architecture can have. */
+const ROTATED = { rope: { rope_theta: 10_000, rope_scaling: null }, sliding_window: null };
+
+/** What architectures have beside or instead of what every one can have. */
+const OWN: Readonly<Record<string, Partial<ModelConfig>>> = {
+  qwen2: { attention_bias: true },
+  qwen3: { qk_norm: true },
+  granite: {
+    embedding_multiplier: 12,
+    attention_multiplier: 0.125,
+    residual_multiplier: 0.25,
+    logits_scaling: 8,
+  },
+  olmo2: { qk_norm: true, qk_norm_span: "row", norm_placement: "post" },
+  smollm3: {
+    num_hidden_layers: 4,
+    layers: [ROTATED, ROTATED, ROTATED, { rope: null, sliding_window: null }],
+  },
+};
+
+/** A small configuration of an architecture. */
 export function tinyConfig(modelType: string): ModelConfig {
   return {
     hidden_size: 64,
@@ -22,9 +41,10 @@ export function tinyConfig(modelType: string): ModelConfig {
     rope_theta: 10_000,
     rope_scaling: null,
     tie_word_embeddings: false,
-    attention_bias: modelType === "qwen2",
-    qk_norm: modelType === "qwen3",
+    attention_bias: false,
+    qk_norm: false,
     sliding_window: null,
+    ...OWN[modelType],
   };
 }
 
@@ -119,7 +139,7 @@ export function tinyGguf(
 ): Uint8Array {
   const gguf = ARCHITECTURES.find((architecture) => architecture.modelType === modelType)?.gguf;
   if (gguf === undefined) throw new Error(`There is no architecture ${modelType}`);
-  const names = ggufNames(config.num_hidden_layers);
+  const names = ggufNames(config.num_hidden_layers, gguf.names);
   const stored = stackWeights(weights, gguf.stacks?.(config) ?? []);
   const tensors = [...stored].map(([name, { shape, data }]) => {
     const bytes = new Uint8Array(data.buffer.slice(0) as ArrayBuffer);
@@ -131,21 +151,27 @@ export function tinyGguf(
       data: isRotary ? interleaveRows(bytes, shape[0]!, config.head_dim) : bytes,
     };
   });
-  return buildGguf({ metadata: tinyMetadata(gguf.name, config), tensors });
+  const own = Object.entries(gguf.metadata?.(config) ?? {}).map(([key, field]) =>
+    [`${gguf.name}.${key}`, field] as [string, GgufField]
+  );
+  return buildGguf({ metadata: [...tinyMetadata(gguf.name, config), ...own], tensors });
 }
 
 /** GGUF names by Hugging Face name. */
-export function ggufNames(layers: number): Map<string, string> {
+export function ggufNames(layers: number, own: OwnNames = {}): Map<string, string> {
   const parts =
     "attn_norm attn_q attn_k attn_v attn_qkv attn_q_norm attn_k_norm attn_output ffn_norm " +
     "ffn_gate ffn_up ffn_down";
   const names = ["token_embd.weight", "output_norm.weight", "output.weight"];
   for (let layer = 0; layer < layers; layer++) {
-    for (const part of parts.split(" ")) {
+    for (const part of [...parts.split(" "), ...Object.keys(own)]) {
       names.push(`blk.${layer}.${part}.weight`, `blk.${layer}.${part}.bias`);
     }
   }
-  return new Map(names.map((name) => [huggingFaceName(name)!, name]));
+  return new Map(names.flatMap((name) => {
+    const found = huggingFaceName(name, own);
+    return found === null ? [] : [[found, name]];
+  }));
 }
 
 /** As llama.cpp's converter does: reshape(heads, 2, half, in), swap the middle axes. */

@@ -14,6 +14,8 @@ export interface Architecture {
   className: string;
   /** Reads a Hugging Face config.json. */
   fromHuggingFace(config: ConfigFields): ModelConfig;
+  /** Keys of its config.json beside those of every decoder; none unless given. */
+  toHuggingFace?(config: ModelConfig): Record<string, unknown>;
   /** `model_type` of the family that equals it and has every tensor of its own, where it has not; see `stacks`. */
   writtenAs?: string;
   /** Tensors of a folder that hold several matrices; none unless given. */
@@ -32,6 +34,8 @@ export interface GgufArchitecture {
   read(file: GgufFile): ModelConfig;
   /** What `read` takes beside the keys of every decoder, by key without the architecture's name; nothing unless given. */
   metadata?(config: ModelConfig): Record<string, GgufField>;
+  /** Hugging Face names of a layer's tensors that LLaMA lacks or names otherwise, by their names in GGUF; see `gguf_names`. */
+  names?: Readonly<Record<string, string>>;
   /** Tensors that hold several matrices, under their Hugging Face names; none unless given. */
   stacks?(config: ModelConfig): Stack[];
 }
@@ -42,6 +46,10 @@ export interface DecoderDefaults {
   rms_norm_eps: number;
   /** Absent: hidden_size / num_attention_heads. */
   head_dim?: number;
+  /** Absent: 10 000. */
+  rope_theta?: number;
+  /** Absent: false. */
+  tie_word_embeddings?: boolean;
 }
 
 /** Reads the common keys of config.json, without attention biases, q/k norms or a sliding window. */
@@ -66,20 +74,28 @@ export function decoderFromHuggingFace(
       defaults.max_position_embeddings,
     ),
     rms_norm_eps: config.positive("rms_norm_eps", defaults.rms_norm_eps),
-    ...ropeFromHuggingFace(config),
-    tie_word_embeddings: config.boolean("tie_word_embeddings", false),
+    ...ropeFromHuggingFace(config, defaults.rope_theta),
+    tie_word_embeddings: config.boolean(
+      "tie_word_embeddings",
+      defaults.tie_word_embeddings ?? false,
+    ),
     attention_bias: false,
     qk_norm: false,
     sliding_window: null,
   });
 }
 
-/** Reads the common GGUF metadata of architecture `name`, with the same omissions. */
-export function decoderFromGguf(file: GgufFile, name: string): ModelConfig {
-  const fields = new ConfigFields(
+/** The metadata of architecture `name`. */
+export function ggufFields(file: GgufFile, name: string): ConfigFields {
+  return new ConfigFields(
     `${file.path}: ${name}`,
     (key) => file.metadata.get(`${name}.${key}`),
   );
+}
+
+/** Reads the common GGUF metadata of architecture `name`, with the same omissions. */
+export function decoderFromGguf(file: GgufFile, name: string): ModelConfig {
+  const fields = ggufFields(file, name);
   if (fields.value("expert_count") !== 0 && fields.has("expert_count")) {
     throw fields.unsupported("expert_count", "0 (no mixture of experts)");
   }
@@ -137,32 +153,4 @@ function checked(fields: ConfigFields, config: ModelConfig): ModelConfig {
   }
   if (head_dim % 2 !== 0) throw fields.fail(`the head width ${head_dim} is odd; expected even`);
   return config;
-}
-
-/**
- * The sliding window of Qwen models, which only `use_sliding_window` switches on.
- * The engine has one window for all layers, so a model that mixes both kinds is refused.
- */
-export function qwenSlidingWindow(config: ConfigFields, layers: number): number | null {
-  if (!config.boolean("use_sliding_window", false)) return null;
-  const isWindowed = layerWindows(config, layers);
-  if (!isWindowed.includes(true)) return null;
-  if (isWindowed.includes(false)) {
-    throw config.fail(
-      `only some of the ${layers} layers have a sliding window ` +
-        `(max_window_layers ${config.value("max_window_layers")}); expected all or none`,
-    );
-  }
-  return config.size("sliding_window");
-}
-
-function layerWindows(config: ConfigFields, layers: number): boolean[] {
-  const types = config.value("layer_types");
-  if (Array.isArray(types) && types.length === layers) {
-    return types.map((type) => type === "sliding_attention");
-  }
-  if (types !== undefined) throw config.mismatch("layer_types", `a list of ${layers} layer types`);
-  const firstWindowed = config.value("max_window_layers");
-  if (typeof firstWindowed !== "number") throw config.mismatch("max_window_layers", "a number");
-  return Array.from({ length: layers }, (_, layer) => layer >= firstWindowed);
 }

@@ -147,6 +147,8 @@ pub(crate) trait BlockOps: Memory {
     );
     /// y += x.
     fn add(&self, x: &Self::Buffer, count: usize, y: &mut Self::Buffer);
+    /// x *= factor.
+    fn scale(&self, factor: f32, count: usize, x: &mut Self::Buffer);
     /// Whether dense weights may be of this type, in [`Self::materialise`] and the products by them.
     fn keeps_weights_in(&self, element: Element) -> bool {
         element == Element::F32

@@ -31,6 +31,7 @@ operations! {
     rms_norm,
     rope,
     rows,
+    scale,
     sm3,
     swiglu,
     top_k,

@@ -24,7 +24,7 @@ fn packed(lengths: &[usize]) -> Vec<Span> {
 }
 
 const fn heads(heads: usize, kv_heads: usize, head_dim: usize, window: Option<usize>) -> Heads {
-    Heads { heads, kv_heads, head_dim, window }
+    Heads { heads, kv_heads, head_dim, window, scale: None }
 }
 
 pub(super) async fn attention_and_its_backward(gpus: &[GpuDevice]) {
@@ -40,6 +40,7 @@ pub(super) async fn attention_and_its_backward(gpus: &[GpuDevice]) {
         (heads(4, 2, 64, None), vec![150, 181]),
         (heads(4, 1, 128, Some(40)), vec![10, 160, 70]),
         (heads(2, 1, 256, None), vec![33, 65]),
+        (Heads { scale: Some(0.75), ..heads(4, 2, 16, None) }, vec![70, 3]),
     ];
     for gpu in gpus {
         for (shape, lengths) in &cases {

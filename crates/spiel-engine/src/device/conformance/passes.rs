@@ -10,6 +10,7 @@ cases! {
     rope,
     swiglu_and_its_backward,
     add_and_bias,
+    scale,
     transpose,
     cross_entropy,
 }
@@ -98,6 +99,18 @@ async fn add_and_bias(gpus: &[GpuDevice]) {
                 let biased = on.taken(&z, count).await;
                 on.add_bias_backward(&x, tokens, width, &mut bias);
                 vec![on.taken(&y, count).await, biased, on.taken(&bias, width).await]
+            });
+        }
+    }
+}
+
+async fn scale(gpus: &[GpuDevice]) {
+    for gpu in gpus {
+        for count in [1, 257, 40_009] {
+            conform!(gpu, format!("scale {count}"), [Bound::Exact], |on| {
+                let mut x = on.holding(&normal(1, count));
+                on.scale(0.22, count, &mut x);
+                vec![on.taken(&x, count).await]
             });
         }
     }

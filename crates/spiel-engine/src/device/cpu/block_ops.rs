@@ -6,7 +6,9 @@ use spiel_kernels::element::Element;
 use spiel_kernels::formats::{Format, decode_threaded};
 use spiel_kernels::ops::attention::{self, AttentionGrads, AttentionInputs, Heads, Span};
 use spiel_kernels::ops::rope::{self, Direction};
-use spiel_kernels::ops::{add, cross_entropy, delta, embedding, linear, rms_norm, rows, swiglu};
+use spiel_kernels::ops::{
+    add, cross_entropy, delta, embedding, linear, rms_norm, rows, scale, swiglu,
+};
 
 impl BlockOps for CpuDevice {
     fn embedding(
@@ -159,6 +161,11 @@ impl BlockOps for CpuDevice {
     fn add(&self, x: &Words, count: usize, y: &mut Words) {
         let (x, y) = (x.floats(), &mut y.floats_mut()[..count]);
         self.run("add", || add::add(x, y));
+    }
+
+    fn scale(&self, factor: f32, count: usize, x: &mut Words) {
+        let x = &mut x.floats_mut()[..count];
+        self.run("scale", || scale::scale(factor, x));
     }
 
     fn linear<'a>(

@@ -7,7 +7,9 @@ use spiel_kernels::element::Element;
 use spiel_kernels::formats::Format;
 use spiel_kernels::ops::attention::{Heads, LARGEST_HEAD, Span};
 use spiel_kernels::ops::rope::{self, Direction};
-use spiel_kernels::ops::{add, cross_entropy, delta, embedding, linear, rms_norm, rows, swiglu};
+use spiel_kernels::ops::{
+    add, cross_entropy, delta, embedding, linear, rms_norm, rows, scale, swiglu,
+};
 
 /// Most tokens for which reading packed weights again and again costs less than decoding them for dense tiles.
 const FEW_TOKENS: usize = 8;
@@ -159,6 +161,12 @@ impl BlockOps for GpuDevice {
         for part in self.cuts(count, &[4]) {
             let buffers = [x, y].map(|buffer| self.part(buffer, &part, 4));
             self.run(&add::add_program(part.len()), &buffers);
+        }
+    }
+
+    fn scale(&self, factor: f32, count: usize, x: &mut GpuBuffer) {
+        for part in self.cuts(count, &[4]) {
+            self.run(&scale::scale_program(factor, part.len()), &[self.part(x, &part, 4)]);
         }
     }
 

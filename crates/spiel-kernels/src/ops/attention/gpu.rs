@@ -120,7 +120,7 @@ pub fn attention_backward_kv_program(shape: Heads, bound: &Bound) -> Program {
 /// One of every variant, for tests without a device.
 #[cfg(test)]
 pub(crate) fn programs() -> Vec<Program> {
-    let heads = Heads { heads: 4, kv_heads: 2, head_dim: 256, window: None };
+    let heads = Heads { heads: 4, kv_heads: 2, head_dim: 256, window: None, scale: None };
     let mut programs = vec![attention_stats_program(3, heads)];
     for head_dim in [1, 6, 64, 160, 256] {
         let heads = Heads { head_dim, ..heads };

@@ -1,4 +1,4 @@
-//! Causal grouped-query attention over packed sequences: `softmax(q·kᵀ / sqrt(head_dim))·v`, inside each span.
+//! Causal grouped-query attention over packed sequences: `softmax(scale·q·kᵀ)·v`, inside each span.
 
 mod cpu;
 mod cpu_backward;
@@ -26,7 +26,7 @@ use std::ops::Range;
 const QUERY_BLOCK: usize = 64;
 
 /// The shape of grouped-query attention.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Heads {
     /// H, the number of query heads.
     pub heads: usize,
@@ -36,6 +36,8 @@ pub struct Heads {
     pub head_dim: usize,
     /// Positions a query sees, itself included, when not all before it.
     pub window: Option<usize>,
+    /// What products of queries and keys are multiplied by, when not 1 / sqrt(`head_dim`).
+    pub scale: Option<f32>,
 }
 
 impl Heads {
@@ -52,7 +54,7 @@ impl Heads {
     }
 
     fn factor(self) -> f32 {
-        1.0 / (self.head_dim as f32).sqrt()
+        self.scale.unwrap_or_else(|| 1.0 / (self.head_dim as f32).sqrt())
     }
 }
 

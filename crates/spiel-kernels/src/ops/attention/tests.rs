@@ -26,6 +26,11 @@ fn run(q: &[f32], k: &[f32], v: &[f32], shape: Heads, spans: &[Span]) -> (Vec<f3
     (out, log_sums)
 }
 
+/// What scores are multiplied by, in double precision.
+fn factor(shape: Heads) -> f64 {
+    shape.scale.map_or_else(|| 1.0 / (shape.head_dim as f64).sqrt(), f64::from)
+}
+
 /// Of each query and head in double precision: where its row begins, and where each key's that it sees, with the key's
 /// share of its attention.
 fn shares(q: &[f32], k: &[f32], shape: Heads, spans: &[Span]) -> Vec<(usize, Vec<(usize, f64)>)> {
@@ -40,7 +45,7 @@ fn shares(q: &[f32], k: &[f32], shape: Heads, spans: &[Span]) -> Vec<(usize, Vec
                 .map(|key| {
                     let key = ((span.key_start + key) * shape.kv_heads + shape.kv_head(head)) * d;
                     let score = (0..d).map(|i| f64::from(q[at + i]) * f64::from(k[key + i]));
-                    (key, (score.sum::<f64>() / (d as f64).sqrt()).exp())
+                    (key, (score.sum::<f64>() * factor(shape)).exp())
                 })
                 .collect();
             let sum: f64 = seen.iter().map(|(_, weight)| weight).sum();
@@ -82,7 +87,7 @@ fn reference_backward(
         };
         let mean: f64 = seen.iter().map(|(key, share)| share * grad_share(*key)).sum();
         for (key, share) in seen {
-            let grad_score = share * (grad_share(key) - mean) / (d as f64).sqrt();
+            let grad_score = share * (grad_share(key) - mean) * factor(shape);
             for i in 0..d {
                 grad_q[at + i] += grad_score * f64::from(k[key + i]);
                 grad_k[key + i] += grad_score * f64::from(q[at + i]);
@@ -95,8 +100,10 @@ fn reference_backward(
 
 #[test]
 fn forward_follows_the_formula() {
-    for window in [None, Some(1), Some(5), Some(100)] {
-        let shape = Heads { heads: 4, kv_heads: 2, head_dim: 6, window };
+    for (window, scale) in
+        [(None, None), (Some(1), None), (Some(5), Some(0.75)), (Some(100), Some(0.125))]
+    {
+        let shape = Heads { heads: 4, kv_heads: 2, head_dim: 6, window, scale };
         let spans = spans(&[1, 70, 3, 130]);
         let tokens = 204;
         let (q, k, v) = (uniform(1, tokens * 24), uniform(2, tokens * 12), uniform(3, tokens * 12));
@@ -108,7 +115,7 @@ fn forward_follows_the_formula() {
 
 #[test]
 fn queries_at_the_end_of_a_cache_see_all_of_it() {
-    let shape = Heads { heads: 2, kv_heads: 1, head_dim: 4, window: None };
+    let shape = Heads { heads: 2, kv_heads: 1, head_dim: 4, window: None, scale: None };
     let (q, k, v) = (uniform(1, 9 * 8), uniform(2, 9 * 4), uniform(3, 9 * 4));
     let (whole, _) = run(&q, &k, &v, shape, &spans(&[9]));
     let last = Span { query_start: 0, query_length: 2, key_start: 0, key_length: 9 };
@@ -133,8 +140,8 @@ fn run_backward(
 
 #[test]
 fn backward_is_the_derivative() {
-    for window in [None, Some(2)] {
-        let shape = Heads { heads: 4, kv_heads: 2, head_dim: 4, window };
+    for (window, scale) in [(None, None), (Some(2), None), (None, Some(0.75))] {
+        let shape = Heads { heads: 4, kv_heads: 2, head_dim: 4, window, scale };
         let spans = spans(&[3, 1, 4]);
         let tokens = 8;
         let (q, k, v) = (uniform(1, tokens * 16), uniform(2, tokens * 8), uniform(3, tokens * 8));
@@ -157,7 +164,7 @@ fn backward_follows_the_formula() {
         [(4, 2, &[3, 1, 4][..]), (4, 2, &[400, 65, 130]), (16, 1, &[1, 600])]
     {
         for window in [None, Some(2), Some(70), Some(200), Some(300)] {
-            let shape = Heads { heads, kv_heads, head_dim: 4, window };
+            let shape = Heads { heads, kv_heads, head_dim: 4, window, scale: None };
             let (spans, tokens) = (spans(lengths), lengths.iter().sum::<usize>());
             let (width, key_width) = (shape.query_width(), shape.key_width());
             let (q, grad_out) = (uniform(1, tokens * width), uniform(4, tokens * width));
@@ -180,7 +187,7 @@ fn backward_follows_the_formula() {
 #[cfg(feature = "threads")]
 #[test]
 fn threads_do_not_change_the_bits() {
-    let shape = Heads { heads: 6, kv_heads: 2, head_dim: 8, window: Some(300) };
+    let shape = Heads { heads: 6, kv_heads: 2, head_dim: 8, window: Some(300), scale: None };
     let (spans, tokens) = (spans(&[1, 150, 700]), 851);
     let (q, k, v) = (uniform(1, tokens * 48), uniform(2, tokens * 16), uniform(3, tokens * 16));
     let grad_out = uniform(4, tokens * 48);
