@@ -76,7 +76,16 @@ export function mistakenForModel(path: string): string | undefined {
 
 /** Asks for the models that lie in a folder, as in `did you mean "a/b.gguf"?`; undefined where there are none. */
 export function modelsInside(folder: string): string | undefined {
-  const found = unlessForbidden(() => modelsIn(folder)) ?? [];
+  return anyInside(folder, ["model", "gguf"]);
+}
+
+/** Asks for whatever is known that lies in a folder; undefined where there is nothing. */
+export function knownInside(folder: string): string | undefined {
+  return anyInside(folder, ["model", "gguf", "run", "adapter"]);
+}
+
+function anyInside(folder: string, kinds: readonly PathKind[]): string | undefined {
+  const found = unlessForbidden(() => pathsIn(folder, kinds)) ?? [];
   return found.length === 0 ? undefined : didYouMean(found);
 }
 
@@ -191,12 +200,12 @@ function partOf(path: string, wanted: PathKind): string | undefined {
   return `is a part of ${wanted === "adapter" ? "an" : "a"} ${wanted}; ${didYouMean([folder])}`;
 }
 
-/** Models in a folder: GGUF files, model folders, and those of the hub's cache. */
-function modelsIn(folder: string): string[] {
+/** What of these kinds lies in a folder, or where the hub's cache has it. */
+function pathsIn(folder: string, kinds: readonly PathKind[]): string[] {
   const below = [folder, join(folder, "snapshots")].filter(isFolder).flatMap((parent) =>
     namesIn(parent).map((name) => firstPartOf(join(parent, name)))
   );
-  return [...new Set(below)].filter((path) => ["model", "gguf"].includes(kindOfPath(path))).sort();
+  return [...new Set(below)].filter((path) => kinds.includes(kindOfPath(path))).sort();
 }
 
 function didYouMean(paths: readonly string[]): string {

@@ -9,6 +9,7 @@ import {
   toHuggingFaceConfig,
 } from "./architectures/mod.ts";
 import { huggingFaceName } from "./gguf_names.ts";
+import { isRotaryProjection, withHalvesApart } from "./gguf_rows.ts";
 import { ROPE_FACTORS_TENSOR } from "./rope.ts";
 import type { ModelSource } from "./source.ts";
 import { checkRange, unstack, type Unstacked } from "./stacks.ts";
@@ -30,9 +31,6 @@ const FORMATS: ReadonlyMap<string, WeightFormat> = new Map([
   ["Q5_K", "q5_k"],
   ["Q6_K", "q6_k"],
 ]);
-
-/** q and k projections, whose rows follow the rotary layout. */
-const ROTARY_PROJECTION = /\.self_attn\.[qk]_proj\.(weight|bias)$/;
 
 /** Opens the file or parts; see `openModelSource`. */
 export function openGgufModel(path: string): ModelSource {
@@ -103,7 +101,7 @@ class GgufModel implements ModelSource {
       throw new SpielError("data", `${this.path} has no tensor "${name}"`);
     }
     checkRange(this.path, name, tensor, byteOffset, length);
-    return this.#interleavesHeads && ROTARY_PROJECTION.test(name) && length > 0
+    return this.#interleavesHeads && isRotaryProjection(name) && length > 0
       ? this.#readInterleaved(ggufName, tensor, byteOffset, length)
       : this.#file.readRange(ggufName, start + byteOffset, length);
   }
@@ -116,30 +114,19 @@ class GgufModel implements ModelSource {
     this.#file[Symbol.dispose]();
   }
 
-  /**
-   * Reads a range of a tensor whose rows alternate between the two halves of each head: row j of half h, which
-   * Hugging Face models have at `h * head_dim / 2 + j`, is stored at `2 * j + h`. Rows are whole packed blocks,
-   * so moving them changes no value.
-   */
+  /** Reads a range of a tensor whose rows alternate between the two halves of each head. */
   #readInterleaved(
     ggufName: string,
     tensor: ModelTensor,
     byteOffset: number,
     length: number,
   ): Uint8Array<ArrayBuffer> {
-    const half = this.config.head_dim / 2;
     const rowBytes = tensor.byteLength / tensor.shape[0]!;
     const headBytes = rowBytes * this.config.head_dim;
     const start = Math.floor(byteOffset / headBytes) * headBytes;
     const end = Math.ceil((byteOffset + length) / headBytes) * headBytes;
     const stored = this.#file.readRange(ggufName, start, end - start);
-    const ordered = new Uint8Array(stored.length);
-    for (let head = 0; head < stored.length; head += headBytes) {
-      for (let row = 0; row < 2 * half; row++) {
-        const from = head + (2 * (row % half) + Math.floor(row / half)) * rowBytes;
-        ordered.set(stored.subarray(from, from + rowBytes), head + row * rowBytes);
-      }
-    }
+    const ordered = withHalvesApart(stored, rowBytes, this.config.head_dim);
     return ordered.slice(byteOffset - start, byteOffset - start + length);
   }
 }

@@ -31,3 +31,17 @@ export function huggingFaceName(ggufName: string): string | null {
   const prefix = layer === undefined ? "" : `model.layers.${layer}.`;
   return `${prefix}${names[part!]}.${kind}`;
 }
+
+const inverse = (names: Readonly<Record<string, string>>) =>
+  new Map(Object.entries(names).map(([gguf, huggingFace]) => [huggingFace, gguf]));
+const GLOBAL_INVERSE = inverse(GLOBAL);
+const IN_LAYER_INVERSE = inverse(IN_LAYER);
+
+/** The GGUF name of a Hugging Face tensor; null for one that LLaMA-like models do not have. */
+export function ggufName(name: string): string | null {
+  const [, layer, part = "", kind] =
+    /^(?:model\.layers\.(\d+)\.)?(.+)\.(weight|bias)$/.exec(name) ?? [];
+  const found = (layer === undefined ? GLOBAL_INVERSE : IN_LAYER_INVERSE).get(part);
+  if (found === undefined) return null;
+  return `${layer === undefined ? "" : `blk.${layer}.`}${found}.${kind}`;
+}

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { SpielError } from "../errors.ts";
 import type { ModelConfig } from "../engine/protocol.gen.ts";
 import type { SpecialTokenIds } from "../data/special_tokens.ts";
+import { meantInstead } from "../io/nearest_path.ts";
 import { kindOfPath, mistakenForModel } from "../io/recognise.ts";
 import { openGgufModel } from "./gguf_model.ts";
 import { openHuggingFaceFolder } from "./hf_folder.ts";
@@ -31,6 +32,8 @@ export interface ModelSource extends Disposable {
   read(name: string, byteOffset: number, length: number): Uint8Array<ArrayBuffer>;
   /** The model's config.json: the file's own, or one written from `config`. */
   huggingFaceConfig(): Record<string, unknown>;
+  /** The safetensors file that a tensor lies in by itself; absent for models of other files. */
+  shardOf?(name: string): string | undefined;
 }
 
 /** A URL, or a name such as `HuggingFaceTB/SmolLM2-135M`, by which other programs download a model. */
@@ -71,7 +74,7 @@ function formOf(path: string): "gguf" | "folder" {
   }
   const hint = REMOTE.test(path)
     ? "; models are not downloaded, so get its files first and name where they lie"
-    : "";
+    : meantInstead(path);
   throw fail(`does not exist; expected a Hugging Face folder or a .gguf file${hint}`);
 }
 

@@ -51,7 +51,7 @@ export interface ModelEvaluation extends Evaluation {
  */
 export async function evaluateModel(options: EvaluateModelOptions): Promise<ModelEvaluation> {
   const { maxLength, signal, onAnswer, onProgress } = options;
-  checkData(options.data, options);
+  checkData({ data: options.data }, options);
   const microBatchTokens = Math.max(options.microBatchTokens ?? maxLength, maxLength);
   const { tokenizer, stopTokens } = loadModelTokenizer(options.model);
   await using model = await openModel(options, {

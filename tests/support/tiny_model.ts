@@ -118,7 +118,7 @@ export function tinyGguf(
   matrixType = 0,
 ): Uint8Array {
   const gguf = ARCHITECTURES.find((architecture) => architecture.modelType === modelType)?.gguf;
-  if (!gguf) throw new Error(`${modelType} has no GGUF form`);
+  if (gguf === undefined) throw new Error(`There is no architecture ${modelType}`);
   const names = ggufNames(config.num_hidden_layers);
   const stored = stackWeights(weights, gguf.stacks?.(config) ?? []);
   const tensors = [...stored].map(([name, { shape, data }]) => {

@@ -1,8 +1,9 @@
 /** What all LLaMA-like decoders share when their configuration is read; each architecture adds its own part. */
 import type { ModelConfig } from "../../engine/protocol.gen.ts";
 import type { GgufFile } from "../../io/gguf.ts";
+import type { GgufField } from "../../io/gguf_writer.ts";
 import { ConfigFields } from "../config_fields.ts";
-import { ropeFromGguf, ropeFromHuggingFace } from "../rope.ts";
+import { ropeFromGguf, ropeFromHuggingFace, ropeToGguf } from "../rope.ts";
 import type { Stack } from "../stacks.ts";
 
 /** A family of models: how its configuration is read. One file per family, listed in `mod.ts`. */
@@ -17,8 +18,8 @@ export interface Architecture {
   writtenAs?: string;
   /** Tensors of a folder that hold several matrices; none unless given. */
   stacks?(config: ModelConfig): Stack[];
-  /** How GGUF files hold it; null when they store it as another architecture. */
-  gguf: GgufArchitecture | null;
+  /** How GGUF files hold it; the first of the registry reads what several are stored as. */
+  gguf: GgufArchitecture;
 }
 
 /** The GGUF side of an architecture. */
@@ -29,6 +30,8 @@ export interface GgufArchitecture {
   interleavesHeads: boolean;
   /** Reads the metadata. */
   read(file: GgufFile): ModelConfig;
+  /** What `read` takes beside the keys of every decoder, by key without the architecture's name; nothing unless given. */
+  metadata?(config: ModelConfig): Record<string, GgufField>;
   /** Tensors that hold several matrices, under their Hugging Face names; none unless given. */
   stacks?(config: ModelConfig): Stack[];
 }
@@ -103,6 +106,28 @@ export function decoderFromGguf(file: GgufFile, name: string): ModelConfig {
     qk_norm: false,
     sliding_window: window === 0 ? null : fields.size("attention.sliding_window"),
   });
+}
+
+/** The GGUF metadata of a decoder, by key: what `decoderFromGguf` reads. */
+export function decoderToGguf(name: string, config: ModelConfig): Map<string, GgufField> {
+  const u32 = (value: number): GgufField => ({ type: "u32", value });
+  const { sliding_window } = config;
+  const fields: Record<string, GgufField> = {
+    context_length: u32(config.max_position_embeddings),
+    embedding_length: u32(config.hidden_size),
+    block_count: u32(config.num_hidden_layers),
+    feed_forward_length: u32(config.intermediate_size),
+    "attention.head_count": u32(config.num_attention_heads),
+    "attention.head_count_kv": u32(config.num_key_value_heads),
+    "attention.key_length": u32(config.head_dim),
+    "attention.value_length": u32(config.head_dim),
+    "attention.layer_norm_rms_epsilon": { type: "f32", value: config.rms_norm_eps },
+    ...(sliding_window === null ? {} : { "attention.sliding_window": u32(sliding_window) }),
+    vocab_size: u32(config.vocab_size),
+    "rope.dimension_count": u32(config.head_dim),
+    ...ropeToGguf(config),
+  };
+  return new Map(Object.entries(fields).map(([key, field]) => [`${name}.${key}`, field]));
 }
 
 function checked(fields: ConfigFields, config: ModelConfig): ModelConfig {

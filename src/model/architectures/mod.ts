@@ -32,10 +32,10 @@ export function ggufArchitectureOf(
 ): { architecture: Architecture; gguf: GgufArchitecture } {
   for (const architecture of ARCHITECTURES) {
     const { gguf } = architecture;
-    if (gguf !== null && gguf.name === name) return { architecture, gguf };
+    if (gguf.name === name) return { architecture, gguf };
   }
-  const supported = ARCHITECTURES.flatMap(({ gguf }) => gguf === null ? [] : [gguf.name]);
-  throw unsupported(where, "general.architecture", name, supported);
+  const supported = new Set(ARCHITECTURES.map(({ gguf }) => gguf.name));
+  throw unsupported(where, "general.architecture", name, [...supported]);
 }
 
 function unsupported(where: string, key: string, value: unknown, supported: string[]): SpielError {
