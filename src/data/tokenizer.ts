@@ -30,6 +30,8 @@ export interface TokenizerParts {
   eosTokenIds: readonly number[];
   /** Jinja source of the chat template. */
   chatTemplate: string | null;
+  /** Names the file of the template in errors, where it is another one. */
+  templateWhere?: string;
 }
 
 /** Which of the tokenizer's own begin and end tokens are put around the text. */
@@ -240,9 +242,7 @@ function pieceTokenizerParts(
     added,
     normalize: compileNormalizer(json.normalizer, where),
     cutWords: compileWords(json.pre_tokenizer, where),
-    segment: unigram === null
-      ? bytePairSegmenter(tokenizer.model!, where)
-      : unigramSegmenter(unigram),
+    segment: unigram === null ? bytePairSegmenter(tokenizer.model!) : unigramSegmenter(unigram),
   };
 }
 

@@ -6,7 +6,7 @@ import type { RandomAccessFile } from "./random_access.ts";
 export type GgufValue = number | bigint | boolean | string | GgufValue[];
 
 /** Real chat templates and vocabularies stay far below these; a hostile count does not. */
-const MAX_STRING_BYTES = 16 * 1024 * 1024;
+const MAX_STRING_BYTES = 4 * 1024 * 1024;
 /** Elements of all arrays together: 262,144 tokens with scores, types and merges have 1.3 million. */
 const MAX_ELEMENTS = 2 * 1024 * 1024;
 const MAX_ARRAY_DEPTH = 4;

@@ -15,6 +15,7 @@ import { ConfigFields } from "./config_fields.ts";
 import type { ModelTensor } from "./tensors.ts";
 
 const DESCRIPTION = /^(.+)\.quant_state\.bitsandbytes__(\w+)$/;
+const PART = /^(.+)\.(?:nested_)?(?:absmax|quant_map)$/;
 /** A few lines of JSON. */
 const MAX_DESCRIPTION_BYTES = 65_536;
 const BLOCK = 64;
@@ -106,7 +107,15 @@ export function bitsandbytesTensors(weights: SafetensorsFolder): BitsandbytesTen
     matrices.set(name, readMatrix(reader, described));
     for (const part of reader.used) parts.add(part);
   }
-  return { matrices, parts };
+  const stray = [...weights.names()].find((name) => PART.test(name) && !parts.has(name));
+  if (stray === undefined) return { matrices, parts };
+  const [, name] = PART.exec(stray)!;
+  throw new SpielError(
+    "data",
+    `${
+      weights.fileOf(stray)!.path
+    }: tensor "${stray}" has no "${name}.quant_state.bitsandbytes__nf4" beside it`,
+  );
 }
 
 function readMatrix(reader: PartReader, described: string): BitsandbytesMatrix {

@@ -51,7 +51,8 @@ class HuggingFaceFolder implements ModelSource {
     this.#quantised = quantised.matrices;
     const { tensors, place } = unstack(foundTensors(weights, quantised), stacks);
     this.#place = place;
-    this.tensors = matchTensors(path, source.config, tensors);
+    const fileOf = (name: string) => weights.fileOf(place(name).stored)?.path;
+    this.tensors = matchTensors(weights.path, source.config, tensors, fileOf);
   }
 
   read(name: string, byteOffset: number, length: number): Uint8Array<ArrayBuffer> {

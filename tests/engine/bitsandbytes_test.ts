@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { mergeAdapter } from "../../src/adapter/merge.ts";
+import { mergeAdapter } from "../../src/export/merge.ts";
 import { tokenizerFiles } from "../../src/data/tokenizer.ts";
 import { SafetensorsFile } from "../../src/io/safetensors.ts";
 import { inferenceUse, loadModel } from "../../src/model/load.ts";

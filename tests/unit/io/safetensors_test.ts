@@ -236,10 +236,10 @@ Deno.test("shards and their index must agree", () =>
     assertRefuses(() => SafetensorsFolder.open(dir), "data", "pickles");
   }));
 
-Deno.test("a header of nearly the format's limit is read, escapes and all", () =>
+Deno.test("a header of nearly the limit is read, escapes and all", () =>
   withTempDir((dir) => {
     const path = `${dir}/long.safetensors`;
-    const template = "\n".repeat(35_000_000) + '"';
+    const template = "\n".repeat(8_000_000) + '"';
     const header = `{"__metadata__":{"t":${JSON.stringify(template)}},"a":${
       entry("U8", [1], 0, 1)
     }}`;
