@@ -64,10 +64,6 @@ export function openWithoutWeights(path: string): ModelSource {
   return formOf(path) === "gguf" ? openGgufWithoutWeights(path) : openFolderWithoutWeights(path);
 }
 
-<<<<<<< HEAD
-/** In which form a model is. What is known to be something else is refused by name. */
-function formOf(path: string): "gguf" | "folder" {
-=======
 /** A model that memory can be planned for. */
 export interface PlannableModel {
   /** Its configuration and tensors, whose weights may not be there to be read. */
@@ -82,7 +78,7 @@ export interface PlannableModel {
  * @throws {SpielError} kind "data" naming the file, the field or tensor, and what was expected.
  */
 export function openModelToPlan(path: string): PlannableModel {
-  if (formOf(path) === "file" || !lacksWeights(path)) {
+  if (formOf(path) === "gguf" || !lacksWeights(path)) {
     return { source: openModelSource(path), assumption: null };
   }
   const { source, format } = openFolderToPlan(path);
@@ -91,9 +87,8 @@ export function openModelToPlan(path: string): PlannableModel {
   return { source, assumption };
 }
 
-/** Whether a model is a GGUF file or a folder. What is known to be something else is refused by name. */
-function formOf(path: string): "file" | "folder" {
->>>>>>> ts3
+/** In which form a model is. What is known to be something else is refused by name. */
+function formOf(path: string): "gguf" | "folder" {
   const fail = (reason: string) => new SpielError("data", `Model "${path}" ${reason}`);
   const kind = kindOfPath(path);
   if (kind === "gguf") return "gguf";
