@@ -170,7 +170,7 @@ impl Memory for GpuDevice {
 
 impl GpuDevice {
     /// What has been asked of the device so far.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "conformance"))]
     pub(crate) fn counters(&self) -> counters::Counters {
         self.counters.get()
     }
@@ -186,6 +186,12 @@ impl GpuDevice {
     pub(super) fn limit_to(&self, flops: u64, dispatch_flops: u64) {
         self.submit();
         self.budget.set(budget::Budget { flops, dispatch_flops, ..self.budget.get() });
+    }
+
+    /// Dispatches what moves so many bytes at most from now on.
+    #[cfg(any(test, feature = "conformance"))]
+    pub(super) fn limit_bytes_to(&self, dispatch_bytes: u64) {
+        self.budget.set(budget::Budget { dispatch_bytes, ..self.budget.get() });
     }
 
     /// Bytes held for the operations of calls.
