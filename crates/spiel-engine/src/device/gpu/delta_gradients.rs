@@ -12,7 +12,7 @@ use spiel_kernels::random::fill_normal;
 /// Elements of a dense tile.
 const TILE_ELEMENTS: usize = 4 << 20;
 /// Numbers that a trial computes with, repeated as often as needed.
-const NUMBERS: usize = 1 << 16;
+pub(super) const NUMBERS: usize = 1 << 16;
 /// Deltas whose gradients a trial compares at either end, where ragged tiles are.
 const COMPARED: usize = 1 << 16;
 /// A trial goes on until it has measured for so long, so often at most.

@@ -102,6 +102,10 @@ impl Memory for GpuDevice {
         Ok(GpuBuffer { _freed: freed, ..GpuBuffer::unowned(buffer, elements) })
     }
 
+    fn nothing(&self) -> GpuBuffer {
+        GpuBuffer::unowned(self.nothing.clone(), 0)
+    }
+
     fn operation_bytes(&self, sizes: &OperationSizes) -> u64 {
         self.bytes_of_operations(sizes)
     }
@@ -109,6 +113,7 @@ impl Memory for GpuDevice {
     fn write(&self, buffer: &mut GpuBuffer, offset_bytes: usize, bytes: &[u8]) {
         // What is recorded must not see the new bytes.
         self.submit();
+        self.faults.during("write");
         let kept = offset_bytes % 4;
         let mut joined;
         let (start, mut bytes) = (offset_bytes - kept, bytes);
