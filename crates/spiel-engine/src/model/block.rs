@@ -3,13 +3,14 @@
 
 use super::Builder;
 use super::batch::Batch;
-use super::config::heads;
+use super::config::{heads, norm_of};
 use super::linear::{Linear, LinearSpec};
 use super::tensor::Tensor;
 use super::workspace::{Activations, LinearScratch};
 use crate::device::{Device, Qkv};
 use crate::error::Result;
 use crate::protocol::ModelConfig;
+use spiel_kernels::ops::glu::Activation;
 use spiel_kernels::ops::rope::Direction;
 
 /// The weights of one block.
@@ -125,18 +126,18 @@ impl<D: Device> Layer<D> {
         let (device, tokens) = (pass.device, pass.batch.tokens.len());
         let (hidden, feed) =
             (pass.config.hidden_size as usize, pass.config.intermediate_size as usize);
-        let epsilon = pass.config.rms_norm_eps;
+        let kind = norm_of(pass.config);
         device.rms_norm(
             &kept.middle,
             &self.feed_norm.data,
             tokens,
             hidden,
-            epsilon,
+            kind,
             &mut kept.feed_input,
         );
         self.gate.forward(device, &kept.feed_input, tokens, scratch.linear, &mut kept.gate);
         self.up.forward(device, &kept.feed_input, tokens, scratch.linear, &mut kept.up);
-        device.swiglu(&kept.gate, &kept.up, tokens * feed, scratch.activation);
+        device.glu(Activation::Silu, &kept.gate, &kept.up, tokens * feed, scratch.activation);
         self.down.forward(device, scratch.activation, tokens, scratch.linear, output);
         device.add(&kept.middle, tokens * hidden, output);
     }
@@ -151,16 +152,16 @@ impl<D: Device> Layer<D> {
         scratch: &mut ForwardScratch<D>,
     ) {
         let (device, tokens, shape) = (pass.device, pass.batch.tokens.len(), heads(pass.config));
-        let (hidden, epsilon) = (pass.config.hidden_size as usize, pass.config.rms_norm_eps);
+        let (hidden, kind) = (pass.config.hidden_size as usize, norm_of(pass.config));
         let x = &mut kept.attention_input;
-        device.rms_norm(input, &self.input_norm.data, tokens, hidden, epsilon, x);
+        device.rms_norm(input, &self.input_norm.data, tokens, hidden, kind, x);
         for (linear, norm, raw, y, count) in [
             (&self.q, &self.q_norm, &mut kept.raw_q, &mut kept.q, shape.heads),
             (&self.k, &self.k_norm, &mut kept.raw_k, &mut kept.k, shape.kv_heads),
         ] {
             if let (Some(norm), Some(raw)) = (norm, raw) {
                 linear.forward(device, x, tokens, scratch.linear, raw);
-                device.rms_norm(raw, &norm.data, tokens * count, shape.head_dim, epsilon, y);
+                device.rms_norm(raw, &norm.data, tokens * count, shape.head_dim, kind, y);
             } else {
                 linear.forward(device, x, tokens, scratch.linear, y);
             }

@@ -1,10 +1,11 @@
 //! A block's backward pass: `block` in mirrored order.
 
 use super::block::{ForwardScratch, Layer, Pass};
-use super::config::heads;
+use super::config::{heads, norm_of};
 use super::linear::{LinearBackward, Window};
 use super::workspace::{Activations, BlockGrads};
 use crate::device::{AttentionPass, Device, NormBackward, Qkv};
+use spiel_kernels::ops::glu::Activation;
 use spiel_kernels::ops::rope::Direction;
 
 impl<D: Device> Layer<D> {
@@ -22,10 +23,10 @@ impl<D: Device> Layer<D> {
         let (device, tokens) = (pass.device, pass.batch.tokens.len());
         let (hidden, feed) =
             (pass.config.hidden_size as usize, pass.config.intermediate_size as usize);
-        let epsilon = pass.config.rms_norm_eps;
+        let kind = norm_of(pass.config);
         let BlockGrads { stream, normed, activation, gate, up, .. } = grads;
 
-        device.swiglu(&kept.gate, &kept.up, tokens * feed, scratch.activation);
+        device.glu(Activation::Silu, &kept.gate, &kept.up, tokens * feed, scratch.activation);
         let down = [(&mut self.down, &*stream)];
         LinearBackward { x: scratch.activation, tokens, window }.run(
             device,
@@ -33,7 +34,8 @@ impl<D: Device> Layer<D> {
             scratch.linear,
             activation,
         );
-        device.swiglu_backward(&kept.gate, &kept.up, activation, tokens * feed, gate, up);
+        let (of_gate, of_up) = (&kept.gate, &kept.up);
+        device.glu_backward(Activation::Silu, of_gate, of_up, activation, tokens * feed, gate, up);
         let layers = [(&mut self.gate, &*gate), (&mut self.up, &*up)];
         LinearBackward { x: &kept.feed_input, tokens, window }.run(
             device,
@@ -43,20 +45,12 @@ impl<D: Device> Layer<D> {
         );
         let norm = NormBackward { x: &kept.middle, weight: &self.feed_norm.data, grad_y: normed };
         let grad_weight = self.feed_norm.trained.as_mut().map(|trained| &mut trained.grads);
-        device.rms_norm_backward(norm, tokens, hidden, epsilon, true, stream, grad_weight);
+        device.rms_norm_backward(norm, tokens, hidden, kind, true, stream, grad_weight);
 
         self.attend_backward(pass, window, kept, scratch, grads);
         let norm = NormBackward { x: input, weight: &self.input_norm.data, grad_y: &grads.normed };
         let grad_weight = self.input_norm.trained.as_mut().map(|trained| &mut trained.grads);
-        device.rms_norm_backward(
-            norm,
-            tokens,
-            hidden,
-            epsilon,
-            true,
-            &mut grads.stream,
-            grad_weight,
-        );
+        device.rms_norm_backward(norm, tokens, hidden, kind, true, &mut grads.stream, grad_weight);
     }
 
     /// The attention half: from `grads.stream` to `grads.normed`, the gradient in the input norm's output.
@@ -96,14 +90,14 @@ impl<D: Device> Layer<D> {
         ] {
             device.rope(grad, pass.rotations, tokens, count, shape.head_dim, Direction::Backward);
             if let (Some(norm), Some(x), Some(raw)) = (norm, x, &mut *raw) {
-                let (rows, epsilon) = (tokens * count, pass.config.rms_norm_eps);
+                let (rows, kind) = (tokens * count, norm_of(pass.config));
                 let operands = NormBackward { x, weight: &norm.data, grad_y: &*grad };
                 let grad_weight = norm.trained.as_mut().map(|trained| &mut trained.grads);
                 device.rms_norm_backward(
                     operands,
                     rows,
                     shape.head_dim,
-                    epsilon,
+                    kind,
                     false,
                     raw,
                     grad_weight,

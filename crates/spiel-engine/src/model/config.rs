@@ -3,6 +3,7 @@
 use crate::error::{Result, invalid};
 use crate::protocol::{ModelConfig, RopeScaling};
 use spiel_kernels::ops::attention::Heads;
+use spiel_kernels::ops::rms_norm::Norm;
 use spiel_kernels::ops::rope;
 
 /// Largest size of any kind; products of two fit 64 bits.
@@ -70,12 +71,16 @@ fn widest(config: &ModelConfig) -> u32 {
 
 /// The shape of the attention.
 pub(crate) fn heads(config: &ModelConfig) -> Heads {
-    Heads {
-        heads: config.num_attention_heads as usize,
-        kv_heads: config.num_key_value_heads as usize,
-        head_dim: config.head_dim as usize,
-        window: config.sliding_window.map(|window| window as usize),
-    }
+    let [heads, kv_heads, head_dim] =
+        [config.num_attention_heads, config.num_key_value_heads, config.head_dim]
+            .map(|number| number as usize);
+    let window = config.sliding_window.map(|window| window as usize);
+    Heads { window, ..Heads::new(heads, kv_heads, head_dim) }
+}
+
+/// What all norms have in common.
+pub(crate) fn norm_of(config: &ModelConfig) -> Norm {
+    Norm { epsilon: config.rms_norm_eps, unit_offset: false }
 }
 
 /// The rotary frequencies, `[head_dim / 2]`.

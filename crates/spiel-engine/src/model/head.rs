@@ -6,6 +6,7 @@ use super::workspace::{HeadScratch, Workspace};
 use crate::arena::{reply_bytes, with_room};
 use crate::device::Device;
 use crate::error::Result;
+use spiel_kernels::ops::cross_entropy::Backward;
 
 impl<D: Device> Model<D> {
     /// Leaves the loss of every target in `workspace.batch.losses`, in the order of the batch's rows, from
@@ -30,6 +31,7 @@ impl<D: Device> Model<D> {
         if let Some(grads) = &mut grads {
             device.clear(&mut grads.normed);
         }
+        let loss_backward = backward.map(|scale| Backward { scale, soft_cap: None });
         let mut trained = matrix.trained.take();
         let weights = matrix.dense(device, None, linear);
         for first in (0..targets).step_by(*rows) {
@@ -43,7 +45,7 @@ impl<D: Device> Model<D> {
                 first,
                 count,
                 vocab,
-                backward,
+                loss_backward,
                 &mut buffers.losses,
             );
             if let (Some(grads), Some(grad_chunk)) = (&mut grads, grad_hidden.as_mut()) {

@@ -24,6 +24,7 @@ operations! {
     cross_entropy,
     delta,
     embedding,
+    glu,
     linear,
     positions,
     probe,
@@ -32,7 +33,7 @@ operations! {
     rope,
     rows,
     sm3,
-    swiglu,
+    soft_cap,
     top_k,
     transpose,
 }
