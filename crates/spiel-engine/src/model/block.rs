@@ -3,14 +3,13 @@
 
 use super::Builder;
 use super::batch::Batch;
-use super::config::{heads, norm_of};
+use super::config::{activation_of, heads, norm_of};
 use super::linear::{Linear, LinearSpec};
 use super::tensor::Tensor;
 use super::workspace::{Activations, LinearScratch};
 use crate::device::{Device, Qkv};
 use crate::error::Result;
 use crate::protocol::ModelConfig;
-use spiel_kernels::ops::glu::Activation;
 use spiel_kernels::ops::rope::Direction;
 
 /// The weights of one block.
@@ -137,7 +136,13 @@ impl<D: Device> Layer<D> {
         );
         self.gate.forward(device, &kept.feed_input, tokens, scratch.linear, &mut kept.gate);
         self.up.forward(device, &kept.feed_input, tokens, scratch.linear, &mut kept.up);
-        device.glu(Activation::Silu, &kept.gate, &kept.up, tokens * feed, scratch.activation);
+        device.glu(
+            activation_of(pass.config),
+            &kept.gate,
+            &kept.up,
+            tokens * feed,
+            scratch.activation,
+        );
         self.down.forward(device, scratch.activation, tokens, scratch.linear, output);
         device.add(&kept.middle, tokens * hidden, output);
     }

@@ -1,11 +1,10 @@
 //! A block's backward pass: `block` in mirrored order.
 
 use super::block::{ForwardScratch, Layer, Pass};
-use super::config::{heads, norm_of};
+use super::config::{activation_of, heads, norm_of};
 use super::linear::{LinearBackward, Window};
 use super::workspace::{Activations, BlockGrads};
 use crate::device::{AttentionPass, Device, NormBackward, Qkv};
-use spiel_kernels::ops::glu::Activation;
 use spiel_kernels::ops::rope::Direction;
 
 impl<D: Device> Layer<D> {
@@ -26,7 +25,13 @@ impl<D: Device> Layer<D> {
         let kind = norm_of(pass.config);
         let BlockGrads { stream, normed, activation, gate, up, .. } = grads;
 
-        device.glu(Activation::Silu, &kept.gate, &kept.up, tokens * feed, scratch.activation);
+        device.glu(
+            activation_of(pass.config),
+            &kept.gate,
+            &kept.up,
+            tokens * feed,
+            scratch.activation,
+        );
         let down = [(&mut self.down, &*stream)];
         LinearBackward { x: scratch.activation, tokens, window }.run(
             device,
@@ -35,7 +40,15 @@ impl<D: Device> Layer<D> {
             activation,
         );
         let (of_gate, of_up) = (&kept.gate, &kept.up);
-        device.glu_backward(Activation::Silu, of_gate, of_up, activation, tokens * feed, gate, up);
+        device.glu_backward(
+            activation_of(pass.config),
+            of_gate,
+            of_up,
+            activation,
+            tokens * feed,
+            gate,
+            up,
+        );
         let layers = [(&mut self.gate, &*gate), (&mut self.up, &*up)];
         LinearBackward { x: &kept.feed_input, tokens, window }.run(
             device,

@@ -1,8 +1,9 @@
 //! What a model's numbers must satisfy, and what follows from them.
 
 use crate::error::{Result, invalid};
-use crate::protocol::{ModelConfig, RopeScaling};
+use crate::protocol::{HiddenAct, ModelConfig, RopeScaling};
 use spiel_kernels::ops::attention::Heads;
+use spiel_kernels::ops::glu::Activation;
 use spiel_kernels::ops::rms_norm::Norm;
 use spiel_kernels::ops::rope;
 
@@ -57,6 +58,14 @@ pub(crate) fn check(config: &ModelConfig) -> Result<()> {
             config.rope_theta
         ));
     }
+    for (key, cap) in [
+        ("attn_logit_softcapping", config.attn_logit_softcapping),
+        ("final_logit_softcapping", config.final_logit_softcapping),
+    ] {
+        if let Some(cap) = cap.filter(|cap| !(*cap > 0.0 && cap.is_finite())) {
+            return Err(invalid!("Model configuration: {key} is {cap}, expected above 0"));
+        }
+    }
     let (hidden, widest) = (u64::from(config.hidden_size), widest(config));
     if hidden * u64::from(widest.max(config.vocab_size)) > u64::from(u32::MAX) {
         return Err(invalid!("Model configuration: a matrix has more than {} weights", u32::MAX));
@@ -75,12 +84,21 @@ pub(crate) fn heads(config: &ModelConfig) -> Heads {
         [config.num_attention_heads, config.num_key_value_heads, config.head_dim]
             .map(|number| number as usize);
     let window = config.sliding_window.map(|window| window as usize);
-    Heads { window, ..Heads::new(heads, kv_heads, head_dim) }
+    let plain = Heads::new(heads, kv_heads, head_dim);
+    Heads { window, soft_cap: config.attn_logit_softcapping, ..plain }
+}
+
+/// What the gate of the feed-forward layer goes through.
+pub(crate) fn activation_of(config: &ModelConfig) -> Activation {
+    match config.hidden_act {
+        HiddenAct::Silu => Activation::Silu,
+        HiddenAct::GeluPytorchTanh => Activation::GeluTanh,
+    }
 }
 
 /// What all norms have in common.
 pub(crate) fn norm_of(config: &ModelConfig) -> Norm {
-    Norm { epsilon: config.rms_norm_eps, unit_offset: false }
+    Norm { epsilon: config.rms_norm_eps, unit_offset: config.norm_unit_offset }
 }
 
 /// The rotary frequencies, `[head_dim / 2]`.
@@ -114,6 +132,7 @@ fn stretched(scaling: &RopeScaling, frequency: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::{NormPlacement, NormSpan};
 
     fn config() -> ModelConfig {
         ModelConfig {
@@ -132,6 +151,17 @@ mod tests {
             attention_bias: false,
             qk_norm: false,
             sliding_window: None,
+            qk_norm_span: NormSpan::default(),
+            norm_placement: NormPlacement::default(),
+            layers: None,
+            embedding_multiplier: None,
+            attention_multiplier: None,
+            residual_multiplier: None,
+            logits_scaling: None,
+            hidden_act: HiddenAct::default(),
+            norm_unit_offset: false,
+            attn_logit_softcapping: None,
+            final_logit_softcapping: None,
         }
     }
 

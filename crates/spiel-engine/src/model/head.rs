@@ -23,6 +23,7 @@ impl<D: Device> Model<D> {
     ) {
         let hidden = self.config.hidden_size as usize;
         let targets = batch.targets.len();
+        let soft_cap = self.config.final_logit_softcapping;
         let matrix = self.output_matrix_mut();
         let vocab = matrix.rows;
         let Workspace { batch: buffers, linear, head, grads, hidden: states, .. } = workspace;
@@ -31,7 +32,7 @@ impl<D: Device> Model<D> {
         if let Some(grads) = &mut grads {
             device.clear(&mut grads.normed);
         }
-        let loss_backward = backward.map(|scale| Backward { scale, soft_cap: None });
+        let loss_backward = backward.map(|scale| Backward { scale, soft_cap });
         let mut trained = matrix.trained.take();
         let weights = matrix.dense(device, None, linear);
         for first in (0..targets).step_by(*rows) {
@@ -39,6 +40,9 @@ impl<D: Device> Model<D> {
             let shape = matrix.linear_shape(count);
             device.gather_rows(states, &buffers.rows, first, count, hidden, chunk);
             device.linear(chunk, weights, shape, logits);
+            if let Some(cap) = soft_cap {
+                device.soft_cap(cap, count * vocab, logits);
+            }
             device.cross_entropy(
                 logits,
                 &buffers.targets,
@@ -84,6 +88,9 @@ impl<D: Device> Model<D> {
             device.gather_rows(states, &buffers.rows, 0, count, hidden, &mut head.hidden);
             let HeadScratch { hidden: chunk, logits, .. } = head;
             matrix.forward(device, None, chunk, count, linear, logits);
+            if let Some(cap) = self.config.final_logit_softcapping {
+                device.soft_cap(cap, count * matrix.rows, logits);
+            }
             bytes.extend(device.read(&head.logits, 0, count * matrix.rows * 4).await?);
         }
         Ok(bytes)
