@@ -79,7 +79,7 @@ class GgufModel implements ModelSource {
   readonly tensors: ReadonlyMap<string, ModelTensor>;
   readonly #file: GgufFile;
   readonly #ggufNames: ReadonlyMap<string, string>;
-  readonly #interleavesHeads: boolean;
+  readonly #gguf: GgufArchitecture;
   readonly #place: Unstacked["place"];
 
   constructor(file: GgufFile) {
@@ -89,8 +89,8 @@ class GgufModel implements ModelSource {
     this.modelType = modelType;
     this.config = config;
     this.specialTokens = specialTokens;
-    this.#interleavesHeads = gguf.interleavesHeads;
-    this.#ggufNames = nameTable(file);
+    this.#gguf = gguf;
+    this.#ggufNames = nameTable(file, gguf);
     const found = foundTensors(file, this.#ggufNames);
     const { tensors, place } = unstack(found, gguf.stacks?.(config) ?? []);
     this.#place = place;
@@ -105,7 +105,10 @@ class GgufModel implements ModelSource {
       throw new SpielError("data", `${this.path} has no tensor "${name}"`);
     }
     checkRange(this.path, name, tensor, byteOffset, length);
-    return this.#interleavesHeads && ROTARY_PROJECTION.test(name) && length > 0
+    if (this.#gguf.addsOneToNorms && name.endsWith("norm.weight")) {
+      return this.#readOffsets(ggufName, tensor, byteOffset, length);
+    }
+    return this.#gguf.interleavesHeads && ROTARY_PROJECTION.test(name) && length > 0
       ? this.#readInterleaved(ggufName, tensor, byteOffset, length)
       : this.#file.readRange(ggufName, start + byteOffset, length);
   }
@@ -116,6 +119,26 @@ class GgufModel implements ModelSource {
 
   [Symbol.dispose](): void {
     this.#file[Symbol.dispose]();
+  }
+
+  /** Reads a range of a norm's weights without the one that was added to them, which leaves f32 exact near zero. */
+  #readOffsets(
+    ggufName: string,
+    { format }: ModelTensor,
+    byteOffset: number,
+    length: number,
+  ): Uint8Array<ArrayBuffer> {
+    if (format !== "f32") {
+      throw new SpielError("data", `${this.path}: tensor "${ggufName}" is ${format}; expected F32`);
+    }
+    const start = byteOffset - byteOffset % 4;
+    const end = Math.ceil((byteOffset + length) / 4) * 4;
+    const bytes = this.#file.readRange(ggufName, start, end - start);
+    const weights = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    for (let at = 0; at < bytes.length; at += 4) {
+      weights.setFloat32(at, weights.getFloat32(at, true) - 1, true);
+    }
+    return bytes.slice(byteOffset - start, byteOffset - start + length);
   }
 
   /**
@@ -147,12 +170,12 @@ class GgufModel implements ModelSource {
 }
 
 /** GGUF names by Hugging Face name; a tensor that has none keeps its own, to be named in an error. */
-function nameTable(file: GgufFile): Map<string, string> {
+function nameTable(file: GgufFile, { layerNames }: GgufArchitecture): Map<string, string> {
   const names = new Map<string, string>();
   for (const ggufName of file.tensors.keys()) {
     // Read into the configuration already.
     if (ggufName === ROPE_FACTORS_TENSOR) continue;
-    names.set(huggingFaceName(ggufName) ?? ggufName, ggufName);
+    names.set(huggingFaceName(ggufName, layerNames) ?? ggufName, ggufName);
   }
   return names;
 }

@@ -21,12 +21,19 @@ const IN_LAYER: Readonly<Record<string, string>> = {
   ffn_down: "mlp.down_proj",
 };
 
-/** The Hugging Face name of a GGUF tensor; null for one that LLaMA-like models do not have. */
-export function huggingFaceName(ggufName: string): string | null {
+/**
+ * The Hugging Face name of a GGUF tensor; null for one that LLaMA-like models do not have.
+ *
+ * @param layerNames What parts of layers are called that an architecture's files call otherwise.
+ */
+export function huggingFaceName(
+  ggufName: string,
+  layerNames: Readonly<Record<string, string>> = {},
+): string | null {
   const match = /^(?:blk\.(\d+)\.)?(\w+)\.(weight|bias)$/.exec(ggufName);
   if (match === null) return null;
   const [, layer, part, kind] = match;
-  const names = layer === undefined ? GLOBAL : IN_LAYER;
+  const names = layer === undefined ? GLOBAL : { ...IN_LAYER, ...layerNames };
   if (!Object.hasOwn(names, part!)) return null;
   const prefix = layer === undefined ? "" : `model.layers.${layer}.`;
   return `${prefix}${names[part!]}.${kind}`;

@@ -4,7 +4,7 @@ import { readSpecialTokenIds, type SpecialTokenIds } from "../data/special_token
 import { SpielError } from "../errors.ts";
 import type { SafetensorsDtype } from "../io/safetensors.ts";
 import { SafetensorsFolder } from "../io/safetensors_shards.ts";
-import { toHuggingFaceConfig } from "./architectures/mod.ts";
+import { type Architecture, toHuggingFaceConfig } from "./architectures/mod.ts";
 import { type HuggingFaceConfig, readHuggingFaceConfig } from "./hf_config.ts";
 import type { ModelSource } from "./source.ts";
 import { checkRange, unstack, type Unstacked } from "./stacks.ts";
@@ -36,6 +36,8 @@ class HuggingFaceFolder implements ModelSource {
   readonly #source: HuggingFaceConfig;
   readonly #weights: SafetensorsFolder;
   readonly #place: Unstacked["place"];
+  /** Names in the files by names here. */
+  readonly #storedNames: ReadonlyMap<string, string>;
 
   constructor(readonly path: string, source: HuggingFaceConfig, weights: SafetensorsFolder) {
     this.modelType = source.architecture.modelType;
@@ -43,17 +45,20 @@ class HuggingFaceFolder implements ModelSource {
     this.specialTokens = readSpecialTokenIds(path);
     this.#source = source;
     this.#weights = weights;
-    const stacks = source.architecture.stacks?.(source.config) ?? [];
-    const { tensors, place } = unstack(foundTensors(weights), stacks);
+    const { architecture } = source;
+    this.#storedNames = nameTable(weights, architecture);
+    const found = foundTensors(weights, this.#storedNames);
+    const { tensors, place } = unstack(found, architecture.stacks?.(source.config) ?? []);
     this.#place = place;
     this.tensors = matchTensors(path, source.config, tensors);
   }
 
   read(name: string, byteOffset: number, length: number): Uint8Array<ArrayBuffer> {
-    const { stored, byteOffset: start } = this.#place(name);
+    const { stored: whole, byteOffset: start } = this.#place(name);
+    const stored = this.#storedNames.get(whole);
     const tensor = this.tensors.get(name);
-    const file = tensor === undefined ? undefined : this.#weights.fileOf(stored);
-    if (tensor === undefined || file === undefined) {
+    const file = stored === undefined ? undefined : this.#weights.fileOf(stored);
+    if (tensor === undefined || stored === undefined || file === undefined) {
       throw new SpielError("data", `${this.path} has no tensor "${name}"`);
     }
     checkRange(this.path, name, tensor, byteOffset, length);
@@ -72,10 +77,22 @@ class HuggingFaceFolder implements ModelSource {
   }
 }
 
-function foundTensors(weights: SafetensorsFolder): Map<string, ModelTensor | { unusable: string }> {
+function nameTable(weights: SafetensorsFolder, architecture: Architecture): Map<string, string> {
+  const names = new Map<string, string>();
+  for (const stored of weights.names()) {
+    const name = architecture.tensorName === undefined ? stored : architecture.tensorName(stored);
+    if (name !== null) names.set(name, stored);
+  }
+  return names;
+}
+
+function foundTensors(
+  weights: SafetensorsFolder,
+  storedNames: ReadonlyMap<string, string>,
+): Map<string, ModelTensor | { unusable: string }> {
   const found = new Map<string, ModelTensor | { unusable: string }>();
-  for (const name of weights.names()) {
-    const { dtype, shape, byteLength } = weights.entry(name)!;
+  for (const [name, stored] of storedNames) {
+    const { dtype, shape, byteLength } = weights.entry(stored)!;
     const format = FORMATS[dtype];
     found.set(
       name,

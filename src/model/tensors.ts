@@ -18,11 +18,12 @@ export function expectedShapes(config: ModelConfig): Map<string, number[]> {
   const queries = config.num_attention_heads * head_dim;
   const keys = config.num_key_value_heads * head_dim;
   const shapes = new Map<string, number[]>();
+  const placement = config.norm_placement ?? "pre";
   shapes.set("model.embed_tokens.weight", [config.vocab_size, hidden]);
   for (let layer = 0; layer < config.num_hidden_layers; layer++) {
     const set = (name: string, shape: number[]) =>
       shapes.set(`model.layers.${layer}.${name}`, shape);
-    set("input_layernorm.weight", [hidden]);
+    if (placement !== "post") set("input_layernorm.weight", [hidden]);
     set("self_attn.q_proj.weight", [queries, hidden]);
     set("self_attn.k_proj.weight", [keys, hidden]);
     set("self_attn.v_proj.weight", [keys, hidden]);
@@ -37,9 +38,11 @@ export function expectedShapes(config: ModelConfig): Map<string, number[]> {
     }
     set("self_attn.o_proj.weight", [hidden, queries]);
     set("post_attention_layernorm.weight", [hidden]);
+    if (placement === "both") set("pre_feedforward_layernorm.weight", [hidden]);
     set("mlp.gate_proj.weight", [feedForward, hidden]);
     set("mlp.up_proj.weight", [feedForward, hidden]);
     set("mlp.down_proj.weight", [hidden, feedForward]);
+    if (placement !== "pre") set("post_feedforward_layernorm.weight", [hidden]);
   }
   shapes.set("model.norm.weight", [hidden]);
   if (!config.tie_word_embeddings) shapes.set("lm_head.weight", [config.vocab_size, hidden]);

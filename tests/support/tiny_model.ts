@@ -25,8 +25,43 @@ export function tinyConfig(modelType: string): ModelConfig {
     attention_bias: modelType === "qwen2",
     qk_norm: modelType === "qwen3",
     sliding_window: null,
+    ...OF_ARCHITECTURE[modelType],
   };
 }
+
+const GEMMA: Partial<ModelConfig> = {
+  hidden_act: "gelu_pytorch_tanh",
+  norm_unit_offset: true,
+  embedding_multiplier: 8,
+};
+const FOUR_NORMS: Partial<ModelConfig> = {
+  ...GEMMA,
+  norm_placement: "both",
+  attention_multiplier: 1 / Math.sqrt(32),
+  sliding_window: 8,
+};
+const PLAIN_ROPE = { rope_theta: 10_000, rope_scaling: null };
+
+/** What the models of an architecture have and others have not. */
+const OF_ARCHITECTURE: Readonly<Record<string, Partial<ModelConfig>>> = {
+  gemma: GEMMA,
+  gemma2: {
+    ...FOUR_NORMS,
+    attn_logit_softcapping: 50,
+    final_logit_softcapping: 30,
+    layers: [8, null].map((sliding_window) => ({ rope: PLAIN_ROPE, sliding_window })),
+  },
+  gemma3_text: {
+    ...FOUR_NORMS,
+    qk_norm: true,
+    num_hidden_layers: 6,
+    rope_theta: 500_000,
+    layers: [8, 8, 8, 8, 8, null].map((sliding_window) => ({
+      rope: sliding_window === null ? { ...PLAIN_ROPE, rope_theta: 500_000 } : PLAIN_ROPE,
+      sliding_window,
+    })),
+  },
+};
 
 /** F32 values for every tensor of a configuration. */
 export function tinyWeights(config: ModelConfig): Map<string, TensorData> {
@@ -36,11 +71,17 @@ export function tinyWeights(config: ModelConfig): Map<string, TensorData> {
     const length = shape.reduce((product, size) => product * size, 1);
     const data = Float32Array.from({ length }, () => {
       seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
-      return seed / 2 ** 32 - 0.5;
+      const uniform = seed / 2 ** 32 - 0.5;
+      // Exact when one is added, as GGUF files store it.
+      return isOffset(name, config) ? Math.round(1024 * uniform) / 1024 : uniform;
     });
     tensors.set(name, { dtype: "F32", shape, data });
   }
   return tensors;
+}
+
+function isOffset(name: string, { norm_unit_offset }: ModelConfig): boolean {
+  return norm_unit_offset === true && name.endsWith("norm.weight");
 }
 
 /** Writes config.json and model.safetensors. */
@@ -88,8 +129,20 @@ function stackWeights(
 export function tinyMetadata(name: string, config: ModelConfig): [string, GgufField][] {
   const u32 = (value: number): GgufField => ({ type: "u32", value });
   const f32 = (value: number): GgufField => ({ type: "f32", value });
+  const optionalF32 = (value?: number) => value === undefined ? null : f32(value);
+  const optional: [key: string, value: GgufField | null][] = [
+    [
+      "attention.sliding_window",
+      config.sliding_window === null ? null : u32(config.sliding_window),
+    ],
+    ["attn_logit_softcapping", optionalF32(config.attn_logit_softcapping)],
+    ["final_logit_softcapping", optionalF32(config.final_logit_softcapping)],
+  ];
   return [
     ["general.architecture", { type: "string", value: name }],
+    ...optional.flatMap(([key, value]): [string, GgufField][] =>
+      value === null ? [] : [[`${name}.${key}`, value]]
+    ),
     [`${name}.embedding_length`, u32(config.hidden_size)],
     [`${name}.feed_forward_length`, u32(config.intermediate_size)],
     [`${name}.block_count`, u32(config.num_hidden_layers)],
@@ -119,10 +172,12 @@ export function tinyGguf(
 ): Uint8Array {
   const gguf = ARCHITECTURES.find((architecture) => architecture.modelType === modelType)?.gguf;
   if (!gguf) throw new Error(`${modelType} has no GGUF form`);
-  const names = ggufNames(config.num_hidden_layers);
+  const names = ggufNames(config.num_hidden_layers, gguf.layerNames);
   const stored = stackWeights(weights, gguf.stacks?.(config) ?? []);
   const tensors = [...stored].map(([name, { shape, data }]) => {
-    const bytes = new Uint8Array(data.buffer.slice(0) as ArrayBuffer);
+    const isStoredWithOne = gguf.addsOneToNorms === true && name.endsWith("norm.weight");
+    const written = isStoredWithOne ? (data as Float32Array).map((weight) => weight + 1) : data;
+    const bytes = new Uint8Array(written.buffer.slice(0) as ArrayBuffer);
     const isRotary = gguf.interleavesHeads && /[qk]_proj/.test(name);
     return {
       name: names.get(name)!,
@@ -135,17 +190,20 @@ export function tinyGguf(
 }
 
 /** GGUF names by Hugging Face name. */
-export function ggufNames(layers: number): Map<string, string> {
-  const parts =
-    "attn_norm attn_q attn_k attn_v attn_qkv attn_q_norm attn_k_norm attn_output ffn_norm " +
+export function ggufNames(
+  layers: number,
+  layerNames: Readonly<Record<string, string>> = {},
+): Map<string, string> {
+  const parts = Object.keys(layerNames).join(" ") +
+    " attn_norm attn_q attn_k attn_v attn_qkv attn_q_norm attn_k_norm attn_output ffn_norm " +
     "ffn_gate ffn_up ffn_down";
   const names = ["token_embd.weight", "output_norm.weight", "output.weight"];
   for (let layer = 0; layer < layers; layer++) {
-    for (const part of parts.split(" ")) {
+    for (const part of new Set(parts.trim().split(" "))) {
       names.push(`blk.${layer}.${part}.weight`, `blk.${layer}.${part}.bias`);
     }
   }
-  return new Map(names.map((name) => [huggingFaceName(name)!, name]));
+  return new Map(names.map((name) => [huggingFaceName(name, layerNames)!, name]));
 }
 
 /** As llama.cpp's converter does: reshape(heads, 2, half, in), swap the middle axes. */

@@ -1,5 +1,5 @@
 /** What all LLaMA-like decoders share when their configuration is read; each architecture adds its own part. */
-import type { ModelConfig } from "../../engine/protocol.gen.ts";
+import type { HiddenAct, ModelConfig } from "../../engine/protocol.gen.ts";
 import type { GgufFile } from "../../io/gguf.ts";
 import { ConfigFields } from "../config_fields.ts";
 import { ropeFromGguf, ropeFromHuggingFace } from "../rope.ts";
@@ -15,8 +15,12 @@ export interface Architecture {
   fromHuggingFace(config: ConfigFields): ModelConfig;
   /** `model_type` of the family that equals it and has every tensor of its own, where it has not; see `stacks`. */
   writtenAs?: string;
+  /** What a folder's tensor is called here, null where it is no part of the decoder; the same name unless given. */
+  tensorName?(stored: string): string | null;
   /** Tensors of a folder that hold several matrices; none unless given. */
   stacks?(config: ModelConfig): Stack[];
+  /** What config.json has beside the keys of every decoder; nothing unless given. */
+  toHuggingFace?(config: ModelConfig): Record<string, unknown>;
   /** How GGUF files hold it; null when they store it as another architecture. */
   gguf: GgufArchitecture | null;
 }
@@ -29,6 +33,10 @@ export interface GgufArchitecture {
   interleavesHeads: boolean;
   /** Reads the metadata. */
   read(file: GgufFile): ModelConfig;
+  /** What a layer's parts are called here that files call otherwise than those of other architectures. */
+  layerNames?: Readonly<Record<string, string>>;
+  /** Whether one is added to the weights of norms when they are stored. */
+  addsOneToNorms?: true;
   /** Tensors that hold several matrices, under their Hugging Face names; none unless given. */
   stacks?(config: ModelConfig): Stack[];
 }
@@ -39,6 +47,10 @@ export interface DecoderDefaults {
   rms_norm_eps: number;
   /** Absent: hidden_size / num_attention_heads. */
   head_dim?: number;
+  /** Absent: false. */
+  tie_word_embeddings?: boolean;
+  /** The activation that the architecture has looked for; absent: config.json must not name another than silu. */
+  hidden_act?: HiddenAct;
 }
 
 /** Reads the common keys of config.json, without attention biases, q/k norms or a sliding window. */
@@ -46,7 +58,7 @@ export function decoderFromHuggingFace(
   config: ConfigFields,
   defaults: DecoderDefaults,
 ): ModelConfig {
-  config.only("hidden_act", "silu");
+  if (defaults.hidden_act === undefined) config.only("hidden_act", "silu");
   config.only("mlp_bias", false);
   const hidden_size = config.size("hidden_size");
   const num_attention_heads = config.size("num_attention_heads");
@@ -64,7 +76,10 @@ export function decoderFromHuggingFace(
     ),
     rms_norm_eps: config.positive("rms_norm_eps", defaults.rms_norm_eps),
     ...ropeFromHuggingFace(config),
-    tie_word_embeddings: config.boolean("tie_word_embeddings", false),
+    tie_word_embeddings: config.boolean(
+      "tie_word_embeddings",
+      defaults.tie_word_embeddings ?? false,
+    ),
     attention_bias: false,
     qk_norm: false,
     sliding_window: null,

@@ -2,6 +2,9 @@
 import { SpielError } from "../../errors.ts";
 import type { ModelConfig } from "../../engine/protocol.gen.ts";
 import type { Architecture, GgufArchitecture } from "./decoder.ts";
+import { gemma } from "./gemma.ts";
+import { gemma2 } from "./gemma2.ts";
+import { gemma3, gemma3WithImages } from "./gemma3.ts";
 import { llama } from "./llama.ts";
 import { mistral } from "./mistral.ts";
 import { phi3 } from "./phi3.ts";
@@ -11,7 +14,17 @@ import { qwen3 } from "./qwen3.ts";
 export type { Architecture, GgufArchitecture } from "./decoder.ts";
 
 /** All supported architectures. */
-export const ARCHITECTURES: readonly Architecture[] = [llama, mistral, qwen2, qwen3, phi3];
+export const ARCHITECTURES: readonly Architecture[] = [
+  llama,
+  mistral,
+  qwen2,
+  qwen3,
+  phi3,
+  gemma,
+  gemma2,
+  gemma3,
+  gemma3WithImages,
+];
 
 /**
  * The architecture of a `model_type`.
@@ -59,19 +72,38 @@ export function toHuggingFaceConfig(
   const family = architectureOf(modelType, "Cannot write config.json").writtenAs ?? modelType;
   // The llama class of transformers has no sliding window; the mistral class is llama with one.
   const written = family === "llama" && config.sliding_window !== null ? "mistral" : family;
-  const { qk_norm: _, attention_bias, sliding_window, ...common } = config;
-  const window = sliding_window === null
-    ? { sliding_window }
-    : { sliding_window, use_sliding_window: true, max_window_layers: 0 };
+  const { className, toHuggingFace } = architectureOf(written, "Cannot write config.json");
+  const { sliding_window, hidden_act = "silu" } = config;
+  const common = Object.fromEntries(COMMON_KEYS.map((key) => [key, config[key]]));
+  const isEveryWindow = sliding_window !== null && config.layers === undefined;
+  const window = isEveryWindow ? { use_sliding_window: true, max_window_layers: 0 } : {};
   const { bos, eos } = specialTokens;
   return {
-    architectures: [architectureOf(written, "Cannot write config.json").className],
+    architectures: [className],
     model_type: written,
-    hidden_act: "silu",
+    hidden_act,
     ...common,
-    attention_bias,
+    sliding_window,
     ...window,
+    ...toHuggingFace?.(config),
     bos_token_id: bos,
     eos_token_id: eos.length > 1 ? eos : eos[0] ?? null,
   };
 }
+
+/** What config.json calls as the engine does, whatever the architecture. */
+const COMMON_KEYS = [
+  "hidden_size",
+  "intermediate_size",
+  "num_hidden_layers",
+  "num_attention_heads",
+  "num_key_value_heads",
+  "head_dim",
+  "vocab_size",
+  "max_position_embeddings",
+  "rms_norm_eps",
+  "rope_theta",
+  "rope_scaling",
+  "tie_word_embeddings",
+  "attention_bias",
+] as const;

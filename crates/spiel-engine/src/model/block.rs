@@ -1,9 +1,11 @@
-//! One block: attention and feed-forward, each behind an RMSNorm on the residual stream. Backward is in
-//! `block_backward`, in mirrored order.
+//! One block: attention and feed-forward, each with an RMSNorm before it, behind it, or both, beside the residual stream.
+//! Backward is in `block_backward`, in mirrored order.
 
 use super::Builder;
 use super::batch::Batch;
-use super::config::{activation_of, heads, norm_of};
+use super::config::{
+    Attention, activation_of, attention_of, heads, norm_of, norms_before, norms_behind,
+};
 use super::linear::{Linear, LinearSpec};
 use super::tensor::Tensor;
 use super::workspace::{Activations, LinearScratch};
@@ -14,7 +16,9 @@ use spiel_kernels::ops::rope::Direction;
 
 /// The weights of one block.
 pub(crate) struct Layer<D: Device> {
-    pub(crate) input_norm: Tensor<D>,
+    pub(crate) attention: Attention,
+    /// `[D]`; only with norms before the halves.
+    pub(crate) input_norm: Option<Tensor<D>>,
     pub(crate) q: Linear<D>,
     pub(crate) k: Linear<D>,
     pub(crate) v: Linear<D>,
@@ -23,10 +27,15 @@ pub(crate) struct Layer<D: Device> {
     pub(crate) q_norm: Option<Tensor<D>>,
     /// `[head_dim]`; only with `qk_norm`.
     pub(crate) k_norm: Option<Tensor<D>>,
-    pub(crate) feed_norm: Tensor<D>,
+    /// `[D]`, behind o; only with norms behind the halves.
+    pub(crate) attention_norm: Option<Tensor<D>>,
+    /// `[D]`; only with norms before the halves.
+    pub(crate) feed_norm: Option<Tensor<D>>,
     pub(crate) gate: Linear<D>,
     pub(crate) up: Linear<D>,
     pub(crate) down: Linear<D>,
+    /// `[D]`, behind down; only with norms behind the halves.
+    pub(crate) output_norm: Option<Tensor<D>>,
 }
 
 /// What every block of one pass shares.
@@ -34,8 +43,8 @@ pub(crate) struct Pass<'a, D: Device> {
     pub(crate) device: &'a D,
     pub(crate) config: &'a ModelConfig,
     pub(crate) batch: &'a Batch,
-    /// `[T, head_dim]`.
-    pub(crate) rotations: &'a D::Buffer,
+    /// `[T, head_dim]` per rotary settings.
+    pub(crate) rotations: &'a [D::Buffer],
 }
 
 /// The keys and values of the tokens before a batch, in generation.
@@ -53,6 +62,21 @@ pub(crate) struct ForwardScratch<'a, D: Device> {
     pub(crate) activation: &'a mut D::Buffer,
 }
 
+impl<D: Device> Pass<'_, D> {
+    /// The input of a half of a block `[T, D]`: normalised into `normed` where a norm stands before it.
+    fn normalised<'b>(
+        &self,
+        norm: &Option<Tensor<D>>,
+        input: &'b D::Buffer,
+        normed: &'b mut Option<D::Buffer>,
+    ) -> &'b D::Buffer {
+        let (Some(norm), Some(normed)) = (norm, normed) else { return input };
+        let (tokens, hidden) = (self.batch.tokens.len(), self.config.hidden_size as usize);
+        self.device.rms_norm(input, &norm.data, tokens, hidden, norm_of(self.config), normed);
+        normed
+    }
+}
+
 impl<D: Device> Layer<D> {
     pub(crate) fn new(builder: &mut Builder<D>, config: &ModelConfig, index: u32) -> Result<Self> {
         let shape = heads(config);
@@ -65,22 +89,32 @@ impl<D: Device> Layer<D> {
             outputs,
             bias,
         };
+        let (before, behind) = (norms_before(config), norms_behind(config));
+        let norm = |builder: &mut Builder<D>, is_there: bool, part: &str| {
+            is_there.then(|| builder.tensor(name(part), &[hidden])).transpose()
+        };
+        // The name is older than norms behind the attention.
+        let before_feed = if behind { "pre_feedforward" } else { "post_attention" };
+        let before_feed = format!("{before_feed}_layernorm.weight");
         let bias = config.attention_bias;
         let head_norm = |builder: &mut Builder<D>, part: &str| {
             config.qk_norm.then(|| builder.tensor(name(part), &[shape.head_dim])).transpose()
         };
         Ok(Self {
-            input_norm: builder.tensor(name("input_layernorm.weight"), &[hidden])?,
+            attention: attention_of(config, index),
+            input_norm: norm(builder, before, "input_layernorm.weight")?,
             q: builder.linear(spec("self_attn.q_proj", hidden, queries, bias))?,
             k: builder.linear(spec("self_attn.k_proj", hidden, keys, bias))?,
             v: builder.linear(spec("self_attn.v_proj", hidden, keys, bias))?,
             o: builder.linear(spec("self_attn.o_proj", queries, hidden, false))?,
             q_norm: head_norm(builder, "self_attn.q_norm.weight")?,
             k_norm: head_norm(builder, "self_attn.k_norm.weight")?,
-            feed_norm: builder.tensor(name("post_attention_layernorm.weight"), &[hidden])?,
+            attention_norm: norm(builder, behind, "post_attention_layernorm.weight")?,
+            feed_norm: norm(builder, before, &before_feed)?,
             gate: builder.linear(spec("mlp.gate_proj", hidden, feed, false))?,
             up: builder.linear(spec("mlp.up_proj", hidden, feed, false))?,
             down: builder.linear(spec("mlp.down_proj", feed, hidden, false))?,
+            output_norm: norm(builder, behind, "post_feedforward_layernorm.weight")?,
         })
     }
 
@@ -96,19 +130,37 @@ impl<D: Device> Layer<D> {
     pub(crate) fn tensors(&self) -> impl Iterator<Item = &Tensor<D>> {
         let linears =
             self.linears().flat_map(|linear| std::iter::once(&linear.weight).chain(&linear.bias));
-        [&self.input_norm, &self.feed_norm]
-            .into_iter()
-            .chain(linears)
-            .chain(&self.q_norm)
-            .chain(&self.k_norm)
+        let [first, second] = [[&self.input_norm, &self.feed_norm], [&self.q_norm, &self.k_norm]];
+        let last = [&self.attention_norm, &self.output_norm];
+        first.into_iter().flatten().chain(linears).chain(second.into_iter().chain(last).flatten())
     }
 
     pub(crate) fn tensors_mut(&mut self) -> impl Iterator<Item = &mut Tensor<D>> {
-        let Self { input_norm, q, k, v, o, q_norm, k_norm, feed_norm, gate, up, down } = self;
+        let Self {
+            attention: _,
+            input_norm,
+            q,
+            k,
+            v,
+            o,
+            q_norm,
+            k_norm,
+            attention_norm,
+            feed_norm,
+            gate,
+            up,
+            down,
+            output_norm,
+        } = self;
         let linears = [q, k, v, o, gate, up, down]
             .into_iter()
             .flat_map(|linear| std::iter::once(&mut linear.weight).chain(&mut linear.bias));
-        [input_norm, feed_norm].into_iter().chain(linears).chain(q_norm).chain(k_norm)
+        let rest = [q_norm, k_norm, attention_norm, output_norm];
+        [input_norm, feed_norm]
+            .into_iter()
+            .flatten()
+            .chain(linears)
+            .chain(rest.into_iter().flatten())
     }
 
     /// Computes `output` from `input`, both `[T, D]`, and keeps what the backward pass needs.
@@ -125,25 +177,16 @@ impl<D: Device> Layer<D> {
         let (device, tokens) = (pass.device, pass.batch.tokens.len());
         let (hidden, feed) =
             (pass.config.hidden_size as usize, pass.config.intermediate_size as usize);
-        let kind = norm_of(pass.config);
-        device.rms_norm(
-            &kept.middle,
-            &self.feed_norm.data,
-            tokens,
-            hidden,
-            kind,
-            &mut kept.feed_input,
-        );
-        self.gate.forward(device, &kept.feed_input, tokens, scratch.linear, &mut kept.gate);
-        self.up.forward(device, &kept.feed_input, tokens, scratch.linear, &mut kept.up);
-        device.glu(
-            activation_of(pass.config),
-            &kept.gate,
-            &kept.up,
-            tokens * feed,
-            scratch.activation,
-        );
-        self.down.forward(device, scratch.activation, tokens, scratch.linear, output);
+        let activation = activation_of(pass.config);
+        let x = pass.normalised(&self.feed_norm, &kept.middle, &mut kept.feed_input);
+        self.gate.forward(device, x, tokens, scratch.linear, &mut kept.gate);
+        self.up.forward(device, x, tokens, scratch.linear, &mut kept.up);
+        device.glu(activation, &kept.gate, &kept.up, tokens * feed, scratch.activation);
+        let raw = kept.raw_feed.as_mut().unwrap_or(&mut *output);
+        self.down.forward(device, scratch.activation, tokens, scratch.linear, raw);
+        if let (Some(norm), Some(raw)) = (&self.output_norm, &kept.raw_feed) {
+            device.rms_norm(raw, &norm.data, tokens, hidden, norm_of(pass.config), output);
+        }
         device.add(&kept.middle, tokens * hidden, output);
     }
 
@@ -156,10 +199,10 @@ impl<D: Device> Layer<D> {
         cache: Option<LayerCache<D>>,
         scratch: &mut ForwardScratch<D>,
     ) {
-        let (device, tokens, shape) = (pass.device, pass.batch.tokens.len(), heads(pass.config));
+        let (device, tokens) = (pass.device, pass.batch.tokens.len());
         let (hidden, kind) = (pass.config.hidden_size as usize, norm_of(pass.config));
-        let x = &mut kept.attention_input;
-        device.rms_norm(input, &self.input_norm.data, tokens, hidden, kind, x);
+        let Attention { heads: shape, rope } = self.attention;
+        let x = pass.normalised(&self.input_norm, input, &mut kept.attention_input);
         for (linear, norm, raw, y, count) in [
             (&self.q, &self.q_norm, &mut kept.raw_q, &mut kept.q, shape.heads),
             (&self.k, &self.k_norm, &mut kept.raw_k, &mut kept.k, shape.kv_heads),
@@ -170,7 +213,10 @@ impl<D: Device> Layer<D> {
             } else {
                 linear.forward(device, x, tokens, scratch.linear, y);
             }
-            device.rope(y, pass.rotations, tokens, count, shape.head_dim, Direction::Forward);
+            if let Some(rope) = rope {
+                let rotations = &pass.rotations[rope];
+                device.rope(y, rotations, tokens, count, shape.head_dim, Direction::Forward);
+            }
         }
         self.v.forward(device, x, tokens, scratch.linear, &mut kept.v);
         let inputs = match cache {
@@ -183,7 +229,11 @@ impl<D: Device> Layer<D> {
             }
         };
         device.attention(inputs, shape, &pass.batch.spans, &mut kept.attended, &mut kept.log_sums);
-        self.o.forward(device, &kept.attended, tokens, scratch.linear, &mut kept.middle);
+        let raw = kept.raw_attention.as_mut().unwrap_or(&mut kept.middle);
+        self.o.forward(device, &kept.attended, tokens, scratch.linear, raw);
+        if let (Some(norm), Some(raw)) = (&self.attention_norm, &kept.raw_attention) {
+            device.rms_norm(raw, &norm.data, tokens, hidden, kind, &mut kept.middle);
+        }
         device.add(input, tokens * hidden, &mut kept.middle);
     }
 }

@@ -1,7 +1,7 @@
 //! What a model's numbers must satisfy, and what follows from them.
 
 use crate::error::{Result, invalid};
-use crate::protocol::{HiddenAct, ModelConfig, RopeScaling};
+use crate::protocol::{HiddenAct, LayerAttention, ModelConfig, NormPlacement, Rope, RopeScaling};
 use spiel_kernels::ops::attention::Heads;
 use spiel_kernels::ops::glu::Activation;
 use spiel_kernels::ops::rms_norm::Norm;
@@ -52,23 +52,49 @@ pub(crate) fn check(config: &ModelConfig) -> Result<()> {
             config.rms_norm_eps
         ));
     }
-    if !(config.rope_theta > 1.0 && config.rope_theta.is_finite()) {
-        return Err(invalid!(
-            "Model configuration: rope_theta is {}, expected above 1",
-            config.rope_theta
-        ));
-    }
-    for (key, cap) in [
+    check_theta("rope_theta", config.rope_theta)?;
+    for (key, number) in [
         ("attn_logit_softcapping", config.attn_logit_softcapping),
         ("final_logit_softcapping", config.final_logit_softcapping),
+        ("embedding_multiplier", config.embedding_multiplier),
+        ("attention_multiplier", config.attention_multiplier),
     ] {
-        if let Some(cap) = cap.filter(|cap| !(*cap > 0.0 && cap.is_finite())) {
-            return Err(invalid!("Model configuration: {key} is {cap}, expected above 0"));
+        if let Some(number) = number.filter(|number| !(*number > 0.0 && number.is_finite())) {
+            return Err(invalid!("Model configuration: {key} is {number}, expected above 0"));
         }
     }
+    check_layers(config)?;
     let (hidden, widest) = (u64::from(config.hidden_size), widest(config));
     if hidden * u64::from(widest.max(config.vocab_size)) > u64::from(u32::MAX) {
         return Err(invalid!("Model configuration: a matrix has more than {} weights", u32::MAX));
+    }
+    Ok(())
+}
+
+fn check_theta(key: &str, theta: f64) -> Result<()> {
+    if theta > 1.0 && theta.is_finite() {
+        return Ok(());
+    }
+    Err(invalid!("Model configuration: {key} is {theta}, expected above 1"))
+}
+
+fn check_layers(config: &ModelConfig) -> Result<()> {
+    let Some(layers) = &config.layers else { return Ok(()) };
+    if layers.len() != config.num_hidden_layers as usize {
+        return Err(invalid!(
+            "Model configuration: layers has {} entries, expected {}, one per layer",
+            layers.len(),
+            config.num_hidden_layers
+        ));
+    }
+    for (index, LayerAttention { rope, sliding_window }) in layers.iter().enumerate() {
+        if *sliding_window == Some(0) {
+            let key = format!("layers[{index}].sliding_window");
+            return Err(invalid!("Model configuration: {key} is 0, expected at least 1"));
+        }
+        if let Some(rope) = rope {
+            check_theta(&format!("layers[{index}].rope_theta"), rope.rope_theta)?;
+        }
     }
     Ok(())
 }
@@ -78,14 +104,52 @@ fn widest(config: &ModelConfig) -> u32 {
     config.intermediate_size.max(config.num_attention_heads.saturating_mul(config.head_dim))
 }
 
-/// The shape of the attention.
+/// The shape of the attention of all layers, by the window of those that have no settings of their own.
 pub(crate) fn heads(config: &ModelConfig) -> Heads {
     let [heads, kv_heads, head_dim] =
         [config.num_attention_heads, config.num_key_value_heads, config.head_dim]
             .map(|number| number as usize);
-    let window = config.sliding_window.map(|window| window as usize);
     let plain = Heads::new(heads, kv_heads, head_dim);
-    Heads { window, soft_cap: config.attn_logit_softcapping, ..plain }
+    Heads {
+        window: config.sliding_window.map(|window| window as usize),
+        factor: config.attention_multiplier.unwrap_or(plain.factor),
+        soft_cap: config.attn_logit_softcapping,
+        ..plain
+    }
+}
+
+/// How a layer attends.
+#[derive(Clone, Copy)]
+pub(crate) struct Attention {
+    pub(crate) heads: Heads,
+    /// Which of the model's `ropes` rotates q and k, if any.
+    pub(crate) rope: Option<usize>,
+}
+
+/// How layer `index` attends.
+pub(crate) fn attention_of(config: &ModelConfig, index: u32) -> Attention {
+    let heads = heads(config);
+    let Some(layer) = config.layers.as_ref().and_then(|layers| layers.get(index as usize)) else {
+        return Attention { heads, rope: Some(0) };
+    };
+    let window = layer.sliding_window.map(|window| window as usize);
+    let rope = layer.rope.as_ref().and_then(|rope| ropes(config).iter().position(|it| it == rope));
+    Attention { heads: Heads { window, ..heads }, rope }
+}
+
+/// The different rotary settings of the layers, in the order in which they first occur.
+pub(crate) fn ropes(config: &ModelConfig) -> Vec<Rope> {
+    let Some(layers) = &config.layers else {
+        let (rope_theta, rope_scaling) = (config.rope_theta, config.rope_scaling.clone());
+        return vec![Rope { rope_theta, rope_scaling }];
+    };
+    let mut ropes: Vec<Rope> = Vec::new();
+    for rope in layers.iter().filter_map(|layer| layer.rope.as_ref()) {
+        if !ropes.contains(rope) {
+            ropes.push(rope.clone());
+        }
+    }
+    ropes
 }
 
 /// What the gate of the feed-forward layer goes through.
@@ -96,15 +160,25 @@ pub(crate) fn activation_of(config: &ModelConfig) -> Activation {
     }
 }
 
+/// Whether a norm stands before each half of a block.
+pub(crate) fn norms_before(config: &ModelConfig) -> bool {
+    config.norm_placement != NormPlacement::Post
+}
+
+/// Whether a norm stands behind each half of a block.
+pub(crate) fn norms_behind(config: &ModelConfig) -> bool {
+    config.norm_placement != NormPlacement::Pre
+}
+
 /// What all norms have in common.
 pub(crate) fn norm_of(config: &ModelConfig) -> Norm {
     Norm { epsilon: config.rms_norm_eps, unit_offset: config.norm_unit_offset }
 }
 
-/// The rotary frequencies, `[head_dim / 2]`.
-pub(crate) fn frequencies(config: &ModelConfig) -> Vec<f32> {
-    let plain = rope::frequencies(config.head_dim as usize, config.rope_theta);
-    let scaling = config.rope_scaling.as_ref();
+/// The rotary frequencies by some settings, `[head_dim / 2]`.
+pub(crate) fn frequencies(head_dim: usize, rope: &Rope) -> Vec<f32> {
+    let plain = rope::frequencies(head_dim, rope.rope_theta);
+    let scaling = rope.rope_scaling.as_ref();
     plain
         .map(|frequency| scaling.map_or(frequency, |scaling| stretched(scaling, frequency)) as f32)
         .collect()
@@ -132,7 +206,7 @@ fn stretched(scaling: &RopeScaling, frequency: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{NormPlacement, NormSpan};
+    use crate::protocol::NormSpan;
 
     fn config() -> ModelConfig {
         ModelConfig {
@@ -165,6 +239,10 @@ mod tests {
         }
     }
 
+    fn frequencies(rope_scaling: Option<RopeScaling>) -> Vec<f32> {
+        super::frequencies(128, &Rope { rope_theta: 500_000.0, rope_scaling })
+    }
+
     #[test]
     fn llama3_keeps_high_and_divides_low_frequencies() {
         let scaling = RopeScaling::Llama3 {
@@ -173,8 +251,8 @@ mod tests {
             high_freq_factor: 4.0,
             original_max_position_embeddings: 8192,
         };
-        let plain = frequencies(&config());
-        let scaled = frequencies(&ModelConfig { rope_scaling: Some(scaling), ..config() });
+        let plain = frequencies(None);
+        let scaled = frequencies(Some(scaling));
         assert_eq!(scaled[0].to_bits(), plain[0].to_bits());
         assert!((scaled[63] * 8.0 / plain[63] - 1.0).abs() < 1e-6);
         assert!(scaled.is_sorted_by(|high, low| high > low), "nothing jumps between");
@@ -183,8 +261,8 @@ mod tests {
     #[test]
     fn linear_scaling_divides_all_frequencies() {
         let scaling = Some(RopeScaling::Linear { factor: 4.0 });
-        let plain = frequencies(&config());
-        let scaled = frequencies(&ModelConfig { rope_scaling: scaling, ..config() });
+        let plain = frequencies(None);
+        let scaled = frequencies(scaling);
         assert!(plain.iter().zip(&scaled).all(|(plain, scaled)| *scaled * 4.0 == *plain));
     }
 
@@ -204,5 +282,55 @@ mod tests {
         }
         let error = check(&ModelConfig { head_dim: 1 << 25, ..config() }).unwrap_err();
         assert!(error.to_string().ends_with("expected at most 16777216"));
+    }
+
+    #[test]
+    fn layers_share_the_rotary_settings_that_are_equal() {
+        let layer = |theta: Option<f64>, sliding_window| LayerAttention {
+            rope: theta.map(|rope_theta| Rope { rope_theta, rope_scaling: None }),
+            sliding_window,
+        };
+        let layers = vec![
+            layer(Some(1e4), Some(8)),
+            layer(None, None),
+            layer(Some(1e6), None),
+            layer(Some(1e4), Some(9)),
+        ];
+        let config = ModelConfig { num_hidden_layers: 4, layers: Some(layers), ..config() };
+        assert!(check(&config).is_ok());
+        assert_eq!(ropes(&config).len(), 2);
+        let of = |index| {
+            let Attention { heads, rope } = attention_of(&config, index);
+            (rope, heads.window)
+        };
+        let expected = [(Some(0), Some(8)), (None, None), (Some(1), None), (Some(0), Some(9))];
+        assert_eq!([0, 1, 2, 3].map(of), expected);
+        let error = check(&ModelConfig { num_hidden_layers: 3, ..config }).unwrap_err();
+        assert!(error.to_string().ends_with("layers has 4 entries, expected 3, one per layer"));
+    }
+
+    #[test]
+    fn settings_of_layers_and_numbers_that_no_model_has_are_refused() {
+        let layer = |rope_theta, sliding_window| {
+            let rope = Some(Rope { rope_theta, rope_scaling: None });
+            let layers = vec![LayerAttention { rope, sliding_window }; 2];
+            ModelConfig { layers: Some(layers), ..config() }
+        };
+        let cases = [
+            (layer(1e4, Some(0)), "layers[0].sliding_window is 0, expected at least 1"),
+            (layer(0.5, None), "layers[0].rope_theta is 0.5, expected above 1"),
+            (
+                ModelConfig { final_logit_softcapping: Some(0.0), ..config() },
+                "final_logit_softcapping is 0, expected above 0",
+            ),
+            (
+                ModelConfig { attention_multiplier: Some(f32::NAN), ..config() },
+                "attention_multiplier is NaN, expected above 0",
+            ),
+        ];
+        for (config, expected) in cases {
+            let error = check(&config).unwrap_err();
+            assert_eq!(error.to_string(), format!("Model configuration: {expected}"));
+        }
     }
 }

@@ -3,7 +3,7 @@
 use super::Model;
 use super::batch::Batch;
 use super::block::{ForwardScratch, LayerCache, Pass};
-use super::config::{frequencies, norm_of};
+use super::config::{frequencies, norm_of, ropes};
 use super::linear::Window;
 use super::workspace::Workspace;
 use crate::device::{Device, NormBackward};
@@ -26,10 +26,13 @@ pub(crate) struct Cache<D: Device> {
 impl<D: Device> Workspace<D> {
     /// Puts a micro-batch on the device.
     pub(crate) fn load(&mut self, device: &D, model: &Model<D>, batch: &Batch) {
-        let frequencies = frequencies(&model.config);
-        let table = device.on_threads(|| rotations(&batch.positions, &frequencies));
+        let head_dim = model.config.head_dim as usize;
+        for (buffer, rope) in self.batch.rotations.iter_mut().zip(ropes(&model.config)) {
+            let frequencies = frequencies(head_dim, &rope);
+            let table = device.on_threads(|| rotations(&batch.positions, &frequencies));
+            device.write(buffer, 0, bytemuck::cast_slice(&table));
+        }
         device.write(&mut self.batch.tokens, 0, bytemuck::cast_slice(&batch.tokens));
-        device.write(&mut self.batch.rotations, 0, bytemuck::cast_slice(&table));
         device.write(&mut self.batch.rows, 0, bytemuck::cast_slice(&batch.rows));
         device.write(&mut self.batch.targets, 0, bytemuck::cast_slice(&batch.targets));
     }
@@ -59,6 +62,9 @@ impl<D: Device> Model<D> {
             hidden,
             &mut stream[0],
         );
+        if let Some(factor) = config.embedding_multiplier {
+            device.scale(factor, tokens * hidden, &mut stream[0]);
+        }
         let pass = Pass { device, config, batch, rotations: &buffers.rotations };
         let (streams, kept) = (stream.len(), activations.len());
         for (index, layer) in self.layers.iter().enumerate() {
@@ -123,6 +129,9 @@ impl<D: Device> Model<D> {
             layer.backward(&pass, window, &stream[index], activations, &mut scratch, grads);
         }
         if let Some(trained) = &mut self.embedding.trained {
+            if let Some(factor) = self.config.embedding_multiplier {
+                device.scale(factor, tokens * hidden, &mut grads.stream);
+            }
             device.embedding_backward(
                 &buffers.tokens,
                 tokens,

@@ -1,7 +1,7 @@
 //! Memory that one micro-batch needs beside the weights, planned once for the largest.
 
 use super::Model;
-use super::config::heads;
+use super::config::{heads, norms_before, norms_behind, ropes};
 use crate::arena::{Arena, Purpose};
 use crate::delta::Delta;
 use crate::device::Device;
@@ -18,8 +18,8 @@ const LOGITS: usize = 16 << 20;
 
 /// What a block's forward pass leaves for its backward pass.
 pub(crate) struct Activations<D: Device> {
-    /// `[T, D]`: the normalised input of q, k and v.
-    pub(crate) attention_input: D::Buffer,
+    /// `[T, D]`: the normalised input of q, k and v; only where it is.
+    pub(crate) attention_input: Option<D::Buffer>,
     /// `[T, H, head_dim]`, before normalisation per head; only with `qk_norm`.
     pub(crate) raw_q: Option<D::Buffer>,
     /// `[T, K, head_dim]`, before normalisation per head; only with `qk_norm`.
@@ -34,14 +34,18 @@ pub(crate) struct Activations<D: Device> {
     pub(crate) attended: D::Buffer,
     /// `[T, H]`.
     pub(crate) log_sums: D::Buffer,
+    /// `[T, D]`: the output of o that is yet to be normalised; only where it is.
+    pub(crate) raw_attention: Option<D::Buffer>,
     /// `[T, D]`: the residual stream between attention and feed-forward.
     pub(crate) middle: D::Buffer,
-    /// `[T, D]`: the normalised input of gate and up.
-    pub(crate) feed_input: D::Buffer,
+    /// `[T, D]`: the normalised input of gate and up; only where it is.
+    pub(crate) feed_input: Option<D::Buffer>,
     /// `[T, F]`.
     pub(crate) gate: D::Buffer,
     /// `[T, F]`.
     pub(crate) up: D::Buffer,
+    /// `[T, D]`: the output of down that is yet to be normalised; only where it is.
+    pub(crate) raw_feed: Option<D::Buffer>,
 }
 
 /// Scratch of linear layers; all but `weights` is empty unless deltas are trained.
@@ -64,6 +68,8 @@ pub(crate) struct BlockGrads<D: Device> {
     pub(crate) stream: D::Buffer,
     /// `[T, D]`: in a norm's output.
     pub(crate) normed: D::Buffer,
+    /// `[T, D]`: in what the norm behind a half is given; only where there is one.
+    pub(crate) branch: Option<D::Buffer>,
     /// `[T, H, head_dim]`: in the attention's output.
     pub(crate) attended: D::Buffer,
     pub(crate) q: D::Buffer,
@@ -93,8 +99,8 @@ pub(crate) struct HeadScratch<D: Device> {
 pub(crate) struct BatchBuffers<D: Device> {
     /// `u32 [T]`.
     pub(crate) tokens: D::Buffer,
-    /// `[T, head_dim]`: cosines and sines.
-    pub(crate) rotations: D::Buffer,
+    /// `[T, head_dim]` per rotary settings: cosines and sines.
+    pub(crate) rotations: Vec<D::Buffer>,
     /// `u32 [n]`: positions that have a target.
     pub(crate) rows: D::Buffer,
     /// `u32 [n]`: the targets.
@@ -161,7 +167,10 @@ impl<D: Device> Workspace<D> {
             checkpointing: options.activation_checkpointing,
             batch: BatchBuffers {
                 tokens: work(1)?,
-                rotations: work(config.head_dim as usize)?,
+                rotations: ropes(config)
+                    .iter()
+                    .map(|_| work(config.head_dim as usize))
+                    .collect::<Result<_>>()?,
                 rows: work(1)?,
                 targets: work(1)?,
                 losses: work(1)?,
@@ -183,9 +192,10 @@ impl<D: Device> Activations<D> {
         let (hidden, feed, shape) =
             (config.hidden_size as usize, config.intermediate_size as usize, heads(config));
         let (queries, keys) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
+        let (before, behind) = (norms_before(config), norms_behind(config));
         let mut keep = |width: usize| arena.elements(Purpose::Activations, [tokens, width]);
         Ok(Self {
-            attention_input: keep(hidden)?,
+            attention_input: if before { Some(keep(hidden)?) } else { None },
             raw_q: if config.qk_norm { Some(keep(queries)?) } else { None },
             raw_k: if config.qk_norm { Some(keep(keys)?) } else { None },
             q: keep(queries)?,
@@ -193,10 +203,12 @@ impl<D: Device> Activations<D> {
             v: keep(keys)?,
             attended: keep(queries)?,
             log_sums: keep(shape.heads)?,
+            raw_attention: if behind { Some(keep(hidden)?) } else { None },
             middle: keep(hidden)?,
-            feed_input: keep(hidden)?,
+            feed_input: if before { Some(keep(hidden)?) } else { None },
             gate: keep(feed)?,
             up: keep(feed)?,
+            raw_feed: if behind { Some(keep(hidden)?) } else { None },
         })
     }
 }
@@ -273,6 +285,7 @@ impl<D: Device> BlockGrads<D> {
         Ok(Self {
             stream: work(hidden)?,
             normed: work(hidden)?,
+            branch: if norms_behind(config) { Some(work(hidden)?) } else { None },
             attended: work(queries)?,
             q: work(queries)?,
             k: work(keys)?,

@@ -32,6 +32,7 @@ operations! {
     rms_norm,
     rope,
     rows,
+    scale,
     sm3,
     soft_cap,
     top_k,

@@ -12,6 +12,7 @@ cases! {
     rms_norm_backward,
     rope,
     glu_and_its_backward,
+    scale,
     add_and_bias,
     transpose,
     soft_cap,
@@ -111,6 +112,18 @@ async fn soft_cap(gpus: &[GpuDevice]) {
             conform!(gpu, format!("soft_cap {count} {cap}"), [Bound::Within(2e-6)], |on| {
                 let mut x = on.holding(&normal(1, count));
                 on.soft_cap(cap, count, &mut x);
+                vec![on.taken(&x, count).await]
+            });
+        }
+    }
+}
+
+async fn scale(gpus: &[GpuDevice]) {
+    for gpu in gpus {
+        for count in [1, 257, 40_009] {
+            conform!(gpu, format!("scale {count}"), [Bound::Exact], |on| {
+                let mut x = on.holding(&normal(1, count));
+                on.scale(0.3, count, &mut x);
                 vec![on.taken(&x, count).await]
             });
         }

@@ -9,7 +9,7 @@ use spiel_kernels::ops::cross_entropy::{self, Backward};
 use spiel_kernels::ops::glu::{self, Activation};
 use spiel_kernels::ops::rms_norm::{self, Norm};
 use spiel_kernels::ops::rope::{self, Direction};
-use spiel_kernels::ops::{add, delta, embedding, linear, rows, soft_cap};
+use spiel_kernels::ops::{add, delta, embedding, linear, rows, scale, soft_cap};
 
 impl BlockOps for CpuDevice {
     fn embedding(
@@ -159,6 +159,11 @@ impl BlockOps for CpuDevice {
         self.run("glu_backward", || {
             glu::glu_backward(activation, gate, up, grad, grad_gate, grad_up);
         });
+    }
+
+    fn scale(&self, factor: f32, count: usize, x: &mut Words) {
+        let x = &mut x.floats_mut()[..count];
+        self.run("scale", || scale::scale(factor, x));
     }
 
     fn add(&self, x: &Words, count: usize, y: &mut Words) {

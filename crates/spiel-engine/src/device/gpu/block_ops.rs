@@ -10,7 +10,7 @@ use spiel_kernels::ops::cross_entropy::{self, Backward};
 use spiel_kernels::ops::glu::{self, Activation};
 use spiel_kernels::ops::rms_norm::{self, Norm};
 use spiel_kernels::ops::rope::{self, Direction};
-use spiel_kernels::ops::{add, delta, embedding, linear, rows, soft_cap};
+use spiel_kernels::ops::{add, delta, embedding, linear, rows, scale, soft_cap};
 
 /// Most tokens for which reading packed weights again and again costs less than decoding them for dense tiles.
 const FEW_TOKENS: usize = 8;
@@ -162,6 +162,13 @@ impl BlockOps for GpuDevice {
             let buffers = [gate, up, grad, grad_gate, grad_up];
             let buffers = buffers.map(|buffer| self.part(buffer, &part, 4));
             self.run(&glu::glu_backward_program(activation, part.len()), &buffers);
+        }
+    }
+
+    fn scale(&self, factor: f32, count: usize, x: &mut GpuBuffer) {
+        for part in self.cuts(count, &[4]) {
+            let program = scale::scale_program(factor, part.len());
+            self.run(&program, &[self.part(x, &part, 4)]);
         }
     }
 

@@ -1,0 +1,87 @@
+/** Gemma 3 (text): Gemma 2 with norms of q and k for its soft caps, and local layers that are rotated by a base of their own. */
+import { ropeOfLayersFromHuggingFace } from "../rope.ts";
+import type { Architecture } from "./decoder.ts";
+import {
+  everyLayerBut,
+  FOUR_NORMS,
+  gemma2FromGguf,
+  gemma2FromHuggingFace,
+  gemma2ToHuggingFace,
+  layersOf,
+  slidingLayers,
+} from "./gemma2.ts";
+
+/** Every sixth layer sees all. */
+const PERIOD = 6;
+/** Bases of the rotary frequencies where they are left out. */
+const THETA = 1_000_000;
+const LOCAL_THETA = 10_000;
+
+export const gemma3: Architecture = {
+  modelType: "gemma3_text",
+  className: "Gemma3ForCausalLM",
+  fromHuggingFace(config) {
+    const decoder = {
+      ...gemma2FromHuggingFace(config, {}, 131_072),
+      ...ropeOfLayersFromHuggingFace(config, "full_attention", "rope_theta", THETA),
+      qk_norm: true,
+    };
+    const local = ropeOfLayersFromHuggingFace(
+      config,
+      "sliding_attention",
+      "rope_local_base_freq",
+      LOCAL_THETA,
+    );
+    const slides = slidingLayers(config, decoder, config.size("sliding_window_pattern", PERIOD));
+    return { ...decoder, layers: layersOf(decoder, slides, local) };
+  },
+  toHuggingFace(config) {
+    const { rope_theta, rope_scaling } = config;
+    const local = config.layers?.find(({ sliding_window }) => sliding_window !== null)?.rope;
+    return {
+      ...gemma2ToHuggingFace(config),
+      rope_theta,
+      rope_scaling,
+      rope_local_base_freq: local?.rope_theta ?? LOCAL_THETA,
+    };
+  },
+  gguf: {
+    name: "gemma3",
+    interleavesHeads: false,
+    addsOneToNorms: true,
+    layerNames: FOUR_NORMS,
+    read(file) {
+      const decoder = { ...gemma2FromGguf(file, "gemma3", 62), qk_norm: true };
+      const base = file.metadata.get("gemma3.rope.freq_base_swa");
+      const local = typeof base === "number" ? base : LOCAL_THETA;
+      const slides = everyLayerBut(PERIOD, decoder);
+      return {
+        ...decoder,
+        layers: layersOf(decoder, slides, { rope_theta: local, rope_scaling: null }),
+      };
+    },
+  },
+};
+
+/** What the parts that see are called, in files of transformers 4 and 5. */
+const NOT_TEXT = /^(model\.)?(vision_tower|multi_modal_projector)\./;
+
+/** Gemma 3 with images, of which only the text's part is used, and saved. */
+export const gemma3WithImages: Architecture = {
+  modelType: "gemma3",
+  className: "Gemma3ForConditionalGeneration",
+  writtenAs: gemma3.modelType,
+  fromHuggingFace(config) {
+    const text = config.object("text_config");
+    if (text === null) throw config.mismatch("text_config", "an object");
+    // Published files leave out what transformers takes for these.
+    const defaults = { num_attention_heads: 8, num_key_value_heads: 4, vocab_size: 262_208 };
+    return gemma3.fromHuggingFace(text.withDefaults(defaults));
+  },
+  tensorName: (stored) =>
+    NOT_TEXT.test(stored)
+      ? null
+      : stored.replace(/^language_model\./, "").replace(/^model\.language_model\./, "model."),
+  // GGUF files hold the text's part alone.
+  gguf: null,
+};
