@@ -25,6 +25,7 @@ const DIRECTIONS: readonly { area: string; mayImport: readonly string[] }[] = [
     area: "src/generate/",
     mayImport: [...SHARED, "src/data/", "src/engine/", "src/model/", "src/adapter/"],
   },
+  { area: "src/export/", mayImport: ["src/"] },
   { area: "src/train/", mayImport: ["src/"] },
   { area: "examples/", mayImport: ["mod.ts", "cli/"] },
   { area: "bench/", mayImport: ["mod.ts", "src/"] },

@@ -1,7 +1,7 @@
 // Generated from crates/spiel-engine/src/protocol by `deno task gen`. Do not edit.
 
 /** Identifies the protocol these types belong to. */
-export const PROTOCOL_HASH = "17e0590217a401b2";
+export const PROTOCOL_HASH = "62ca0a6ba8cdb42b";
 
 /** Marks a position of a micro-batch whose next token is not trained. */
 export const IGNORE = 0xFFFFFFFF;
@@ -458,7 +458,7 @@ export type HiddenAct = "silu" | "gelu_pytorch_tanh";
 export type NormSpan = "head" | "row";
 
 /**
- * Where the RMSNorms of a block stand, in its attention and in its feed-forward half.
+ * Where the norms of a block stand, in its attention and in its feed-forward half.
  */
 export type NormPlacement = "pre" | "post" | "both";
 
@@ -467,7 +467,7 @@ export type NormPlacement = "pre" | "post" | "both";
  */
 export type LayerAttention = {
   /**
-   * How queries and keys are rotated; not at all when absent (SmolLM3).
+   * How queries and keys are rotated; not at all when absent (`smollm3`).
    */
   rope: Rope | null;
   /**

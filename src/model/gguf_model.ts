@@ -9,6 +9,8 @@ import {
   toHuggingFaceConfig,
 } from "./architectures/mod.ts";
 import { huggingFaceName } from "./gguf_names.ts";
+import { isNorm, withoutOne } from "./gguf_norms.ts";
+import { isRotaryProjection, withHalvesApart } from "./gguf_rows.ts";
 import { ROPE_FACTORS_TENSOR } from "./rope.ts";
 import type { ModelSource } from "./source.ts";
 import { checkRange, unstack, type Unstacked } from "./stacks.ts";
@@ -30,9 +32,6 @@ const FORMATS: ReadonlyMap<string, WeightFormat> = new Map([
   ["Q5_K", "q5_k"],
   ["Q6_K", "q6_k"],
 ]);
-
-/** q and k projections, whose rows follow the rotary layout. */
-const ROTARY_PROJECTION = /\.self_attn\.[qk]_proj\.(weight|bias)$/;
 
 /** Opens the file; see `openModelSource`. */
 export function openGgufModel(path: string): ModelSource {
@@ -105,10 +104,10 @@ class GgufModel implements ModelSource {
       throw new SpielError("data", `${this.path} has no tensor "${name}"`);
     }
     checkRange(this.path, name, tensor, byteOffset, length);
-    if (this.#gguf.addsOneToNorms && name.endsWith("norm.weight")) {
+    if (this.#gguf.addsOneToNorms && isNorm(name)) {
       return this.#readOffsets(ggufName, tensor, byteOffset, length);
     }
-    return this.#gguf.interleavesHeads && ROTARY_PROJECTION.test(name) && length > 0
+    return this.#gguf.interleavesHeads && isRotaryProjection(name) && length > 0
       ? this.#readInterleaved(ggufName, tensor, byteOffset, length)
       : this.#file.readRange(ggufName, start + byteOffset, length);
   }
@@ -121,7 +120,7 @@ class GgufModel implements ModelSource {
     this.#file[Symbol.dispose]();
   }
 
-  /** Reads a range of a norm's weights without the one that was added to them, which leaves f32 exact near zero. */
+  /** Reads a range of a norm's weights without the one that was added to them. */
   #readOffsets(
     ggufName: string,
     { format }: ModelTensor,
@@ -133,49 +132,34 @@ class GgufModel implements ModelSource {
     }
     const start = byteOffset - byteOffset % 4;
     const end = Math.ceil((byteOffset + length) / 4) * 4;
-    const bytes = this.#file.readRange(ggufName, start, end - start);
-    const weights = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    for (let at = 0; at < bytes.length; at += 4) {
-      weights.setFloat32(at, weights.getFloat32(at, true) - 1, true);
-    }
-    return bytes.slice(byteOffset - start, byteOffset - start + length);
+    const weights = withoutOne(this.#file.readRange(ggufName, start, end - start));
+    return weights.slice(byteOffset - start, byteOffset - start + length);
   }
 
-  /**
-   * Reads a range of a tensor whose rows alternate between the two halves of each head: row j of half h, which
-   * Hugging Face models have at `h * head_dim / 2 + j`, is stored at `2 * j + h`. Rows are whole packed blocks,
-   * so moving them changes no value.
-   */
+  /** Reads a range of a tensor whose rows alternate between the two halves of each head. */
   #readInterleaved(
     ggufName: string,
     tensor: ModelTensor,
     byteOffset: number,
     length: number,
   ): Uint8Array<ArrayBuffer> {
-    const half = this.config.head_dim / 2;
     const rowBytes = tensor.byteLength / tensor.shape[0]!;
     const headBytes = rowBytes * this.config.head_dim;
     const start = Math.floor(byteOffset / headBytes) * headBytes;
     const end = Math.ceil((byteOffset + length) / headBytes) * headBytes;
     const stored = this.#file.readRange(ggufName, start, end - start);
-    const ordered = new Uint8Array(stored.length);
-    for (let head = 0; head < stored.length; head += headBytes) {
-      for (let row = 0; row < 2 * half; row++) {
-        const from = head + (2 * (row % half) + Math.floor(row / half)) * rowBytes;
-        ordered.set(stored.subarray(from, from + rowBytes), head + row * rowBytes);
-      }
-    }
+    const ordered = withHalvesApart(stored, rowBytes, this.config.head_dim);
     return ordered.slice(byteOffset - start, byteOffset - start + length);
   }
 }
 
 /** GGUF names by Hugging Face name; a tensor that has none keeps its own, to be named in an error. */
-function nameTable(file: GgufFile, { layerNames }: GgufArchitecture): Map<string, string> {
+function nameTable(file: GgufFile, { names: own }: GgufArchitecture): Map<string, string> {
   const names = new Map<string, string>();
   for (const ggufName of file.tensors.keys()) {
     // Read into the configuration already.
     if (ggufName === ROPE_FACTORS_TENSOR) continue;
-    names.set(huggingFaceName(ggufName, layerNames) ?? ggufName, ggufName);
+    names.set(huggingFaceName(ggufName, own) ?? ggufName, ggufName);
   }
   return names;
 }

@@ -1,4 +1,5 @@
 /** Opens a Hugging Face model folder: config.json and safetensors, single or sharded. */
+import { basename } from "node:path";
 import type { ModelConfig, WeightFormat } from "../engine/protocol.gen.ts";
 import { readSpecialTokenIds, type SpecialTokenIds } from "../data/special_tokens.ts";
 import { SpielError } from "../errors.ts";
@@ -70,6 +71,11 @@ class HuggingFaceFolder implements ModelSource {
     return architecture.writtenAs === undefined
       ? structuredClone(json)
       : toHuggingFaceConfig(this.modelType, config, this.specialTokens);
+  }
+
+  shardOf(name: string): string | undefined {
+    const file = this.#weights.fileOf(name);
+    return file === undefined ? undefined : basename(file.path);
   }
 
   [Symbol.dispose](): void {

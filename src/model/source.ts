@@ -31,6 +31,8 @@ export interface ModelSource extends Disposable {
   read(name: string, byteOffset: number, length: number): Uint8Array<ArrayBuffer>;
   /** The model's config.json: the file's own, or one written from `config`. */
   huggingFaceConfig(): Record<string, unknown>;
+  /** The safetensors file that a tensor lies in by itself; absent for models of other files. */
+  shardOf?(name: string): string | undefined;
 }
 
 /** A URL, or a name such as `HuggingFaceTB/SmolLM2-135M`, by which other programs download a model. */

@@ -15,10 +15,10 @@ export interface ModelTensor {
 /** Shapes of all tensors that a configuration asks for, in the order of the forward pass. */
 export function expectedShapes(config: ModelConfig): Map<string, number[]> {
   const { hidden_size: hidden, intermediate_size: feedForward, head_dim } = config;
+  const placement = config.norm_placement ?? "pre";
   const queries = config.num_attention_heads * head_dim;
   const keys = config.num_key_value_heads * head_dim;
   const shapes = new Map<string, number[]>();
-  const placement = config.norm_placement ?? "pre";
   shapes.set("model.embed_tokens.weight", [config.vocab_size, hidden]);
   for (let layer = 0; layer < config.num_hidden_layers; layer++) {
     const set = (name: string, shape: number[]) =>
@@ -33,10 +33,12 @@ export function expectedShapes(config: ModelConfig): Map<string, number[]> {
       set("self_attn.v_proj.bias", [keys]);
     }
     if (config.qk_norm) {
-      set("self_attn.q_norm.weight", [head_dim]);
-      set("self_attn.k_norm.weight", [head_dim]);
+      const isWide = config.qk_norm_span === "row";
+      set("self_attn.q_norm.weight", [isWide ? queries : head_dim]);
+      set("self_attn.k_norm.weight", [isWide ? keys : head_dim]);
     }
     set("self_attn.o_proj.weight", [hidden, queries]);
+    // After the attention, or else before the feed-forward layer.
     set("post_attention_layernorm.weight", [hidden]);
     if (placement === "both") set("pre_feedforward_layernorm.weight", [hidden]);
     set("mlp.gate_proj.weight", [feedForward, hidden]);

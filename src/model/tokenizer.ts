@@ -26,8 +26,10 @@ export function tokenizerOf(source: ModelSource): ModelTokenizer {
   return { tokenizer, stopTokens: [...stopTokens] };
 }
 
-/** The special token with which the chat template ends an assistant's turn; many models name only the end of a text. */
-function turnEnds(tokenizer: Tokenizer): number[] {
+/**
+ * The special token with which the chat template ends an assistant's turn; many models name only the end of a text.
+ */
+export function turnEnds(tokenizer: Tokenizer): number[] {
   if (tokenizer.chatTemplate === null) return [];
   const template = new ChatTemplate(tokenizer.chatTemplate, tokenizer);
   try {

@@ -113,6 +113,23 @@ const MISTAKES: [title: string, args: string[], words: RegExp][] = [
     "int8",
   ], /--dtype is "int8"; expected one of f32, f16, bf16/],
   [
+    "merge to an unknown kind of GGUF file",
+    ["merge", "--model", "m", "--out", "o", "--gguf", "q3_k"],
+    /--gguf is "q3_k"; expected one of f32, f16, bf16, q8_0, q4_0, q4_k/,
+  ],
+  [
+    "merge to both forms, and examples for no test",
+    ["merge", "--model", "m", "--out", "o", "--gguf", "f16", "--dtype", "f16"].concat(
+      ["--no-self-test", "--data", "d"],
+    ),
+    /2 things are wrong:\n.*--dtype f16 is for a Hugging Face folder.*\n.*--data is for the self-test/,
+  ],
+  [
+    "merge with names of fields of nothing",
+    ["merge", "--model", "m", "--out", "o", "--gguf", "f16", "--map", "text=a"],
+    /--map is for the examples of --data, which is missing/,
+  ],
+  [
     "generate beyond all",
     ["generate", "--model", "m", "--prompt", "p", "--top-p", "3"],
     /--top-p is "3"; expected a number above 0 and at most 1/,

@@ -1,15 +1,22 @@
 /** Gemma 2: Gemma with norms on both sides of each half of a block, windows in every other layer, and soft caps. */
 import type { LayerAttention, ModelConfig, Rope } from "../../engine/protocol.gen.ts";
 import type { GgufFile } from "../../io/gguf.ts";
-import { ConfigFields } from "../config_fields.ts";
-import type { Architecture } from "./decoder.ts";
+import { SpielError } from "../../errors.ts";
+import type { ConfigFields } from "../config_fields.ts";
+import { type Architecture, ggufFields } from "./decoder.ts";
+import { layerTypes, windowKeys } from "./layers.ts";
 import { gemma, gemmaFromGguf, gemmaFromHuggingFace } from "./gemma.ts";
 
 const WINDOW = 4096;
 /** Every second layer sees all. */
 const PERIOD = 2;
 
-/** What GGUF files call the norms of a block that has four, by what they are called here. */
+/** The soft caps where they are left out; an explicit null in config.json is none. */
+const CAPS = { attention: 50, final: 30 };
+/** The layers of the model of 27 billion weights; see `scoreScale`. */
+const WIDE_LAYERS = 46;
+
+/** What GGUF files call the norms of a block that has four. */
 export const FOUR_NORMS = {
   post_attention_norm: "post_attention_layernorm",
   ffn_norm: "pre_feedforward_layernorm",
@@ -20,7 +27,7 @@ export const gemma2: Architecture = {
   modelType: "gemma2",
   className: "Gemma2ForCausalLM",
   fromHuggingFace(config) {
-    const decoder = gemma2FromHuggingFace(config, { attention: 50, final: 30 }, 8192);
+    const decoder = gemma2FromHuggingFace(config, CAPS, 8192);
     return { ...decoder, layers: layersOf(decoder, slidingLayers(config, decoder, PERIOD)) };
   },
   toHuggingFace: gemma2ToHuggingFace,
@@ -28,11 +35,32 @@ export const gemma2: Architecture = {
     name: "gemma2",
     interleavesHeads: false,
     addsOneToNorms: true,
-    layerNames: FOUR_NORMS,
+    names: FOUR_NORMS,
+    // What is left out is as in llama.cpp.
     read(file) {
-      // 27B, the one of 46 layers, is the one whose scores are scaled by the stream's share of a head.
-      const decoder = gemma2FromGguf(file, "gemma2", 46);
-      return { ...decoder, layers: layersOf(decoder, everyLayerBut(PERIOD, decoder)) };
+      const fields = ggufFields(file, "gemma2");
+      const plain = gemma2FromGguf(file, "gemma2", WIDE_LAYERS);
+      const decoder = { ...plain, sliding_window: plain.sliding_window ?? WINDOW };
+      return {
+        ...decoder,
+        attn_logit_softcapping: fields.positive("attn_logit_softcapping", CAPS.attention),
+        final_logit_softcapping: fields.positive("final_logit_softcapping", CAPS.final),
+        layers: layersOf(decoder, everyLayerBut(PERIOD, decoder)),
+      };
+    },
+    metadata(config) {
+      const { attn_logit_softcapping: attention, final_logit_softcapping: final } = config;
+      refuseOthers(config, {
+        attention_multiplier: scoreScale(config, WIDE_LAYERS),
+        sliding_window: config.sliding_window ?? WINDOW,
+        attn_logit_softcapping: attention ?? CAPS.attention,
+        final_logit_softcapping: final ?? CAPS.final,
+        layers: layersOf(config, everyLayerBut(PERIOD, config)),
+      });
+      return {
+        attn_logit_softcapping: { type: "f32", value: attention ?? CAPS.attention },
+        final_logit_softcapping: { type: "f32", value: final ?? CAPS.final },
+      };
     },
   },
 };
@@ -60,27 +88,41 @@ export function gemma2FromHuggingFace(
   };
 }
 
-/**
- * Reads what Gemma 2 and 3 have in the metadata, but for how their layers differ.
- *
- * @param wideLayers Layers of the model of the family whose scores are scaled by another width than that of a head; the
- * metadata does not say it, and llama.cpp tells it so too.
- */
+/** Reads what Gemma 2 and 3 have in the metadata, but for how their layers differ. */
 export function gemma2FromGguf(file: GgufFile, name: string, wideLayers: number): ModelConfig {
-  const fields = new ConfigFields(
-    `${file.path}: ${name}`,
-    (key) => file.metadata.get(`${name}.${key}`),
-  );
-  const cap = (key: string) => fields.has(key) ? fields.positive(key) : null;
   const decoder = gemmaFromGguf(file, name);
-  const isWide = decoder.num_hidden_layers === wideLayers;
-  const width = isWide ? decoder.hidden_size / decoder.num_attention_heads : decoder.head_dim;
-  return {
-    ...decoder,
-    norm_placement: "both",
-    attention_multiplier: 1 / Math.sqrt(width),
-    ...capped(cap("attn_logit_softcapping"), cap("final_logit_softcapping")),
-  };
+  const attention_multiplier = scoreScale(decoder, wideLayers);
+  return { ...decoder, norm_placement: "both", attention_multiplier };
+}
+
+/**
+ * What scores are multiplied by, which GGUF files do not say: by the width of a head, but for the one model of a family with
+ * `wideLayers` layers, as llama.cpp has it.
+ */
+export function scoreScale(config: ModelConfig, wideLayers: number): number {
+  const isWide = config.num_hidden_layers === wideLayers;
+  return 1 / Math.sqrt(isWide ? config.hidden_size / config.num_attention_heads : config.head_dim);
+}
+
+/**
+ * Refuses a configuration that is other than a file of it would be read as.
+ *
+ * @throws {SpielError} kind "data".
+ */
+export function refuseOthers(
+  config: ModelConfig,
+  held: { [Key in keyof ModelConfig]?: ModelConfig[Key] | undefined },
+): void {
+  for (const [key, value] of Object.entries(held)) {
+    const [given, expected] = [config[key as keyof ModelConfig], value].map((it) =>
+      JSON.stringify(it ?? null)
+    );
+    if (given === expected) continue;
+    throw new SpielError(
+      "data",
+      `A GGUF file cannot hold this model: its ${key} is ${given}; expected ${expected}`,
+    );
+  }
 }
 
 function capped(attention: number | null, final: number | null): Partial<ModelConfig> {
@@ -96,14 +138,10 @@ export function slidingLayers(
   { num_hidden_layers }: ModelConfig,
   period: number,
 ): boolean[] {
-  if (!config.has("layer_types")) return everyLayerBut(period, { num_hidden_layers });
-  const types = config.value("layer_types");
-  const isType = (type: unknown) => type === "sliding_attention" || type === "full_attention";
-  if (!Array.isArray(types) || types.length !== num_hidden_layers || !types.every(isType)) {
-    throw config.mismatch(
-      "layer_types",
-      `a list of ${num_hidden_layers} of "sliding_attention" and "full_attention"`,
-    );
+  const types = layerTypes(config, num_hidden_layers);
+  if (types === undefined) return everyLayerBut(period, { num_hidden_layers });
+  if (!types.every((type) => type === "sliding_attention" || type === "full_attention")) {
+    throw config.mismatch("layer_types", `"sliding_attention" or "full_attention" for each layer`);
   }
   return types.map((type) => type === "sliding_attention");
 }
@@ -134,8 +172,6 @@ export function gemma2ToHuggingFace(config: ModelConfig): Record<string, unknown
     query_pre_attn_scalar: Math.round(1 / scale ** 2),
     attn_logit_softcapping: config.attn_logit_softcapping ?? null,
     final_logit_softcapping: config.final_logit_softcapping ?? null,
-    layer_types: config.layers?.map(({ sliding_window }) =>
-      sliding_window === null ? "full_attention" : "sliding_attention"
-    ),
+    layer_types: windowKeys(config).layer_types,
   };
 }

@@ -1,5 +1,7 @@
 /** Gemma 1 to 3: how layers differ by what config.json and GGUF metadata say, and refusals of what is not computed so. */
 import assert from "node:assert/strict";
+import type { ModelConfig } from "../../../src/engine/protocol.gen.ts";
+import { architectureOf } from "../../../src/model/architectures/mod.ts";
 import { readHuggingFaceConfig } from "../../../src/model/hf_config.ts";
 import { openModelSource } from "../../../src/model/source.ts";
 import { assertRefuses } from "../../support/refuses.ts";
@@ -83,7 +85,7 @@ Deno.test("Gemma configurations that cannot be computed are refused by field", (
       ["tiny_gemma2", { query_pre_attn_scalar: 0 }, "query_pre_attn_scalar is 0"],
       ["tiny_gemma2", { attn_logit_softcapping: -1 }, "attn_logit_softcapping is -1"],
       ["tiny_gemma2", { layer_types: ["full_attention"] }, "layer_types", "a list of 2"],
-      ["tiny_gemma3", { layer_types: ["a", "b", "c"] }, "layer_types", "a list of 3"],
+      ["tiny_gemma3", { layer_types: ["a", "b", "c"] }, "layer_types", '"full_attention"'],
       ["tiny_gemma3", { rope_parameters: { full_attention: 1 } }, "full_attention", "an object"],
       ["tiny_gemma3", { model_type: "gemma4" }, '"gemma4"', "gemma3_text"],
     ];
@@ -111,12 +113,44 @@ Deno.test("the norms of a GGUF file are read without the one that is added, at a
     }
   }));
 
-Deno.test("the largest models of GGUF files scale scores by another width than that of a head", () =>
+Deno.test("GGUF files of the largest models scale scores by another width than that of a head", () =>
   withTempDir((dir) => {
-    for (const [modelType, layers] of [["gemma2", 46], ["gemma3_text", 62]] as const) {
-      const config = { ...tinyConfig(modelType), num_hidden_layers: layers };
+    for (const [modelType, num_hidden_layers] of [["gemma2", 46], ["gemma3_text", 62]] as const) {
+      const [first, last] = [
+        tinyConfig(modelType).layers!.at(0)!,
+        tinyConfig(modelType).layers!.at(-1)!,
+      ];
+      const period = modelType === "gemma2" ? 2 : 6;
+      const config = {
+        ...tinyConfig(modelType),
+        num_hidden_layers,
+        attention_multiplier: 1 / Math.sqrt(64 / 4),
+        layers: Array.from(
+          { length: num_hidden_layers },
+          (_, layer) => (layer + 1) % period === 0 ? last : first,
+        ),
+      };
       Deno.writeFileSync(`${dir}/a.gguf`, tinyGguf(modelType, config, tinyWeights(config)));
       using source = openModelSource(`${dir}/a.gguf`);
-      assert.equal(source.config.attention_multiplier, 1 / Math.sqrt(64 / 4));
+      assert.deepEqual(source.config, config);
     }
   }));
+
+Deno.test("what a GGUF file cannot say of a model is refused, and not left out", () => {
+  const written = (modelType: string, changes: Partial<ModelConfig>) => () =>
+    architectureOf(modelType, "").gguf.metadata!({ ...tinyConfig(modelType), ...changes });
+  const layers = tinyConfig("gemma2").layers!.toReversed();
+  const cases: [modelType: string, changes: Partial<ModelConfig>, ...fragments: string[]][] = [
+    ["gemma2", { attention_multiplier: 0.5 }, "attention_multiplier is 0.5"],
+    ["gemma2", { layers }, "layers"],
+    ["gemma3_text", { attn_logit_softcapping: 50 }, "attn_logit_softcapping is 50"],
+    ["gemma3_text", { layers: Array(6).fill(layers[0]) }, "layers"],
+  ];
+  for (const [modelType, changes, ...fragments] of cases) {
+    assertRefuses(written(modelType, changes), "data", "GGUF", ...fragments);
+  }
+  assert.deepEqual(written("gemma3_text", { final_logit_softcapping: 7 })(), {
+    "rope.freq_base_swa": { type: "f32", value: 20_000 },
+    final_logit_softcapping: { type: "f32", value: 7 },
+  });
+});

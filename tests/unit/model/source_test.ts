@@ -1,6 +1,6 @@
 /** Model sources: the same model from every kind of file, and refusals of those that are not what they say. */
 import assert from "node:assert/strict";
-import { ARCHITECTURES } from "../../../src/model/architectures/mod.ts";
+import { ARCHITECTURES, ggufArchitectureOf } from "../../../src/model/architectures/mod.ts";
 import { readHuggingFaceConfig } from "../../../src/model/hf_config.ts";
 import { modelIdentity, openModelSource, openWithoutWeights } from "../../../src/model/source.ts";
 import { encodeSafetensors, type TensorData } from "../../support/encode_safetensors.ts";
@@ -22,7 +22,6 @@ Deno.test("every architecture is read back from its folder and from its GGUF fil
       assert.deepEqual(folder.config, config);
       assert.deepEqual(folder.specialTokens, { bos: 1, eos: [2] });
       assert.deepEqual(new Set(folder.tensors.keys()), new Set(weights.keys()));
-      if (gguf === null) continue;
       Deno.writeFileSync(`${dir}/a.gguf`, tinyGguf(modelType, config, weights));
       using file = openModelSource(`${dir}/a.gguf`);
       assert.deepEqual(file.config, config);
@@ -33,7 +32,11 @@ Deno.test("every architecture is read back from its folder and from its GGUF fil
         assert.deepEqual(file.read(name, 0, expected.length), expected, name);
         assert.deepEqual(folder.read(name, 0, expected.length), expected, name);
       }
-      assert.equal(await modelIdentity(file), await modelIdentity(folder), modelType);
+      // Several may be stored as one, which is then what a file is read as.
+      const { architecture } = ggufArchitectureOf(gguf.name, "");
+      assert.equal(file.modelType, architecture.modelType);
+      const isSame = await modelIdentity(file) === await modelIdentity(folder);
+      assert.equal(isSame, architecture.modelType === modelType, modelType);
       const again = `${dir}/${modelType}.json`;
       Deno.writeTextFileSync(again, JSON.stringify(file.huggingFaceConfig()));
       assert.deepEqual(readHuggingFaceConfig(again).config, config);

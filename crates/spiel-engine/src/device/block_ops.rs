@@ -151,10 +151,10 @@ pub(crate) trait BlockOps: Memory {
         grad_gate: &mut Self::Buffer,
         grad_up: &mut Self::Buffer,
     );
-    /// Multiplies the first `count` elements.
-    fn scale(&self, factor: f32, count: usize, x: &mut Self::Buffer);
     /// y += x.
     fn add(&self, x: &Self::Buffer, count: usize, y: &mut Self::Buffer);
+    /// x *= factor.
+    fn scale(&self, factor: f32, count: usize, x: &mut Self::Buffer);
     /// Whether dense weights may be of this type, in [`Self::materialise`] and the products by them.
     fn keeps_weights_in(&self, element: Element) -> bool {
         element == Element::F32

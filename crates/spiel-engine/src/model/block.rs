@@ -1,41 +1,41 @@
-//! One block: attention and feed-forward, each with an RMSNorm before it, behind it, or both, beside the residual stream.
-//! Backward is in `block_backward`, in mirrored order.
+//! One block: attention and feed-forward, each beside the residual stream. Backward is in `block_backward`, in mirrored
+//! order.
 
 use super::Builder;
 use super::batch::Batch;
-use super::config::{
-    Attention, activation_of, attention_of, heads, norm_of, norms_before, norms_behind,
-};
+use super::config::{activation_of, heads, layer, norm_of};
+use super::half::Half;
 use super::linear::{Linear, LinearSpec};
 use super::tensor::Tensor;
 use super::workspace::{Activations, LinearScratch};
 use crate::device::{Device, Qkv};
 use crate::error::Result;
-use crate::protocol::ModelConfig;
+use crate::protocol::{ModelConfig, NormPlacement, NormSpan, Rope};
+use spiel_kernels::ops::attention::Heads;
+use spiel_kernels::ops::rms_norm::Norm;
 use spiel_kernels::ops::rope::Direction;
 
 /// The weights of one block.
 pub(crate) struct Layer<D: Device> {
-    pub(crate) attention: Attention,
-    /// `[D]`; only with norms before the halves.
-    pub(crate) input_norm: Option<Tensor<D>>,
+    /// The shape of its attention.
+    pub(crate) shape: Heads,
+    /// Which of the pass's rotations it takes, if any.
+    pub(crate) rope: Option<usize>,
+    /// The norms around the attention.
+    pub(crate) attention: Half<D>,
+    /// The norms around the feed-forward layer.
+    pub(crate) feed: Half<D>,
     pub(crate) q: Linear<D>,
     pub(crate) k: Linear<D>,
     pub(crate) v: Linear<D>,
     pub(crate) o: Linear<D>,
-    /// `[head_dim]`; only with `qk_norm`.
+    /// `[head_dim]`, or `[H · head_dim]` where a norm spans the row; only with `qk_norm`.
     pub(crate) q_norm: Option<Tensor<D>>,
-    /// `[head_dim]`; only with `qk_norm`.
+    /// `[head_dim]`, or `[K · head_dim]`; only with `qk_norm`.
     pub(crate) k_norm: Option<Tensor<D>>,
-    /// `[D]`, behind o; only with norms behind the halves.
-    pub(crate) attention_norm: Option<Tensor<D>>,
-    /// `[D]`; only with norms before the halves.
-    pub(crate) feed_norm: Option<Tensor<D>>,
     pub(crate) gate: Linear<D>,
     pub(crate) up: Linear<D>,
     pub(crate) down: Linear<D>,
-    /// `[D]`, behind down; only with norms behind the halves.
-    pub(crate) output_norm: Option<Tensor<D>>,
 }
 
 /// What every block of one pass shares.
@@ -43,8 +43,16 @@ pub(crate) struct Pass<'a, D: Device> {
     pub(crate) device: &'a D,
     pub(crate) config: &'a ModelConfig,
     pub(crate) batch: &'a Batch,
-    /// `[T, head_dim]` per rotary settings.
+    /// `[T, head_dim]` for each of the model's rotary settings.
     pub(crate) rotations: &'a [D::Buffer],
+}
+
+impl<D: Device> Pass<'_, D> {
+    /// Rows, width and kind of the norms on the stream.
+    pub(crate) fn norm(&self) -> (usize, usize, Norm) {
+        let hidden = self.config.hidden_size as usize;
+        (self.batch.tokens.len(), hidden, norm_of(self.config))
+    }
 }
 
 /// The keys and values of the tokens before a batch, in generation.
@@ -62,24 +70,17 @@ pub(crate) struct ForwardScratch<'a, D: Device> {
     pub(crate) activation: &'a mut D::Buffer,
 }
 
-impl<D: Device> Pass<'_, D> {
-    /// The input of a half of a block `[T, D]`: normalised into `normed` where a norm stands before it.
-    fn normalised<'b>(
-        &self,
-        norm: &Option<Tensor<D>>,
-        input: &'b D::Buffer,
-        normed: &'b mut Option<D::Buffer>,
-    ) -> &'b D::Buffer {
-        let (Some(norm), Some(normed)) = (norm, normed) else { return input };
-        let (tokens, hidden) = (self.batch.tokens.len(), self.config.hidden_size as usize);
-        self.device.rms_norm(input, &norm.data, tokens, hidden, norm_of(self.config), normed);
-        normed
-    }
-}
-
 impl<D: Device> Layer<D> {
-    pub(crate) fn new(builder: &mut Builder<D>, config: &ModelConfig, index: u32) -> Result<Self> {
-        let shape = heads(config);
+    pub(crate) fn new(
+        builder: &mut Builder<D>,
+        config: &ModelConfig,
+        ropes: &[Rope],
+        index: usize,
+    ) -> Result<Self> {
+        let shape = heads(config, index);
+        let rope = layer(config, index)
+            .rope
+            .and_then(|rope| ropes.iter().position(|other| *other == rope));
         let (hidden, feed) = (config.hidden_size as usize, config.intermediate_size as usize);
         let (queries, keys) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
         let name = |part: &str| format!("model.layers.{index}.{part}");
@@ -89,32 +90,47 @@ impl<D: Device> Layer<D> {
             outputs,
             bias,
         };
-        let (before, behind) = (norms_before(config), norms_behind(config));
-        let norm = |builder: &mut Builder<D>, is_there: bool, part: &str| {
-            is_there.then(|| builder.tensor(name(part), &[hidden])).transpose()
-        };
-        // The name is older than norms behind the attention.
-        let before_feed = if behind { "pre_feedforward" } else { "post_attention" };
-        let before_feed = format!("{before_feed}_layernorm.weight");
         let bias = config.attention_bias;
-        let head_norm = |builder: &mut Builder<D>, part: &str| {
-            config.qk_norm.then(|| builder.tensor(name(part), &[shape.head_dim])).transpose()
+        let head_norm = |builder: &mut Builder<D>, part: &str, row: usize| {
+            let width = if config.qk_norm_span == NormSpan::Row { row } else { shape.head_dim };
+            config.qk_norm.then(|| builder.tensor(name(part), &[width])).transpose()
         };
+        let norm = |part: &str| Some(name(part));
+        let [before_attention, after_attention, before_feed, after_feed] =
+            match config.norm_placement {
+                NormPlacement::Pre => [
+                    norm("input_layernorm.weight"),
+                    None,
+                    norm("post_attention_layernorm.weight"),
+                    None,
+                ],
+                NormPlacement::Post => [
+                    None,
+                    norm("post_attention_layernorm.weight"),
+                    None,
+                    norm("post_feedforward_layernorm.weight"),
+                ],
+                NormPlacement::Both => [
+                    norm("input_layernorm.weight"),
+                    norm("post_attention_layernorm.weight"),
+                    norm("pre_feedforward_layernorm.weight"),
+                    norm("post_feedforward_layernorm.weight"),
+                ],
+            };
         Ok(Self {
-            attention: attention_of(config, index),
-            input_norm: norm(builder, before, "input_layernorm.weight")?,
+            shape,
+            rope,
+            attention: Half::new(builder, before_attention, after_attention, hidden)?,
             q: builder.linear(spec("self_attn.q_proj", hidden, queries, bias))?,
             k: builder.linear(spec("self_attn.k_proj", hidden, keys, bias))?,
             v: builder.linear(spec("self_attn.v_proj", hidden, keys, bias))?,
             o: builder.linear(spec("self_attn.o_proj", queries, hidden, false))?,
-            q_norm: head_norm(builder, "self_attn.q_norm.weight")?,
-            k_norm: head_norm(builder, "self_attn.k_norm.weight")?,
-            attention_norm: norm(builder, behind, "post_attention_layernorm.weight")?,
-            feed_norm: norm(builder, before, &before_feed)?,
+            q_norm: head_norm(builder, "self_attn.q_norm.weight", queries)?,
+            k_norm: head_norm(builder, "self_attn.k_norm.weight", keys)?,
+            feed: Half::new(builder, before_feed, after_feed, hidden)?,
             gate: builder.linear(spec("mlp.gate_proj", hidden, feed, false))?,
             up: builder.linear(spec("mlp.up_proj", hidden, feed, false))?,
             down: builder.linear(spec("mlp.down_proj", feed, hidden, false))?,
-            output_norm: norm(builder, behind, "post_feedforward_layernorm.weight")?,
         })
     }
 
@@ -130,37 +146,26 @@ impl<D: Device> Layer<D> {
     pub(crate) fn tensors(&self) -> impl Iterator<Item = &Tensor<D>> {
         let linears =
             self.linears().flat_map(|linear| std::iter::once(&linear.weight).chain(&linear.bias));
-        let [first, second] = [[&self.input_norm, &self.feed_norm], [&self.q_norm, &self.k_norm]];
-        let last = [&self.attention_norm, &self.output_norm];
-        first.into_iter().flatten().chain(linears).chain(second.into_iter().chain(last).flatten())
-    }
-
-    pub(crate) fn tensors_mut(&mut self) -> impl Iterator<Item = &mut Tensor<D>> {
-        let Self {
-            attention: _,
-            input_norm,
-            q,
-            k,
-            v,
-            o,
-            q_norm,
-            k_norm,
-            attention_norm,
-            feed_norm,
-            gate,
-            up,
-            down,
-            output_norm,
-        } = self;
-        let linears = [q, k, v, o, gate, up, down]
-            .into_iter()
-            .flat_map(|linear| std::iter::once(&mut linear.weight).chain(&mut linear.bias));
-        let rest = [q_norm, k_norm, attention_norm, output_norm];
-        [input_norm, feed_norm]
+        let Self { attention, feed, .. } = self;
+        [&attention.before, &attention.after, &feed.before, &feed.after]
             .into_iter()
             .flatten()
             .chain(linears)
-            .chain(rest.into_iter().flatten())
+            .chain(&self.q_norm)
+            .chain(&self.k_norm)
+    }
+
+    pub(crate) fn tensors_mut(&mut self) -> impl Iterator<Item = &mut Tensor<D>> {
+        let Self { attention, feed, q, k, v, o, q_norm, k_norm, gate, up, down, .. } = self;
+        let linears = [q, k, v, o, gate, up, down]
+            .into_iter()
+            .flat_map(|linear| std::iter::once(&mut linear.weight).chain(&mut linear.bias));
+        [&mut attention.before, &mut attention.after, &mut feed.before, &mut feed.after]
+            .into_iter()
+            .flatten()
+            .chain(linears)
+            .chain(q_norm)
+            .chain(k_norm)
     }
 
     /// Computes `output` from `input`, both `[T, D]`, and keeps what the backward pass needs.
@@ -175,19 +180,14 @@ impl<D: Device> Layer<D> {
     ) {
         self.attend(pass, input, kept, cache, scratch);
         let (device, tokens) = (pass.device, pass.batch.tokens.len());
-        let (hidden, feed) =
-            (pass.config.hidden_size as usize, pass.config.intermediate_size as usize);
-        let activation = activation_of(pass.config);
-        let x = pass.normalised(&self.feed_norm, &kept.middle, &mut kept.feed_input);
+        let feed = pass.config.intermediate_size as usize;
+        let x = self.feed.enter(pass, &kept.middle, &mut kept.feed.normed);
         self.gate.forward(device, x, tokens, scratch.linear, &mut kept.gate);
         self.up.forward(device, x, tokens, scratch.linear, &mut kept.up);
+        let activation = activation_of(pass.config);
         device.glu(activation, &kept.gate, &kept.up, tokens * feed, scratch.activation);
-        let raw = kept.raw_feed.as_mut().unwrap_or(&mut *output);
-        self.down.forward(device, scratch.activation, tokens, scratch.linear, raw);
-        if let (Some(norm), Some(raw)) = (&self.output_norm, &kept.raw_feed) {
-            device.rms_norm(raw, &norm.data, tokens, hidden, norm_of(pass.config), output);
-        }
-        device.add(&kept.middle, tokens * hidden, output);
+        let down = (&self.down, &*scratch.activation);
+        self.feed.leave(pass, down, &kept.middle, &mut kept.feed.raw, scratch.linear, output);
     }
 
     /// The attention half: from `input` to `kept.middle`.
@@ -199,21 +199,21 @@ impl<D: Device> Layer<D> {
         cache: Option<LayerCache<D>>,
         scratch: &mut ForwardScratch<D>,
     ) {
-        let (device, tokens) = (pass.device, pass.batch.tokens.len());
-        let (hidden, kind) = (pass.config.hidden_size as usize, norm_of(pass.config));
-        let Attention { heads: shape, rope } = self.attention;
-        let x = pass.normalised(&self.input_norm, input, &mut kept.attention_input);
+        let (device, tokens, shape) = (pass.device, pass.batch.tokens.len(), self.shape);
+        let kind = norm_of(pass.config);
+        let x = self.attention.enter(pass, input, &mut kept.attention.normed);
         for (linear, norm, raw, y, count) in [
             (&self.q, &self.q_norm, &mut kept.raw_q, &mut kept.q, shape.heads),
             (&self.k, &self.k_norm, &mut kept.raw_k, &mut kept.k, shape.kv_heads),
         ] {
             if let (Some(norm), Some(raw)) = (norm, raw) {
                 linear.forward(device, x, tokens, scratch.linear, raw);
-                device.rms_norm(raw, &norm.data, tokens * count, shape.head_dim, kind, y);
+                let rows = tokens * count * shape.head_dim / norm.columns;
+                device.rms_norm(raw, &norm.data, rows, norm.columns, kind, y);
             } else {
                 linear.forward(device, x, tokens, scratch.linear, y);
             }
-            if let Some(rope) = rope {
+            if let Some(rope) = self.rope {
                 let rotations = &pass.rotations[rope];
                 device.rope(y, rotations, tokens, count, shape.head_dim, Direction::Forward);
             }
@@ -229,11 +229,7 @@ impl<D: Device> Layer<D> {
             }
         };
         device.attention(inputs, shape, &pass.batch.spans, &mut kept.attended, &mut kept.log_sums);
-        let raw = kept.raw_attention.as_mut().unwrap_or(&mut kept.middle);
-        self.o.forward(device, &kept.attended, tokens, scratch.linear, raw);
-        if let (Some(norm), Some(raw)) = (&self.attention_norm, &kept.raw_attention) {
-            device.rms_norm(raw, &norm.data, tokens, hidden, kind, &mut kept.middle);
-        }
-        device.add(input, tokens * hidden, &mut kept.middle);
+        let (o, raw) = ((&self.o, &kept.attended), &mut kept.attention.raw);
+        self.attention.leave(pass, o, input, raw, scratch.linear, &mut kept.middle);
     }
 }

@@ -23,7 +23,6 @@ pub(crate) fn check(config: &ModelConfig) -> Result<()> {
         ("head_dim", config.head_dim),
         ("vocab_size", config.vocab_size),
         ("max_position_embeddings", config.max_position_embeddings),
-        ("sliding_window", config.sliding_window.unwrap_or(1)),
     ];
     for (key, value) in positive {
         if value == 0 {
@@ -52,16 +51,25 @@ pub(crate) fn check(config: &ModelConfig) -> Result<()> {
             config.rms_norm_eps
         ));
     }
-    check_theta("rope_theta", config.rope_theta)?;
-    for (key, number) in [
-        ("attn_logit_softcapping", config.attn_logit_softcapping),
-        ("final_logit_softcapping", config.final_logit_softcapping),
+    for (key, multiplier) in [
         ("embedding_multiplier", config.embedding_multiplier),
         ("attention_multiplier", config.attention_multiplier),
+        ("residual_multiplier", config.residual_multiplier),
+        ("logits_scaling", config.logits_scaling),
+        ("attn_logit_softcapping", config.attn_logit_softcapping),
+        ("final_logit_softcapping", config.final_logit_softcapping),
     ] {
-        if let Some(number) = number.filter(|number| !(*number > 0.0 && number.is_finite())) {
-            return Err(invalid!("Model configuration: {key} is {number}, expected above 0"));
+        if let Some(value) = multiplier.filter(|value| !(*value > 0.0 && value.is_finite())) {
+            return Err(invalid!(
+                "Model configuration: {key} is {value}, expected a positive number"
+            ));
         }
+    }
+    if config.residual_multiplier.is_some() && config.norm_placement != NormPlacement::Pre {
+        return Err(invalid!(
+            "Model configuration: residual_multiplier is given with norm_placement {:?}, expected Pre",
+            config.norm_placement
+        ));
     }
     check_layers(config)?;
     let (hidden, widest) = (u64::from(config.hidden_size), widest(config));
@@ -71,32 +79,49 @@ pub(crate) fn check(config: &ModelConfig) -> Result<()> {
     Ok(())
 }
 
-fn check_theta(key: &str, theta: f64) -> Result<()> {
-    if theta > 1.0 && theta.is_finite() {
-        return Ok(());
-    }
-    Err(invalid!("Model configuration: {key} is {theta}, expected above 1"))
-}
-
+/// Refuses settings that no layer can have.
 fn check_layers(config: &ModelConfig) -> Result<()> {
-    let Some(layers) = &config.layers else { return Ok(()) };
-    if layers.len() != config.num_hidden_layers as usize {
+    let (count, layers) = (config.num_hidden_layers as usize, config.layers.as_deref());
+    if let Some(given) = layers.map(<[_]>::len).filter(|given| *given != count) {
         return Err(invalid!(
-            "Model configuration: layers has {} entries, expected {}, one per layer",
-            layers.len(),
-            config.num_hidden_layers
+            "Model configuration: layers has {given} entries, expected {count}, one per layer"
         ));
     }
-    for (index, LayerAttention { rope, sliding_window }) in layers.iter().enumerate() {
-        if *sliding_window == Some(0) {
-            let key = format!("layers[{index}].sliding_window");
-            return Err(invalid!("Model configuration: {key} is 0, expected at least 1"));
+    let all = layer(config, 0);
+    for LayerAttention { rope, sliding_window } in layers.unwrap_or(&[all]) {
+        if let Some(window) = sliding_window.filter(|window| !(1..=MOST).contains(window)) {
+            return Err(invalid!(
+                "Model configuration: sliding_window is {window}, expected 1 to {MOST}"
+            ));
         }
-        if let Some(rope) = rope {
-            check_theta(&format!("layers[{index}].rope_theta"), rope.rope_theta)?;
+        let theta = rope.as_ref().map(|rope| rope.rope_theta);
+        if let Some(theta) = theta.filter(|theta| !(*theta > 1.0 && theta.is_finite())) {
+            return Err(invalid!("Model configuration: rope_theta is {theta}, expected above 1"));
         }
     }
     Ok(())
+}
+
+/// How a layer attends.
+pub(crate) fn layer(config: &ModelConfig, index: usize) -> LayerAttention {
+    let own = config.layers.as_ref().and_then(|layers| layers.get(index));
+    own.cloned().unwrap_or_else(|| {
+        let ModelConfig { rope_theta, rope_scaling, sliding_window, .. } = config;
+        let rope = Rope { rope_theta: *rope_theta, rope_scaling: rope_scaling.clone() };
+        LayerAttention { rope: Some(rope), sliding_window: *sliding_window }
+    })
+}
+
+/// The different rotary settings of all layers, each once.
+pub(crate) fn ropes(config: &ModelConfig) -> Vec<Rope> {
+    let mut ropes = Vec::new();
+    for rope in (0..config.num_hidden_layers as usize).filter_map(|index| layer(config, index).rope)
+    {
+        if !ropes.contains(&rope) {
+            ropes.push(rope);
+        }
+    }
+    ropes
 }
 
 /// The widest output of a block's linear layers.
@@ -104,52 +129,18 @@ fn widest(config: &ModelConfig) -> u32 {
     config.intermediate_size.max(config.num_attention_heads.saturating_mul(config.head_dim))
 }
 
-/// The shape of the attention of all layers, by the window of those that have no settings of their own.
-pub(crate) fn heads(config: &ModelConfig) -> Heads {
+/// The shape of a layer's attention; all but the window is the same in every layer.
+pub(crate) fn heads(config: &ModelConfig, index: usize) -> Heads {
     let [heads, kv_heads, head_dim] =
         [config.num_attention_heads, config.num_key_value_heads, config.head_dim]
             .map(|number| number as usize);
     let plain = Heads::new(heads, kv_heads, head_dim);
     Heads {
-        window: config.sliding_window.map(|window| window as usize),
+        window: layer(config, index).sliding_window.map(|window| window as usize),
         factor: config.attention_multiplier.unwrap_or(plain.factor),
         soft_cap: config.attn_logit_softcapping,
         ..plain
     }
-}
-
-/// How a layer attends.
-#[derive(Clone, Copy)]
-pub(crate) struct Attention {
-    pub(crate) heads: Heads,
-    /// Which of the model's `ropes` rotates q and k, if any.
-    pub(crate) rope: Option<usize>,
-}
-
-/// How layer `index` attends.
-pub(crate) fn attention_of(config: &ModelConfig, index: u32) -> Attention {
-    let heads = heads(config);
-    let Some(layer) = config.layers.as_ref().and_then(|layers| layers.get(index as usize)) else {
-        return Attention { heads, rope: Some(0) };
-    };
-    let window = layer.sliding_window.map(|window| window as usize);
-    let rope = layer.rope.as_ref().and_then(|rope| ropes(config).iter().position(|it| it == rope));
-    Attention { heads: Heads { window, ..heads }, rope }
-}
-
-/// The different rotary settings of the layers, in the order in which they first occur.
-pub(crate) fn ropes(config: &ModelConfig) -> Vec<Rope> {
-    let Some(layers) = &config.layers else {
-        let (rope_theta, rope_scaling) = (config.rope_theta, config.rope_scaling.clone());
-        return vec![Rope { rope_theta, rope_scaling }];
-    };
-    let mut ropes: Vec<Rope> = Vec::new();
-    for rope in layers.iter().filter_map(|layer| layer.rope.as_ref()) {
-        if !ropes.contains(rope) {
-            ropes.push(rope.clone());
-        }
-    }
-    ropes
 }
 
 /// What the gate of the feed-forward layer goes through.
@@ -160,22 +151,12 @@ pub(crate) fn activation_of(config: &ModelConfig) -> Activation {
     }
 }
 
-/// Whether a norm stands before each half of a block.
-pub(crate) fn norms_before(config: &ModelConfig) -> bool {
-    config.norm_placement != NormPlacement::Post
-}
-
-/// Whether a norm stands behind each half of a block.
-pub(crate) fn norms_behind(config: &ModelConfig) -> bool {
-    config.norm_placement != NormPlacement::Pre
-}
-
 /// What all norms have in common.
 pub(crate) fn norm_of(config: &ModelConfig) -> Norm {
     Norm { epsilon: config.rms_norm_eps, unit_offset: config.norm_unit_offset }
 }
 
-/// The rotary frequencies by some settings, `[head_dim / 2]`.
+/// The rotary frequencies, `[head_dim / 2]`.
 pub(crate) fn frequencies(head_dim: usize, rope: &Rope) -> Vec<f32> {
     let plain = rope::frequencies(head_dim, rope.rope_theta);
     let scaling = rope.rope_scaling.as_ref();
@@ -225,22 +206,22 @@ mod tests {
             attention_bias: false,
             qk_norm: false,
             sliding_window: None,
-            qk_norm_span: NormSpan::default(),
-            norm_placement: NormPlacement::default(),
+            qk_norm_span: NormSpan::Head,
+            norm_placement: NormPlacement::Pre,
             layers: None,
             embedding_multiplier: None,
             attention_multiplier: None,
             residual_multiplier: None,
             logits_scaling: None,
-            hidden_act: HiddenAct::default(),
+            hidden_act: HiddenAct::Silu,
             norm_unit_offset: false,
             attn_logit_softcapping: None,
             final_logit_softcapping: None,
         }
     }
 
-    fn frequencies(rope_scaling: Option<RopeScaling>) -> Vec<f32> {
-        super::frequencies(128, &Rope { rope_theta: 500_000.0, rope_scaling })
+    fn rope(rope_scaling: Option<RopeScaling>) -> Rope {
+        Rope { rope_theta: 500_000.0, rope_scaling }
     }
 
     #[test]
@@ -251,8 +232,8 @@ mod tests {
             high_freq_factor: 4.0,
             original_max_position_embeddings: 8192,
         };
-        let plain = frequencies(None);
-        let scaled = frequencies(Some(scaling));
+        let plain = frequencies(128, &rope(None));
+        let scaled = frequencies(128, &rope(Some(scaling)));
         assert_eq!(scaled[0].to_bits(), plain[0].to_bits());
         assert!((scaled[63] * 8.0 / plain[63] - 1.0).abs() < 1e-6);
         assert!(scaled.is_sorted_by(|high, low| high > low), "nothing jumps between");
@@ -261,9 +242,54 @@ mod tests {
     #[test]
     fn linear_scaling_divides_all_frequencies() {
         let scaling = Some(RopeScaling::Linear { factor: 4.0 });
-        let plain = frequencies(None);
-        let scaled = frequencies(scaling);
+        let plain = frequencies(128, &rope(None));
+        let scaled = frequencies(128, &rope(scaling));
         assert!(plain.iter().zip(&scaled).all(|(plain, scaled)| *scaled * 4.0 == *plain));
+    }
+
+    #[test]
+    fn layers_have_what_they_say_and_else_what_the_model_says() {
+        let window = ModelConfig { sliding_window: Some(9), ..config() };
+        assert_eq!(
+            layer(&window, 1),
+            LayerAttention { rope: Some(rope(None)), sliding_window: Some(9) }
+        );
+        assert_eq!(heads(&window, 1).window, Some(9));
+        let local = Rope { rope_theta: 10_000.0, rope_scaling: None };
+        let layers = vec![
+            LayerAttention { rope: Some(local.clone()), sliding_window: Some(5) },
+            LayerAttention { rope: None, sliding_window: None },
+        ];
+        let mixed = ModelConfig { layers: Some(layers), ..window };
+        assert_eq!(ropes(&mixed), [local]);
+        assert_eq!((heads(&mixed, 0).window, heads(&mixed, 1).window), (Some(5), None));
+        assert!(check(&mixed).is_ok());
+    }
+
+    #[test]
+    fn settings_that_no_layer_has_are_refused() {
+        let refusal = |config: ModelConfig| check(&config).unwrap_err().to_string();
+        let plain = LayerAttention { rope: None, sliding_window: None };
+        let few = ModelConfig { layers: Some(vec![plain.clone()]), ..config() };
+        assert_eq!(
+            refusal(few),
+            "Model configuration: layers has 1 entries, expected 2, one per layer"
+        );
+        let closed = LayerAttention { sliding_window: Some(0), ..plain.clone() };
+        let closed = ModelConfig { layers: Some(vec![plain, closed]), ..config() };
+        assert!(refusal(closed).ends_with("sliding_window is 0, expected 1 to 16777216"));
+        let flat = ModelConfig { rope_theta: 1.0, ..config() };
+        assert!(refusal(flat).ends_with("rope_theta is 1, expected above 1"));
+        let nothing = ModelConfig { residual_multiplier: Some(0.0), ..config() };
+        assert!(refusal(nothing).ends_with("residual_multiplier is 0, expected a positive number"));
+        let open = ModelConfig { final_logit_softcapping: Some(-1.0), ..config() };
+        assert!(refusal(open).ends_with("softcapping is -1, expected a positive number"));
+        let both = ModelConfig {
+            residual_multiplier: Some(0.5),
+            norm_placement: NormPlacement::Post,
+            ..config()
+        };
+        assert!(refusal(both).ends_with("norm_placement Post, expected Pre"));
     }
 
     #[test]
@@ -282,55 +308,5 @@ mod tests {
         }
         let error = check(&ModelConfig { head_dim: 1 << 25, ..config() }).unwrap_err();
         assert!(error.to_string().ends_with("expected at most 16777216"));
-    }
-
-    #[test]
-    fn layers_share_the_rotary_settings_that_are_equal() {
-        let layer = |theta: Option<f64>, sliding_window| LayerAttention {
-            rope: theta.map(|rope_theta| Rope { rope_theta, rope_scaling: None }),
-            sliding_window,
-        };
-        let layers = vec![
-            layer(Some(1e4), Some(8)),
-            layer(None, None),
-            layer(Some(1e6), None),
-            layer(Some(1e4), Some(9)),
-        ];
-        let config = ModelConfig { num_hidden_layers: 4, layers: Some(layers), ..config() };
-        assert!(check(&config).is_ok());
-        assert_eq!(ropes(&config).len(), 2);
-        let of = |index| {
-            let Attention { heads, rope } = attention_of(&config, index);
-            (rope, heads.window)
-        };
-        let expected = [(Some(0), Some(8)), (None, None), (Some(1), None), (Some(0), Some(9))];
-        assert_eq!([0, 1, 2, 3].map(of), expected);
-        let error = check(&ModelConfig { num_hidden_layers: 3, ..config }).unwrap_err();
-        assert!(error.to_string().ends_with("layers has 4 entries, expected 3, one per layer"));
-    }
-
-    #[test]
-    fn settings_of_layers_and_numbers_that_no_model_has_are_refused() {
-        let layer = |rope_theta, sliding_window| {
-            let rope = Some(Rope { rope_theta, rope_scaling: None });
-            let layers = vec![LayerAttention { rope, sliding_window }; 2];
-            ModelConfig { layers: Some(layers), ..config() }
-        };
-        let cases = [
-            (layer(1e4, Some(0)), "layers[0].sliding_window is 0, expected at least 1"),
-            (layer(0.5, None), "layers[0].rope_theta is 0.5, expected above 1"),
-            (
-                ModelConfig { final_logit_softcapping: Some(0.0), ..config() },
-                "final_logit_softcapping is 0, expected above 0",
-            ),
-            (
-                ModelConfig { attention_multiplier: Some(f32::NAN), ..config() },
-                "attention_multiplier is NaN, expected above 0",
-            ),
-        ];
-        for (config, expected) in cases {
-            let error = check(&config).unwrap_err();
-            assert_eq!(error.to_string(), format!("Model configuration: {expected}"));
-        }
     }
 }

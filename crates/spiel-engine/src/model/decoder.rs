@@ -3,7 +3,7 @@
 use super::Model;
 use super::batch::Batch;
 use super::block::{ForwardScratch, LayerCache, Pass};
-use super::config::{frequencies, norm_of, ropes};
+use super::config::{frequencies, norm_of};
 use super::linear::Window;
 use super::workspace::Workspace;
 use crate::device::{Device, NormBackward};
@@ -26,9 +26,8 @@ pub(crate) struct Cache<D: Device> {
 impl<D: Device> Workspace<D> {
     /// Puts a micro-batch on the device.
     pub(crate) fn load(&mut self, device: &D, model: &Model<D>, batch: &Batch) {
-        let head_dim = model.config.head_dim as usize;
-        for (buffer, rope) in self.batch.rotations.iter_mut().zip(ropes(&model.config)) {
-            let frequencies = frequencies(head_dim, &rope);
+        for (rope, buffer) in model.ropes.iter().zip(&mut self.batch.rotations) {
+            let frequencies = frequencies(model.config.head_dim as usize, rope);
             let table = device.on_threads(|| rotations(&batch.positions, &frequencies));
             device.write(buffer, 0, bytemuck::cast_slice(&table));
         }

@@ -9,6 +9,12 @@ use crate::error::Result;
 use spiel_kernels::ops::cross_entropy::Backward;
 
 impl<D: Device> Model<D> {
+    /// What the hidden states are multiplied by before the head: a row of them is shorter than one of logits, which are
+    /// thereby divided.
+    fn logit_factor(&self) -> Option<f32> {
+        self.config.logits_scaling.map(f32::recip)
+    }
+
     /// Leaves the loss of every target in `workspace.batch.losses`, in the order of the batch's rows, from
     /// `workspace.hidden`.
     ///
@@ -21,7 +27,7 @@ impl<D: Device> Model<D> {
         workspace: &mut Workspace<D>,
         backward: Option<f32>,
     ) {
-        let hidden = self.config.hidden_size as usize;
+        let (hidden, factor) = (self.config.hidden_size as usize, self.logit_factor());
         let targets = batch.targets.len();
         let soft_cap = self.config.final_logit_softcapping;
         let matrix = self.output_matrix_mut();
@@ -39,6 +45,9 @@ impl<D: Device> Model<D> {
             let count = targets.min(first + *rows) - first;
             let shape = matrix.linear_shape(count);
             device.gather_rows(states, &buffers.rows, first, count, hidden, chunk);
+            if let Some(factor) = factor {
+                device.scale(factor, count * hidden, chunk);
+            }
             device.linear(chunk, weights, shape, logits);
             if let Some(cap) = soft_cap {
                 device.soft_cap(cap, count * vocab, logits);
@@ -54,6 +63,9 @@ impl<D: Device> Model<D> {
             );
             if let (Some(grads), Some(grad_chunk)) = (&mut grads, grad_hidden.as_mut()) {
                 device.linear_backward_input(logits, weights, shape, false, grad_chunk);
+                if let Some(factor) = factor {
+                    device.scale(factor, count * hidden, grad_chunk);
+                }
                 device.scatter_rows(
                     grad_chunk,
                     &buffers.rows,
@@ -77,7 +89,7 @@ impl<D: Device> Model<D> {
         workspace: &mut Workspace<D>,
         rows: std::ops::Range<usize>,
     ) -> Result<Vec<u8>> {
-        let hidden = self.config.hidden_size as usize;
+        let (hidden, factor) = (self.config.hidden_size as usize, self.logit_factor());
         let matrix = self.output_matrix();
         let Workspace { batch: buffers, linear, head, hidden: states, .. } = workspace;
         let mut bytes = with_room(reply_bytes([rows.len(), matrix.rows])?)?;
@@ -87,6 +99,9 @@ impl<D: Device> Model<D> {
             device.write(&mut buffers.rows, 0, bytemuck::cast_slice(&chunk));
             device.gather_rows(states, &buffers.rows, 0, count, hidden, &mut head.hidden);
             let HeadScratch { hidden: chunk, logits, .. } = head;
+            if let Some(factor) = factor {
+                device.scale(factor, count * hidden, chunk);
+            }
             matrix.forward(device, None, chunk, count, linear, logits);
             if let Some(cap) = self.config.final_logit_softcapping {
                 device.soft_cap(cap, count * matrix.rows, logits);

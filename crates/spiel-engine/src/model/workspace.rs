@@ -1,14 +1,15 @@
 //! Memory that one micro-batch needs beside the weights, planned once for the largest.
 
 use super::Model;
-use super::config::{heads, norms_before, norms_behind, ropes};
+use super::config::heads;
 use crate::arena::{Arena, Purpose};
 use crate::delta::Delta;
 use crate::device::Device;
 use crate::error::Result;
 use crate::model::tensor::Tensor;
 use crate::protocol::{
-    ActivationCheckpointing, ModelConfig, ModelOptions, Optimizer, Trainable, WeightFormat,
+    ActivationCheckpointing, ModelConfig, ModelOptions, NormPlacement, Optimizer, Trainable,
+    WeightFormat,
 };
 use spiel_kernels::element::Element;
 use spiel_kernels::ops::clip::Clip;
@@ -18,11 +19,11 @@ const LOGITS: usize = 16 << 20;
 
 /// What a block's forward pass leaves for its backward pass.
 pub(crate) struct Activations<D: Device> {
-    /// `[T, D]`: the normalised input of q, k and v; only where it is.
-    pub(crate) attention_input: Option<D::Buffer>,
-    /// `[T, H, head_dim]`, before normalisation per head; only with `qk_norm`.
+    /// Of the norms around the attention.
+    pub(crate) attention: HalfActivations<D>,
+    /// `[T, H, head_dim]`, before normalisation; only with `qk_norm`.
     pub(crate) raw_q: Option<D::Buffer>,
-    /// `[T, K, head_dim]`, before normalisation per head; only with `qk_norm`.
+    /// `[T, K, head_dim]`, before normalisation; only with `qk_norm`.
     pub(crate) raw_k: Option<D::Buffer>,
     /// `[T, H, head_dim]`, rotated.
     pub(crate) q: D::Buffer,
@@ -34,18 +35,22 @@ pub(crate) struct Activations<D: Device> {
     pub(crate) attended: D::Buffer,
     /// `[T, H]`.
     pub(crate) log_sums: D::Buffer,
-    /// `[T, D]`: the output of o that is yet to be normalised; only where it is.
-    pub(crate) raw_attention: Option<D::Buffer>,
     /// `[T, D]`: the residual stream between attention and feed-forward.
     pub(crate) middle: D::Buffer,
-    /// `[T, D]`: the normalised input of gate and up; only where it is.
-    pub(crate) feed_input: Option<D::Buffer>,
+    /// Of the norms around the feed-forward layer.
+    pub(crate) feed: HalfActivations<D>,
     /// `[T, F]`.
     pub(crate) gate: D::Buffer,
     /// `[T, F]`.
     pub(crate) up: D::Buffer,
-    /// `[T, D]`: the output of down that is yet to be normalised; only where it is.
-    pub(crate) raw_feed: Option<D::Buffer>,
+}
+
+/// What the norms around one half of a block leave.
+pub(crate) struct HalfActivations<D: Device> {
+    /// `[T, D]`: what the first linear layers read; only with a norm before.
+    pub(crate) normed: Option<D::Buffer>,
+    /// `[T, D]`: what the last one made; only with a norm after.
+    pub(crate) raw: Option<D::Buffer>,
 }
 
 /// Scratch of linear layers; all but `weights` is empty unless deltas are trained.
@@ -66,10 +71,8 @@ pub(crate) struct LinearScratch<D: Device> {
 pub(crate) struct BlockGrads<D: Device> {
     /// `[T, D]`: in the block's output, then its input.
     pub(crate) stream: D::Buffer,
-    /// `[T, D]`: in a norm's output.
+    /// `[T, D]`: in what a half's first layers read, and before that in what its last one made.
     pub(crate) normed: D::Buffer,
-    /// `[T, D]`: in what the norm behind a half is given; only where there is one.
-    pub(crate) branch: Option<D::Buffer>,
     /// `[T, H, head_dim]`: in the attention's output.
     pub(crate) attended: D::Buffer,
     pub(crate) q: D::Buffer,
@@ -99,7 +102,7 @@ pub(crate) struct HeadScratch<D: Device> {
 pub(crate) struct BatchBuffers<D: Device> {
     /// `u32 [T]`.
     pub(crate) tokens: D::Buffer,
-    /// `[T, head_dim]` per rotary settings: cosines and sines.
+    /// `[T, head_dim]`: cosines and sines of each of the model's rotary settings.
     pub(crate) rotations: Vec<D::Buffer>,
     /// `u32 [n]`: positions that have a target.
     pub(crate) rows: D::Buffer,
@@ -167,8 +170,7 @@ impl<D: Device> Workspace<D> {
             checkpointing: options.activation_checkpointing,
             batch: BatchBuffers {
                 tokens: work(1)?,
-                rotations: ropes(config)
-                    .iter()
+                rotations: (model.ropes.iter())
                     .map(|_| work(config.head_dim as usize))
                     .collect::<Result<_>>()?,
                 rows: work(1)?,
@@ -190,12 +192,19 @@ impl<D: Device> Workspace<D> {
 impl<D: Device> Activations<D> {
     fn new(arena: &mut Arena<D>, config: &ModelConfig, tokens: usize) -> Result<Self> {
         let (hidden, feed, shape) =
-            (config.hidden_size as usize, config.intermediate_size as usize, heads(config));
+            (config.hidden_size as usize, config.intermediate_size as usize, heads(config, 0));
         let (queries, keys) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
-        let (before, behind) = (norms_before(config), norms_behind(config));
         let mut keep = |width: usize| arena.elements(Purpose::Activations, [tokens, width]);
+        let before = config.norm_placement != NormPlacement::Post;
+        let after = config.norm_placement != NormPlacement::Pre;
+        let half = |keep: &mut dyn FnMut(usize) -> Result<D::Buffer>| -> Result<_> {
+            Ok(HalfActivations {
+                normed: before.then(|| keep(hidden)).transpose()?,
+                raw: after.then(|| keep(hidden)).transpose()?,
+            })
+        };
         Ok(Self {
-            attention_input: if before { Some(keep(hidden)?) } else { None },
+            attention: half(&mut keep)?,
             raw_q: if config.qk_norm { Some(keep(queries)?) } else { None },
             raw_k: if config.qk_norm { Some(keep(keys)?) } else { None },
             q: keep(queries)?,
@@ -203,12 +212,10 @@ impl<D: Device> Activations<D> {
             v: keep(keys)?,
             attended: keep(queries)?,
             log_sums: keep(shape.heads)?,
-            raw_attention: if behind { Some(keep(hidden)?) } else { None },
             middle: keep(hidden)?,
-            feed_input: if before { Some(keep(hidden)?) } else { None },
+            feed: half(&mut keep)?,
             gate: keep(feed)?,
             up: keep(feed)?,
-            raw_feed: if behind { Some(keep(hidden)?) } else { None },
         })
     }
 }
@@ -279,13 +286,12 @@ impl<D: Device> HeadScratch<D> {
 impl<D: Device> BlockGrads<D> {
     fn new(arena: &mut Arena<D>, config: &ModelConfig, tokens: usize) -> Result<Self> {
         let (hidden, feed, shape) =
-            (config.hidden_size as usize, config.intermediate_size as usize, heads(config));
+            (config.hidden_size as usize, config.intermediate_size as usize, heads(config, 0));
         let (queries, keys) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
         let mut work = |width: usize| arena.elements(Purpose::Workspace, [tokens, width]);
         Ok(Self {
             stream: work(hidden)?,
             normed: work(hidden)?,
-            branch: if norms_behind(config) { Some(work(hidden)?) } else { None },
             attended: work(queries)?,
             q: work(queries)?,
             k: work(keys)?,

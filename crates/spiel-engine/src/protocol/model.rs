@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[cfg_attr(feature = "gen", derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact by itself, as in config.json")]
 pub struct ModelConfig {
     /// D, the width of the residual stream.
     pub hidden_size: u32,
@@ -97,11 +98,11 @@ pub enum NormSpan {
     /// One head; all heads share the weights.
     #[default]
     Head,
-    /// All heads of a token at once (OLMo 2).
+    /// All heads of a token at once (`olmo2`).
     Row,
 }
 
-/// Where the RMSNorms of a block stand, in its attention and in its feed-forward half.
+/// Where the norms of a block stand, in its attention and in its feed-forward half.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "gen", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
@@ -109,10 +110,10 @@ pub enum NormPlacement {
     /// Before each half: `input_layernorm`, `post_attention_layernorm`.
     #[default]
     Pre,
-    /// After each half, before it is added: `post_attention_layernorm`, `post_feedforward_layernorm` (OLMo 2).
+    /// After each half, before it is added: `post_attention_layernorm`, `post_feedforward_layernorm` (`olmo2`).
     Post,
     /// Both: `input_layernorm`, `post_attention_layernorm`, `pre_feedforward_layernorm`,
-    /// `post_feedforward_layernorm` (Gemma 2).
+    /// `post_feedforward_layernorm` (`gemma2`).
     Both,
 }
 
@@ -121,7 +122,7 @@ pub enum NormPlacement {
 #[cfg_attr(feature = "gen", derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
 pub struct LayerAttention {
-    /// How queries and keys are rotated; not at all when absent (SmolLM3).
+    /// How queries and keys are rotated; not at all when absent (`smollm3`).
     pub rope: Option<Rope>,
     /// Positions a query sees, itself included, when not all before it.
     pub sliding_window: Option<u32>,

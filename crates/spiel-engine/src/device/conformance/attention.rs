@@ -44,6 +44,7 @@ pub(super) async fn attention_and_its_backward(gpus: &[GpuDevice]) {
         (heads(4, 2, 64, None), vec![150, 181]),
         (heads(4, 1, 128, Some(40)), vec![10, 160, 70]),
         (heads(2, 1, 256, None), vec![33, 65]),
+        (Heads { factor: 0.75, ..heads(4, 2, 16, None) }, vec![70, 3]),
         (capped(heads(4, 2, 64, Some(50)), 2.0), vec![150, 31]),
         (capped(heads(2, 1, 256, None), 50.0), vec![20, 65]),
     ];

@@ -161,14 +161,14 @@ impl BlockOps for CpuDevice {
         });
     }
 
-    fn scale(&self, factor: f32, count: usize, x: &mut Words) {
-        let x = &mut x.floats_mut()[..count];
-        self.run("scale", || scale::scale(factor, x));
-    }
-
     fn add(&self, x: &Words, count: usize, y: &mut Words) {
         let (x, y) = (x.floats(), &mut y.floats_mut()[..count]);
         self.run("add", || add::add(x, y));
+    }
+
+    fn scale(&self, factor: f32, count: usize, x: &mut Words) {
+        let x = &mut x.floats_mut()[..count];
+        self.run("scale", || scale::scale(factor, x));
     }
 
     fn linear<'a>(

@@ -165,17 +165,16 @@ impl BlockOps for GpuDevice {
         }
     }
 
-    fn scale(&self, factor: f32, count: usize, x: &mut GpuBuffer) {
-        for part in self.cuts(count, &[4]) {
-            let program = scale::scale_program(factor, part.len());
-            self.run(&program, &[self.part(x, &part, 4)]);
-        }
-    }
-
     fn add(&self, x: &GpuBuffer, count: usize, y: &mut GpuBuffer) {
         for part in self.cuts(count, &[4]) {
             let buffers = [x, y].map(|buffer| self.part(buffer, &part, 4));
             self.run(&add::add_program(part.len()), &buffers);
+        }
+    }
+
+    fn scale(&self, factor: f32, count: usize, x: &mut GpuBuffer) {
+        for part in self.cuts(count, &[4]) {
+            self.run(&scale::scale_program(factor, part.len()), &[self.part(x, &part, 4)]);
         }
     }
 
