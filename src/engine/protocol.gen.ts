@@ -1,7 +1,7 @@
 // Generated from crates/spiel-engine/src/protocol by `deno task gen`. Do not edit.
 
 /** Identifies the protocol these types belong to. */
-export const PROTOCOL_HASH = "70c8495bddaa61f8";
+export const PROTOCOL_HASH = "62ca0a6ba8cdb42b";
 
 /** Marks a position of a micro-batch whose next token is not trained. */
 export const IGNORE = 0xFFFFFFFF;
@@ -429,7 +429,28 @@ export type ModelConfig = {
    * What logits are divided by; 1 when absent (Granite).
    */
   logits_scaling?: number;
+  /**
+   * What the gate of the feed-forward layer goes through.
+   */
+  hidden_act?: HiddenAct;
+  /**
+   * Whether the weights of norms are what they differ from one by (Gemma).
+   */
+  norm_unit_offset?: boolean;
+  /**
+   * The bound c of attention's scores, which become c · tanh(score / c), if any (Gemma 2).
+   */
+  attn_logit_softcapping?: number;
+  /**
+   * Likewise of logits (Gemma 2).
+   */
+  final_logit_softcapping?: number;
 };
+
+/**
+ * The activation of a gated feed-forward layer.
+ */
+export type HiddenAct = "silu" | "gelu_pytorch_tanh";
 
 /**
  * What one norm of queries or of keys spans.

@@ -8,6 +8,7 @@ import type { GgufTensorContent } from "../io/gguf_writer.ts";
 import type { GgufArchitecture } from "../model/architectures/mod.ts";
 import { formatInfo } from "../model/formats.ts";
 import { ggufName } from "../model/gguf_names.ts";
+import { isNorm, withOne } from "../model/gguf_norms.ts";
 import { isRotaryProjection, withHalvesInterleaved } from "../model/gguf_rows.ts";
 import { ROPE_FACTORS_TENSOR, ropeFactorsOf } from "../model/rope.ts";
 import { tensorParts } from "../model/tensor_parts.ts";
@@ -108,7 +109,8 @@ async function* packedRows(
           `A weight of "${tensor.name}" is infinite or not a number in ${type}`,
         );
       }
-      yield isInterleaved ? withHalvesInterleaved(rows, rowBytes, head_dim) : rows;
+      if (isInterleaved) yield withHalvesInterleaved(rows, rowBytes, head_dim);
+      else yield gguf.addsOneToNorms && isNorm(tensor.name) ? withOne(rows) : rows;
     }
   }
 }

@@ -9,6 +9,7 @@ import {
   toHuggingFaceConfig,
 } from "./architectures/mod.ts";
 import { huggingFaceName } from "./gguf_names.ts";
+import { isNorm, withoutOne } from "./gguf_norms.ts";
 import { isRotaryProjection, withHalvesApart } from "./gguf_rows.ts";
 import { ROPE_FACTORS_TENSOR } from "./rope.ts";
 import type { ModelSource } from "./source.ts";
@@ -76,7 +77,7 @@ class GgufModel implements ModelSource {
   readonly tensors: ReadonlyMap<string, ModelTensor>;
   readonly #file: GgufFile;
   readonly #ggufNames: ReadonlyMap<string, string>;
-  readonly #interleavesHeads: boolean;
+  readonly #gguf: GgufArchitecture;
   readonly #place: Unstacked["place"];
 
   constructor(readonly path: string, file: GgufFile) {
@@ -85,7 +86,7 @@ class GgufModel implements ModelSource {
     this.modelType = modelType;
     this.config = config;
     this.specialTokens = specialTokens;
-    this.#interleavesHeads = gguf.interleavesHeads;
+    this.#gguf = gguf;
     this.#ggufNames = nameTable(file, gguf);
     const found = foundTensors(file, this.#ggufNames);
     const { tensors, place } = unstack(found, gguf.stacks?.(config) ?? []);
@@ -101,7 +102,10 @@ class GgufModel implements ModelSource {
       throw new SpielError("data", `${this.path} has no tensor "${name}"`);
     }
     checkRange(this.path, name, tensor, byteOffset, length);
-    return this.#interleavesHeads && isRotaryProjection(name) && length > 0
+    if (this.#gguf.addsOneToNorms && isNorm(name)) {
+      return this.#readOffsets(ggufName, tensor, byteOffset, length);
+    }
+    return this.#gguf.interleavesHeads && isRotaryProjection(name) && length > 0
       ? this.#readInterleaved(ggufName, tensor, byteOffset, length)
       : this.#file.readRange(ggufName, start + byteOffset, length);
   }
@@ -112,6 +116,22 @@ class GgufModel implements ModelSource {
 
   [Symbol.dispose](): void {
     this.#file[Symbol.dispose]();
+  }
+
+  /** Reads a range of a norm's weights without the one that was added to them. */
+  #readOffsets(
+    ggufName: string,
+    { format }: ModelTensor,
+    byteOffset: number,
+    length: number,
+  ): Uint8Array<ArrayBuffer> {
+    if (format !== "f32") {
+      throw new SpielError("data", `${this.path}: tensor "${ggufName}" is ${format}; expected F32`);
+    }
+    const start = byteOffset - byteOffset % 4;
+    const end = Math.ceil((byteOffset + length) / 4) * 4;
+    const weights = withoutOne(this.#file.readRange(ggufName, start, end - start));
+    return weights.slice(byteOffset - start, byteOffset - start + length);
   }
 
   /** Reads a range of a tensor whose rows alternate between the two halves of each head. */

@@ -21,6 +21,27 @@ export function ropeFromHuggingFace(config: ConfigFields, theta = DEFAULT_THETA)
   };
 }
 
+/**
+ * Reads the settings of one type of layers: its part of `rope_parameters` (transformers 5), or its base under a key of its
+ * own and, for the layers that see all, `rope_scaling` (transformers 4).
+ */
+export function ropeOfLayersFromHuggingFace(
+  config: ConfigFields,
+  type: "full_attention" | "sliding_attention",
+  thetaKey: string,
+  defaultTheta: number,
+): Rope {
+  const parameters = config.object("rope_parameters")?.object(type) ?? null;
+  const older = type === "full_attention" ? config.object("rope_scaling") : null;
+  const scaling = parameters ?? older;
+  return {
+    rope_theta: parameters?.has("rope_theta")
+      ? parameters.positive("rope_theta")
+      : config.positive(thetaKey, defaultTheta),
+    rope_scaling: scaling === null ? null : scalingFrom(scaling),
+  };
+}
+
 function scalingFrom(fields: ConfigFields): RopeScaling | null {
   const key = fields.has("rope_type") ? "rope_type" : "type";
   switch (fields.string(key, "default")) {

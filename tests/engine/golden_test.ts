@@ -35,6 +35,10 @@ const GOLDENS: readonly Golden[] = [
   { folder: "tiny_granite", check: checkModel },
   { folder: "tiny_smollm3", check: checkModel },
   { folder: "tiny_olmo2", check: checkModel },
+  // Made by `gemma.py` beside them.
+  { folder: "tiny_gemma", check: checkModel },
+  { folder: "tiny_gemma2", check: checkModel },
+  { folder: "tiny_gemma3", check: checkModel },
   { folder: "sft_trace_ag", check: checkTrace },
   { folder: "sft_trace_ma", check: checkTrace },
   {

@@ -1,5 +1,5 @@
 /** What all LLaMA-like decoders share when their configuration is read; each architecture adds its own part. */
-import type { ModelConfig } from "../../engine/protocol.gen.ts";
+import type { HiddenAct, ModelConfig } from "../../engine/protocol.gen.ts";
 import type { GgufFile } from "../../io/gguf.ts";
 import type { GgufField } from "../../io/gguf_writer.ts";
 import { ConfigFields } from "../config_fields.ts";
@@ -18,6 +18,8 @@ export interface Architecture {
   toHuggingFace?(config: ModelConfig): Record<string, unknown>;
   /** `model_type` of the family that equals it and has every tensor of its own, where it has not; see `stacks`. */
   writtenAs?: string;
+  /** What a folder's tensor is called here, null where it is no part of the decoder; the same name unless given. */
+  tensorName?(stored: string): string | null;
   /** Tensors of a folder that hold several matrices; none unless given. */
   stacks?(config: ModelConfig): Stack[];
   /** How GGUF files hold it; the first of the registry reads what several are stored as. */
@@ -36,6 +38,8 @@ export interface GgufArchitecture {
   metadata?(config: ModelConfig): Record<string, GgufField>;
   /** Hugging Face names of a layer's tensors that LLaMA lacks or names otherwise, by their names in GGUF; see `gguf_names`. */
   names?: Readonly<Record<string, string>>;
+  /** Whether one is added to the weights of norms when they are stored; see `gguf_norms`. */
+  addsOneToNorms?: true;
   /** Tensors that hold several matrices, under their Hugging Face names; none unless given. */
   stacks?(config: ModelConfig): Stack[];
 }
@@ -50,6 +54,8 @@ export interface DecoderDefaults {
   rope_theta?: number;
   /** Absent: false. */
   tie_word_embeddings?: boolean;
+  /** The activation that the architecture has looked for; absent: config.json must not name another than silu. */
+  hidden_act?: HiddenAct;
 }
 
 /** Reads the common keys of config.json, without attention biases, q/k norms or a sliding window. */
@@ -57,7 +63,7 @@ export function decoderFromHuggingFace(
   config: ConfigFields,
   defaults: DecoderDefaults,
 ): ModelConfig {
-  config.only("hidden_act", "silu");
+  if (defaults.hidden_act === undefined) config.only("hidden_act", "silu");
   config.only("mlp_bias", false);
   const hidden_size = config.size("hidden_size");
   const num_attention_heads = config.size("num_attention_heads");

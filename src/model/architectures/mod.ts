@@ -2,6 +2,9 @@
 import { SpielError } from "../../errors.ts";
 import type { ModelConfig } from "../../engine/protocol.gen.ts";
 import type { Architecture, GgufArchitecture } from "./decoder.ts";
+import { gemma } from "./gemma.ts";
+import { gemma2 } from "./gemma2.ts";
+import { gemma3, gemma3WithImages } from "./gemma3.ts";
 import { granite } from "./granite.ts";
 import { llama } from "./llama.ts";
 import { mistral } from "./mistral.ts";
@@ -23,6 +26,10 @@ export const ARCHITECTURES: readonly Architecture[] = [
   granite,
   olmo2,
   smollm3,
+  gemma,
+  gemma2,
+  gemma3,
+  gemma3WithImages,
 ];
 
 /**
@@ -68,6 +75,9 @@ const OWN_KEYS: ReadonlySet<string> = new Set<keyof ModelConfig>([
   "attention_multiplier",
   "residual_multiplier",
   "logits_scaling",
+  "norm_unit_offset",
+  "attn_logit_softcapping",
+  "final_logit_softcapping",
 ]);
 
 /**
@@ -86,7 +96,8 @@ export function toHuggingFaceConfig(
   const { attention_bias, sliding_window, ...rest } = config;
   const common = Object.fromEntries(Object.entries(rest).filter(([key]) => !OWN_KEYS.has(key)));
   const architecture = architectureOf(written, "Cannot write config.json");
-  const window = sliding_window === null
+  // Families whose layers differ say by themselves which have the window.
+  const window = sliding_window === null || config.layers !== undefined
     ? { sliding_window }
     : { sliding_window, use_sliding_window: true, max_window_layers: 0 };
   const { bos, eos } = specialTokens;

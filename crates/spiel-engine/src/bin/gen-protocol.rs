@@ -33,6 +33,7 @@ fn main() {
         ActivationCheckpointing,
         Precision,
         ModelConfig,
+        HiddenAct,
         NormSpan,
         NormPlacement,
         LayerAttention,

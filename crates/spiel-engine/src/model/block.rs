@@ -3,7 +3,7 @@
 
 use super::Builder;
 use super::batch::Batch;
-use super::config::{heads, layer};
+use super::config::{activation_of, heads, layer, norm_of};
 use super::half::Half;
 use super::linear::{Linear, LinearSpec};
 use super::tensor::Tensor;
@@ -12,6 +12,7 @@ use crate::device::{Device, Qkv};
 use crate::error::Result;
 use crate::protocol::{ModelConfig, NormPlacement, NormSpan, Rope};
 use spiel_kernels::ops::attention::Heads;
+use spiel_kernels::ops::rms_norm::Norm;
 use spiel_kernels::ops::rope::Direction;
 
 /// The weights of one block.
@@ -47,10 +48,10 @@ pub(crate) struct Pass<'a, D: Device> {
 }
 
 impl<D: Device> Pass<'_, D> {
-    /// Rows, width and epsilon of the norms on the stream.
-    pub(crate) fn norm(&self) -> (usize, usize, f32) {
-        let (hidden, epsilon) = (self.config.hidden_size as usize, self.config.rms_norm_eps);
-        (self.batch.tokens.len(), hidden, epsilon)
+    /// Rows, width and kind of the norms on the stream.
+    pub(crate) fn norm(&self) -> (usize, usize, Norm) {
+        let hidden = self.config.hidden_size as usize;
+        (self.batch.tokens.len(), hidden, norm_of(self.config))
     }
 }
 
@@ -183,7 +184,8 @@ impl<D: Device> Layer<D> {
         let x = self.feed.enter(pass, &kept.middle, &mut kept.feed.normed);
         self.gate.forward(device, x, tokens, scratch.linear, &mut kept.gate);
         self.up.forward(device, x, tokens, scratch.linear, &mut kept.up);
-        device.swiglu(&kept.gate, &kept.up, tokens * feed, scratch.activation);
+        let activation = activation_of(pass.config);
+        device.glu(activation, &kept.gate, &kept.up, tokens * feed, scratch.activation);
         let down = (&self.down, &*scratch.activation);
         self.feed.leave(pass, down, &kept.middle, &mut kept.feed.raw, scratch.linear, output);
     }
@@ -198,7 +200,7 @@ impl<D: Device> Layer<D> {
         scratch: &mut ForwardScratch<D>,
     ) {
         let (device, tokens, shape) = (pass.device, pass.batch.tokens.len(), self.shape);
-        let epsilon = pass.config.rms_norm_eps;
+        let kind = norm_of(pass.config);
         let x = self.attention.enter(pass, input, &mut kept.attention.normed);
         for (linear, norm, raw, y, count) in [
             (&self.q, &self.q_norm, &mut kept.raw_q, &mut kept.q, shape.heads),
@@ -207,7 +209,7 @@ impl<D: Device> Layer<D> {
             if let (Some(norm), Some(raw)) = (norm, raw) {
                 linear.forward(device, x, tokens, scratch.linear, raw);
                 let rows = tokens * count * shape.head_dim / norm.columns;
-                device.rms_norm(raw, &norm.data, rows, norm.columns, epsilon, y);
+                device.rms_norm(raw, &norm.data, rows, norm.columns, kind, y);
             } else {
                 linear.forward(device, x, tokens, scratch.linear, y);
             }

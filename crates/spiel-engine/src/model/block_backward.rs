@@ -1,6 +1,7 @@
 //! A block's backward pass: `block` in mirrored order.
 
 use super::block::{ForwardScratch, Layer, Pass};
+use super::config::{activation_of, norm_of};
 use super::linear::{LinearBackward, Window};
 use super::workspace::{Activations, BlockGrads};
 use crate::device::{AttentionPass, Device, NormBackward, Qkv};
@@ -19,10 +20,11 @@ impl<D: Device> Layer<D> {
         grads: &mut BlockGrads<D>,
     ) {
         let (device, tokens) = (pass.device, pass.batch.tokens.len());
-        let feed = pass.config.intermediate_size as usize;
+        let count = tokens * pass.config.intermediate_size as usize;
+        let act = activation_of(pass.config);
         let BlockGrads { stream, normed, activation, gate, up, .. } = grads;
 
-        device.swiglu(&kept.gate, &kept.up, tokens * feed, scratch.activation);
+        device.glu(act, &kept.gate, &kept.up, count, scratch.activation);
         let grad = self.feed.leave_backward(pass, &kept.feed, stream, normed);
         let down = [(&mut self.down, grad)];
         LinearBackward { x: scratch.activation, tokens, window }.run(
@@ -31,7 +33,7 @@ impl<D: Device> Layer<D> {
             scratch.linear,
             activation,
         );
-        device.swiglu_backward(&kept.gate, &kept.up, activation, tokens * feed, gate, up);
+        device.glu_backward(act, &kept.gate, &kept.up, activation, count, gate, up);
         let layers = [(&mut self.gate, &*gate), (&mut self.up, &*up)];
         let x = kept.feed.normed.as_ref().unwrap_or(&kept.middle);
         LinearBackward { x, tokens, window }.run(device, layers, scratch.linear, normed);
@@ -84,14 +86,14 @@ impl<D: Device> Layer<D> {
             }
             if let (Some(norm), Some(x), Some(raw)) = (norm, x, &mut *raw) {
                 let entries = tokens * count * shape.head_dim;
-                let (width, epsilon) = (norm.columns, pass.config.rms_norm_eps);
+                let (width, kind) = (norm.columns, norm_of(pass.config));
                 let operands = NormBackward { x, weight: &norm.data, grad_y: &*grad };
                 let grad_weight = norm.trained.as_mut().map(|trained| &mut trained.grads);
                 device.rms_norm_backward(
                     operands,
                     entries / width,
                     width,
-                    epsilon,
+                    kind,
                     false,
                     raw,
                     grad_weight,

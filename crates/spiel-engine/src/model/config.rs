@@ -1,8 +1,10 @@
 //! What a model's numbers must satisfy, and what follows from them.
 
 use crate::error::{Result, invalid};
-use crate::protocol::{LayerAttention, ModelConfig, NormPlacement, Rope, RopeScaling};
+use crate::protocol::{HiddenAct, LayerAttention, ModelConfig, NormPlacement, Rope, RopeScaling};
 use spiel_kernels::ops::attention::Heads;
+use spiel_kernels::ops::glu::Activation;
+use spiel_kernels::ops::rms_norm::Norm;
 use spiel_kernels::ops::rope;
 
 /// Largest size of any kind; products of two fit 64 bits.
@@ -54,6 +56,8 @@ pub(crate) fn check(config: &ModelConfig) -> Result<()> {
         ("attention_multiplier", config.attention_multiplier),
         ("residual_multiplier", config.residual_multiplier),
         ("logits_scaling", config.logits_scaling),
+        ("attn_logit_softcapping", config.attn_logit_softcapping),
+        ("final_logit_softcapping", config.final_logit_softcapping),
     ] {
         if let Some(value) = multiplier.filter(|value| !(*value > 0.0 && value.is_finite())) {
             return Err(invalid!(
@@ -127,13 +131,29 @@ fn widest(config: &ModelConfig) -> u32 {
 
 /// The shape of a layer's attention; all but the window is the same in every layer.
 pub(crate) fn heads(config: &ModelConfig, index: usize) -> Heads {
+    let [heads, kv_heads, head_dim] =
+        [config.num_attention_heads, config.num_key_value_heads, config.head_dim]
+            .map(|number| number as usize);
+    let plain = Heads::new(heads, kv_heads, head_dim);
     Heads {
-        heads: config.num_attention_heads as usize,
-        kv_heads: config.num_key_value_heads as usize,
-        head_dim: config.head_dim as usize,
         window: layer(config, index).sliding_window.map(|window| window as usize),
-        scale: config.attention_multiplier,
+        factor: config.attention_multiplier.unwrap_or(plain.factor),
+        soft_cap: config.attn_logit_softcapping,
+        ..plain
     }
+}
+
+/// What the gate of the feed-forward layer goes through.
+pub(crate) fn activation_of(config: &ModelConfig) -> Activation {
+    match config.hidden_act {
+        HiddenAct::Silu => Activation::Silu,
+        HiddenAct::GeluPytorchTanh => Activation::GeluTanh,
+    }
+}
+
+/// What all norms have in common.
+pub(crate) fn norm_of(config: &ModelConfig) -> Norm {
+    Norm { epsilon: config.rms_norm_eps, unit_offset: config.norm_unit_offset }
 }
 
 /// The rotary frequencies, `[head_dim / 2]`.
@@ -193,6 +213,10 @@ mod tests {
             attention_multiplier: None,
             residual_multiplier: None,
             logits_scaling: None,
+            hidden_act: HiddenAct::Silu,
+            norm_unit_offset: false,
+            attn_logit_softcapping: None,
+            final_logit_softcapping: None,
         }
     }
 
@@ -258,6 +282,8 @@ mod tests {
         assert!(refusal(flat).ends_with("rope_theta is 1, expected above 1"));
         let nothing = ModelConfig { residual_multiplier: Some(0.0), ..config() };
         assert!(refusal(nothing).ends_with("residual_multiplier is 0, expected a positive number"));
+        let open = ModelConfig { final_logit_softcapping: Some(-1.0), ..config() };
+        assert!(refusal(open).ends_with("softcapping is -1, expected a positive number"));
         let both = ModelConfig {
             residual_multiplier: Some(0.5),
             norm_placement: NormPlacement::Post,

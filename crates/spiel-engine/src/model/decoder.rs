@@ -3,7 +3,7 @@
 use super::Model;
 use super::batch::Batch;
 use super::block::{ForwardScratch, LayerCache, Pass};
-use super::config::frequencies;
+use super::config::{frequencies, norm_of};
 use super::linear::Window;
 use super::workspace::Workspace;
 use crate::device::{Device, NormBackward};
@@ -90,7 +90,7 @@ impl<D: Device> Model<D> {
             &self.norm.data,
             tokens,
             hidden,
-            config.rms_norm_eps,
+            norm_of(config),
             &mut workspace.hidden,
         );
         Ok(())
@@ -113,16 +113,8 @@ impl<D: Device> Model<D> {
         let norm =
             NormBackward { x: &stream[last], weight: &self.norm.data, grad_y: &grads.normed };
         let grad_weight = self.norm.trained.as_mut().map(|trained| &mut trained.grads);
-        let epsilon = self.config.rms_norm_eps;
-        device.rms_norm_backward(
-            norm,
-            tokens,
-            hidden,
-            epsilon,
-            false,
-            &mut grads.stream,
-            grad_weight,
-        );
+        let kind = norm_of(&self.config);
+        device.rms_norm_backward(norm, tokens, hidden, kind, false, &mut grads.stream, grad_weight);
         let pass = Pass { device, config: &self.config, batch, rotations: &buffers.rotations };
         let kept = activations.len();
         for (index, layer) in self.layers.iter_mut().enumerate().rev() {

@@ -37,8 +37,8 @@ impl<D: Device> Half<D> {
         normed: &'a mut Option<D::Buffer>,
     ) -> &'a D::Buffer {
         let (Some(norm), Some(normed)) = (&self.before, normed) else { return stream };
-        let (tokens, hidden, epsilon) = pass.norm();
-        pass.device.rms_norm(stream, &norm.data, tokens, hidden, epsilon, normed);
+        let (tokens, hidden, kind) = pass.norm();
+        pass.device.rms_norm(stream, &norm.data, tokens, hidden, kind, normed);
         normed
     }
 
@@ -52,10 +52,10 @@ impl<D: Device> Half<D> {
         scratch: &mut LinearScratch<D>,
         output: &mut D::Buffer,
     ) {
-        let (device, (tokens, hidden, epsilon)) = (pass.device, pass.norm());
+        let (device, (tokens, hidden, kind)) = (pass.device, pass.norm());
         if let (Some(norm), Some(raw)) = (&self.after, raw) {
             linear.forward(device, x, tokens, scratch, raw);
-            device.rms_norm(raw, &norm.data, tokens, hidden, epsilon, output);
+            device.rms_norm(raw, &norm.data, tokens, hidden, kind, output);
         } else {
             linear.forward(device, x, tokens, scratch, output);
         }
@@ -74,11 +74,11 @@ impl<D: Device> Half<D> {
         stream: &'a D::Buffer,
         branch: &'a mut D::Buffer,
     ) -> &'a D::Buffer {
-        let (device, (tokens, hidden, epsilon)) = (pass.device, pass.norm());
+        let (device, (tokens, hidden, kind)) = (pass.device, pass.norm());
         if let (Some(norm), Some(x)) = (&mut self.after, &kept.raw) {
             let operands = NormBackward { x, weight: &norm.data, grad_y: stream };
             let grad_weight = norm.trained.as_mut().map(|trained| &mut trained.grads);
-            device.rms_norm_backward(operands, tokens, hidden, epsilon, false, branch, grad_weight);
+            device.rms_norm_backward(operands, tokens, hidden, kind, false, branch, grad_weight);
             return branch;
         }
         let Some(factor) = pass.config.residual_multiplier else { return stream };
@@ -95,12 +95,12 @@ impl<D: Device> Half<D> {
         grad: &D::Buffer,
         stream: &mut D::Buffer,
     ) {
-        let (device, (tokens, hidden, epsilon)) = (pass.device, pass.norm());
+        let (device, (tokens, hidden, kind)) = (pass.device, pass.norm());
         let Some(norm) = &mut self.before else {
             return device.add(grad, tokens * hidden, stream);
         };
         let operands = NormBackward { x: input, weight: &norm.data, grad_y: grad };
         let grad_weight = norm.trained.as_mut().map(|trained| &mut trained.grads);
-        device.rms_norm_backward(operands, tokens, hidden, epsilon, true, stream, grad_weight);
+        device.rms_norm_backward(operands, tokens, hidden, kind, true, stream, grad_weight);
     }
 }

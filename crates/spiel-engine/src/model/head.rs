@@ -6,6 +6,7 @@ use super::workspace::{HeadScratch, Workspace};
 use crate::arena::{reply_bytes, with_room};
 use crate::device::Device;
 use crate::error::Result;
+use spiel_kernels::ops::cross_entropy::Backward;
 
 impl<D: Device> Model<D> {
     /// What the hidden states are multiplied by before the head: a row of them is shorter than one of logits, which are
@@ -28,6 +29,7 @@ impl<D: Device> Model<D> {
     ) {
         let (hidden, factor) = (self.config.hidden_size as usize, self.logit_factor());
         let targets = batch.targets.len();
+        let soft_cap = self.config.final_logit_softcapping;
         let matrix = self.output_matrix_mut();
         let vocab = matrix.rows;
         let Workspace { batch: buffers, linear, head, grads, hidden: states, .. } = workspace;
@@ -36,6 +38,7 @@ impl<D: Device> Model<D> {
         if let Some(grads) = &mut grads {
             device.clear(&mut grads.normed);
         }
+        let loss_backward = backward.map(|scale| Backward { scale, soft_cap });
         let mut trained = matrix.trained.take();
         let weights = matrix.dense(device, None, linear);
         for first in (0..targets).step_by(*rows) {
@@ -46,13 +49,16 @@ impl<D: Device> Model<D> {
                 device.scale(factor, count * hidden, chunk);
             }
             device.linear(chunk, weights, shape, logits);
+            if let Some(cap) = soft_cap {
+                device.soft_cap(cap, count * vocab, logits);
+            }
             device.cross_entropy(
                 logits,
                 &buffers.targets,
                 first,
                 count,
                 vocab,
-                backward,
+                loss_backward,
                 &mut buffers.losses,
             );
             if let (Some(grads), Some(grad_chunk)) = (&mut grads, grad_hidden.as_mut()) {
@@ -97,6 +103,9 @@ impl<D: Device> Model<D> {
                 device.scale(factor, count * hidden, chunk);
             }
             matrix.forward(device, None, chunk, count, linear, logits);
+            if let Some(cap) = self.config.final_logit_softcapping {
+                device.soft_cap(cap, count * matrix.rows, logits);
+            }
             bytes.extend(device.read(&head.logits, 0, count * matrix.rows * 4).await?);
         }
         Ok(bytes)

@@ -134,7 +134,7 @@ pub(crate) struct Workspace<D: Device> {
     pub(crate) activations: Vec<Activations<D>>,
     /// `[T, D]`: the final norm's output.
     pub(crate) hidden: D::Buffer,
-    /// `[T, F]`: SwiGLU's output.
+    /// `[T, F]`: the gated unit's output.
     pub(crate) activation: D::Buffer,
     pub(crate) linear: LinearScratch<D>,
     pub(crate) head: HeadScratch<D>,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[cfg_attr(feature = "gen", derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact by itself, as in config.json")]
 pub struct ModelConfig {
     /// D, the width of the residual stream.
     pub hidden_size: u32,
@@ -61,6 +62,32 @@ pub struct ModelConfig {
     /// What logits are divided by; 1 when absent (Granite).
     #[cfg_attr(feature = "gen", ts(optional))]
     pub logits_scaling: Option<f32>,
+    /// What the gate of the feed-forward layer goes through.
+    #[serde(default)]
+    #[cfg_attr(feature = "gen", ts(optional, as = "Option<_>"))]
+    pub hidden_act: HiddenAct,
+    /// Whether the weights of norms are what they differ from one by (Gemma).
+    #[serde(default)]
+    #[cfg_attr(feature = "gen", ts(optional, as = "Option<_>"))]
+    pub norm_unit_offset: bool,
+    /// The bound c of attention's scores, which become c · tanh(score / c), if any (Gemma 2).
+    #[cfg_attr(feature = "gen", ts(optional))]
+    pub attn_logit_softcapping: Option<f32>,
+    /// Likewise of logits (Gemma 2).
+    #[cfg_attr(feature = "gen", ts(optional))]
+    pub final_logit_softcapping: Option<f32>,
+}
+
+/// The activation of a gated feed-forward layer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "gen", derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum HiddenAct {
+    /// x · sigmoid(x).
+    #[default]
+    Silu,
+    /// The Gaussian error unit in its tanh approximation (Gemma).
+    GeluPytorchTanh,
 }
 
 /// What one norm of queries or of keys spans.

@@ -24,6 +24,7 @@ operations! {
     cross_entropy,
     delta,
     embedding,
+    glu,
     linear,
     positions,
     probe,
@@ -33,7 +34,7 @@ operations! {
     rows,
     scale,
     sm3,
-    swiglu,
+    soft_cap,
     top_k,
     transpose,
 }

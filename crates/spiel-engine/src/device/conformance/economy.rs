@@ -98,7 +98,7 @@ fn attention_of_many_tokens_is_submitted_in_parts() {
         let buffer = |words: usize| gpu.allocate(words * 4).expect("memory");
         let [q, k, v, mut out] = [(); 4].map(|()| buffer(tokens * 32));
         let mut log_sums = buffer(tokens * 2);
-        let heads = Heads { heads: 2, kv_heads: 2, head_dim: 16, window: None, scale: None };
+        let heads = Heads::new(2, 2, 16);
         let span = Span { query_start: 0, query_length: tokens, key_start: 0, key_length: tokens };
         let before = gpu.counters().submissions;
         gpu.attention(Qkv { q: &q, k: &k, v: &v }, heads, &[span], &mut out, &mut log_sums);

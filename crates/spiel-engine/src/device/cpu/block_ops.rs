@@ -5,10 +5,11 @@ use crate::device::{AttentionPass, BlockOps, Dense, LinearShape, NormBackward, Q
 use spiel_kernels::element::Element;
 use spiel_kernels::formats::{Format, decode_threaded};
 use spiel_kernels::ops::attention::{self, AttentionGrads, AttentionInputs, Heads, Span};
+use spiel_kernels::ops::cross_entropy::{self, Backward};
+use spiel_kernels::ops::glu::{self, Activation};
+use spiel_kernels::ops::rms_norm::{self, Norm};
 use spiel_kernels::ops::rope::{self, Direction};
-use spiel_kernels::ops::{
-    add, cross_entropy, delta, embedding, linear, rms_norm, rows, scale, swiglu,
-};
+use spiel_kernels::ops::{add, delta, embedding, linear, rows, scale, soft_cap};
 
 impl BlockOps for CpuDevice {
     fn embedding(
@@ -45,32 +46,32 @@ impl BlockOps for CpuDevice {
         weight: &Words,
         rows: usize,
         width: usize,
-        epsilon: f32,
+        norm: Norm,
         y: &mut Words,
     ) {
         let y = &mut y.floats_mut()[..rows * width];
-        self.run("rms_norm", || rms_norm::rms_norm(x.floats(), weight.floats(), epsilon, y));
+        self.run("rms_norm", || rms_norm::rms_norm(x.floats(), weight.floats(), norm, y));
     }
 
     fn rms_norm_backward(
         &self,
-        norm: NormBackward<Words>,
+        operands: NormBackward<Words>,
         rows: usize,
         width: usize,
-        epsilon: f32,
+        norm: Norm,
         accumulate: bool,
         grad_x: &mut Words,
         grad_weight: Option<&mut Words>,
     ) {
         let count = rows * width;
-        let (x, grad_y) = (&norm.x.floats()[..count], &norm.grad_y.floats()[..count]);
+        let (x, grad_y) = (&operands.x.floats()[..count], &operands.grad_y.floats()[..count]);
         let grad_x = &mut grad_x.floats_mut()[..count];
         let grad_weight = grad_weight.map(Words::floats_mut);
         self.run("rms_norm_backward", || {
             rms_norm::rms_norm_backward(
                 x,
-                norm.weight.floats(),
-                epsilon,
+                operands.weight.floats(),
+                norm,
                 grad_y,
                 accumulate,
                 grad_x,
@@ -137,13 +138,14 @@ impl BlockOps for CpuDevice {
         });
     }
 
-    fn swiglu(&self, gate: &Words, up: &Words, count: usize, activation: &mut Words) {
-        let activation = &mut activation.floats_mut()[..count];
-        self.run("swiglu", || swiglu::swiglu(gate.floats(), up.floats(), activation));
+    fn glu(&self, activation: Activation, gate: &Words, up: &Words, count: usize, out: &mut Words) {
+        let out = &mut out.floats_mut()[..count];
+        self.run("glu", || glu::glu(activation, gate.floats(), up.floats(), out));
     }
 
-    fn swiglu_backward(
+    fn glu_backward(
         &self,
+        activation: Activation,
         gate: &Words,
         up: &Words,
         grad: &Words,
@@ -151,10 +153,11 @@ impl BlockOps for CpuDevice {
         grad_gate: &mut Words,
         grad_up: &mut Words,
     ) {
+        let (gate, up, grad) = (gate.floats(), up.floats(), grad.floats());
         let (grad_gate, grad_up) =
             (&mut grad_gate.floats_mut()[..count], &mut grad_up.floats_mut()[..count]);
-        self.run("swiglu_backward", || {
-            swiglu::swiglu_backward(gate.floats(), up.floats(), grad.floats(), grad_gate, grad_up);
+        self.run("glu_backward", || {
+            glu::glu_backward(activation, gate, up, grad, grad_gate, grad_up);
         });
     }
 
@@ -298,6 +301,11 @@ impl BlockOps for CpuDevice {
         self.run("scatter_rows", || rows::scatter_rows(x.floats(), rows, width, out.floats_mut()));
     }
 
+    fn soft_cap(&self, cap: f32, count: usize, x: &mut Words) {
+        let x = &mut x.floats_mut()[..count];
+        self.run("soft_cap", || soft_cap::soft_cap(cap, x));
+    }
+
     fn cross_entropy(
         &self,
         logits: &mut Words,
@@ -305,7 +313,7 @@ impl BlockOps for CpuDevice {
         first: usize,
         count: usize,
         vocab: usize,
-        backward: Option<f32>,
+        backward: Option<Backward>,
         losses: &mut Words,
     ) {
         let (targets, losses) =
@@ -313,7 +321,9 @@ impl BlockOps for CpuDevice {
         let logits = &mut logits.floats_mut()[..count * vocab];
         self.run("cross_entropy", || match backward {
             None => cross_entropy::cross_entropy(logits, targets, losses),
-            Some(scale) => cross_entropy::cross_entropy_backward(logits, targets, scale, losses),
+            Some(backward) => {
+                cross_entropy::cross_entropy_backward(logits, targets, backward, losses);
+            }
         });
     }
 

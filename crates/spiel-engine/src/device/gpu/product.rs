@@ -62,7 +62,7 @@ impl GpuDevice {
         };
         let half = |count: usize| (count / 2).next_multiple_of(64).min(count - 1);
         let (a_fits, b_fits) = (fits(a, m, k), fits(b, k, n));
-        let work = product_work(b.element, [m, n, k], accumulate);
+        let work = product_work([m, n, k], b.element, accumulate);
         let is_long = self.budget.get().dispatches(&work) > 1;
         let (cuts_m, cuts_n) = (is_long && m >= n && m > 64, is_long && n > m && n > 64);
         if cuts_m || (m > 1 && ((!a_fits && a.layout.is_row_major()) || !fits(c, m, n))) {

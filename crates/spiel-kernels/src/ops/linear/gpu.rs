@@ -46,16 +46,6 @@ impl Layout {
     }
 }
 
-/// What a product has to do whose B is of elements of this type.
-#[must_use]
-pub fn product_work(element: Element, [m, n, k]: [usize; 3], accumulate: bool) -> Work {
-    let words = m * k + m * n * (1 + usize::from(accumulate));
-    match element {
-        Element::F32 => Work::new([m, n, k], 2, words + k * n),
-        Element::F16 => Work::new([m, n, k], 2, words).decoding(Format::F16, k * n),
-    }
-}
-
 /// C `[m, n]` (+)= A `[m, k]` · B `[k, n]`, B of elements of this type; C is row-major. Buffers: A, B, C.
 #[must_use]
 pub fn product_program(
@@ -91,11 +81,7 @@ pub fn product_program(
     let lines = [a, b, c].map(|layout| [layout.first, layout.stride()]).concat();
     let params = [&[m, n, k][..], &lines, &[row_tiles]].concat();
     let params = params.into_iter().map(|param| param as u32).collect();
-<<<<<<< HEAD
     let work = product_work([m, n, k], element, accumulate);
-=======
-    let work = product_work(element, [m, n, k], accumulate);
->>>>>>> gpu
     let label = match (a.is_row_major(), b.is_row_major()) {
         (true, true) => "product_nn",
         (true, false) => "product_nt",

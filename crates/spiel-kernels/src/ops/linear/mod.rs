@@ -12,6 +12,6 @@ pub use cpu::{
 pub(crate) use gpu::programs;
 pub use gpu::{
     Layout, Tiling, add_bias_backward_program, add_bias_program, linear_deltas_program,
-    linear_packed_program, product_program, product_work,
+    linear_packed_program, product_program,
 };
 pub use work::{linear_packed_work, product_work};

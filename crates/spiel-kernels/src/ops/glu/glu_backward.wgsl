@@ -1,4 +1,4 @@
-// uses: grid
+// uses: grid $activation
 // The gradients in gate and up.
 struct Params { count: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
@@ -16,8 +16,8 @@ fn main(
 ) {
   let i = grid_index(group, groups) * 256u + local;
   if (i < params.count) {
-    let s = 1.0 / (1.0 + exp(-gate[i]));
+    let s = 1.0 / (1.0 + exp(-curve(gate[i])));
     grad_up[i] = grad[i] * gate[i] * s;
-    grad_gate[i] = grad[i] * up[i] * s * (1.0 + gate[i] * (1.0 - s));
+    grad_gate[i] = grad[i] * up[i] * s * (1.0 + gate[i] * slope(gate[i]) * (1.0 - s));
   }
 }

@@ -1,10 +1,10 @@
-// uses: grid
-// activation = silu(gate) · up.
+// uses: grid $activation
+// out = act(gate) · up.
 struct Params { count: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> gate: array<f32>; // [T, F]
 @group(0) @binding(2) var<storage, read> up: array<f32>; // [T, F]
-@group(0) @binding(3) var<storage, read_write> activation: array<f32>; // [T, F]
+@group(0) @binding(3) var<storage, read_write> out: array<f32>; // [T, F]
 
 @compute @workgroup_size(256)
 fn main(
@@ -14,6 +14,6 @@ fn main(
 ) {
   let i = grid_index(group, groups) * 256u + local;
   if (i < params.count) {
-    activation[i] = gate[i] / (1.0 + exp(-gate[i])) * up[i];
+    out[i] = gate[i] / (1.0 + exp(-curve(gate[i]))) * up[i];
   }
 }
