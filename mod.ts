@@ -12,6 +12,7 @@ export * from "./src/errors.ts";
 export * from "./src/version.ts";
 
 export * from "./src/engine/open.ts";
+export type { Opener } from "./src/engine/preferred.ts";
 export * from "./src/engine/engine.ts";
 export type { Message as TransportMessage, Transport } from "./src/engine/transport.ts";
 export type * from "./src/engine/protocol.gen.ts";
@@ -29,7 +30,7 @@ export * from "./src/model/source.ts";
 export * from "./src/model/load.ts";
 export { formatBytes } from "./src/model/memory.ts";
 export * from "./src/model/save.ts";
-export * from "./src/model/tokenizer.ts";
+export { type ModelTokenizer, tokenizerOf } from "./src/model/tokenizer.ts";
 export type { SpecialTokenIds } from "./src/data/special_tokens.ts";
 
 export { checkVocabulary, loadTokenizer } from "./src/data/tokenizer.ts";
@@ -75,8 +76,11 @@ export type {
 
 export type { RowChange, TensorChanges } from "./src/model/tensor_changes.ts";
 export * from "./src/adapter/combine.ts";
-export * from "./src/adapter/merge.ts";
 export * from "./src/adapter/open_model.ts";
+export * from "./src/export/merge.ts";
+export type { LossChange, SelfTest } from "./src/export/self_test.ts";
+export type { TestDataOptions } from "./src/export/test_data.ts";
+export { GGUF_TYPES, type GgufType } from "./src/export/gguf_types.ts";
 export * from "./src/generate/generate.ts";
 export * from "./src/generate/generate_text.ts";
 export * from "./src/generate/sampling.ts";

@@ -29,9 +29,10 @@ const DIRECTIONS: readonly { area: string; mayImport: readonly string[] }[] = [
     area: "src/generate/",
     mayImport: [...SHARED, "src/data/", "src/engine/", "src/model/", "src/adapter/"],
   },
+  { area: "src/export/", mayImport: ["src/"] },
   { area: "src/train/", mayImport: ["src/"] },
   { area: "examples/", mayImport: ["mod.ts", "cli/"] },
-  { area: "bench/", mayImport: ["mod.ts", "src/"] },
+  { area: "bench/", mayImport: ["mod.ts", "src/", "tools/"] },
   { area: "tools/", mayImport: ["mod.ts"] },
   {
     area: "tests/",

@@ -10,6 +10,7 @@ import {
   type KeyWords,
   makeCommand,
   parseFlags,
+  QUANTIZE_WORDS,
 } from "../flags.ts";
 import { formatCount, formatLoss, formatShare } from "../format.ts";
 import { Interrupts } from "../signals.ts";
@@ -18,6 +19,7 @@ import { openUi } from "../ui.ts";
 
 const KEYS = [
   "model",
+  "quantize",
   "adapter",
   "offline",
   "data",
@@ -40,6 +42,7 @@ const KEYS = [
 ] as const satisfies readonly ConfigKey[];
 
 const WORDS: KeyWords = {
+  quantize: QUANTIZE_WORDS,
   adapter: { description: "adapter to add to the model, a folder", defaultText: "none" },
   data: {
     description:

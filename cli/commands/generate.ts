@@ -20,6 +20,7 @@ import {
   makeCommand,
   type NumberFlag,
   parseFlags,
+  QUANTIZE_WORDS,
   readNumberFlag,
 } from "../flags.ts";
 import { Interrupts } from "../signals.ts";
@@ -28,6 +29,7 @@ import { openUi, type Ui } from "../ui.ts";
 
 const KEYS = [
   "model",
+  "quantize",
   "adapter",
   "offline",
   "host",
@@ -41,6 +43,7 @@ const KEYS = [
 ] as const satisfies readonly ConfigKey[];
 
 const WORDS: KeyWords = {
+  quantize: QUANTIZE_WORDS,
   adapter: { description: "adapter to add to the model, a folder", defaultText: "none" },
 };
 

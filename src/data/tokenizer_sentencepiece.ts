@@ -47,6 +47,9 @@ const SPACE = "\u2581";
 /** Spaces at the ends of a text; `^` and `$` are ends of lines to some readers. A Strip would take all white space. */
 const OUTER_SPACES = String.raw`(?<![\s\S]) +| +(?![\s\S])`;
 
+/** What removing extra spaces replaces, and by what. */
+export const EXTRA_SPACES = [[OUTER_SPACES, ""], [" {2,}", " "]] as const;
+
 /**
  * The content of tokenizer.json, without a post-processor.
  *
@@ -124,8 +127,9 @@ function normalizer({ characterMap, removesExtraSpaces, spacePrefix }: PieceVoca
     steps.push({ type: "Precompiled", precompiled_charsmap });
   }
   if (removesExtraSpaces) {
-    steps.push({ type: "Replace", pattern: { Regex: OUTER_SPACES }, content: "" });
-    steps.push({ type: "Replace", pattern: { Regex: " {2,}" }, content: " " });
+    for (const [Regex, content] of EXTRA_SPACES) {
+      steps.push({ type: "Replace", pattern: { Regex }, content });
+    }
   }
   if (spacePrefix === "every") steps.push({ type: "Prepend", prepend: SPACE });
   if (spacePrefix !== "first") {

@@ -1,7 +1,7 @@
 // Generated from crates/spiel-engine/src/protocol by `deno task gen`. Do not edit.
 
 /** Identifies the protocol these types belong to. */
-export const PROTOCOL_HASH = "9944d40fff1882f5";
+export const PROTOCOL_HASH = "62ca0a6ba8cdb42b";
 
 /** Marks a position of a micro-batch whose next token is not trained. */
 export const IGNORE = 0xFFFFFFFF;
@@ -338,7 +338,7 @@ export type ActivationCheckpointing = "none" | "block";
 export type Precision = "f32" | "f16";
 
 /**
- * The numbers of a LLaMA-like architecture, under Hugging Face's keys.
+ * The numbers of a LLaMA-like architecture, under Hugging Face's keys where there are such.
  */
 export type ModelConfig = {
   /**
@@ -394,13 +394,100 @@ export type ModelConfig = {
    */
   attention_bias: boolean;
   /**
-   * Whether q and k are normalised per head (Qwen3).
+   * Whether q and k are normalised (Qwen3).
    */
   qk_norm: boolean;
   /**
    * Positions a query sees, itself included, when not all before it.
    */
   sliding_window: number | null;
+  /**
+   * What each norm of q and k spans, with `qk_norm`.
+   */
+  qk_norm_span?: NormSpan;
+  /**
+   * Where the norms of a block stand.
+   */
+  norm_placement?: NormPlacement;
+  /**
+   * How each layer attends, where they differ; the rotary settings and the window above then do not count.
+   */
+  layers?: Array<LayerAttention>;
+  /**
+   * What token embeddings are multiplied by; 1 when absent (Granite).
+   */
+  embedding_multiplier?: number;
+  /**
+   * What products of queries and keys are multiplied by; 1 / sqrt(`head_dim`) when absent (Granite).
+   */
+  attention_multiplier?: number;
+  /**
+   * What a branch is multiplied by before it is added to the residual stream; 1 when absent (Granite).
+   */
+  residual_multiplier?: number;
+  /**
+   * What logits are divided by; 1 when absent (Granite).
+   */
+  logits_scaling?: number;
+  /**
+   * What the gate of the feed-forward layer goes through.
+   */
+  hidden_act?: HiddenAct;
+  /**
+   * Whether the weights of norms are what they differ from one by (Gemma).
+   */
+  norm_unit_offset?: boolean;
+  /**
+   * The bound c of attention's scores, which become c · tanh(score / c), if any (Gemma 2).
+   */
+  attn_logit_softcapping?: number;
+  /**
+   * Likewise of logits (Gemma 2).
+   */
+  final_logit_softcapping?: number;
+};
+
+/**
+ * The activation of a gated feed-forward layer.
+ */
+export type HiddenAct = "silu" | "gelu_pytorch_tanh";
+
+/**
+ * What one norm of queries or of keys spans.
+ */
+export type NormSpan = "head" | "row";
+
+/**
+ * Where the norms of a block stand, in its attention and in its feed-forward half.
+ */
+export type NormPlacement = "pre" | "post" | "both";
+
+/**
+ * How one layer attends.
+ */
+export type LayerAttention = {
+  /**
+   * How queries and keys are rotated; not at all when absent (`smollm3`).
+   */
+  rope: Rope | null;
+  /**
+   * Positions a query sees, itself included, when not all before it.
+   */
+  sliding_window: number | null;
+};
+
+/**
+ * Rotary settings.
+ */
+export type Rope = {
+  /**
+   * Base of the frequencies.
+   */
+  rope_theta: number;
+  /**
+   * Change of the frequencies, if any.
+   */
+  rope_scaling: RopeScaling | null;
 };
 
 /**

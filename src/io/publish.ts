@@ -28,6 +28,7 @@ export interface FileToPublish {
  * Writes a folder under its final name at `parent/name`. A folder already there stays readable,
  * as `replaced-name` at the last moment, until the new one has its name.
  *
+ * @param check Looks at the complete folder under its temporary name; what it throws keeps it from being published.
  * @throws SpielError "storage" where a name that is needed belongs to something else, which is then left as it is; the
  * system's error else. Nothing is then published, and the temporary folder is removed if possible.
  */
@@ -36,6 +37,7 @@ export async function publishFolder(
   parent: string,
   name: string,
   contents: Iterable<FileToPublish>,
+  check?: (folder: string) => Promise<void>,
 ): Promise<void> {
   const temporary = temporaryOf(join(parent, name));
   const replaced = join(parent, REPLACED_PREFIX + name);
@@ -50,6 +52,7 @@ export async function publishFolder(
       await writeDurably(files, join(temporary, name), content());
     }
     await files.syncFolder(temporary);
+    await check?.(temporary);
     await recoverReplaced(files, parent, name);
     if (await files.status(target)) await files.rename(target, replaced);
     await files.rename(temporary, target);

@@ -26,6 +26,11 @@ export class ConfigFields {
     return new ConfigFields(where, (key) => Object.hasOwn(object, key) ? object[key] : undefined);
   }
 
+  /** The same fields, with these values where one is absent. */
+  withDefaults(defaults: Record<string, unknown>): ConfigFields {
+    return new ConfigFields(this.where, (key) => this.#get(key) ?? defaults[key]);
+  }
+
   has(key: string): boolean {
     return this.value(key) !== undefined;
   }

@@ -9,6 +9,8 @@ import {
   toHuggingFaceConfig,
 } from "./architectures/mod.ts";
 import { huggingFaceName } from "./gguf_names.ts";
+import { isNorm, withoutOne } from "./gguf_norms.ts";
+import { isRotaryProjection, withHalvesApart } from "./gguf_rows.ts";
 import { ROPE_FACTORS_TENSOR } from "./rope.ts";
 import type { ModelSource } from "./source.ts";
 import { checkRange, unstack, type Unstacked } from "./stacks.ts";
@@ -31,14 +33,11 @@ const FORMATS: ReadonlyMap<string, WeightFormat> = new Map([
   ["Q6_K", "q6_k"],
 ]);
 
-/** q and k projections, whose rows follow the rotary layout. */
-const ROTARY_PROJECTION = /\.self_attn\.[qk]_proj\.(weight|bias)$/;
-
-/** Opens the file; see `openModelSource`. */
+/** Opens the file or parts; see `openModelSource`. */
 export function openGgufModel(path: string): ModelSource {
   const file = GgufFile.open(path);
   try {
-    return new GgufModel(file);
+    return new GgufModel(path, file);
   } catch (error) {
     file[Symbol.dispose]();
     throw error;
@@ -72,25 +71,23 @@ function configOf(file: GgufFile): GgufConfig {
 }
 
 class GgufModel implements ModelSource {
-  readonly path: string;
   readonly modelType: string;
   readonly config: ModelConfig;
   readonly specialTokens: SpecialTokenIds;
   readonly tensors: ReadonlyMap<string, ModelTensor>;
   readonly #file: GgufFile;
   readonly #ggufNames: ReadonlyMap<string, string>;
-  readonly #interleavesHeads: boolean;
+  readonly #gguf: GgufArchitecture;
   readonly #place: Unstacked["place"];
 
-  constructor(file: GgufFile) {
-    this.path = file.path;
+  constructor(readonly path: string, file: GgufFile) {
     this.#file = file;
     const { modelType, config, specialTokens, gguf } = configOf(file);
     this.modelType = modelType;
     this.config = config;
     this.specialTokens = specialTokens;
-    this.#interleavesHeads = gguf.interleavesHeads;
-    this.#ggufNames = nameTable(file);
+    this.#gguf = gguf;
+    this.#ggufNames = nameTable(file, gguf);
     const found = foundTensors(file, this.#ggufNames);
     const { tensors, place } = unstack(found, gguf.stacks?.(config) ?? []);
     this.#place = place;
@@ -105,7 +102,10 @@ class GgufModel implements ModelSource {
       throw new SpielError("data", `${this.path} has no tensor "${name}"`);
     }
     checkRange(this.path, name, tensor, byteOffset, length);
-    return this.#interleavesHeads && ROTARY_PROJECTION.test(name) && length > 0
+    if (this.#gguf.addsOneToNorms && isNorm(name)) {
+      return this.#readOffsets(ggufName, tensor, byteOffset, length);
+    }
+    return this.#gguf.interleavesHeads && isRotaryProjection(name) && length > 0
       ? this.#readInterleaved(ggufName, tensor, byteOffset, length)
       : this.#file.readRange(ggufName, start + byteOffset, length);
   }
@@ -118,41 +118,46 @@ class GgufModel implements ModelSource {
     this.#file[Symbol.dispose]();
   }
 
-  /**
-   * Reads a range of a tensor whose rows alternate between the two halves of each head: row j of half h, which
-   * Hugging Face models have at `h * head_dim / 2 + j`, is stored at `2 * j + h`. Rows are whole packed blocks,
-   * so moving them changes no value.
-   */
+  /** Reads a range of a norm's weights without the one that was added to them. */
+  #readOffsets(
+    ggufName: string,
+    { format }: ModelTensor,
+    byteOffset: number,
+    length: number,
+  ): Uint8Array<ArrayBuffer> {
+    if (format !== "f32") {
+      throw new SpielError("data", `${this.path}: tensor "${ggufName}" is ${format}; expected F32`);
+    }
+    const start = byteOffset - byteOffset % 4;
+    const end = Math.ceil((byteOffset + length) / 4) * 4;
+    const weights = withoutOne(this.#file.readRange(ggufName, start, end - start));
+    return weights.slice(byteOffset - start, byteOffset - start + length);
+  }
+
+  /** Reads a range of a tensor whose rows alternate between the two halves of each head. */
   #readInterleaved(
     ggufName: string,
     tensor: ModelTensor,
     byteOffset: number,
     length: number,
   ): Uint8Array<ArrayBuffer> {
-    const half = this.config.head_dim / 2;
     const rowBytes = tensor.byteLength / tensor.shape[0]!;
     const headBytes = rowBytes * this.config.head_dim;
     const start = Math.floor(byteOffset / headBytes) * headBytes;
     const end = Math.ceil((byteOffset + length) / headBytes) * headBytes;
     const stored = this.#file.readRange(ggufName, start, end - start);
-    const ordered = new Uint8Array(stored.length);
-    for (let head = 0; head < stored.length; head += headBytes) {
-      for (let row = 0; row < 2 * half; row++) {
-        const from = head + (2 * (row % half) + Math.floor(row / half)) * rowBytes;
-        ordered.set(stored.subarray(from, from + rowBytes), head + row * rowBytes);
-      }
-    }
+    const ordered = withHalvesApart(stored, rowBytes, this.config.head_dim);
     return ordered.slice(byteOffset - start, byteOffset - start + length);
   }
 }
 
 /** GGUF names by Hugging Face name; a tensor that has none keeps its own, to be named in an error. */
-function nameTable(file: GgufFile): Map<string, string> {
+function nameTable(file: GgufFile, { names: own }: GgufArchitecture): Map<string, string> {
   const names = new Map<string, string>();
   for (const ggufName of file.tensors.keys()) {
     // Read into the configuration already.
     if (ggufName === ROPE_FACTORS_TENSOR) continue;
-    names.set(huggingFaceName(ggufName) ?? ggufName, ggufName);
+    names.set(huggingFaceName(ggufName, own) ?? ggufName, ggufName);
   }
   return names;
 }

@@ -21,13 +21,34 @@ const IN_LAYER: Readonly<Record<string, string>> = {
   ffn_down: "mlp.down_proj",
 };
 
-/** The Hugging Face name of a GGUF tensor; null for one that LLaMA-like models do not have. */
-export function huggingFaceName(ggufName: string): string | null {
+/** Names in a layer, of which an architecture has these of its own. */
+export type OwnNames = Readonly<Record<string, string>>;
+
+function namesInLayer(own: OwnNames): [gguf: string, huggingFace: string][] {
+  const taken = new Set(Object.values(own));
+  const common = Object.entries(IN_LAYER).filter(([gguf, huggingFace]) =>
+    !Object.hasOwn(own, gguf) && !taken.has(huggingFace)
+  );
+  return [...common, ...Object.entries(own)];
+}
+
+/** The Hugging Face name of a GGUF tensor; null for one that the architecture does not have. */
+export function huggingFaceName(ggufName: string, own: OwnNames = {}): string | null {
   const match = /^(?:blk\.(\d+)\.)?(\w+)\.(weight|bias)$/.exec(ggufName);
   if (match === null) return null;
   const [, layer, part, kind] = match;
-  const names = layer === undefined ? GLOBAL : IN_LAYER;
-  if (!Object.hasOwn(names, part!)) return null;
-  const prefix = layer === undefined ? "" : `model.layers.${layer}.`;
-  return `${prefix}${names[part!]}.${kind}`;
+  const names = layer === undefined ? Object.entries(GLOBAL) : namesInLayer(own);
+  const found = names.find(([gguf]) => gguf === part)?.[1];
+  if (found === undefined) return null;
+  return `${layer === undefined ? "" : `model.layers.${layer}.`}${found}.${kind}`;
+}
+
+/** The GGUF name of a Hugging Face tensor; null for one that the architecture does not have. */
+export function ggufName(name: string, own: OwnNames = {}): string | null {
+  const [, layer, part = "", kind] =
+    /^(?:model\.layers\.(\d+)\.)?(.+)\.(weight|bias)$/.exec(name) ?? [];
+  const names = layer === undefined ? Object.entries(GLOBAL) : namesInLayer(own);
+  const found = names.find(([, huggingFace]) => huggingFace === part)?.[0];
+  if (found === undefined) return null;
+  return `${layer === undefined ? "" : `blk.${layer}.`}${found}.${kind}`;
 }

@@ -8,7 +8,8 @@ import { SpielError } from "../errors.ts";
 import { type Files, storageError } from "../io/files.ts";
 import { indexOfNonFinite } from "../io/finite.ts";
 import { type FileToPublish, publishFolder } from "../io/publish.ts";
-import { isFile, isFolder } from "../io/random_access.ts";
+import { isFile } from "../io/random_access.ts";
+import { kindOfPath } from "../io/recognise.ts";
 import {
   safetensorsContent,
   safetensorsHeader,
@@ -32,6 +33,7 @@ const DTYPES = {
 
 /** The largest file that `save_pretrained` of transformers 4 writes before it makes shards. */
 const MAX_SHARD_BYTES = 5e9;
+const SINGLE_FILE = "model.safetensors";
 const METADATA = { format: "pt" };
 
 /** Files of a model folder that go along as they are. */
@@ -51,8 +53,10 @@ const COMPANIONS = [
 export interface SaveModelOptions {
   /** How weights are stored. */
   readonly dtype: SavedDtype;
-  /** Greatest bytes of weights in one file; 5 GB when absent. */
+  /** Greatest bytes of weights in one file; when absent files are those of the source, or at most 5 GB of another. */
   readonly maxShardBytes?: number;
+  /** Looks at the complete folder under its temporary name; what it throws keeps it from being saved. */
+  readonly check?: ((folder: string) => Promise<void>) | undefined;
   /** Stops before the next tensor; nothing is then published. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -81,7 +85,7 @@ export async function saveModel(
       `Cannot save a model over "${source.path}", which it is made from; choose another folder`,
     );
   }
-  const shards = shardsOf(engine, tensors, options);
+  const shards = shardsOf(engine, source, tensors, options);
   const contents: FileToPublish[] = [
     // First, so that what an interruption leaves is recognised as a model, however many shards it was to have.
     { name: "config.json", content: () => encodeJson(configJson(source, options.dtype)) },
@@ -91,13 +95,13 @@ export async function saveModel(
       content: () => safetensorsContent(tensors, { metadata: METADATA }),
     })),
   ];
-  if (shards.length > 1) {
+  if (shards.some(({ name }) => name !== SINGLE_FILE)) {
     const index = indexOf(shards);
     contents.push({ name: "model.safetensors.index.json", content: () => encodeJson(index) });
   }
   const path = resolve(folder);
   try {
-    await publishFolder(files, dirname(path), basename(path), contents);
+    await publishFolder(files, dirname(path), basename(path), contents, options.check);
   } catch (error) {
     throw storageError(`Cannot save model "${folder}"`, error);
   }
@@ -110,34 +114,59 @@ interface Shard {
   plan: SafetensorsPlan;
 }
 
-/** Fills one file after another, in the order of the layers. */
+/** The files with what each holds: as in the source, or filled one after another in the order of the layers. */
 function shardsOf(
   engine: Engine,
+  source: ModelSource,
   tensors: readonly TensorInfo[],
   options: SaveModelOptions,
 ): Shard[] {
-  const { dtype, maxShardBytes = MAX_SHARD_BYTES } = options;
-  const { safetensors, bytes } = DTYPES[dtype];
-  const groups: Map<string, SafetensorsTensor>[] = [];
-  let room = 0;
-  for (const tensor of tensors) {
-    const size = elementsIn(tensor.shape) * bytes;
-    if (groups.length === 0 || size > room) {
-      groups.push(new Map());
-      room = maxShardBytes;
-    }
-    const parts = () => savedParts(engine, tensor, options);
-    groups.at(-1)?.set(tensor.name, { dtype: safetensors, shape: tensor.shape, parts });
-    room -= size;
-  }
-  return groups.map((group, index) => {
-    const plan = safetensorsHeader(group, METADATA);
-    return { name: shardName(index, groups.length), tensors: group, plan };
+  const { safetensors } = DTYPES[options.dtype];
+  const own = options.maxShardBytes === undefined ? shardsOfSource(source, tensors) : null;
+  const groups = own ?? filledShards(tensors, options);
+  return [...groups].map(([name, members]) => {
+    const group = new Map(members.map((tensor): [string, SafetensorsTensor] => {
+      const parts = () => savedParts(engine, tensor, options);
+      return [tensor.name, { dtype: safetensors, shape: tensor.shape, parts }];
+    }));
+    return { name, tensors: group, plan: safetensorsHeader(group, METADATA) };
   });
 }
 
+/** The tensors by the file that they are of; null where files of the source hold them otherwise. */
+function shardsOfSource(
+  source: ModelSource,
+  tensors: readonly TensorInfo[],
+): Map<string, TensorInfo[]> | null {
+  const shards = new Map<string, TensorInfo[]>();
+  for (const tensor of tensors) {
+    const shard = source.shardOf?.(tensor.name);
+    if (shard === undefined) return null;
+    shards.set(shard, [...shards.get(shard) ?? [], tensor]);
+  }
+  return shards;
+}
+
+function filledShards(
+  tensors: readonly TensorInfo[],
+  { dtype, maxShardBytes = MAX_SHARD_BYTES }: SaveModelOptions,
+): Map<string, TensorInfo[]> {
+  const groups: TensorInfo[][] = [];
+  let room = 0;
+  for (const tensor of tensors) {
+    const size = elementsIn(tensor.shape) * DTYPES[dtype].bytes;
+    if (groups.length === 0 || size > room) {
+      groups.push([]);
+      room = maxShardBytes;
+    }
+    groups.at(-1)?.push(tensor);
+    room -= size;
+  }
+  return new Map(groups.map((group, index) => [shardName(index, groups.length), group]));
+}
+
 function shardName(index: number, count: number): string {
-  if (count === 1) return "model.safetensors";
+  if (count === 1) return SINGLE_FILE;
   const [number, total] = [index + 1, count].map((value) => String(value).padStart(5, "0"));
   return `model-${number}-of-${total}.safetensors`;
 }
@@ -178,7 +207,7 @@ function configJson(source: ModelSource, dtype: SavedDtype): Record<string, unkn
 }
 
 function companions(source: ModelSource): FileToPublish[] {
-  if (isFolder(source.path)) {
+  if (kindOfPath(source.path) !== "gguf") {
     return COMPANIONS.filter((name) => isFile(join(source.path, name))).map((name) => ({
       name,
       content: () => Deno.readFileSync(join(source.path, name)),

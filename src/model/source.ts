@@ -3,11 +3,17 @@ import { createHash } from "node:crypto";
 import { SpielError } from "../errors.ts";
 import type { ModelConfig } from "../engine/protocol.gen.ts";
 import type { SpecialTokenIds } from "../data/special_tokens.ts";
+import { meantInstead } from "../io/nearest_path.ts";
 import { kindOfPath, mistakenForModel } from "../io/recognise.ts";
 import { openGgufModel } from "./gguf_model.ts";
 import { openHuggingFaceFolder } from "./hf_folder.ts";
 import type { ModelTensor } from "./tensors.ts";
-import { openFolderWithoutWeights, openGgufWithoutWeights } from "./weightless.ts";
+import {
+  lacksWeights,
+  openFolderToPlan,
+  openFolderWithoutWeights,
+  openGgufWithoutWeights,
+} from "./weightless.ts";
 
 export type { ModelTensor } from "./tensors.ts";
 
@@ -31,18 +37,21 @@ export interface ModelSource extends Disposable {
   read(name: string, byteOffset: number, length: number): Uint8Array<ArrayBuffer>;
   /** The model's config.json: the file's own, or one written from `config`. */
   huggingFaceConfig(): Record<string, unknown>;
+  /** The safetensors file that a tensor lies in by itself; absent for models of other files. */
+  shardOf?(name: string): string | undefined;
 }
 
 /** A URL, or a name such as `HuggingFaceTB/SmolLM2-135M`, by which other programs download a model. */
 const REMOTE = /^[a-z]+:\/\/|^[\w-][\w.-]*\/[\w.-]+$/;
 
 /**
- * Opens a Hugging Face folder or a .gguf file and checks that it holds a complete, supported model.
+ * Opens a Hugging Face folder or a .gguf file, or any part or the folder of a split one, and checks that it holds a
+ * complete, supported model.
  *
  * @throws {SpielError} kind "data" naming the file, the field or tensor, and what was expected.
  */
 export function openModelSource(path: string): ModelSource {
-  return formOf(path) === "file" ? openGgufModel(path) : openHuggingFaceFolder(path);
+  return formOf(path) === "gguf" ? openGgufModel(path) : openHuggingFaceFolder(path);
 }
 
 /**
@@ -52,14 +61,37 @@ export function openModelSource(path: string): ModelSource {
  * @throws {SpielError} kind "data" naming the file, the field, its value and what was expected.
  */
 export function openWithoutWeights(path: string): ModelSource {
-  return formOf(path) === "file" ? openGgufWithoutWeights(path) : openFolderWithoutWeights(path);
+  return formOf(path) === "gguf" ? openGgufWithoutWeights(path) : openFolderWithoutWeights(path);
 }
 
-/** Whether a model is a GGUF file or a folder. What is known to be something else is refused by name. */
-function formOf(path: string): "file" | "folder" {
+/** A model that memory can be planned for. */
+export interface PlannableModel {
+  /** Its configuration and tensors, whose weights may not be there to be read. */
+  readonly source: ModelSource;
+  /** What has been taken for granted, in a sentence; `null` where the weights are there. */
+  readonly assumption: string | null;
+}
+
+/**
+ * Opens a model to plan with; no weights are read. A folder may lack them: its config.json tells their type.
+ *
+ * @throws {SpielError} kind "data" naming the file, the field or tensor, and what was expected.
+ */
+export function openModelToPlan(path: string): PlannableModel {
+  if (formOf(path) === "gguf" || !lacksWeights(path)) {
+    return { source: openModelSource(path), assumption: null };
+  }
+  const { source, format } = openFolderToPlan(path);
+  const assumption =
+    `${path} has no weights yet; they are planned as ${format}, by its config.json`;
+  return { source, assumption };
+}
+
+/** In which form a model is. What is known to be something else is refused by name. */
+function formOf(path: string): "gguf" | "folder" {
   const fail = (reason: string) => new SpielError("data", `Model "${path}" ${reason}`);
   const kind = kindOfPath(path);
-  if (kind === "gguf") return "file";
+  if (kind === "gguf") return "gguf";
   const mistaken = mistakenForModel(path);
   if (mistaken !== undefined) throw fail(mistaken);
   if (kind === "model") return "folder";
@@ -68,7 +100,9 @@ function formOf(path: string): "file" | "folder" {
       "is neither a folder nor a .gguf file; for safetensors name the folder with config.json",
     );
   }
-  const hint = REMOTE.test(path) ? "; one of the hub is named as org/name, or hf:org/name" : "";
+  const hint = REMOTE.test(path)
+    ? "; one of the hub is named as org/name, or hf:org/name"
+    : meantInstead(path);
   throw fail(`does not exist; expected a Hugging Face folder or a .gguf file${hint}`);
 }
 

@@ -15,6 +15,7 @@ export interface ModelTensor {
 /** Shapes of all tensors that a configuration asks for, in the order of the forward pass. */
 export function expectedShapes(config: ModelConfig): Map<string, number[]> {
   const { hidden_size: hidden, intermediate_size: feedForward, head_dim } = config;
+  const placement = config.norm_placement ?? "pre";
   const queries = config.num_attention_heads * head_dim;
   const keys = config.num_key_value_heads * head_dim;
   const shapes = new Map<string, number[]>();
@@ -22,7 +23,7 @@ export function expectedShapes(config: ModelConfig): Map<string, number[]> {
   for (let layer = 0; layer < config.num_hidden_layers; layer++) {
     const set = (name: string, shape: number[]) =>
       shapes.set(`model.layers.${layer}.${name}`, shape);
-    set("input_layernorm.weight", [hidden]);
+    if (placement !== "post") set("input_layernorm.weight", [hidden]);
     set("self_attn.q_proj.weight", [queries, hidden]);
     set("self_attn.k_proj.weight", [keys, hidden]);
     set("self_attn.v_proj.weight", [keys, hidden]);
@@ -32,14 +33,18 @@ export function expectedShapes(config: ModelConfig): Map<string, number[]> {
       set("self_attn.v_proj.bias", [keys]);
     }
     if (config.qk_norm) {
-      set("self_attn.q_norm.weight", [head_dim]);
-      set("self_attn.k_norm.weight", [head_dim]);
+      const isWide = config.qk_norm_span === "row";
+      set("self_attn.q_norm.weight", [isWide ? queries : head_dim]);
+      set("self_attn.k_norm.weight", [isWide ? keys : head_dim]);
     }
     set("self_attn.o_proj.weight", [hidden, queries]);
+    // After the attention, or else before the feed-forward layer.
     set("post_attention_layernorm.weight", [hidden]);
+    if (placement === "both") set("pre_feedforward_layernorm.weight", [hidden]);
     set("mlp.gate_proj.weight", [feedForward, hidden]);
     set("mlp.up_proj.weight", [feedForward, hidden]);
     set("mlp.down_proj.weight", [hidden, feedForward]);
+    if (placement !== "pre") set("post_feedforward_layernorm.weight", [hidden]);
   }
   shapes.set("model.norm.weight", [hidden]);
   if (!config.tie_word_embeddings) shapes.set("lm_head.weight", [config.vocab_size, hidden]);
@@ -49,14 +54,17 @@ export function expectedShapes(config: ModelConfig): Map<string, number[]> {
 /**
  * Picks the tensors that a configuration asks for out of those that are there.
  *
- * @param where Names the model in errors.
+ * @param where The file that says which tensors there are.
  * @param found Every tensor of the model by Hugging Face name; `unusable` says why one cannot be read.
+ * @param fileOf The file that a tensor lies in, where that is another one.
  */
 export function matchTensors(
   where: string,
   config: ModelConfig,
   found: ReadonlyMap<string, ModelTensor | { unusable: string }>,
+  fileOf: (name: string) => string | undefined = () => where,
 ): Map<string, ModelTensor> {
+  const fileWith = (name: string) => fileOf(name) ?? where;
   if (config.num_hidden_layers > found.size) {
     throw new SpielError(
       "data",
@@ -77,19 +85,19 @@ export function matchTensors(
   if (extra !== undefined) {
     throw new SpielError(
       "data",
-      `${where} has the tensor "${extra}", which its configuration does not explain`,
+      `${fileWith(extra)} has the tensor "${extra}", which its configuration does not explain`,
     );
   }
   const tensors = new Map<string, ModelTensor>();
   for (const [name, shape] of expected) {
     const tensor = found.get(name)!;
     if ("unusable" in tensor) {
-      throw new SpielError("data", `${where}: tensor "${name}" ${tensor.unusable}`);
+      throw new SpielError("data", `${fileWith(name)}: tensor "${name}" ${tensor.unusable}`);
     }
     if (tensor.shape.join() !== shape.join()) {
       throw new SpielError(
         "data",
-        `${where}: tensor "${name}" has shape [${tensor.shape.join(", ")}]; ` +
+        `${fileWith(name)}: tensor "${name}" has shape [${tensor.shape.join(", ")}]; ` +
           `expected [${shape.join(", ")}] by its configuration`,
       );
     }

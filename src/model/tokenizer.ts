@@ -3,7 +3,7 @@
 import { ChatTemplate } from "../data/chat_template.ts";
 import { checkVocabulary, loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import { isSpielError } from "../errors.ts";
-import type { ModelSource } from "./source.ts";
+import { type ModelSource, openModelSource } from "./source.ts";
 
 /** A tokenizer, and the ids that end a generation. */
 export interface ModelTokenizer {
@@ -26,8 +26,20 @@ export function tokenizerOf(source: ModelSource): ModelTokenizer {
   return { tokenizer, stopTokens: [...stopTokens] };
 }
 
-/** The special token with which the chat template ends an assistant's turn; many models name only the end of a text. */
-function turnEnds(tokenizer: Tokenizer): number[] {
+/**
+ * Loads the tokenizer of a model that is yet to be opened, so that a bad one is refused before any weight is read.
+ *
+ * @throws {SpielError} `data` for a bad model or tokenizer.
+ */
+export function loadModelTokenizer(path: string): ModelTokenizer {
+  using source = openModelSource(path);
+  return tokenizerOf(source);
+}
+
+/**
+ * The special token with which the chat template ends an assistant's turn; many models name only the end of a text.
+ */
+export function turnEnds(tokenizer: Tokenizer): number[] {
   if (tokenizer.chatTemplate === null) return [];
   const template = new ChatTemplate(tokenizer.chatTemplate, tokenizer);
   try {

@@ -6,7 +6,8 @@ import { sequentialMicroBatches } from "../data/sampler.ts";
 import type { ReadingOptions } from "../data/data_files.ts";
 import { SpielError } from "../errors.ts";
 import { localData } from "../hub/local_names.ts";
-import { tokenizerOf } from "../model/tokenizer.ts";
+import { localModelPath } from "../model/local_model.ts";
+import { loadModelTokenizer } from "../model/tokenizer.ts";
 import { evaluate, type Evaluation, type EvaluationHooks, type Exam } from "./evaluate.ts";
 import { checkData, dataWarnings, examOf } from "./run_data.ts";
 
@@ -53,13 +54,14 @@ export interface ModelEvaluation extends Evaluation {
 export async function evaluateModel(options: EvaluateModelOptions): Promise<ModelEvaluation> {
   const { maxLength, signal, onAnswer, onProgress } = options;
   const paths = await localData(options.data, options);
-  checkData(paths, options);
+  checkData({ data: paths }, options);
   const microBatchTokens = Math.max(options.microBatchTokens ?? maxLength, maxLength);
-  await using model = await openModel(options, {
+  const path = await localModelPath(options.model, options);
+  const { tokenizer, stopTokens } = loadModelTokenizer(path);
+  await using model = await openModel({ ...options, model: path }, {
     microBatchTokens,
     remedies: ["a smaller --micro-batch-tokens"],
   });
-  const { tokenizer, stopTokens } = tokenizerOf(model.source);
   const { format, map } = options;
   const bad = options.skipBad ? "skip" : "refuse";
   const dataset = await loadDataset({ paths, tokenizer, maxLength, format, map, bad, signal });

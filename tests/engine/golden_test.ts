@@ -31,6 +31,14 @@ const GOLDENS: readonly Golden[] = [
   { folder: "tiny_llama_tied_rope3", check: checkModel },
   // Made as the two before, by transformers 5.23.0; gradients of stacked matrices are those of their parts.
   { folder: "tiny_phi3", check: checkModel },
+  // Made by make_architectures.py beside them.
+  { folder: "tiny_granite", check: checkModel },
+  { folder: "tiny_smollm3", check: checkModel },
+  { folder: "tiny_olmo2", check: checkModel },
+  // Made by `gemma.py` beside them.
+  { folder: "tiny_gemma", check: checkModel },
+  { folder: "tiny_gemma2", check: checkModel },
+  { folder: "tiny_gemma3", check: checkModel },
   { folder: "sft_trace_ag", check: checkTrace },
   { folder: "sft_trace_ma", check: checkTrace },
   {

@@ -1,4 +1,4 @@
-/** What must not change a result: packing, accumulation, activation checkpointing, and running again. */
+/** What must not change a result: packing, accumulation, activation checkpointing, generating, and running again. */
 
 import assert from "node:assert/strict";
 import type { Engine } from "../../src/engine/engine.ts";
@@ -22,6 +22,8 @@ const ROUNDING = 1e-5;
 const LENGTHS = [9, 1, 17, 5];
 const BATCH = randomBatch(SMALL_CONFIG.vocab_size, LENGTHS, 3);
 const EACH_ALONE = LENGTHS.map((_, index) => sequencesOf(BATCH, index, index + 1));
+
+const LONGEST = sequencesOf(BATCH, 2, 3);
 
 /** Where the tests run that cost little on a software adapter. */
 const EVERYWHERE = [...HOSTED_DEVICES, ...await gpuDevices()];
@@ -82,6 +84,22 @@ for (const [flag, config] of Object.entries(FLAG_CONFIGS)) {
     assert.ok(block!.bytes < none!.bytes, "block keeps as much as none");
     assert.deepEqual(block!.deltas, none!.deltas);
     assert.deepEqual(block!.weights, none!.weights);
+  });
+
+  engineTest(`invariants: generated = forward, ${flag}`, async (engine) => {
+    await createRandomDeltas(engine, config, { microBatchTokens: 40 });
+    const { output } = await engine.forward(LONGEST, "logits");
+    const rows = (end: number) => [...output.subarray((end - 1) * config.vocab_size)];
+    await engine.beginGeneration(LONGEST.tokens.length);
+    let fed = 0;
+    // A prompt, a few tokens together, and one at a time.
+    for (const count of [8, 3, 1, 1, 1, 3]) {
+      const logits = await engine.feed(LONGEST.tokens.slice(fed, fed += count));
+      const difference = largestDifference([...logits], rows(fed).slice(0, config.vocab_size));
+      assert.ok(difference <= ROUNDING, `logits after ${fed} tokens differ by ${difference}`);
+    }
+    await engine.endGeneration();
+    assert.equal(fed, LONGEST.tokens.length);
   });
 }
 

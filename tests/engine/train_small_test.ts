@@ -1,7 +1,7 @@
 /** Whole small runs on every host and device: they learn, and what they leave behind is what was measured. */
 
 import assert from "node:assert/strict";
-import { mergeAdapter } from "../../src/adapter/merge.ts";
+import { mergeAdapter } from "../../src/export/merge.ts";
 import { loadAdapter } from "../../src/adapter/load.ts";
 import { generateText } from "../../src/generate/generate_text.ts";
 import { SafetensorsFolder } from "../../src/io/safetensors_shards.ts";
@@ -58,12 +58,13 @@ for (const place of HOSTED_DEVICES) {
     const withAdapter = await evaluateModel({ ...on, model: tiny.model, adapter });
     assert.ok(Math.abs(withAdapter.loss - expected) < 1e-6, `${withAdapter.loss} not ${expected}`);
     const out = tiny.out("merged");
-    await mergeAdapter({ ...where, model: tiny.model, adapter, out, dtype: "f32" });
+    const { dtype } = await mergeAdapter({ ...where, model: tiny.model, adapter, out });
+    assert.equal(dtype, "f32");
     const merged = await evaluateModel({ ...on, model: out });
     assert.ok(Math.abs(merged.loss - expected) < 1e-6, `${merged.loss} not ${expected}`);
 
     const half = tiny.out("half");
-    await mergeAdapter({ ...where, model: tiny.model, adapter, out: half });
+    await mergeAdapter({ ...where, model: tiny.model, adapter, out: half, dtype: "bf16" });
     using weights = SafetensorsFolder.open(half);
     for (const tensor of weights.names()) assert.equal(weights.entry(tensor)?.dtype, "BF16");
     const rounded = await evaluateModel({ ...on, model: half });

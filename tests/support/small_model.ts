@@ -43,6 +43,26 @@ export const FLAG_CONFIGS: Readonly<Record<string, ModelConfig>> = {
   "sliding window": { ...SMALL_CONFIG, sliding_window: 3 },
   "linear rope": { ...SMALL_CONFIG, rope_scaling: { rope_type: "linear", factor: 2.5 } },
   "llama3 rope": { ...SMALL_CONFIG, rope_scaling: LLAMA3 },
+  "norms after": { ...SMALL_CONFIG, norm_placement: "post" },
+  "norms before and after": { ...SMALL_CONFIG, norm_placement: "both" },
+  "q and k norm of rows": { ...SMALL_CONFIG, qk_norm: true, qk_norm_span: "row" },
+  "multipliers": {
+    ...SMALL_CONFIG,
+    tie_word_embeddings: true,
+    embedding_multiplier: 3,
+    attention_multiplier: 0.5,
+    residual_multiplier: 0.7,
+    logits_scaling: 2.5,
+  },
+  "layers of their own": {
+    ...SMALL_CONFIG,
+    num_hidden_layers: 3,
+    layers: [
+      { rope: null, sliding_window: null },
+      { rope: { rope_theta: 50, rope_scaling: null }, sliding_window: 3 },
+      { rope: { rope_theta: 1000, rope_scaling: LLAMA3 }, sliding_window: null },
+    ],
+  },
   "every flag": {
     ...SMALL_CONFIG,
     tie_word_embeddings: true,

@@ -2,12 +2,63 @@
 import type { ModelConfig } from "../../src/engine/protocol.gen.ts";
 import { encodeSafetensors, type TensorData } from "./encode_safetensors.ts";
 import { ARCHITECTURES, toHuggingFaceConfig } from "../../src/model/architectures/mod.ts";
-import { huggingFaceName } from "../../src/model/gguf_names.ts";
+import { isNorm } from "../../src/model/gguf_norms.ts";
+import { huggingFaceName, type OwnNames } from "../../src/model/gguf_names.ts";
 import type { Stack } from "../../src/model/stacks.ts";
 import { expectedShapes } from "../../src/model/tensors.ts";
 import { buildGguf, type GgufField } from "./gguf_builder.ts";
 
-/** A configuration that every architecture can have. */
+const ROTATED = { rope: { rope_theta: 10_000, rope_scaling: null }, sliding_window: null };
+
+const GEMMA: Partial<ModelConfig> = {
+  hidden_act: "gelu_pytorch_tanh",
+  norm_unit_offset: true,
+  embedding_multiplier: 8,
+};
+const FOUR_NORMS: Partial<ModelConfig> = {
+  ...GEMMA,
+  norm_placement: "both",
+  attention_multiplier: 1 / Math.sqrt(32),
+  sliding_window: 8,
+};
+const GEMMA3: Partial<ModelConfig> = {
+  ...FOUR_NORMS,
+  qk_norm: true,
+  num_hidden_layers: 6,
+  rope_theta: 500_000,
+  layers: [8, 8, 8, 8, 8, null].map((sliding_window) => ({
+    rope: { rope_theta: sliding_window === null ? 500_000 : 20_000, rope_scaling: null },
+    sliding_window,
+  })),
+};
+
+/** What architectures have beside or instead of what every one can have. */
+const OWN: Readonly<Record<string, Partial<ModelConfig>>> = {
+  qwen2: { attention_bias: true },
+  qwen3: { qk_norm: true },
+  granite: {
+    embedding_multiplier: 12,
+    attention_multiplier: 0.125,
+    residual_multiplier: 0.25,
+    logits_scaling: 8,
+  },
+  olmo2: { qk_norm: true, qk_norm_span: "row", norm_placement: "post" },
+  smollm3: {
+    num_hidden_layers: 4,
+    layers: [ROTATED, ROTATED, ROTATED, { rope: null, sliding_window: null }],
+  },
+  gemma: GEMMA,
+  gemma2: {
+    ...FOUR_NORMS,
+    attn_logit_softcapping: 50,
+    final_logit_softcapping: 30,
+    layers: [{ ...ROTATED, sliding_window: 8 }, ROTATED],
+  },
+  gemma3_text: GEMMA3,
+  gemma3: GEMMA3,
+};
+
+/** A small configuration of an architecture. */
 export function tinyConfig(modelType: string): ModelConfig {
   return {
     hidden_size: 64,
@@ -22,9 +73,10 @@ export function tinyConfig(modelType: string): ModelConfig {
     rope_theta: 10_000,
     rope_scaling: null,
     tie_word_embeddings: false,
-    attention_bias: modelType === "qwen2",
-    qk_norm: modelType === "qwen3",
+    attention_bias: false,
+    qk_norm: false,
     sliding_window: null,
+    ...OWN[modelType],
   };
 }
 
@@ -36,7 +88,9 @@ export function tinyWeights(config: ModelConfig): Map<string, TensorData> {
     const length = shape.reduce((product, size) => product * size, 1);
     const data = Float32Array.from({ length }, () => {
       seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
-      return seed / 2 ** 32 - 0.5;
+      const uniform = seed / 2 ** 32 - 0.5;
+      // Exact when one is added, as GGUF files store it.
+      return config.norm_unit_offset && isNorm(name) ? Math.round(1024 * uniform) / 1024 : uniform;
     });
     tensors.set(name, { dtype: "F32", shape, data });
   }
@@ -54,9 +108,22 @@ export function writeTinyFolder(
   const architecture = ARCHITECTURES.find((one) => one.modelType === modelType);
   const json = toHuggingFaceConfig(modelType, config, { bos: 1, eos: [2] });
   if (architecture?.writtenAs !== undefined) json.model_type = modelType;
-  Deno.writeTextFileSync(`${folder}/config.json`, JSON.stringify(json));
-  const stored = stackWeights(weights, architecture?.stacks?.(config) ?? []);
+  const isPart = architecture?.tensorName !== undefined;
+  const { bos_token_id, eos_token_id } = json;
+  const written = isPart
+    ? { model_type: modelType, text_config: json, bos_token_id, eos_token_id }
+    : json;
+  Deno.writeTextFileSync(`${folder}/config.json`, JSON.stringify(written));
+  const alone = stackWeights(weights, architecture?.stacks?.(config) ?? []);
+  const stored = isPart ? amongOthers(alone) : alone;
   Deno.writeFileSync(`${folder}/model.safetensors`, encodeSafetensors(stored));
+}
+
+/** The same tensors as the text's part of a model that sees. */
+function amongOthers(weights: ReadonlyMap<string, TensorData>): Map<string, TensorData> {
+  const named = [...weights].map(([name, tensor]) => [`language_model.${name}`, tensor] as const);
+  const other = { dtype: "F32", shape: [1], data: Float32Array.of(1) } as const;
+  return new Map<string, TensorData>([...named, ["vision_tower.embeddings.weight", other]]);
 }
 
 /** The same tensors with those that an architecture stacks joined. */
@@ -101,6 +168,9 @@ export function tinyMetadata(name: string, config: ModelConfig): [string, GgufFi
     [`${name}.context_length`, u32(config.max_position_embeddings)],
     [`${name}.attention.layer_norm_rms_epsilon`, f32(config.rms_norm_eps)],
     [`${name}.rope.freq_base`, f32(config.rope_theta)],
+    ...(config.sliding_window === null
+      ? []
+      : [[`${name}.attention.sliding_window`, u32(config.sliding_window)] as [string, GgufField]]),
     ["tokenizer.ggml.bos_token_id", u32(1)],
     ["tokenizer.ggml.eos_token_id", u32(2)],
   ];
@@ -118,11 +188,13 @@ export function tinyGguf(
   matrixType = 0,
 ): Uint8Array {
   const gguf = ARCHITECTURES.find((architecture) => architecture.modelType === modelType)?.gguf;
-  if (!gguf) throw new Error(`${modelType} has no GGUF form`);
-  const names = ggufNames(config.num_hidden_layers);
+  if (gguf === undefined) throw new Error(`There is no architecture ${modelType}`);
+  const names = ggufNames(config.num_hidden_layers, gguf.names);
   const stored = stackWeights(weights, gguf.stacks?.(config) ?? []);
   const tensors = [...stored].map(([name, { shape, data }]) => {
-    const bytes = new Uint8Array(data.buffer.slice(0) as ArrayBuffer);
+    const hasOne = gguf.addsOneToNorms === true && isNorm(name);
+    const written = hasOne ? (data as Float32Array).map((weight) => weight + 1) : data;
+    const bytes = new Uint8Array(written.buffer.slice(0) as ArrayBuffer);
     const isRotary = gguf.interleavesHeads && /[qk]_proj/.test(name);
     return {
       name: names.get(name)!,
@@ -131,21 +203,27 @@ export function tinyGguf(
       data: isRotary ? interleaveRows(bytes, shape[0]!, config.head_dim) : bytes,
     };
   });
-  return buildGguf({ metadata: tinyMetadata(gguf.name, config), tensors });
+  const own = Object.entries(gguf.metadata?.(config) ?? {}).map(([key, field]) =>
+    [`${gguf.name}.${key}`, field] as [string, GgufField]
+  );
+  return buildGguf({ metadata: [...tinyMetadata(gguf.name, config), ...own], tensors });
 }
 
 /** GGUF names by Hugging Face name. */
-export function ggufNames(layers: number): Map<string, string> {
+export function ggufNames(layers: number, own: OwnNames = {}): Map<string, string> {
   const parts =
     "attn_norm attn_q attn_k attn_v attn_qkv attn_q_norm attn_k_norm attn_output ffn_norm " +
     "ffn_gate ffn_up ffn_down";
   const names = ["token_embd.weight", "output_norm.weight", "output.weight"];
   for (let layer = 0; layer < layers; layer++) {
-    for (const part of parts.split(" ")) {
+    for (const part of [...parts.split(" "), ...Object.keys(own)]) {
       names.push(`blk.${layer}.${part}.weight`, `blk.${layer}.${part}.bias`);
     }
   }
-  return new Map(names.map((name) => [huggingFaceName(name)!, name]));
+  return new Map(names.flatMap((name) => {
+    const found = huggingFaceName(name, own);
+    return found === null ? [] : [[found, name]];
+  }));
 }
 
 /** As llama.cpp's converter does: reshape(heads, 2, half, in), swap the middle axes. */

@@ -80,18 +80,17 @@ fn build<D: Device>(
     }
     let (head, largest) = (config.head_dim, device.largest_trained_head());
     if options.trainable != Trainable::Nothing && head as usize > largest {
-        return Err(invalid!(
+        return Err(EngineError::DeviceUnavailable(format!(
             "Model configuration: head_dim is {head}, expected at most {largest} to train on {}",
             device.adapter()
-        ));
+        )));
     }
     let (most, adapter) = (device.most_deltas(), device.adapter());
     if let Some(module) = options.deltas.iter().find(|module| module.count as usize > most) {
-        return Err(invalid!(
+        return Err(EngineError::DeviceUnavailable(format!(
             "Module \"{}\" is to have {} deltas, expected at most {most} on {adapter}",
-            module.module,
-            module.count
-        ));
+            module.module, module.count
+        )));
     }
     if !device.keeps_weights_in(options.precision.into()) {
         return Err(EngineError::DeviceUnavailable(format!(
@@ -103,11 +102,15 @@ fn build<D: Device>(
     let mut arena = Arena::new(device, plan_only);
     let model = Model::new(&mut arena, config, options)?;
     let workspace = Workspace::new(&mut arena, &model, options)?;
-    arena.operations(&operation_sizes(&model, options));
+    arena.operations(&operation_sizes(&model, options, arena.largest()));
     Ok((model, workspace, arena.table()))
 }
 
-fn operation_sizes<D: Device>(model: &Model<D>, options: &ModelOptions) -> OperationSizes {
+fn operation_sizes<D: Device>(
+    model: &Model<D>,
+    options: &ModelOptions,
+    largest_array: u64,
+) -> OperationSizes {
     let trains = |trainable| options.trainable == trainable;
     let tensors = model.tensors().filter(|_| trains(Trainable::Weights)).map(Tensor::elements);
     let carriers = model.linears().filter(|_| trains(Trainable::Deltas));
@@ -119,7 +122,7 @@ fn operation_sizes<D: Device>(model: &Model<D>, options: &ModelOptions) -> Opera
     OperationSizes {
         tokens: options.micro_batch_tokens as usize,
         heads: model.config.num_attention_heads as usize,
-        vocab: model.config.vocab_size as usize,
+        largest_array,
         trained: tensors.chain(modules.iter().map(|module| module.deltas)).collect(),
         modules,
         replaces: options.candidates || options.optimizer == Optimizer::Sm3,

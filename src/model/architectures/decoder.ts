@@ -1,8 +1,9 @@
 /** What all LLaMA-like decoders share when their configuration is read; each architecture adds its own part. */
-import type { ModelConfig } from "../../engine/protocol.gen.ts";
+import type { HiddenAct, ModelConfig } from "../../engine/protocol.gen.ts";
 import type { GgufFile } from "../../io/gguf.ts";
+import type { GgufField } from "../../io/gguf_writer.ts";
 import { ConfigFields } from "../config_fields.ts";
-import { ropeFromGguf, ropeFromHuggingFace } from "../rope.ts";
+import { ropeFromGguf, ropeFromHuggingFace, ropeToGguf } from "../rope.ts";
 import type { Stack } from "../stacks.ts";
 
 /** A family of models: how its configuration is read. One file per family, listed in `mod.ts`. */
@@ -13,12 +14,16 @@ export interface Architecture {
   className: string;
   /** Reads a Hugging Face config.json. */
   fromHuggingFace(config: ConfigFields): ModelConfig;
+  /** Keys of its config.json beside those of every decoder; none unless given. */
+  toHuggingFace?(config: ModelConfig): Record<string, unknown>;
   /** `model_type` of the family that equals it and has every tensor of its own, where it has not; see `stacks`. */
   writtenAs?: string;
+  /** What a folder's tensor is called here, null where it is no part of the decoder; the same name unless given. */
+  tensorName?(stored: string): string | null;
   /** Tensors of a folder that hold several matrices; none unless given. */
   stacks?(config: ModelConfig): Stack[];
-  /** How GGUF files hold it; null when they store it as another architecture. */
-  gguf: GgufArchitecture | null;
+  /** How GGUF files hold it; the first of the registry reads what several are stored as. */
+  gguf: GgufArchitecture;
 }
 
 /** The GGUF side of an architecture. */
@@ -29,6 +34,12 @@ export interface GgufArchitecture {
   interleavesHeads: boolean;
   /** Reads the metadata. */
   read(file: GgufFile): ModelConfig;
+  /** What `read` takes beside the keys of every decoder, by key without the architecture's name; nothing unless given. */
+  metadata?(config: ModelConfig): Record<string, GgufField>;
+  /** Hugging Face names of a layer's tensors that LLaMA lacks or names otherwise, by their names in GGUF; see `gguf_names`. */
+  names?: Readonly<Record<string, string>>;
+  /** Whether one is added to the weights of norms when they are stored; see `gguf_norms`. */
+  addsOneToNorms?: true;
   /** Tensors that hold several matrices, under their Hugging Face names; none unless given. */
   stacks?(config: ModelConfig): Stack[];
 }
@@ -39,6 +50,12 @@ export interface DecoderDefaults {
   rms_norm_eps: number;
   /** Absent: hidden_size / num_attention_heads. */
   head_dim?: number;
+  /** Absent: 10 000. */
+  rope_theta?: number;
+  /** Absent: false. */
+  tie_word_embeddings?: boolean;
+  /** The activation that the architecture has looked for; absent: config.json must not name another than silu. */
+  hidden_act?: HiddenAct;
 }
 
 /** Reads the common keys of config.json, without attention biases, q/k norms or a sliding window. */
@@ -46,7 +63,7 @@ export function decoderFromHuggingFace(
   config: ConfigFields,
   defaults: DecoderDefaults,
 ): ModelConfig {
-  config.only("hidden_act", "silu");
+  if (defaults.hidden_act === undefined) config.only("hidden_act", "silu");
   config.only("mlp_bias", false);
   const hidden_size = config.size("hidden_size");
   const num_attention_heads = config.size("num_attention_heads");
@@ -63,20 +80,28 @@ export function decoderFromHuggingFace(
       defaults.max_position_embeddings,
     ),
     rms_norm_eps: config.positive("rms_norm_eps", defaults.rms_norm_eps),
-    ...ropeFromHuggingFace(config),
-    tie_word_embeddings: config.boolean("tie_word_embeddings", false),
+    ...ropeFromHuggingFace(config, defaults.rope_theta),
+    tie_word_embeddings: config.boolean(
+      "tie_word_embeddings",
+      defaults.tie_word_embeddings ?? false,
+    ),
     attention_bias: false,
     qk_norm: false,
     sliding_window: null,
   });
 }
 
-/** Reads the common GGUF metadata of architecture `name`, with the same omissions. */
-export function decoderFromGguf(file: GgufFile, name: string): ModelConfig {
-  const fields = new ConfigFields(
+/** The metadata of architecture `name`. */
+export function ggufFields(file: GgufFile, name: string): ConfigFields {
+  return new ConfigFields(
     `${file.path}: ${name}`,
     (key) => file.metadata.get(`${name}.${key}`),
   );
+}
+
+/** Reads the common GGUF metadata of architecture `name`, with the same omissions. */
+export function decoderFromGguf(file: GgufFile, name: string): ModelConfig {
+  const fields = ggufFields(file, name);
   if (fields.value("expert_count") !== 0 && fields.has("expert_count")) {
     throw fields.unsupported("expert_count", "0 (no mixture of experts)");
   }
@@ -105,6 +130,28 @@ export function decoderFromGguf(file: GgufFile, name: string): ModelConfig {
   });
 }
 
+/** The GGUF metadata of a decoder, by key: what `decoderFromGguf` reads. */
+export function decoderToGguf(name: string, config: ModelConfig): Map<string, GgufField> {
+  const u32 = (value: number): GgufField => ({ type: "u32", value });
+  const { sliding_window } = config;
+  const fields: Record<string, GgufField> = {
+    context_length: u32(config.max_position_embeddings),
+    embedding_length: u32(config.hidden_size),
+    block_count: u32(config.num_hidden_layers),
+    feed_forward_length: u32(config.intermediate_size),
+    "attention.head_count": u32(config.num_attention_heads),
+    "attention.head_count_kv": u32(config.num_key_value_heads),
+    "attention.key_length": u32(config.head_dim),
+    "attention.value_length": u32(config.head_dim),
+    "attention.layer_norm_rms_epsilon": { type: "f32", value: config.rms_norm_eps },
+    ...(sliding_window === null ? {} : { "attention.sliding_window": u32(sliding_window) }),
+    vocab_size: u32(config.vocab_size),
+    "rope.dimension_count": u32(config.head_dim),
+    ...ropeToGguf(config),
+  };
+  return new Map(Object.entries(fields).map(([key, field]) => [`${name}.${key}`, field]));
+}
+
 function checked(fields: ConfigFields, config: ModelConfig): ModelConfig {
   const { num_attention_heads: heads, num_key_value_heads: kvHeads, head_dim } = config;
   if (heads % kvHeads !== 0) {
@@ -112,32 +159,4 @@ function checked(fields: ConfigFields, config: ModelConfig): ModelConfig {
   }
   if (head_dim % 2 !== 0) throw fields.fail(`the head width ${head_dim} is odd; expected even`);
   return config;
-}
-
-/**
- * The sliding window of Qwen models, which only `use_sliding_window` switches on.
- * The engine has one window for all layers, so a model that mixes both kinds is refused.
- */
-export function qwenSlidingWindow(config: ConfigFields, layers: number): number | null {
-  if (!config.boolean("use_sliding_window", false)) return null;
-  const isWindowed = layerWindows(config, layers);
-  if (!isWindowed.includes(true)) return null;
-  if (isWindowed.includes(false)) {
-    throw config.fail(
-      `only some of the ${layers} layers have a sliding window ` +
-        `(max_window_layers ${config.value("max_window_layers")}); expected all or none`,
-    );
-  }
-  return config.size("sliding_window");
-}
-
-function layerWindows(config: ConfigFields, layers: number): boolean[] {
-  const types = config.value("layer_types");
-  if (Array.isArray(types) && types.length === layers) {
-    return types.map((type) => type === "sliding_attention");
-  }
-  if (types !== undefined) throw config.mismatch("layer_types", `a list of ${layers} layer types`);
-  const firstWindowed = config.value("max_window_layers");
-  if (typeof firstWindowed !== "number") throw config.mismatch("max_window_layers", "a number");
-  return Array.from({ length: layers }, (_, layer) => layer >= firstWindowed);
 }

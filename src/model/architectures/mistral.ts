@@ -1,5 +1,6 @@
 /** Mistral 7B and its relatives: LLaMA with an optional sliding window. */
 import { type Architecture, decoderFromHuggingFace } from "./decoder.ts";
+import { llama } from "./llama.ts";
 
 /** What transformers takes where config.json has no `sliding_window`; an explicit null means none. */
 const DEFAULT_WINDOW = 4096;
@@ -22,5 +23,5 @@ export const mistral: Architecture = {
     };
   },
   // GGUF files of Mistral models name the llama architecture.
-  gguf: null,
+  gguf: llama.gguf,
 };

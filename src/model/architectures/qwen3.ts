@@ -1,10 +1,6 @@
 /** Qwen3 (dense): LLaMA with an RMSNorm on every query and key head. */
-import {
-  type Architecture,
-  decoderFromGguf,
-  decoderFromHuggingFace,
-  qwenSlidingWindow,
-} from "./decoder.ts";
+import { type Architecture, decoderFromGguf, decoderFromHuggingFace } from "./decoder.ts";
+import { alikeInGguf, windowKeys, withQwenWindows } from "./layers.ts";
 
 export const qwen3: Architecture = {
   modelType: "qwen3",
@@ -18,15 +14,13 @@ export const qwen3: Architecture = {
       rms_norm_eps: 1e-6,
       head_dim: 128,
     });
-    return {
-      ...decoder,
-      qk_norm: true,
-      sliding_window: qwenSlidingWindow(config, decoder.num_hidden_layers),
-    };
+    return withQwenWindows(config, { ...decoder, qk_norm: true });
   },
+  toHuggingFace: (config) => config.layers === undefined ? {} : windowKeys(config),
   gguf: {
     name: "qwen3",
     interleavesHeads: false,
     read: (file) => ({ ...decoderFromGguf(file, "qwen3"), qk_norm: true }),
+    metadata: alikeInGguf,
   },
 };

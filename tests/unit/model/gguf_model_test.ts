@@ -68,7 +68,7 @@ Deno.test("GGUF models that cannot be computed are refused by key", () =>
       return () => openModelSource(path);
     };
     const refused: [key: string, value: number | string, ...fragments: string[]][] = [
-      ["general.architecture", "gemma3", `"gemma3"`, "llama, qwen2, qwen3"],
+      ["general.architecture", "mamba", `"mamba"`, "llama, qwen2, qwen3"],
       ["llama.expert_count", 8, "expert_count 8"],
       ["llama.embedding_length", "64", "embedding_length", "whole number"],
       ["llama.attention.value_length", 16, "value_length"],

@@ -50,17 +50,13 @@ Deno.test("configurations that cannot be computed are refused by field", () =>
       ["llama", { quantization_config: { quant_method: "gptq" } }, "gptq"],
       ["mistral", { num_key_value_heads: undefined }, "num_key_value_heads is missing"],
       ["mistral", { sliding_window: -1 }, "sliding_window is -1"],
-      ["qwen2", { use_sliding_window: true, sliding_window: 8, max_window_layers: 1 }, "only some"],
-      [
-        "qwen3",
-        {
-          use_sliding_window: true,
-          sliding_window: 8,
-          layer_types: ["full_attention", "sliding_attention"],
-        },
-        "only some",
-      ],
       ["qwen3", { attention_bias: true }, "attention_bias true"],
+      ["granite", { residual_multiplier: 0 }, "residual_multiplier is 0"],
+      ["granite", { attention_bias: true }, "attention_bias true"],
+      ["olmo2", { attention_bias: true }, "attention_bias true"],
+      ["smollm3", { no_rope_layers: [1, 1, 1] }, "no_rope_layers is [1,1,1]", "each of 4 layers"],
+      ["smollm3", { no_rope_layers: [1, 1, 1, 2] }, "no_rope_layers"],
+      ["smollm3", { layer_types: ["full_attention"] }, "layer_types", "a list of 4 layer types"],
     ];
     for (const [modelType, change, ...fragments] of cases) {
       writeTinyFolder(dir, modelType);

@@ -4,6 +4,9 @@ use super::Memory;
 use spiel_kernels::element::Element;
 use spiel_kernels::formats::Format;
 use spiel_kernels::ops::attention::{Heads, Span};
+use spiel_kernels::ops::cross_entropy::Backward;
+use spiel_kernels::ops::glu::Activation;
+use spiel_kernels::ops::rms_norm::Norm;
 use spiel_kernels::ops::rope::Direction;
 
 /// T, in_features and out_features of a dense product.
@@ -88,15 +91,15 @@ pub(crate) trait BlockOps: Memory {
         weight: &Self::Buffer,
         rows: usize,
         width: usize,
-        epsilon: f32,
+        norm: Norm,
         y: &mut Self::Buffer,
     );
     fn rms_norm_backward(
         &self,
-        norm: NormBackward<Self::Buffer>,
+        operands: NormBackward<Self::Buffer>,
         rows: usize,
         width: usize,
-        epsilon: f32,
+        norm: Norm,
         accumulate: bool,
         grad_x: &mut Self::Buffer,
         grad_weight: Option<&mut Self::Buffer>,
@@ -129,15 +132,18 @@ pub(crate) trait BlockOps: Memory {
         spans: &[Span],
         grads: Qkv<&mut Self::Buffer>,
     );
-    fn swiglu(
+    /// out = act(gate) · up.
+    fn glu(
         &self,
+        activation: Activation,
         gate: &Self::Buffer,
         up: &Self::Buffer,
         count: usize,
-        activation: &mut Self::Buffer,
+        out: &mut Self::Buffer,
     );
-    fn swiglu_backward(
+    fn glu_backward(
         &self,
+        activation: Activation,
         gate: &Self::Buffer,
         up: &Self::Buffer,
         grad: &Self::Buffer,
@@ -147,6 +153,8 @@ pub(crate) trait BlockOps: Memory {
     );
     /// y += x.
     fn add(&self, x: &Self::Buffer, count: usize, y: &mut Self::Buffer);
+    /// x *= factor.
+    fn scale(&self, factor: f32, count: usize, x: &mut Self::Buffer);
     /// Whether dense weights may be of this type, in [`Self::materialise`] and the products by them.
     fn keeps_weights_in(&self, element: Element) -> bool {
         element == Element::F32
@@ -210,7 +218,9 @@ pub(crate) trait BlockOps: Memory {
         width: usize,
         out: &mut Self::Buffer,
     );
-    /// Losses of rows `first..first + count` of the targets; with a scale the logits become their gradient.
+    /// Bounds the first `count` elements smoothly: cap · tanh(x / cap).
+    fn soft_cap(&self, cap: f32, count: usize, x: &mut Self::Buffer);
+    /// Losses of rows `first..first + count` of the targets; going backward the logits become the gradient.
     fn cross_entropy(
         &self,
         logits: &mut Self::Buffer,
@@ -218,7 +228,7 @@ pub(crate) trait BlockOps: Memory {
         first: usize,
         count: usize,
         vocab: usize,
-        backward: Option<f32>,
+        backward: Option<Backward>,
         losses: &mut Self::Buffer,
     );
     /// Decodes `elements` weights, adds the deltas, and rounds what is no `element` once.

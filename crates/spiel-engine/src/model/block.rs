@@ -1,29 +1,38 @@
-//! One block: attention and feed-forward, each behind an RMSNorm on the residual stream. Backward is in
-//! `block_backward`, in mirrored order.
+//! One block: attention and feed-forward, each beside the residual stream. Backward is in `block_backward`, in mirrored
+//! order.
 
 use super::Builder;
 use super::batch::Batch;
-use super::config::heads;
+use super::config::{activation_of, heads, layer, norm_of};
+use super::half::Half;
 use super::linear::{Linear, LinearSpec};
 use super::tensor::Tensor;
 use super::workspace::{Activations, LinearScratch};
 use crate::device::{Device, Qkv};
 use crate::error::Result;
-use crate::protocol::ModelConfig;
+use crate::protocol::{ModelConfig, NormPlacement, NormSpan, Rope};
+use spiel_kernels::ops::attention::Heads;
+use spiel_kernels::ops::rms_norm::Norm;
 use spiel_kernels::ops::rope::Direction;
 
 /// The weights of one block.
 pub(crate) struct Layer<D: Device> {
-    pub(crate) input_norm: Tensor<D>,
+    /// The shape of its attention.
+    pub(crate) shape: Heads,
+    /// Which of the pass's rotations it takes, if any.
+    pub(crate) rope: Option<usize>,
+    /// The norms around the attention.
+    pub(crate) attention: Half<D>,
+    /// The norms around the feed-forward layer.
+    pub(crate) feed: Half<D>,
     pub(crate) q: Linear<D>,
     pub(crate) k: Linear<D>,
     pub(crate) v: Linear<D>,
     pub(crate) o: Linear<D>,
-    /// `[head_dim]`; only with `qk_norm`.
+    /// `[head_dim]`, or `[H · head_dim]` where a norm spans the row; only with `qk_norm`.
     pub(crate) q_norm: Option<Tensor<D>>,
-    /// `[head_dim]`; only with `qk_norm`.
+    /// `[head_dim]`, or `[K · head_dim]`; only with `qk_norm`.
     pub(crate) k_norm: Option<Tensor<D>>,
-    pub(crate) feed_norm: Tensor<D>,
     pub(crate) gate: Linear<D>,
     pub(crate) up: Linear<D>,
     pub(crate) down: Linear<D>,
@@ -34,8 +43,16 @@ pub(crate) struct Pass<'a, D: Device> {
     pub(crate) device: &'a D,
     pub(crate) config: &'a ModelConfig,
     pub(crate) batch: &'a Batch,
-    /// `[T, head_dim]`.
-    pub(crate) rotations: &'a D::Buffer,
+    /// `[T, head_dim]` for each of the model's rotary settings.
+    pub(crate) rotations: &'a [D::Buffer],
+}
+
+impl<D: Device> Pass<'_, D> {
+    /// Rows, width and kind of the norms on the stream.
+    pub(crate) fn norm(&self) -> (usize, usize, Norm) {
+        let hidden = self.config.hidden_size as usize;
+        (self.batch.tokens.len(), hidden, norm_of(self.config))
+    }
 }
 
 /// The keys and values of the tokens before a batch, in generation.
@@ -54,8 +71,16 @@ pub(crate) struct ForwardScratch<'a, D: Device> {
 }
 
 impl<D: Device> Layer<D> {
-    pub(crate) fn new(builder: &mut Builder<D>, config: &ModelConfig, index: u32) -> Result<Self> {
-        let shape = heads(config);
+    pub(crate) fn new(
+        builder: &mut Builder<D>,
+        config: &ModelConfig,
+        ropes: &[Rope],
+        index: usize,
+    ) -> Result<Self> {
+        let shape = heads(config, index);
+        let rope = layer(config, index)
+            .rope
+            .and_then(|rope| ropes.iter().position(|other| *other == rope));
         let (hidden, feed) = (config.hidden_size as usize, config.intermediate_size as usize);
         let (queries, keys) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
         let name = |part: &str| format!("model.layers.{index}.{part}");
@@ -66,18 +91,43 @@ impl<D: Device> Layer<D> {
             bias,
         };
         let bias = config.attention_bias;
-        let head_norm = |builder: &mut Builder<D>, part: &str| {
-            config.qk_norm.then(|| builder.tensor(name(part), &[shape.head_dim])).transpose()
+        let head_norm = |builder: &mut Builder<D>, part: &str, row: usize| {
+            let width = if config.qk_norm_span == NormSpan::Row { row } else { shape.head_dim };
+            config.qk_norm.then(|| builder.tensor(name(part), &[width])).transpose()
         };
+        let norm = |part: &str| Some(name(part));
+        let [before_attention, after_attention, before_feed, after_feed] =
+            match config.norm_placement {
+                NormPlacement::Pre => [
+                    norm("input_layernorm.weight"),
+                    None,
+                    norm("post_attention_layernorm.weight"),
+                    None,
+                ],
+                NormPlacement::Post => [
+                    None,
+                    norm("post_attention_layernorm.weight"),
+                    None,
+                    norm("post_feedforward_layernorm.weight"),
+                ],
+                NormPlacement::Both => [
+                    norm("input_layernorm.weight"),
+                    norm("post_attention_layernorm.weight"),
+                    norm("pre_feedforward_layernorm.weight"),
+                    norm("post_feedforward_layernorm.weight"),
+                ],
+            };
         Ok(Self {
-            input_norm: builder.tensor(name("input_layernorm.weight"), &[hidden])?,
+            shape,
+            rope,
+            attention: Half::new(builder, before_attention, after_attention, hidden)?,
             q: builder.linear(spec("self_attn.q_proj", hidden, queries, bias))?,
             k: builder.linear(spec("self_attn.k_proj", hidden, keys, bias))?,
             v: builder.linear(spec("self_attn.v_proj", hidden, keys, bias))?,
             o: builder.linear(spec("self_attn.o_proj", queries, hidden, false))?,
-            q_norm: head_norm(builder, "self_attn.q_norm.weight")?,
-            k_norm: head_norm(builder, "self_attn.k_norm.weight")?,
-            feed_norm: builder.tensor(name("post_attention_layernorm.weight"), &[hidden])?,
+            q_norm: head_norm(builder, "self_attn.q_norm.weight", queries)?,
+            k_norm: head_norm(builder, "self_attn.k_norm.weight", keys)?,
+            feed: Half::new(builder, before_feed, after_feed, hidden)?,
             gate: builder.linear(spec("mlp.gate_proj", hidden, feed, false))?,
             up: builder.linear(spec("mlp.up_proj", hidden, feed, false))?,
             down: builder.linear(spec("mlp.down_proj", feed, hidden, false))?,
@@ -96,19 +146,26 @@ impl<D: Device> Layer<D> {
     pub(crate) fn tensors(&self) -> impl Iterator<Item = &Tensor<D>> {
         let linears =
             self.linears().flat_map(|linear| std::iter::once(&linear.weight).chain(&linear.bias));
-        [&self.input_norm, &self.feed_norm]
+        let Self { attention, feed, .. } = self;
+        [&attention.before, &attention.after, &feed.before, &feed.after]
             .into_iter()
+            .flatten()
             .chain(linears)
             .chain(&self.q_norm)
             .chain(&self.k_norm)
     }
 
     pub(crate) fn tensors_mut(&mut self) -> impl Iterator<Item = &mut Tensor<D>> {
-        let Self { input_norm, q, k, v, o, q_norm, k_norm, feed_norm, gate, up, down } = self;
+        let Self { attention, feed, q, k, v, o, q_norm, k_norm, gate, up, down, .. } = self;
         let linears = [q, k, v, o, gate, up, down]
             .into_iter()
             .flat_map(|linear| std::iter::once(&mut linear.weight).chain(&mut linear.bias));
-        [input_norm, feed_norm].into_iter().chain(linears).chain(q_norm).chain(k_norm)
+        [&mut attention.before, &mut attention.after, &mut feed.before, &mut feed.after]
+            .into_iter()
+            .flatten()
+            .chain(linears)
+            .chain(q_norm)
+            .chain(k_norm)
     }
 
     /// Computes `output` from `input`, both `[T, D]`, and keeps what the backward pass needs.
@@ -123,22 +180,14 @@ impl<D: Device> Layer<D> {
     ) {
         self.attend(pass, input, kept, cache, scratch);
         let (device, tokens) = (pass.device, pass.batch.tokens.len());
-        let (hidden, feed) =
-            (pass.config.hidden_size as usize, pass.config.intermediate_size as usize);
-        let epsilon = pass.config.rms_norm_eps;
-        device.rms_norm(
-            &kept.middle,
-            &self.feed_norm.data,
-            tokens,
-            hidden,
-            epsilon,
-            &mut kept.feed_input,
-        );
-        self.gate.forward(device, &kept.feed_input, tokens, scratch.linear, &mut kept.gate);
-        self.up.forward(device, &kept.feed_input, tokens, scratch.linear, &mut kept.up);
-        device.swiglu(&kept.gate, &kept.up, tokens * feed, scratch.activation);
-        self.down.forward(device, scratch.activation, tokens, scratch.linear, output);
-        device.add(&kept.middle, tokens * hidden, output);
+        let feed = pass.config.intermediate_size as usize;
+        let x = self.feed.enter(pass, &kept.middle, &mut kept.feed.normed);
+        self.gate.forward(device, x, tokens, scratch.linear, &mut kept.gate);
+        self.up.forward(device, x, tokens, scratch.linear, &mut kept.up);
+        let activation = activation_of(pass.config);
+        device.glu(activation, &kept.gate, &kept.up, tokens * feed, scratch.activation);
+        let down = (&self.down, &*scratch.activation);
+        self.feed.leave(pass, down, &kept.middle, &mut kept.feed.raw, scratch.linear, output);
     }
 
     /// The attention half: from `input` to `kept.middle`.
@@ -150,21 +199,24 @@ impl<D: Device> Layer<D> {
         cache: Option<LayerCache<D>>,
         scratch: &mut ForwardScratch<D>,
     ) {
-        let (device, tokens, shape) = (pass.device, pass.batch.tokens.len(), heads(pass.config));
-        let (hidden, epsilon) = (pass.config.hidden_size as usize, pass.config.rms_norm_eps);
-        let x = &mut kept.attention_input;
-        device.rms_norm(input, &self.input_norm.data, tokens, hidden, epsilon, x);
+        let (device, tokens, shape) = (pass.device, pass.batch.tokens.len(), self.shape);
+        let kind = norm_of(pass.config);
+        let x = self.attention.enter(pass, input, &mut kept.attention.normed);
         for (linear, norm, raw, y, count) in [
             (&self.q, &self.q_norm, &mut kept.raw_q, &mut kept.q, shape.heads),
             (&self.k, &self.k_norm, &mut kept.raw_k, &mut kept.k, shape.kv_heads),
         ] {
             if let (Some(norm), Some(raw)) = (norm, raw) {
                 linear.forward(device, x, tokens, scratch.linear, raw);
-                device.rms_norm(raw, &norm.data, tokens * count, shape.head_dim, epsilon, y);
+                let rows = tokens * count * shape.head_dim / norm.columns;
+                device.rms_norm(raw, &norm.data, rows, norm.columns, kind, y);
             } else {
                 linear.forward(device, x, tokens, scratch.linear, y);
             }
-            device.rope(y, pass.rotations, tokens, count, shape.head_dim, Direction::Forward);
+            if let Some(rope) = self.rope {
+                let rotations = &pass.rotations[rope];
+                device.rope(y, rotations, tokens, count, shape.head_dim, Direction::Forward);
+            }
         }
         self.v.forward(device, x, tokens, scratch.linear, &mut kept.v);
         let inputs = match cache {
@@ -177,7 +229,7 @@ impl<D: Device> Layer<D> {
             }
         };
         device.attention(inputs, shape, &pass.batch.spans, &mut kept.attended, &mut kept.log_sums);
-        self.o.forward(device, &kept.attended, tokens, scratch.linear, &mut kept.middle);
-        device.add(input, tokens * hidden, &mut kept.middle);
+        let (o, raw) = ((&self.o, &kept.attended), &mut kept.attention.raw);
+        self.attention.leave(pass, o, input, raw, scratch.linear, &mut kept.middle);
     }
 }

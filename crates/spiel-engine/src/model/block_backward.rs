@@ -1,7 +1,7 @@
 //! A block's backward pass: `block` in mirrored order.
 
 use super::block::{ForwardScratch, Layer, Pass};
-use super::config::heads;
+use super::config::{activation_of, norm_of};
 use super::linear::{LinearBackward, Window};
 use super::workspace::{Activations, BlockGrads};
 use crate::device::{AttentionPass, Device, NormBackward, Qkv};
@@ -20,57 +20,43 @@ impl<D: Device> Layer<D> {
         grads: &mut BlockGrads<D>,
     ) {
         let (device, tokens) = (pass.device, pass.batch.tokens.len());
-        let (hidden, feed) =
-            (pass.config.hidden_size as usize, pass.config.intermediate_size as usize);
-        let epsilon = pass.config.rms_norm_eps;
+        let count = tokens * pass.config.intermediate_size as usize;
+        let act = activation_of(pass.config);
         let BlockGrads { stream, normed, activation, gate, up, .. } = grads;
 
-        device.swiglu(&kept.gate, &kept.up, tokens * feed, scratch.activation);
-        let down = [(&mut self.down, &*stream)];
+        device.glu(act, &kept.gate, &kept.up, count, scratch.activation);
+        let grad = self.feed.leave_backward(pass, &kept.feed, stream, normed);
+        let down = [(&mut self.down, grad)];
         LinearBackward { x: scratch.activation, tokens, window }.run(
             device,
             down,
             scratch.linear,
             activation,
         );
-        device.swiglu_backward(&kept.gate, &kept.up, activation, tokens * feed, gate, up);
+        device.glu_backward(act, &kept.gate, &kept.up, activation, count, gate, up);
         let layers = [(&mut self.gate, &*gate), (&mut self.up, &*up)];
-        LinearBackward { x: &kept.feed_input, tokens, window }.run(
-            device,
-            layers,
-            scratch.linear,
-            normed,
-        );
-        let norm = NormBackward { x: &kept.middle, weight: &self.feed_norm.data, grad_y: normed };
-        let grad_weight = self.feed_norm.trained.as_mut().map(|trained| &mut trained.grads);
-        device.rms_norm_backward(norm, tokens, hidden, epsilon, true, stream, grad_weight);
+        let x = kept.feed.normed.as_ref().unwrap_or(&kept.middle);
+        LinearBackward { x, tokens, window }.run(device, layers, scratch.linear, normed);
+        self.feed.enter_backward(pass, &kept.middle, normed, stream);
 
-        self.attend_backward(pass, window, kept, scratch, grads);
-        let norm = NormBackward { x: input, weight: &self.input_norm.data, grad_y: &grads.normed };
-        let grad_weight = self.input_norm.trained.as_mut().map(|trained| &mut trained.grads);
-        device.rms_norm_backward(
-            norm,
-            tokens,
-            hidden,
-            epsilon,
-            true,
-            &mut grads.stream,
-            grad_weight,
-        );
+        self.attend_backward(pass, window, input, kept, scratch, grads);
+        self.attention.enter_backward(pass, input, &grads.normed, &mut grads.stream);
     }
 
-    /// The attention half: from `grads.stream` to `grads.normed`, the gradient in the input norm's output.
+    /// The attention half: from `grads.stream` to `grads.normed`, the gradient in what q, k and v read.
     fn attend_backward(
         &mut self,
         pass: &Pass<D>,
         window: Window,
+        input: &D::Buffer,
         kept: &Activations<D>,
         scratch: &mut ForwardScratch<D>,
         grads: &mut BlockGrads<D>,
     ) {
-        let (device, tokens, shape) = (pass.device, pass.batch.tokens.len(), heads(pass.config));
+        let (device, tokens, shape) = (pass.device, pass.batch.tokens.len(), self.shape);
         let BlockGrads { stream, normed, attended, q, k, v, raw, .. } = grads;
-        let o = [(&mut self.o, &*stream)];
+        let grad = self.attention.leave_backward(pass, &kept.attention, stream, normed);
+        let o = [(&mut self.o, grad)];
         LinearBackward { x: &kept.attended, tokens, window }.run(
             device,
             o,
@@ -94,29 +80,29 @@ impl<D: Device> Layer<D> {
             (&mut self.q_norm, &kept.raw_q, &mut *q, shape.heads),
             (&mut self.k_norm, &kept.raw_k, &mut *k, shape.kv_heads),
         ] {
-            device.rope(grad, pass.rotations, tokens, count, shape.head_dim, Direction::Backward);
+            if let Some(rope) = self.rope {
+                let rotations = &pass.rotations[rope];
+                device.rope(grad, rotations, tokens, count, shape.head_dim, Direction::Backward);
+            }
             if let (Some(norm), Some(x), Some(raw)) = (norm, x, &mut *raw) {
-                let (rows, epsilon) = (tokens * count, pass.config.rms_norm_eps);
+                let entries = tokens * count * shape.head_dim;
+                let (width, kind) = (norm.columns, norm_of(pass.config));
                 let operands = NormBackward { x, weight: &norm.data, grad_y: &*grad };
                 let grad_weight = norm.trained.as_mut().map(|trained| &mut trained.grads);
                 device.rms_norm_backward(
                     operands,
-                    rows,
-                    shape.head_dim,
-                    epsilon,
+                    entries / width,
+                    width,
+                    kind,
                     false,
                     raw,
                     grad_weight,
                 );
-                device.copy(raw, rows * shape.head_dim, grad, 0);
+                device.copy(raw, entries, grad, 0);
             }
         }
         let layers = [(&mut self.q, &*q), (&mut self.k, &*k), (&mut self.v, &*v)];
-        LinearBackward { x: &kept.attention_input, tokens, window }.run(
-            device,
-            layers,
-            scratch.linear,
-            normed,
-        );
+        let x = kept.attention.normed.as_ref().unwrap_or(input);
+        LinearBackward { x, tokens, window }.run(device, layers, scratch.linear, normed);
     }
 }

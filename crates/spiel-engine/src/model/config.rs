@@ -1,8 +1,10 @@
 //! What a model's numbers must satisfy, and what follows from them.
 
 use crate::error::{Result, invalid};
-use crate::protocol::{ModelConfig, RopeScaling};
+use crate::protocol::{HiddenAct, LayerAttention, ModelConfig, NormPlacement, Rope, RopeScaling};
 use spiel_kernels::ops::attention::Heads;
+use spiel_kernels::ops::glu::Activation;
+use spiel_kernels::ops::rms_norm::Norm;
 use spiel_kernels::ops::rope;
 
 /// Largest size of any kind; products of two fit 64 bits.
@@ -21,7 +23,6 @@ pub(crate) fn check(config: &ModelConfig) -> Result<()> {
         ("head_dim", config.head_dim),
         ("vocab_size", config.vocab_size),
         ("max_position_embeddings", config.max_position_embeddings),
-        ("sliding_window", config.sliding_window.unwrap_or(1)),
     ];
     for (key, value) in positive {
         if value == 0 {
@@ -50,12 +51,27 @@ pub(crate) fn check(config: &ModelConfig) -> Result<()> {
             config.rms_norm_eps
         ));
     }
-    if !(config.rope_theta > 1.0 && config.rope_theta.is_finite()) {
+    for (key, multiplier) in [
+        ("embedding_multiplier", config.embedding_multiplier),
+        ("attention_multiplier", config.attention_multiplier),
+        ("residual_multiplier", config.residual_multiplier),
+        ("logits_scaling", config.logits_scaling),
+        ("attn_logit_softcapping", config.attn_logit_softcapping),
+        ("final_logit_softcapping", config.final_logit_softcapping),
+    ] {
+        if let Some(value) = multiplier.filter(|value| !(*value > 0.0 && value.is_finite())) {
+            return Err(invalid!(
+                "Model configuration: {key} is {value}, expected a positive number"
+            ));
+        }
+    }
+    if config.residual_multiplier.is_some() && config.norm_placement != NormPlacement::Pre {
         return Err(invalid!(
-            "Model configuration: rope_theta is {}, expected above 1",
-            config.rope_theta
+            "Model configuration: residual_multiplier is given with norm_placement {:?}, expected Pre",
+            config.norm_placement
         ));
     }
+    check_layers(config)?;
     let (hidden, widest) = (u64::from(config.hidden_size), widest(config));
     if hidden * u64::from(widest.max(config.vocab_size)) > u64::from(u32::MAX) {
         return Err(invalid!("Model configuration: a matrix has more than {} weights", u32::MAX));
@@ -63,25 +79,87 @@ pub(crate) fn check(config: &ModelConfig) -> Result<()> {
     Ok(())
 }
 
+/// Refuses settings that no layer can have.
+fn check_layers(config: &ModelConfig) -> Result<()> {
+    let (count, layers) = (config.num_hidden_layers as usize, config.layers.as_deref());
+    if let Some(given) = layers.map(<[_]>::len).filter(|given| *given != count) {
+        return Err(invalid!(
+            "Model configuration: layers has {given} entries, expected {count}, one per layer"
+        ));
+    }
+    let all = layer(config, 0);
+    for LayerAttention { rope, sliding_window } in layers.unwrap_or(&[all]) {
+        if let Some(window) = sliding_window.filter(|window| !(1..=MOST).contains(window)) {
+            return Err(invalid!(
+                "Model configuration: sliding_window is {window}, expected 1 to {MOST}"
+            ));
+        }
+        let theta = rope.as_ref().map(|rope| rope.rope_theta);
+        if let Some(theta) = theta.filter(|theta| !(*theta > 1.0 && theta.is_finite())) {
+            return Err(invalid!("Model configuration: rope_theta is {theta}, expected above 1"));
+        }
+    }
+    Ok(())
+}
+
+/// How a layer attends.
+pub(crate) fn layer(config: &ModelConfig, index: usize) -> LayerAttention {
+    let own = config.layers.as_ref().and_then(|layers| layers.get(index));
+    own.cloned().unwrap_or_else(|| {
+        let ModelConfig { rope_theta, rope_scaling, sliding_window, .. } = config;
+        let rope = Rope { rope_theta: *rope_theta, rope_scaling: rope_scaling.clone() };
+        LayerAttention { rope: Some(rope), sliding_window: *sliding_window }
+    })
+}
+
+/// The different rotary settings of all layers, each once.
+pub(crate) fn ropes(config: &ModelConfig) -> Vec<Rope> {
+    let mut ropes = Vec::new();
+    for rope in (0..config.num_hidden_layers as usize).filter_map(|index| layer(config, index).rope)
+    {
+        if !ropes.contains(&rope) {
+            ropes.push(rope);
+        }
+    }
+    ropes
+}
+
 /// The widest output of a block's linear layers.
 fn widest(config: &ModelConfig) -> u32 {
     config.intermediate_size.max(config.num_attention_heads.saturating_mul(config.head_dim))
 }
 
-/// The shape of the attention.
-pub(crate) fn heads(config: &ModelConfig) -> Heads {
+/// The shape of a layer's attention; all but the window is the same in every layer.
+pub(crate) fn heads(config: &ModelConfig, index: usize) -> Heads {
+    let [heads, kv_heads, head_dim] =
+        [config.num_attention_heads, config.num_key_value_heads, config.head_dim]
+            .map(|number| number as usize);
+    let plain = Heads::new(heads, kv_heads, head_dim);
     Heads {
-        heads: config.num_attention_heads as usize,
-        kv_heads: config.num_key_value_heads as usize,
-        head_dim: config.head_dim as usize,
-        window: config.sliding_window.map(|window| window as usize),
+        window: layer(config, index).sliding_window.map(|window| window as usize),
+        factor: config.attention_multiplier.unwrap_or(plain.factor),
+        soft_cap: config.attn_logit_softcapping,
+        ..plain
     }
 }
 
+/// What the gate of the feed-forward layer goes through.
+pub(crate) fn activation_of(config: &ModelConfig) -> Activation {
+    match config.hidden_act {
+        HiddenAct::Silu => Activation::Silu,
+        HiddenAct::GeluPytorchTanh => Activation::GeluTanh,
+    }
+}
+
+/// What all norms have in common.
+pub(crate) fn norm_of(config: &ModelConfig) -> Norm {
+    Norm { epsilon: config.rms_norm_eps, unit_offset: config.norm_unit_offset }
+}
+
 /// The rotary frequencies, `[head_dim / 2]`.
-pub(crate) fn frequencies(config: &ModelConfig) -> Vec<f32> {
-    let plain = rope::frequencies(config.head_dim as usize, config.rope_theta);
-    let scaling = config.rope_scaling.as_ref();
+pub(crate) fn frequencies(head_dim: usize, rope: &Rope) -> Vec<f32> {
+    let plain = rope::frequencies(head_dim, rope.rope_theta);
+    let scaling = rope.rope_scaling.as_ref();
     plain
         .map(|frequency| scaling.map_or(frequency, |scaling| stretched(scaling, frequency)) as f32)
         .collect()
@@ -109,6 +187,7 @@ fn stretched(scaling: &RopeScaling, frequency: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::NormSpan;
 
     fn config() -> ModelConfig {
         ModelConfig {
@@ -127,7 +206,22 @@ mod tests {
             attention_bias: false,
             qk_norm: false,
             sliding_window: None,
+            qk_norm_span: NormSpan::Head,
+            norm_placement: NormPlacement::Pre,
+            layers: None,
+            embedding_multiplier: None,
+            attention_multiplier: None,
+            residual_multiplier: None,
+            logits_scaling: None,
+            hidden_act: HiddenAct::Silu,
+            norm_unit_offset: false,
+            attn_logit_softcapping: None,
+            final_logit_softcapping: None,
         }
+    }
+
+    fn rope(rope_scaling: Option<RopeScaling>) -> Rope {
+        Rope { rope_theta: 500_000.0, rope_scaling }
     }
 
     #[test]
@@ -138,8 +232,8 @@ mod tests {
             high_freq_factor: 4.0,
             original_max_position_embeddings: 8192,
         };
-        let plain = frequencies(&config());
-        let scaled = frequencies(&ModelConfig { rope_scaling: Some(scaling), ..config() });
+        let plain = frequencies(128, &rope(None));
+        let scaled = frequencies(128, &rope(Some(scaling)));
         assert_eq!(scaled[0].to_bits(), plain[0].to_bits());
         assert!((scaled[63] * 8.0 / plain[63] - 1.0).abs() < 1e-6);
         assert!(scaled.is_sorted_by(|high, low| high > low), "nothing jumps between");
@@ -148,9 +242,54 @@ mod tests {
     #[test]
     fn linear_scaling_divides_all_frequencies() {
         let scaling = Some(RopeScaling::Linear { factor: 4.0 });
-        let plain = frequencies(&config());
-        let scaled = frequencies(&ModelConfig { rope_scaling: scaling, ..config() });
+        let plain = frequencies(128, &rope(None));
+        let scaled = frequencies(128, &rope(scaling));
         assert!(plain.iter().zip(&scaled).all(|(plain, scaled)| *scaled * 4.0 == *plain));
+    }
+
+    #[test]
+    fn layers_have_what_they_say_and_else_what_the_model_says() {
+        let window = ModelConfig { sliding_window: Some(9), ..config() };
+        assert_eq!(
+            layer(&window, 1),
+            LayerAttention { rope: Some(rope(None)), sliding_window: Some(9) }
+        );
+        assert_eq!(heads(&window, 1).window, Some(9));
+        let local = Rope { rope_theta: 10_000.0, rope_scaling: None };
+        let layers = vec![
+            LayerAttention { rope: Some(local.clone()), sliding_window: Some(5) },
+            LayerAttention { rope: None, sliding_window: None },
+        ];
+        let mixed = ModelConfig { layers: Some(layers), ..window };
+        assert_eq!(ropes(&mixed), [local]);
+        assert_eq!((heads(&mixed, 0).window, heads(&mixed, 1).window), (Some(5), None));
+        assert!(check(&mixed).is_ok());
+    }
+
+    #[test]
+    fn settings_that_no_layer_has_are_refused() {
+        let refusal = |config: ModelConfig| check(&config).unwrap_err().to_string();
+        let plain = LayerAttention { rope: None, sliding_window: None };
+        let few = ModelConfig { layers: Some(vec![plain.clone()]), ..config() };
+        assert_eq!(
+            refusal(few),
+            "Model configuration: layers has 1 entries, expected 2, one per layer"
+        );
+        let closed = LayerAttention { sliding_window: Some(0), ..plain.clone() };
+        let closed = ModelConfig { layers: Some(vec![plain, closed]), ..config() };
+        assert!(refusal(closed).ends_with("sliding_window is 0, expected 1 to 16777216"));
+        let flat = ModelConfig { rope_theta: 1.0, ..config() };
+        assert!(refusal(flat).ends_with("rope_theta is 1, expected above 1"));
+        let nothing = ModelConfig { residual_multiplier: Some(0.0), ..config() };
+        assert!(refusal(nothing).ends_with("residual_multiplier is 0, expected a positive number"));
+        let open = ModelConfig { final_logit_softcapping: Some(-1.0), ..config() };
+        assert!(refusal(open).ends_with("softcapping is -1, expected a positive number"));
+        let both = ModelConfig {
+            residual_multiplier: Some(0.5),
+            norm_placement: NormPlacement::Post,
+            ..config()
+        };
+        assert!(refusal(both).ends_with("norm_placement Post, expected Pre"));
     }
 
     #[test]

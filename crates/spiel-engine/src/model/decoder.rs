@@ -3,7 +3,7 @@
 use super::Model;
 use super::batch::Batch;
 use super::block::{ForwardScratch, LayerCache, Pass};
-use super::config::frequencies;
+use super::config::{frequencies, norm_of};
 use super::linear::Window;
 use super::workspace::Workspace;
 use crate::device::{Device, NormBackward};
@@ -26,10 +26,12 @@ pub(crate) struct Cache<D: Device> {
 impl<D: Device> Workspace<D> {
     /// Puts a micro-batch on the device.
     pub(crate) fn load(&mut self, device: &D, model: &Model<D>, batch: &Batch) {
-        let frequencies = frequencies(&model.config);
-        let table = device.on_threads(|| rotations(&batch.positions, &frequencies));
+        for (rope, buffer) in model.ropes.iter().zip(&mut self.batch.rotations) {
+            let frequencies = frequencies(model.config.head_dim as usize, rope);
+            let table = device.on_threads(|| rotations(&batch.positions, &frequencies));
+            device.write(buffer, 0, bytemuck::cast_slice(&table));
+        }
         device.write(&mut self.batch.tokens, 0, bytemuck::cast_slice(&batch.tokens));
-        device.write(&mut self.batch.rotations, 0, bytemuck::cast_slice(&table));
         device.write(&mut self.batch.rows, 0, bytemuck::cast_slice(&batch.rows));
         device.write(&mut self.batch.targets, 0, bytemuck::cast_slice(&batch.targets));
     }
@@ -59,6 +61,9 @@ impl<D: Device> Model<D> {
             hidden,
             &mut stream[0],
         );
+        if let Some(factor) = config.embedding_multiplier {
+            device.scale(factor, tokens * hidden, &mut stream[0]);
+        }
         let pass = Pass { device, config, batch, rotations: &buffers.rotations };
         let (streams, kept) = (stream.len(), activations.len());
         for (index, layer) in self.layers.iter().enumerate() {
@@ -85,7 +90,7 @@ impl<D: Device> Model<D> {
             &self.norm.data,
             tokens,
             hidden,
-            config.rms_norm_eps,
+            norm_of(config),
             &mut workspace.hidden,
         );
         Ok(())
@@ -108,16 +113,8 @@ impl<D: Device> Model<D> {
         let norm =
             NormBackward { x: &stream[last], weight: &self.norm.data, grad_y: &grads.normed };
         let grad_weight = self.norm.trained.as_mut().map(|trained| &mut trained.grads);
-        let epsilon = self.config.rms_norm_eps;
-        device.rms_norm_backward(
-            norm,
-            tokens,
-            hidden,
-            epsilon,
-            false,
-            &mut grads.stream,
-            grad_weight,
-        );
+        let kind = norm_of(&self.config);
+        device.rms_norm_backward(norm, tokens, hidden, kind, false, &mut grads.stream, grad_weight);
         let pass = Pass { device, config: &self.config, batch, rotations: &buffers.rotations };
         let kept = activations.len();
         for (index, layer) in self.layers.iter_mut().enumerate().rev() {
@@ -131,6 +128,9 @@ impl<D: Device> Model<D> {
             layer.backward(&pass, window, &stream[index], activations, &mut scratch, grads);
         }
         if let Some(trained) = &mut self.embedding.trained {
+            if let Some(factor) = self.config.embedding_multiplier {
+                device.scale(factor, tokens * hidden, &mut grads.stream);
+            }
             device.embedding_backward(
                 &buffers.tokens,
                 tokens,

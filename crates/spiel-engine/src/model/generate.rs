@@ -12,7 +12,7 @@ use crate::error::{Result, invalid};
 impl<D: Device> Cache<D> {
     /// Allocates an empty cache for `capacity` tokens.
     pub(crate) fn new(arena: &mut Arena<D>, model: &Model<D>, capacity: usize) -> Result<Self> {
-        let shape = heads(&model.config);
+        let shape = heads(&model.config, 0);
         let shape = [capacity, shape.kv_heads, shape.head_dim];
         let mut allocate = || {
             model

@@ -1,6 +1,6 @@
 //! A LLaMA-like model on a device: weights, forward and backward, written once for every device.
 //!
-//! Reading order: `config` → `tensor` → `linear` → `block` → `decoder` → `head` → `generate`.
+//! Reading order: `config` → `tensor` → `linear` → `half` → `block` → `decoder` → `head` → `generate`.
 
 pub(crate) mod batch;
 pub(crate) mod block;
@@ -8,6 +8,7 @@ mod block_backward;
 pub(crate) mod config;
 pub(crate) mod decoder;
 pub(crate) mod generate;
+pub(crate) mod half;
 pub(crate) mod head;
 pub(crate) mod linear;
 pub(crate) mod tensor;
@@ -19,12 +20,14 @@ use crate::error::{Result, invalid};
 use crate::model::block::Layer;
 use crate::model::linear::{Linear, LinearSpec};
 use crate::model::tensor::Tensor;
-use crate::protocol::{ModelConfig, ModelOptions, Trainable, WeightFormat};
+use crate::protocol::{ModelConfig, ModelOptions, Rope, Trainable, WeightFormat};
 use std::collections::HashMap;
 
 /// The weights of a model and what is trained on them.
 pub(crate) struct Model<D: Device> {
     pub(crate) config: ModelConfig,
+    /// The different rotary settings of its layers.
+    pub(crate) ropes: Vec<Rope>,
     pub(crate) embedding: Tensor<D>,
     pub(crate) layers: Vec<Layer<D>>,
     pub(crate) norm: Tensor<D>,
@@ -77,8 +80,9 @@ impl<D: Device> Model<D> {
         let mut builder = Builder { arena, options, formats, counts };
         let (vocab, hidden) = (config.vocab_size as usize, config.hidden_size as usize);
         let embedding = builder.tensor("model.embed_tokens.weight".to_owned(), &[vocab, hidden])?;
-        let layers = (0..config.num_hidden_layers)
-            .map(|index| Layer::new(&mut builder, config, index))
+        let ropes = config::ropes(config);
+        let layers = (0..config.num_hidden_layers as usize)
+            .map(|index| Layer::new(&mut builder, config, &ropes, index))
             .collect::<Result<_>>()?;
         let norm = builder.tensor("model.norm.weight".to_owned(), &[hidden])?;
         let head = if config.tie_word_embeddings {
@@ -92,7 +96,7 @@ impl<D: Device> Model<D> {
         if let Some(name) = builder.counts.keys().next() {
             return Err(invalid!("Cannot create the model: it has no linear layer \"{name}\""));
         }
-        Ok(Self { config: config.clone(), embedding, layers, norm, head })
+        Ok(Self { config: config.clone(), ropes, embedding, layers, norm, head })
     }
 
     /// The matrix that turns hidden states into logits.

@@ -8,7 +8,8 @@ use crate::device::Device;
 use crate::error::Result;
 use crate::model::tensor::Tensor;
 use crate::protocol::{
-    ActivationCheckpointing, ModelConfig, ModelOptions, Optimizer, Trainable, WeightFormat,
+    ActivationCheckpointing, ModelConfig, ModelOptions, NormPlacement, Optimizer, Trainable,
+    WeightFormat,
 };
 use spiel_kernels::element::Element;
 use spiel_kernels::ops::clip::Clip;
@@ -18,11 +19,11 @@ const LOGITS: usize = 16 << 20;
 
 /// What a block's forward pass leaves for its backward pass.
 pub(crate) struct Activations<D: Device> {
-    /// `[T, D]`: the normalised input of q, k and v.
-    pub(crate) attention_input: D::Buffer,
-    /// `[T, H, head_dim]`, before normalisation per head; only with `qk_norm`.
+    /// Of the norms around the attention.
+    pub(crate) attention: HalfActivations<D>,
+    /// `[T, H, head_dim]`, before normalisation; only with `qk_norm`.
     pub(crate) raw_q: Option<D::Buffer>,
-    /// `[T, K, head_dim]`, before normalisation per head; only with `qk_norm`.
+    /// `[T, K, head_dim]`, before normalisation; only with `qk_norm`.
     pub(crate) raw_k: Option<D::Buffer>,
     /// `[T, H, head_dim]`, rotated.
     pub(crate) q: D::Buffer,
@@ -36,12 +37,20 @@ pub(crate) struct Activations<D: Device> {
     pub(crate) log_sums: D::Buffer,
     /// `[T, D]`: the residual stream between attention and feed-forward.
     pub(crate) middle: D::Buffer,
-    /// `[T, D]`: the normalised input of gate and up.
-    pub(crate) feed_input: D::Buffer,
+    /// Of the norms around the feed-forward layer.
+    pub(crate) feed: HalfActivations<D>,
     /// `[T, F]`.
     pub(crate) gate: D::Buffer,
     /// `[T, F]`.
     pub(crate) up: D::Buffer,
+}
+
+/// What the norms around one half of a block leave.
+pub(crate) struct HalfActivations<D: Device> {
+    /// `[T, D]`: what the first linear layers read; only with a norm before.
+    pub(crate) normed: Option<D::Buffer>,
+    /// `[T, D]`: what the last one made; only with a norm after.
+    pub(crate) raw: Option<D::Buffer>,
 }
 
 /// Scratch of linear layers; all but `weights` is empty unless deltas are trained.
@@ -62,7 +71,7 @@ pub(crate) struct LinearScratch<D: Device> {
 pub(crate) struct BlockGrads<D: Device> {
     /// `[T, D]`: in the block's output, then its input.
     pub(crate) stream: D::Buffer,
-    /// `[T, D]`: in a norm's output.
+    /// `[T, D]`: in what a half's first layers read, and before that in what its last one made.
     pub(crate) normed: D::Buffer,
     /// `[T, H, head_dim]`: in the attention's output.
     pub(crate) attended: D::Buffer,
@@ -93,8 +102,8 @@ pub(crate) struct HeadScratch<D: Device> {
 pub(crate) struct BatchBuffers<D: Device> {
     /// `u32 [T]`.
     pub(crate) tokens: D::Buffer,
-    /// `[T, head_dim]`: cosines and sines.
-    pub(crate) rotations: D::Buffer,
+    /// `[T, head_dim]`: cosines and sines of each of the model's rotary settings.
+    pub(crate) rotations: Vec<D::Buffer>,
     /// `u32 [n]`: positions that have a target.
     pub(crate) rows: D::Buffer,
     /// `u32 [n]`: the targets.
@@ -125,7 +134,7 @@ pub(crate) struct Workspace<D: Device> {
     pub(crate) activations: Vec<Activations<D>>,
     /// `[T, D]`: the final norm's output.
     pub(crate) hidden: D::Buffer,
-    /// `[T, F]`: SwiGLU's output.
+    /// `[T, F]`: the gated unit's output.
     pub(crate) activation: D::Buffer,
     pub(crate) linear: LinearScratch<D>,
     pub(crate) head: HeadScratch<D>,
@@ -161,7 +170,9 @@ impl<D: Device> Workspace<D> {
             checkpointing: options.activation_checkpointing,
             batch: BatchBuffers {
                 tokens: work(1)?,
-                rotations: work(config.head_dim as usize)?,
+                rotations: (model.ropes.iter())
+                    .map(|_| work(config.head_dim as usize))
+                    .collect::<Result<_>>()?,
                 rows: work(1)?,
                 targets: work(1)?,
                 losses: work(1)?,
@@ -181,11 +192,19 @@ impl<D: Device> Workspace<D> {
 impl<D: Device> Activations<D> {
     fn new(arena: &mut Arena<D>, config: &ModelConfig, tokens: usize) -> Result<Self> {
         let (hidden, feed, shape) =
-            (config.hidden_size as usize, config.intermediate_size as usize, heads(config));
+            (config.hidden_size as usize, config.intermediate_size as usize, heads(config, 0));
         let (queries, keys) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
         let mut keep = |width: usize| arena.elements(Purpose::Activations, [tokens, width]);
+        let before = config.norm_placement != NormPlacement::Post;
+        let after = config.norm_placement != NormPlacement::Pre;
+        let half = |keep: &mut dyn FnMut(usize) -> Result<D::Buffer>| -> Result<_> {
+            Ok(HalfActivations {
+                normed: before.then(|| keep(hidden)).transpose()?,
+                raw: after.then(|| keep(hidden)).transpose()?,
+            })
+        };
         Ok(Self {
-            attention_input: keep(hidden)?,
+            attention: half(&mut keep)?,
             raw_q: if config.qk_norm { Some(keep(queries)?) } else { None },
             raw_k: if config.qk_norm { Some(keep(keys)?) } else { None },
             q: keep(queries)?,
@@ -194,7 +213,7 @@ impl<D: Device> Activations<D> {
             attended: keep(queries)?,
             log_sums: keep(shape.heads)?,
             middle: keep(hidden)?,
-            feed_input: keep(hidden)?,
+            feed: half(&mut keep)?,
             gate: keep(feed)?,
             up: keep(feed)?,
         })
@@ -267,7 +286,7 @@ impl<D: Device> HeadScratch<D> {
 impl<D: Device> BlockGrads<D> {
     fn new(arena: &mut Arena<D>, config: &ModelConfig, tokens: usize) -> Result<Self> {
         let (hidden, feed, shape) =
-            (config.hidden_size as usize, config.intermediate_size as usize, heads(config));
+            (config.hidden_size as usize, config.intermediate_size as usize, heads(config, 0));
         let (queries, keys) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
         let mut work = |width: usize| arena.elements(Purpose::Workspace, [tokens, width]);
         Ok(Self {

@@ -3,10 +3,11 @@
 use super::{ActivationCheckpointing, Optimizer, Precision, Trainable, WeightFormat};
 use serde::{Deserialize, Serialize};
 
-/// The numbers of a LLaMA-like architecture, under Hugging Face's keys.
+/// The numbers of a LLaMA-like architecture, under Hugging Face's keys where there are such.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[cfg_attr(feature = "gen", derive(ts_rs::TS))]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact by itself, as in config.json")]
 pub struct ModelConfig {
     /// D, the width of the residual stream.
     pub hidden_size: u32,
@@ -34,10 +35,108 @@ pub struct ModelConfig {
     pub tie_word_embeddings: bool,
     /// Whether q, k and v have biases (Qwen2).
     pub attention_bias: bool,
-    /// Whether q and k are normalised per head (Qwen3).
+    /// Whether q and k are normalised (Qwen3).
     pub qk_norm: bool,
     /// Positions a query sees, itself included, when not all before it.
     pub sliding_window: Option<u32>,
+    /// What each norm of q and k spans, with `qk_norm`.
+    #[serde(default)]
+    #[cfg_attr(feature = "gen", ts(optional, as = "Option<_>"))]
+    pub qk_norm_span: NormSpan,
+    /// Where the norms of a block stand.
+    #[serde(default)]
+    #[cfg_attr(feature = "gen", ts(optional, as = "Option<_>"))]
+    pub norm_placement: NormPlacement,
+    /// How each layer attends, where they differ; the rotary settings and the window above then do not count.
+    #[cfg_attr(feature = "gen", ts(optional))]
+    pub layers: Option<Vec<LayerAttention>>,
+    /// What token embeddings are multiplied by; 1 when absent (Granite).
+    #[cfg_attr(feature = "gen", ts(optional))]
+    pub embedding_multiplier: Option<f32>,
+    /// What products of queries and keys are multiplied by; 1 / sqrt(`head_dim`) when absent (Granite).
+    #[cfg_attr(feature = "gen", ts(optional))]
+    pub attention_multiplier: Option<f32>,
+    /// What a branch is multiplied by before it is added to the residual stream; 1 when absent (Granite).
+    #[cfg_attr(feature = "gen", ts(optional))]
+    pub residual_multiplier: Option<f32>,
+    /// What logits are divided by; 1 when absent (Granite).
+    #[cfg_attr(feature = "gen", ts(optional))]
+    pub logits_scaling: Option<f32>,
+    /// What the gate of the feed-forward layer goes through.
+    #[serde(default)]
+    #[cfg_attr(feature = "gen", ts(optional, as = "Option<_>"))]
+    pub hidden_act: HiddenAct,
+    /// Whether the weights of norms are what they differ from one by (Gemma).
+    #[serde(default)]
+    #[cfg_attr(feature = "gen", ts(optional, as = "Option<_>"))]
+    pub norm_unit_offset: bool,
+    /// The bound c of attention's scores, which become c · tanh(score / c), if any (Gemma 2).
+    #[cfg_attr(feature = "gen", ts(optional))]
+    pub attn_logit_softcapping: Option<f32>,
+    /// Likewise of logits (Gemma 2).
+    #[cfg_attr(feature = "gen", ts(optional))]
+    pub final_logit_softcapping: Option<f32>,
+}
+
+/// The activation of a gated feed-forward layer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "gen", derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum HiddenAct {
+    /// x · sigmoid(x).
+    #[default]
+    Silu,
+    /// The Gaussian error unit in its tanh approximation (Gemma).
+    GeluPytorchTanh,
+}
+
+/// What one norm of queries or of keys spans.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "gen", derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum NormSpan {
+    /// One head; all heads share the weights.
+    #[default]
+    Head,
+    /// All heads of a token at once (`olmo2`).
+    Row,
+}
+
+/// Where the norms of a block stand, in its attention and in its feed-forward half.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "gen", derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum NormPlacement {
+    /// Before each half: `input_layernorm`, `post_attention_layernorm`.
+    #[default]
+    Pre,
+    /// After each half, before it is added: `post_attention_layernorm`, `post_feedforward_layernorm` (`olmo2`).
+    Post,
+    /// Both: `input_layernorm`, `post_attention_layernorm`, `pre_feedforward_layernorm`,
+    /// `post_feedforward_layernorm` (`gemma2`).
+    Both,
+}
+
+/// How one layer attends.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "gen", derive(ts_rs::TS))]
+#[serde(deny_unknown_fields)]
+pub struct LayerAttention {
+    /// How queries and keys are rotated; not at all when absent (`smollm3`).
+    pub rope: Option<Rope>,
+    /// Positions a query sees, itself included, when not all before it.
+    pub sliding_window: Option<u32>,
+}
+
+/// Rotary settings.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "gen", derive(ts_rs::TS))]
+#[serde(deny_unknown_fields)]
+pub struct Rope {
+    /// Base of the frequencies.
+    pub rope_theta: f64,
+    /// Change of the frequencies, if any.
+    pub rope_scaling: Option<RopeScaling>,
 }
 
 /// How rotary frequencies are stretched for longer contexts.

@@ -24,6 +24,7 @@ operations! {
     cross_entropy,
     delta,
     embedding,
+    glu,
     linear,
     positions,
     probe,
@@ -31,8 +32,9 @@ operations! {
     rms_norm,
     rope,
     rows,
+    scale,
     sm3,
-    swiglu,
+    soft_cap,
     top_k,
     transpose,
 }

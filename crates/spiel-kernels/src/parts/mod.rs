@@ -19,4 +19,5 @@ parts! {
     row_sums,
     runs,
     selection,
+    soft_cap,
 }

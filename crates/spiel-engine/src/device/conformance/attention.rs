@@ -23,8 +23,12 @@ fn packed(lengths: &[usize]) -> Vec<Span> {
     starts.zip(lengths).map(span).collect()
 }
 
-const fn heads(heads: usize, kv_heads: usize, head_dim: usize, window: Option<usize>) -> Heads {
-    Heads { heads, kv_heads, head_dim, window }
+fn heads(heads: usize, kv_heads: usize, head_dim: usize, window: Option<usize>) -> Heads {
+    Heads { window, ..Heads::new(heads, kv_heads, head_dim) }
+}
+
+fn capped(plain: Heads, cap: f32) -> Heads {
+    Heads { soft_cap: Some(cap), factor: 1.3 * plain.factor, ..plain }
 }
 
 pub(super) async fn attention_and_its_backward(gpus: &[GpuDevice]) {
@@ -40,6 +44,9 @@ pub(super) async fn attention_and_its_backward(gpus: &[GpuDevice]) {
         (heads(4, 2, 64, None), vec![150, 181]),
         (heads(4, 1, 128, Some(40)), vec![10, 160, 70]),
         (heads(2, 1, 256, None), vec![33, 65]),
+        (Heads { factor: 0.75, ..heads(4, 2, 16, None) }, vec![70, 3]),
+        (capped(heads(4, 2, 64, Some(50)), 2.0), vec![150, 31]),
+        (capped(heads(2, 1, 256, None), 50.0), vec![20, 65]),
     ];
     for gpu in gpus {
         for (shape, lengths) in &cases {
@@ -81,18 +88,20 @@ pub(super) async fn attention_and_its_backward(gpus: &[GpuDevice]) {
 
 async fn attention_to_earlier_keys(gpus: &[GpuDevice]) {
     for gpu in gpus {
-        for (queries, keys, window) in [
-            (1, 1, None),
-            (1, 200, None),
-            (3, 140, None),
-            (2, 50, Some(9)),
-            (1, 700, None),
-            (70, 600, None),
+        let plain = heads(4, 2, 32, None);
+        for (queries, keys, shape) in [
+            (1, 1, plain),
+            (1, 200, plain),
+            (3, 140, plain),
+            (2, 50, heads(4, 2, 32, Some(9))),
+            (1, 700, plain),
+            (70, 600, plain),
+            (1, 300, capped(plain, 1.5)),
+            (2, 90, capped(heads(4, 2, 32, Some(40)), 50.0)),
         ] {
-            let shape = heads(4, 2, 32, window);
             let span =
                 Span { query_start: 0, query_length: queries, key_start: 0, key_length: keys };
-            let case = format!("attention of {queries} to {keys} {window:?}");
+            let case = format!("attention of {queries} to {keys} {shape:?}");
             conform!(gpu, case, [Bound::Within(1e-5); 2], |on| {
                 let q = on.holding(&normal(1, queries * 128));
                 let [k, v] = [2, 3].map(|seed| on.holding(&normal(seed, keys * 64)));

@@ -2,26 +2,39 @@
 
 use super::{Bound, Subject, normal};
 use crate::device::{BlockOps, GpuDevice, NormBackward, TrainingOps};
+use spiel_kernels::ops::cross_entropy::Backward;
+use spiel_kernels::ops::glu::Activation;
+use spiel_kernels::ops::rms_norm::Norm;
 use spiel_kernels::ops::rope::{Direction, frequencies, rotations};
 
 cases! {
     rms_norm,
     rms_norm_backward,
     rope,
-    swiglu_and_its_backward,
+    glu_and_its_backward,
     add_and_bias,
+    scale,
     transpose,
+    soft_cap,
     cross_entropy,
 }
 
 async fn rms_norm(gpus: &[GpuDevice]) {
     for gpu in gpus {
-        for (rows, width) in [(0, 8), (1, 1), (3, 7), (5, 64), (2, 257), (67, 1000)] {
-            conform!(gpu, format!("rms_norm {rows}x{width}"), [Bound::Within(1e-5)], |on| {
+        for (rows, width, unit_offset) in [
+            (0, 8, false),
+            (1, 1, false),
+            (3, 7, true),
+            (5, 64, false),
+            (2, 257, true),
+            (67, 1000, false),
+        ] {
+            let norm = Norm { epsilon: 1e-5, unit_offset };
+            conform!(gpu, format!("{norm:?} {rows}x{width}"), [Bound::Within(1e-5)], |on| {
                 let (x, weight) =
                     (on.holding(&normal(1, rows * width)), on.holding(&normal(2, width)));
                 let mut y = on.output(rows * width);
-                on.rms_norm(&x, &weight, rows, width, 1e-5, &mut y);
+                on.rms_norm(&x, &weight, rows, width, norm, &mut y);
                 vec![on.taken(&y, rows * width).await]
             });
         }
@@ -31,16 +44,24 @@ async fn rms_norm(gpus: &[GpuDevice]) {
 async fn rms_norm_backward(gpus: &[GpuDevice]) {
     for gpu in gpus {
         for (rows, width) in [(1, 1), (3, 7), (5, 64), (2, 257), (67, 1000)] {
-            for accumulate in [false, true] {
-                let case = format!("rms_norm_backward {rows}x{width} {accumulate}");
+            for (accumulate, unit_offset) in [(false, false), (true, false), (true, true)] {
+                let norm = Norm { epsilon: 1e-5, unit_offset };
+                let case = format!("rms_norm_backward {norm:?} {rows}x{width} {accumulate}");
                 conform!(gpu, case, [Bound::Within(2e-5); 2], |on| {
                     let [x, grad_y] = [1, 3].map(|seed| on.holding(&normal(seed, rows * width)));
                     let weight = on.holding(&normal(2, width));
                     let mut grad_x = on.holding(&normal(4, rows * width));
                     let mut grad_weight = on.holding(&normal(5, width));
-                    let norm = NormBackward { x: &x, weight: &weight, grad_y: &grad_y };
-                    let weights = Some(&mut grad_weight);
-                    on.rms_norm_backward(norm, rows, width, 1e-5, accumulate, &mut grad_x, weights);
+                    let operands = NormBackward { x: &x, weight: &weight, grad_y: &grad_y };
+                    on.rms_norm_backward(
+                        operands,
+                        rows,
+                        width,
+                        norm,
+                        accumulate,
+                        &mut grad_x,
+                        Some(&mut grad_weight),
+                    );
                     vec![on.taken(&grad_x, rows * width).await, on.taken(&grad_weight, width).await]
                 });
             }
@@ -69,16 +90,29 @@ async fn rope(gpus: &[GpuDevice]) {
     }
 }
 
-async fn swiglu_and_its_backward(gpus: &[GpuDevice]) {
-    for gpu in gpus {
+async fn glu_and_its_backward(gpus: &[GpuDevice]) {
+    for (gpu, activation) in gpus.iter().flat_map(|gpu| Activation::ALL.map(|each| (gpu, each))) {
         for count in [1, 63, 256, 40_009] {
-            conform!(gpu, format!("swiglu {count}"), [Bound::Within(1e-5); 3], |on| {
+            conform!(gpu, format!("{activation:?} {count}"), [Bound::Within(1e-5); 3], |on| {
                 let [gate, up, grad] = [1, 2, 3].map(|seed| on.holding(&normal(seed, count)));
-                let [mut activation, mut grad_gate, mut grad_up] =
-                    [(); 3].map(|()| on.output(count));
-                on.swiglu(&gate, &up, count, &mut activation);
-                on.swiglu_backward(&gate, &up, &grad, count, &mut grad_gate, &mut grad_up);
-                on.all_taken(&[activation, grad_gate, grad_up], count).await
+                let [mut out, mut grad_gate, mut grad_up] = [(); 3].map(|()| on.output(count));
+                on.glu(activation, &gate, &up, count, &mut out);
+                let [of_gate, of_up] = [&mut grad_gate, &mut grad_up];
+                on.glu_backward(activation, &gate, &up, &grad, count, of_gate, of_up);
+                on.all_taken(&[out, grad_gate, grad_up], count).await
+            });
+        }
+    }
+}
+
+async fn soft_cap(gpus: &[GpuDevice]) {
+    for gpu in gpus {
+        // Small shares, where a difference would cancel, and large ones.
+        for (count, cap) in [(1, 30.0), (1000, 3.0), (40_009, 0.02)] {
+            conform!(gpu, format!("soft_cap {count} {cap}"), [Bound::Within(2e-6)], |on| {
+                let mut x = on.holding(&normal(1, count));
+                on.soft_cap(cap, count, &mut x);
+                vec![on.taken(&x, count).await]
             });
         }
     }
@@ -103,6 +137,18 @@ async fn add_and_bias(gpus: &[GpuDevice]) {
     }
 }
 
+async fn scale(gpus: &[GpuDevice]) {
+    for gpu in gpus {
+        for count in [1, 257, 40_009] {
+            conform!(gpu, format!("scale {count}"), [Bound::Exact], |on| {
+                let mut x = on.holding(&normal(1, count));
+                on.scale(0.22, count, &mut x);
+                vec![on.taken(&x, count).await]
+            });
+        }
+    }
+}
+
 async fn transpose(gpus: &[GpuDevice]) {
     for gpu in gpus {
         for (rows, columns) in [(1, 1), (1, 37), (16, 16), (17, 31), (131, 67), (300, 140)] {
@@ -121,7 +167,8 @@ async fn cross_entropy(gpus: &[GpuDevice]) {
         for (first, count, vocab) in
             [(0, 1, 1), (0, 3, 7), (2, 5, 300), (1, 9, 1021), (3, 20, 1024)]
         {
-            for backward in [None, Some(0.25)] {
+            let backward = |soft_cap| Some(Backward { scale: 0.25, soft_cap });
+            for backward in [None, backward(None), backward(Some(4.0))] {
                 let case = format!("cross_entropy {first}+{count}x{vocab} {backward:?}");
                 conform!(gpu, case, [Bound::Within(1e-5), Bound::Within(1e-5)], |on| {
                     let total = first + count + 1;

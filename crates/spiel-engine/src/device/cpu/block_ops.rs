@@ -5,8 +5,11 @@ use crate::device::{AttentionPass, BlockOps, Dense, LinearShape, NormBackward, Q
 use spiel_kernels::element::Element;
 use spiel_kernels::formats::{Format, decode_threaded};
 use spiel_kernels::ops::attention::{self, AttentionGrads, AttentionInputs, Heads, Span};
+use spiel_kernels::ops::cross_entropy::{self, Backward};
+use spiel_kernels::ops::glu::{self, Activation};
+use spiel_kernels::ops::rms_norm::{self, Norm};
 use spiel_kernels::ops::rope::{self, Direction};
-use spiel_kernels::ops::{add, cross_entropy, delta, embedding, linear, rms_norm, rows, swiglu};
+use spiel_kernels::ops::{add, delta, embedding, linear, rows, scale, soft_cap};
 
 impl BlockOps for CpuDevice {
     fn embedding(
@@ -43,32 +46,32 @@ impl BlockOps for CpuDevice {
         weight: &Words,
         rows: usize,
         width: usize,
-        epsilon: f32,
+        norm: Norm,
         y: &mut Words,
     ) {
         let y = &mut y.floats_mut()[..rows * width];
-        self.run("rms_norm", || rms_norm::rms_norm(x.floats(), weight.floats(), epsilon, y));
+        self.run("rms_norm", || rms_norm::rms_norm(x.floats(), weight.floats(), norm, y));
     }
 
     fn rms_norm_backward(
         &self,
-        norm: NormBackward<Words>,
+        operands: NormBackward<Words>,
         rows: usize,
         width: usize,
-        epsilon: f32,
+        norm: Norm,
         accumulate: bool,
         grad_x: &mut Words,
         grad_weight: Option<&mut Words>,
     ) {
         let count = rows * width;
-        let (x, grad_y) = (&norm.x.floats()[..count], &norm.grad_y.floats()[..count]);
+        let (x, grad_y) = (&operands.x.floats()[..count], &operands.grad_y.floats()[..count]);
         let grad_x = &mut grad_x.floats_mut()[..count];
         let grad_weight = grad_weight.map(Words::floats_mut);
         self.run("rms_norm_backward", || {
             rms_norm::rms_norm_backward(
                 x,
-                norm.weight.floats(),
-                epsilon,
+                operands.weight.floats(),
+                norm,
                 grad_y,
                 accumulate,
                 grad_x,
@@ -135,13 +138,14 @@ impl BlockOps for CpuDevice {
         });
     }
 
-    fn swiglu(&self, gate: &Words, up: &Words, count: usize, activation: &mut Words) {
-        let activation = &mut activation.floats_mut()[..count];
-        self.run("swiglu", || swiglu::swiglu(gate.floats(), up.floats(), activation));
+    fn glu(&self, activation: Activation, gate: &Words, up: &Words, count: usize, out: &mut Words) {
+        let out = &mut out.floats_mut()[..count];
+        self.run("glu", || glu::glu(activation, gate.floats(), up.floats(), out));
     }
 
-    fn swiglu_backward(
+    fn glu_backward(
         &self,
+        activation: Activation,
         gate: &Words,
         up: &Words,
         grad: &Words,
@@ -149,16 +153,22 @@ impl BlockOps for CpuDevice {
         grad_gate: &mut Words,
         grad_up: &mut Words,
     ) {
+        let (gate, up, grad) = (gate.floats(), up.floats(), grad.floats());
         let (grad_gate, grad_up) =
             (&mut grad_gate.floats_mut()[..count], &mut grad_up.floats_mut()[..count]);
-        self.run("swiglu_backward", || {
-            swiglu::swiglu_backward(gate.floats(), up.floats(), grad.floats(), grad_gate, grad_up);
+        self.run("glu_backward", || {
+            glu::glu_backward(activation, gate, up, grad, grad_gate, grad_up);
         });
     }
 
     fn add(&self, x: &Words, count: usize, y: &mut Words) {
         let (x, y) = (x.floats(), &mut y.floats_mut()[..count]);
         self.run("add", || add::add(x, y));
+    }
+
+    fn scale(&self, factor: f32, count: usize, x: &mut Words) {
+        let x = &mut x.floats_mut()[..count];
+        self.run("scale", || scale::scale(factor, x));
     }
 
     fn linear<'a>(
@@ -170,7 +180,8 @@ impl BlockOps for CpuDevice {
     ) {
         let LinearShape { tokens, inputs, outputs } = shape;
         let weight = weights_of(weight);
-        self.run("product_nt", || {
+        let work = linear::product_work([tokens, outputs, inputs], Element::F32, false);
+        self.multiply("product_nt", work, || {
             linear::linear(x.floats(), weight, tokens, inputs, outputs, y.floats_mut());
         });
     }
@@ -191,7 +202,10 @@ impl BlockOps for CpuDevice {
             (indices.0.as_slice(), values.floats())
         });
         let (x, y) = (&x.floats()[..shape.inputs], &mut y.floats_mut()[..shape.outputs]);
-        self.run("linear_packed", || linear::linear_packed(format, data.bytes(), deltas, x, y));
+        let work = linear::linear_packed_work(format, 1, [shape.inputs, shape.outputs]);
+        self.multiply("linear_packed", work, || {
+            linear::linear_packed(format, data.bytes(), deltas, x, y);
+        });
         true
     }
 
@@ -205,7 +219,8 @@ impl BlockOps for CpuDevice {
     ) {
         let LinearShape { tokens, inputs, outputs } = shape;
         let (grad_y, weight) = (grad_y.floats(), weights_of(weight));
-        self.run("product_nn", || {
+        let work = linear::product_work([tokens, inputs, outputs], Element::F32, accumulate);
+        self.multiply("product_nn", work, || {
             linear::linear_backward_input(
                 grad_y,
                 weight,
@@ -228,7 +243,8 @@ impl BlockOps for CpuDevice {
     ) {
         let LinearShape { tokens, inputs, outputs } = shape;
         let (grad_y, x, grad_weight) = (grad_y.floats(), x.floats(), grad_weight.floats_mut());
-        self.run("product_tn", || {
+        let work = linear::product_work([outputs, inputs, tokens], Element::F32, accumulate);
+        self.multiply("product_tn", work, || {
             linear::linear_backward_weight(
                 grad_y,
                 x,
@@ -285,6 +301,11 @@ impl BlockOps for CpuDevice {
         self.run("scatter_rows", || rows::scatter_rows(x.floats(), rows, width, out.floats_mut()));
     }
 
+    fn soft_cap(&self, cap: f32, count: usize, x: &mut Words) {
+        let x = &mut x.floats_mut()[..count];
+        self.run("soft_cap", || soft_cap::soft_cap(cap, x));
+    }
+
     fn cross_entropy(
         &self,
         logits: &mut Words,
@@ -292,7 +313,7 @@ impl BlockOps for CpuDevice {
         first: usize,
         count: usize,
         vocab: usize,
-        backward: Option<f32>,
+        backward: Option<Backward>,
         losses: &mut Words,
     ) {
         let (targets, losses) =
@@ -300,7 +321,9 @@ impl BlockOps for CpuDevice {
         let logits = &mut logits.floats_mut()[..count * vocab];
         self.run("cross_entropy", || match backward {
             None => cross_entropy::cross_entropy(logits, targets, losses),
-            Some(scale) => cross_entropy::cross_entropy_backward(logits, targets, scale, losses),
+            Some(backward) => {
+                cross_entropy::cross_entropy_backward(logits, targets, backward, losses);
+            }
         });
     }
 

@@ -6,8 +6,11 @@ use crate::device::{AttentionPass, BlockOps, Dense, LinearShape, NormBackward, Q
 use spiel_kernels::element::Element;
 use spiel_kernels::formats::Format;
 use spiel_kernels::ops::attention::{Heads, LARGEST_HEAD, Span};
+use spiel_kernels::ops::cross_entropy::{self, Backward};
+use spiel_kernels::ops::glu::{self, Activation};
+use spiel_kernels::ops::rms_norm::{self, Norm};
 use spiel_kernels::ops::rope::{self, Direction};
-use spiel_kernels::ops::{add, cross_entropy, delta, embedding, linear, rms_norm, rows, swiglu};
+use spiel_kernels::ops::{add, delta, embedding, linear, rows, scale, soft_cap};
 
 /// Most tokens for which reading packed weights again and again costs less than decoding them for dense tiles.
 const FEW_TOKENS: usize = 8;
@@ -56,33 +59,32 @@ impl BlockOps for GpuDevice {
         weight: &GpuBuffer,
         rows: usize,
         width: usize,
-        epsilon: f32,
+        norm: Norm,
         y: &mut GpuBuffer,
     ) {
         for part in self.cuts(rows, &[width * 4]) {
             let [x, y] = [x, y].map(|buffer| self.part(buffer, &part, width * 4));
-            let program = rms_norm::rms_norm_program(part.len(), width, epsilon);
+            let program = rms_norm::rms_norm_program(part.len(), width, norm);
             self.run(&program, &[x, weight.whole(), y]);
         }
     }
 
     fn rms_norm_backward(
         &self,
-        norm: NormBackward<GpuBuffer>,
+        operands: NormBackward<GpuBuffer>,
         rows: usize,
         width: usize,
-        epsilon: f32,
+        norm: Norm,
         accumulate: bool,
         grad_x: &mut GpuBuffer,
         grad_weight: Option<&mut GpuBuffer>,
     ) {
-        let NormBackward { x, weight, grad_y } = norm;
+        let NormBackward { x, weight, grad_y } = operands;
         for part in self.cuts(rows, &[width * 4]) {
             let [x, grad_y, grad_x] =
                 [x, grad_y, grad_x].map(|buffer| self.part(buffer, &part, width * 4));
             let inverses = self.temporary(part.len());
-            let program =
-                rms_norm::rms_norm_backward_program(part.len(), width, epsilon, accumulate);
+            let program = rms_norm::rms_norm_backward_program(part.len(), width, norm, accumulate);
             self.run(&program, &[x, weight.whole(), grad_y, grad_x, inverses.whole()]);
             if let Some(grad_weight) = &grad_weight {
                 let program = rms_norm::rms_norm_weight_backward_program(part.len(), width);
@@ -132,15 +134,23 @@ impl BlockOps for GpuDevice {
         self.attend_backward(pass, heads, spans, grads);
     }
 
-    fn swiglu(&self, gate: &GpuBuffer, up: &GpuBuffer, count: usize, activation: &mut GpuBuffer) {
+    fn glu(
+        &self,
+        activation: Activation,
+        gate: &GpuBuffer,
+        up: &GpuBuffer,
+        count: usize,
+        out: &mut GpuBuffer,
+    ) {
         for part in self.cuts(count, &[4]) {
-            let buffers = [gate, up, activation].map(|buffer| self.part(buffer, &part, 4));
-            self.run(&swiglu::swiglu_program(part.len()), &buffers);
+            let buffers = [gate, up, out].map(|buffer| self.part(buffer, &part, 4));
+            self.run(&glu::glu_program(activation, part.len()), &buffers);
         }
     }
 
-    fn swiglu_backward(
+    fn glu_backward(
         &self,
+        activation: Activation,
         gate: &GpuBuffer,
         up: &GpuBuffer,
         grad: &GpuBuffer,
@@ -151,7 +161,7 @@ impl BlockOps for GpuDevice {
         for part in self.cuts(count, &[4]) {
             let buffers = [gate, up, grad, grad_gate, grad_up];
             let buffers = buffers.map(|buffer| self.part(buffer, &part, 4));
-            self.run(&swiglu::swiglu_backward_program(part.len()), &buffers);
+            self.run(&glu::glu_backward_program(activation, part.len()), &buffers);
         }
     }
 
@@ -159,6 +169,12 @@ impl BlockOps for GpuDevice {
         for part in self.cuts(count, &[4]) {
             let buffers = [x, y].map(|buffer| self.part(buffer, &part, 4));
             self.run(&add::add_program(part.len()), &buffers);
+        }
+    }
+
+    fn scale(&self, factor: f32, count: usize, x: &mut GpuBuffer) {
+        for part in self.cuts(count, &[4]) {
+            self.run(&scale::scale_program(factor, part.len()), &[self.part(x, &part, 4)]);
         }
     }
 
@@ -294,6 +310,13 @@ impl BlockOps for GpuDevice {
         }
     }
 
+    fn soft_cap(&self, cap: f32, count: usize, x: &mut GpuBuffer) {
+        for part in self.cuts(count, &[4]) {
+            let program = soft_cap::soft_cap_program(part.len(), cap);
+            self.run(&program, &[self.part(x, &part, 4)]);
+        }
+    }
+
     fn cross_entropy(
         &self,
         logits: &mut GpuBuffer,
@@ -301,7 +324,7 @@ impl BlockOps for GpuDevice {
         first: usize,
         count: usize,
         vocab: usize,
-        backward: Option<f32>,
+        backward: Option<Backward>,
         losses: &mut GpuBuffer,
     ) {
         for part in self.cuts(count, &[vocab * 4]) {

@@ -79,8 +79,8 @@ fn main(
     let scores = products(0u, first_row, first, x, y);
     let near_seen = is_seen(first + x, seen);
     let far_seen = is_seen(first + x + 16u, seen);
-    let near = select(vec4<f32>(LEAST), scores.near * params.factor, near_seen);
-    let far = select(vec4<f32>(LEAST), scores.far * params.factor, far_seen);
+    let near = select(vec4<f32>(LEAST), scored(scores.near), near_seen);
+    let far = select(vec4<f32>(LEAST), scored(scores.far), far_seen);
     workgroupBarrier();
     staged[FACTORS + x * 16u + y] = max(near, far);
     workgroupBarrier();

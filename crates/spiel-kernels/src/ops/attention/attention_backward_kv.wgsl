@@ -87,20 +87,22 @@ fn main(
   var value_sums128: mat4x4<f32>;
   var value_sums192: mat4x4<f32>;
   for (var first = columns.x; first < columns.y; first += 32u) {
-    let scores = products(0u, first_key, first, x, y);
+    let pairs = products(0u, first_key, first, x, y);
     let grads = products(1u, first_key, first, x, y);
     let near_stats = stats_of(first + x);
     let far_stats = stats_of(first + x + 16u);
+    let near_scores = scored(pairs.near);
+    let far_scores = scored(pairs.far);
     let near_weights = select(
-      vec4<f32>(), exp(scores.near * params.factor - near_stats.x),
+      vec4<f32>(), exp(near_scores - near_stats.x),
       is_seen(first + x, seen));
     let far_weights = select(
-      vec4<f32>(), exp(scores.far * params.factor - far_stats.x),
+      vec4<f32>(), exp(far_scores - far_stats.x),
       is_seen(first + x + 16u, seen));
     workgroupBarrier();
     stage_factor(
-      near_weights * (grads.near - near_stats.y) * params.factor,
-      far_weights * (grads.far - far_stats.y) * params.factor,
+      near_weights * (grads.near - near_stats.y) * slopes(near_scores),
+      far_weights * (grads.far - far_stats.y) * slopes(far_scores),
       x, y);
     key_sums = add_products(key_sums, 0u, first, 0u, x, y);
     if (HEAD_DIM > 64u) {

@@ -65,10 +65,12 @@ fn main(
   var sums128: mat4x4<f32>;
   var sums192: mat4x4<f32>;
   for (var first = columns.x; first < columns.y; first += 32u) {
-    let scores = products(0u, first_row, first, x, y);
+    let pairs = products(0u, first_row, first, x, y);
     let grads = products(1u, first_row, first, x, y);
-    let near = exp(scores.near * params.factor - log_sums) * (grads.near - means) * params.factor;
-    let far = exp(scores.far * params.factor - log_sums) * (grads.far - means) * params.factor;
+    let near_scores = scored(pairs.near);
+    let far_scores = scored(pairs.far);
+    let near = exp(near_scores - log_sums) * (grads.near - means) * slopes(near_scores);
+    let far = exp(far_scores - log_sums) * (grads.far - means) * slopes(far_scores);
     workgroupBarrier();
     stage_factor(
       select(vec4<f32>(), near, is_seen(first + x, seen)),

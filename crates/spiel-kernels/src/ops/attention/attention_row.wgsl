@@ -50,6 +50,9 @@ fn main(
         score += query[i] * k[at + i];
       }
       score *= params.factor;
+      if (CAPPED) {
+        score = soft_cap(score, params.cap);
+      }
     }
     let now = max(largest, reduce_max(local, score));
     let weight = select(0.0, exp(score - now), key < range.y);

@@ -1,6 +1,6 @@
 use super::layout::{interleave_all, regions};
 use super::{Heads, QUERY_BLOCK, Span};
-use crate::math::{exp_shifted, max, scale};
+use crate::math::{exp_shifted, max, scale, soft_cap};
 use crate::parallel::for_each;
 use crate::product::{Matrix, Output, product};
 use std::ops::Range;
@@ -141,6 +141,7 @@ pub(super) fn block_keys(span: Span, shape: Heads, rows: &Range<usize>) -> Range
     span.visible(rows.start, shape.window).start..span.visible(rows.end - 1, shape.window).end
 }
 
+/// Writes the scores `[rows, keys]` of one head, those of masked keys too.
 pub(super) fn scores_into(
     inputs: AttentionInputs,
     shape: Heads,
@@ -152,7 +153,10 @@ pub(super) fn scores_into(
 ) {
     let queries = inputs.queries(shape, span, head, rows);
     let keys = inputs.keys(shape, span, head, keys);
-    product(queries, keys.transposed(), shape.factor(), Output::replace(scores));
+    product(queries, keys.transposed(), shape.factor, Output::replace(scores));
+    if let Some(cap) = shape.soft_cap {
+        soft_cap(scores, cap);
+    }
 }
 
 pub(super) fn offset(range: &Range<usize>, by: usize) -> Range<usize> {

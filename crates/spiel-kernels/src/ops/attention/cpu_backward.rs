@@ -191,9 +191,8 @@ fn backward_scores(
         let at = token * width + head * head_dim;
         let mean = dot(&out[at..at + head_dim], &grad_out[at..at + head_dim]);
         let log_sum = log_sums[token * shape.heads + head];
-        let factor = shape.factor();
         let (chances, changes) = (&mut probabilities[seen.clone()], &mut grads[seen.clone()]);
-        row_backward(chances, changes, log_sum, mean, factor);
+        row_backward(chances, changes, log_sum, mean, shape);
         for masked in [0..seen.start, seen.end..columns] {
             probabilities[masked.clone()].fill(0.0);
             grads[masked].fill(0.0);
@@ -206,7 +205,19 @@ fn backward_scores(
 
 /// Turns scores into probabilities, and the gradients in the probabilities into those in q·k.
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
-fn row_backward(scores: &mut [f32], grads: &mut [f32], log_sum: f32, mean: f32, factor: f32) {
+fn row_backward(scores: &mut [f32], grads: &mut [f32], log_sum: f32, mean: f32, shape: Heads) {
+    let factor = shape.factor;
+    if let Some(cap) = shape.soft_cap {
+        for (score, grad) in scores.iter().zip(&mut *grads) {
+            let share = *score / cap;
+            *grad = (*grad - mean) * (1.0 - share * share);
+        }
+        for (score, grad) in scores.iter_mut().zip(grads) {
+            *score = exp(*score - log_sum);
+            *grad = *score * *grad * factor;
+        }
+        return;
+    }
     for (score, grad) in scores.iter_mut().zip(grads) {
         *score = exp(*score - log_sum);
         *grad = *score * (*grad - mean) * factor;

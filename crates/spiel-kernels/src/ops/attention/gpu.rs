@@ -67,10 +67,12 @@ fn program(
         Constant::U32("KV_HEADS", shape.kv_heads as u32),
         Constant::U32("SHARED", (shape.heads / shape.kv_heads) as u32),
         Constant::U32("REDUCE_WIDTH", ROW_WIDTH as u32),
+        Constant::Bool("CAPPED", shape.soft_cap.is_some()),
     ];
     let Bound { queries, keys, resumes } = bound;
     let params = [queries.len(), queries.start, keys.len(), keys.start].map(|row| row as u32);
-    let params = [&params[..], &[word(shape.factor()), u32::from(*resumes)]].concat();
+    let cap = word(shape.soft_cap.unwrap_or(0.0));
+    let params = [&params[..], &[word(shape.factor), cap, u32::from(*resumes)]].concat();
     Program::new(label, text, &constants, buffers, params, groups)
 }
 
@@ -120,10 +122,11 @@ pub fn attention_backward_kv_program(shape: Heads, bound: &Bound) -> Program {
 /// One of every variant, for tests without a device.
 #[cfg(test)]
 pub(crate) fn programs() -> Vec<Program> {
-    let heads = Heads { heads: 4, kv_heads: 2, head_dim: 256, window: None };
-    let mut programs = vec![attention_stats_program(3, heads)];
-    for head_dim in [1, 6, 64, 160, 256] {
-        let heads = Heads { head_dim, ..heads };
+    let mut programs = vec![attention_stats_program(3, Heads::new(4, 2, 256))];
+    for (head_dim, soft_cap) in
+        [(1, None), (6, None), (64, None), (160, None), (256, None), (256, Some(50.0))]
+    {
+        let heads = Heads { soft_cap, ..Heads::new(4, 2, head_dim) };
         for queries in [1, 100] {
             let bound = Bound { queries: 0..queries, keys: 0..100, resumes: false };
             programs.push(attention_program(heads, &bound));

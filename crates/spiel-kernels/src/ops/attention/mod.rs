@@ -1,4 +1,4 @@
-//! Causal grouped-query attention over packed sequences: `softmax(q·kᵀ / sqrt(head_dim))·v`, inside each span.
+//! Causal grouped-query attention over packed sequences: `softmax(cap(q·kᵀ · factor))·v`, inside each span.
 
 mod cpu;
 mod cpu_backward;
@@ -26,7 +26,7 @@ use std::ops::Range;
 const QUERY_BLOCK: usize = 64;
 
 /// The shape of grouped-query attention.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Heads {
     /// H, the number of query heads.
     pub heads: usize,
@@ -36,9 +36,20 @@ pub struct Heads {
     pub head_dim: usize,
     /// Positions a query sees, itself included, when not all before it.
     pub window: Option<usize>,
+    /// What a product of query and key is multiplied by.
+    pub factor: f32,
+    /// The bound c of scores, which become c · tanh(score / c), if any (Gemma 2).
+    pub soft_cap: Option<f32>,
 }
 
 impl Heads {
+    /// Attention as it mostly is: to all earlier positions, by products over the root of the heads' width.
+    #[must_use]
+    pub fn new(heads: usize, kv_heads: usize, head_dim: usize) -> Self {
+        let factor = 1.0 / (head_dim as f32).sqrt();
+        Self { heads, kv_heads, head_dim, window: None, factor, soft_cap: None }
+    }
+
     fn query_width(self) -> usize {
         self.heads * self.head_dim
     }
@@ -49,10 +60,6 @@ impl Heads {
 
     fn kv_head(self, head: usize) -> usize {
         head / (self.heads / self.kv_heads)
-    }
-
-    fn factor(self) -> f32 {
-        1.0 / (self.head_dim as f32).sqrt()
     }
 }
 

@@ -1,9 +1,10 @@
+// uses: soft_cap
 // What attention is computed from, and where its rows lie. Rows of queries count all heads that share a key head: row r
 // is head r % SHARED of query r / SHARED.
 struct Params {
   queries: u32, first_query: u32, // how many are bound, and which is the first
   keys: u32, first_key: u32, // likewise
-  factor: f32,
+  factor: f32, cap: f32, // of scores
   resumes: u32, // whether the results of other keys or queries are there
 }
 @group(0) @binding(0) var<uniform> params: Params;
@@ -70,4 +71,24 @@ fn value_four(key: u32, at: u32) -> vec4<f32> {
   let i = key_row(key);
   return inside(at, vec4<f32>(
     v[place(i, at, 0u)], v[place(i, at, 1u)], v[place(i, at, 2u)], v[place(i, at, 3u)]));
+}
+
+// Scores from products of queries and keys.
+fn scored(products: vec4<f32>) -> vec4<f32> {
+  let scores = products * params.factor;
+  if (CAPPED) {
+    return vec4<f32>(
+      soft_cap(scores.x, params.cap), soft_cap(scores.y, params.cap),
+      soft_cap(scores.z, params.cap), soft_cap(scores.w, params.cap));
+  }
+  return scores;
+}
+
+// How fast scores change with the products.
+fn slopes(scores: vec4<f32>) -> vec4<f32> {
+  if (CAPPED) {
+    let shares = scores / params.cap;
+    return (1.0 - shares * shares) * params.factor;
+  }
+  return vec4<f32>(params.factor);
 }

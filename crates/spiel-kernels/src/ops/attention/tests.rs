@@ -26,26 +26,40 @@ fn run(q: &[f32], k: &[f32], v: &[f32], shape: Heads, spans: &[Span]) -> (Vec<f3
     (out, log_sums)
 }
 
-/// Of each query and head in double precision: where its row begins, and where each key's that it sees, with the key's
-/// share of its attention.
-fn shares(q: &[f32], k: &[f32], shape: Heads, spans: &[Span]) -> Vec<(usize, Vec<(usize, f64)>)> {
-    let (d, mut all) = (shape.head_dim, Vec::new());
+/// What a query makes of a key that it sees.
+struct Seen {
+    /// Where the key's row begins.
+    key: usize,
+    /// Its share of the query's attention.
+    share: f64,
+    /// How fast its score changes with the product of the two.
+    slope: f64,
+}
+
+/// Of each query and head in double precision: where its row begins, and every key that it sees.
+fn shares(q: &[f32], k: &[f32], shape: Heads, spans: &[Span]) -> Vec<(usize, Vec<Seen>)> {
+    let (d, factor, mut all) = (shape.head_dim, f64::from(shape.factor), Vec::new());
     for span in spans {
         for (query, head) in
             (0..span.query_length).flat_map(|query| (0..shape.heads).map(move |head| (query, head)))
         {
             let at = ((span.query_start + query) * shape.heads + head) * d;
-            let mut seen: Vec<(usize, f64)> = span
+            let mut seen: Vec<Seen> = span
                 .visible(query, shape.window)
                 .map(|key| {
                     let key = ((span.key_start + key) * shape.kv_heads + shape.kv_head(head)) * d;
-                    let score = (0..d).map(|i| f64::from(q[at + i]) * f64::from(k[key + i]));
-                    (key, (score.sum::<f64>() / (d as f64).sqrt()).exp())
+                    let product = (0..d).map(|i| f64::from(q[at + i]) * f64::from(k[key + i]));
+                    let score = product.sum::<f64>() * factor;
+                    let (score, slope) = shape.soft_cap.map(f64::from).map_or((score, 1.0), |cap| {
+                        let share = (score / cap).tanh();
+                        (cap * share, 1.0 - share * share)
+                    });
+                    Seen { key, share: score.exp(), slope: slope * factor }
                 })
                 .collect();
-            let sum: f64 = seen.iter().map(|(_, weight)| weight).sum();
-            for (_, weight) in &mut seen {
-                *weight /= sum;
+            let sum: f64 = seen.iter().map(|seen| seen.share).sum();
+            for seen in &mut seen {
+                seen.share /= sum;
             }
             all.push((at, seen));
         }
@@ -57,7 +71,7 @@ fn shares(q: &[f32], k: &[f32], shape: Heads, spans: &[Span]) -> Vec<(usize, Vec
 fn reference(q: &[f32], k: &[f32], v: &[f32], shape: Heads, spans: &[Span]) -> Vec<f64> {
     let mut out = vec![0.0; q.len()];
     for (at, seen) in shares(q, k, shape, spans) {
-        for (key, share) in seen {
+        for Seen { key, share, .. } in seen {
             for i in 0..shape.head_dim {
                 out[at + i] += share * f64::from(v[key + i]);
             }
@@ -80,9 +94,9 @@ fn reference_backward(
         let grad_share = |key: usize| -> f64 {
             (0..d).map(|i| f64::from(grad_out[at + i]) * f64::from(v[key + i])).sum()
         };
-        let mean: f64 = seen.iter().map(|(key, share)| share * grad_share(*key)).sum();
-        for (key, share) in seen {
-            let grad_score = share * (grad_share(key) - mean) / (d as f64).sqrt();
+        let mean: f64 = seen.iter().map(|seen| seen.share * grad_share(seen.key)).sum();
+        for Seen { key, share, slope } in seen {
+            let grad_score = share * (grad_share(key) - mean) * slope;
             for i in 0..d {
                 grad_q[at + i] += grad_score * f64::from(k[key + i]);
                 grad_k[key + i] += grad_score * f64::from(q[at + i]);
@@ -95,8 +109,10 @@ fn reference_backward(
 
 #[test]
 fn forward_follows_the_formula() {
-    for window in [None, Some(1), Some(5), Some(100)] {
-        let shape = Heads { heads: 4, kv_heads: 2, head_dim: 6, window };
+    let plain = Heads::new(4, 2, 6);
+    let windows = [None, Some(1), Some(5), Some(100)].map(|window| Heads { window, ..plain });
+    let capped = [0.5, 30.0].map(|cap| Heads { soft_cap: Some(cap), factor: 0.9, ..windows[2] });
+    for shape in windows.into_iter().chain(capped) {
         let spans = spans(&[1, 70, 3, 130]);
         let tokens = 204;
         let (q, k, v) = (uniform(1, tokens * 24), uniform(2, tokens * 12), uniform(3, tokens * 12));
@@ -108,7 +124,7 @@ fn forward_follows_the_formula() {
 
 #[test]
 fn queries_at_the_end_of_a_cache_see_all_of_it() {
-    let shape = Heads { heads: 2, kv_heads: 1, head_dim: 4, window: None };
+    let shape = Heads::new(2, 1, 4);
     let (q, k, v) = (uniform(1, 9 * 8), uniform(2, 9 * 4), uniform(3, 9 * 4));
     let (whole, _) = run(&q, &k, &v, shape, &spans(&[9]));
     let last = Span { query_start: 0, query_length: 2, key_start: 0, key_length: 9 };
@@ -133,8 +149,9 @@ fn run_backward(
 
 #[test]
 fn backward_is_the_derivative() {
-    for window in [None, Some(2)] {
-        let shape = Heads { heads: 4, kv_heads: 2, head_dim: 4, window };
+    let plain = Heads::new(4, 2, 4);
+    let window = Heads { window: Some(2), ..plain };
+    for shape in [plain, window, Heads { soft_cap: Some(0.5), factor: 0.9, ..window }] {
         let spans = spans(&[3, 1, 4]);
         let tokens = 8;
         let (q, k, v) = (uniform(1, tokens * 16), uniform(2, tokens * 8), uniform(3, tokens * 8));
@@ -156,8 +173,11 @@ fn backward_follows_the_formula() {
     for (heads, kv_heads, lengths) in
         [(4, 2, &[3, 1, 4][..]), (4, 2, &[400, 65, 130]), (16, 1, &[1, 600])]
     {
-        for window in [None, Some(2), Some(70), Some(200), Some(300)] {
-            let shape = Heads { heads, kv_heads, head_dim: 4, window };
+        let plain = Heads::new(heads, kv_heads, 4);
+        let windows = [None, Some(2), Some(70), Some(200), Some(300)];
+        let windows = windows.map(|window| Heads { window, ..plain });
+        let capped = Heads { soft_cap: Some(0.5), factor: 0.9, ..windows[3] };
+        for shape in windows.into_iter().chain([capped]) {
             let (spans, tokens) = (spans(lengths), lengths.iter().sum::<usize>());
             let (width, key_width) = (shape.query_width(), shape.key_width());
             let (q, grad_out) = (uniform(1, tokens * width), uniform(4, tokens * width));
@@ -180,7 +200,7 @@ fn backward_follows_the_formula() {
 #[cfg(feature = "threads")]
 #[test]
 fn threads_do_not_change_the_bits() {
-    let shape = Heads { heads: 6, kv_heads: 2, head_dim: 8, window: Some(300) };
+    let shape = Heads { window: Some(300), ..Heads::new(6, 2, 8) };
     let (spans, tokens) = (spans(&[1, 150, 700]), 851);
     let (q, k, v) = (uniform(1, tokens * 48), uniform(2, tokens * 16), uniform(3, tokens * 16));
     let grad_out = uniform(4, tokens * 48);

@@ -77,7 +77,7 @@ mod tests {
             key_start: start,
             key_length: length,
         };
-        let heads = Heads { heads: 4, kv_heads: 2, head_dim: 8, window: None };
+        let heads = Heads::new(4, 2, 8);
         // Sequences of 3 and 2 tokens have 6 and 3 causal pairs.
         let work = attention_work(&[span(0, 3), span(3, 2)], heads);
         assert_eq!(work.flops, 4 * 9 * 4 * 8);

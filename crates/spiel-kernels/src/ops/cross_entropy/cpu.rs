@@ -1,3 +1,4 @@
+use super::Backward;
 use crate::math::{exp_shifted, max, scale};
 use crate::parallel::chunks_mut2;
 
@@ -11,42 +12,62 @@ pub fn cross_entropy(logits: &mut [f32], targets: &[u32], losses: &mut [f32]) {
     });
 }
 
-/// As [`cross_entropy`], and turns the logits into `loss_scale` times the gradient of the summed loss in them.
+/// As [`cross_entropy`], and turns the logits into the gradient.
 pub fn cross_entropy_backward(
     logits: &mut [f32],
     targets: &[u32],
-    loss_scale: f32,
+    backward: Backward,
     losses: &mut [f32],
 ) {
+    let Backward { scale: loss_scale, soft_cap } = backward;
     let vocab = logits.len() / targets.len().max(1);
     chunks_mut2((logits, vocab.max(1)), (losses, 1), |row, logits, loss| {
         let target = targets[row] as usize;
         let (shift, chosen) = (max(logits), logits[target]);
+        let slopes = soft_cap.map(|cap| slopes(logits, cap));
         let sum = exp_shifted(logits, shift);
         loss[0] = sum.ln() + shift - chosen;
         scale(logits, loss_scale / sum);
         logits[target] -= loss_scale;
+        if let Some(slopes) = slopes {
+            logits.iter_mut().zip(&slopes).for_each(|(grad, slope)| *grad *= slope);
+        }
     });
+}
+
+/// How fast capped logits change with what was capped.
+fn slopes(capped: &[f32], cap: f32) -> Vec<f32> {
+    capped.iter().map(|y| 1.0 - (y / cap) * (y / cap)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::ops::finite_difference::assert_gradient;
+    use crate::ops::soft_cap::soft_cap;
     use crate::random::uniform;
 
     #[test]
     fn backward_is_the_derivative() {
         let logits: Vec<f32> = uniform(1, 3 * 7).iter().map(|x| x * 4.0).collect();
         let targets = [0, 6, 3];
+        let backward = |soft_cap| Backward { scale: 2.5, soft_cap };
         let loss = |logits: &[f32]| {
             let mut losses = vec![0.0; 3];
             cross_entropy(&mut logits.to_vec(), &targets, &mut losses);
             losses.iter().map(|x| 2.5 * f64::from(*x)).sum()
         };
         let (mut grad, mut losses) = (logits.clone(), vec![0.0; 3]);
-        cross_entropy_backward(&mut grad, &targets, 2.5, &mut losses);
+        cross_entropy_backward(&mut grad, &targets, backward(None), &mut losses);
         assert_gradient("logits", &logits, &grad, loss);
+        let capped = |logits: &[f32]| {
+            let mut logits = logits.to_vec();
+            soft_cap(3.0, &mut logits);
+            logits
+        };
+        let mut grad = capped(&logits);
+        cross_entropy_backward(&mut grad, &targets, backward(Some(3.0)), &mut losses);
+        assert_gradient("what was capped", &logits, &grad, |logits| loss(&capped(logits)));
     }
 
     #[test]

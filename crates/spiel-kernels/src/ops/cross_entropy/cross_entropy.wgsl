@@ -1,7 +1,7 @@
 // uses: grid reduce
-// loss = log Σ exp(logits) - logits[target]; with BACKWARD the logits become scale · (softmax - onehot). A workgroup
-// owns a row.
-struct Params { count: u32, vocab: u32, first: u32, scale: f32 }
+// loss = log Σ exp(logits) - logits[target]; with BACKWARD the logits become scale · (softmax - onehot), and with CAPPED
+// that times the slope of the soft cap that they came from. A workgroup owns a row.
+struct Params { count: u32, vocab: u32, first: u32, scale: f32, cap: f32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> targets: array<u32>;
 @group(0) @binding(2) var<storage, read_write> logits: array<f32>; // [count, V]
@@ -38,7 +38,13 @@ fn main(
     workgroupBarrier();
     for (var i = local; i < params.vocab; i += 256u) {
       let hit = select(0.0, params.scale, i == target_token);
-      logits[begin + i] = exp(logits[begin + i] - shift) * params.scale / total - hit;
+      let grad = exp(logits[begin + i] - shift) * params.scale / total - hit;
+      if (CAPPED) {
+        let share = logits[begin + i] / params.cap;
+        logits[begin + i] = grad * (1.0 - share * share);
+      } else {
+        logits[begin + i] = grad;
+      }
     }
   }
 }

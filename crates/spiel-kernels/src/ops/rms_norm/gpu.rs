@@ -1,3 +1,4 @@
+use super::Norm;
 use crate::assemble::Constant;
 use crate::program::Access::{Read, ReadWrite};
 use crate::program::{Program, Work, word};
@@ -6,9 +7,9 @@ const LANES: Constant = Constant::U32("REDUCE_WIDTH", 256);
 
 /// Buffers: x, weight, y.
 #[must_use]
-pub fn rms_norm_program(rows: usize, width: usize, epsilon: f32) -> Program {
+pub fn rms_norm_program(rows: usize, width: usize, norm: Norm) -> Program {
     let buffers = &[Read, Read, ReadWrite];
-    let params = vec![rows as u32, width as u32, word(epsilon)];
+    let params = vec![rows as u32, width as u32, word(norm.epsilon), word(norm.offset())];
     Program::new("rms_norm", include_str!("rms_norm.wgsl"), &[LANES], buffers, params, rows)
         .doing(Work::new([rows, width], 4, (2 * rows + 1) * width))
 }
@@ -18,13 +19,13 @@ pub fn rms_norm_program(rows: usize, width: usize, epsilon: f32) -> Program {
 pub fn rms_norm_backward_program(
     rows: usize,
     width: usize,
-    epsilon: f32,
+    norm: Norm,
     accumulate: bool,
 ) -> Program {
     let constants = [LANES, Constant::Bool("ACCUMULATE", accumulate)];
     let text = include_str!("rms_norm_backward.wgsl");
     let buffers = &[Read, Read, Read, ReadWrite, ReadWrite];
-    let params = vec![rows as u32, width as u32, word(epsilon)];
+    let params = vec![rows as u32, width as u32, word(norm.epsilon), word(norm.offset())];
     let added = usize::from(accumulate);
     let words = (3 + added) * rows * width + width + rows;
     Program::new("rms_norm_backward", text, &constants, buffers, params, rows).doing(Work::new(
@@ -48,10 +49,11 @@ pub fn rms_norm_weight_backward_program(rows: usize, width: usize) -> Program {
 /// One of every variant, for tests without a device.
 #[cfg(test)]
 pub(crate) fn programs() -> Vec<Program> {
+    let norm = Norm { epsilon: 1e-5, unit_offset: false };
     vec![
-        rms_norm_program(3, 64, 1e-5),
-        rms_norm_backward_program(3, 64, 1e-5, true),
-        rms_norm_backward_program(3, 64, 1e-5, false),
+        rms_norm_program(3, 64, norm),
+        rms_norm_backward_program(3, 64, norm, true),
+        rms_norm_backward_program(3, 64, norm, false),
         rms_norm_weight_backward_program(3, 64),
     ]
 }

@@ -1,6 +1,6 @@
 // uses: grid reduce
-// y = x / sqrt(mean(x²) + epsilon) · weight: a workgroup owns a row.
-struct Params { rows: u32, width: u32, epsilon: f32 }
+// y = x / sqrt(mean(x²) + epsilon) · (weight + offset): a workgroup owns a row.
+struct Params { rows: u32, width: u32, epsilon: f32, offset: f32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>; // [rows, width]
 @group(0) @binding(2) var<storage, read> weight: array<f32>; // [width]
@@ -23,6 +23,6 @@ fn main(
   }
   let inverse = inverseSqrt(reduce_sum(local, sum) / f32(params.width) + params.epsilon);
   for (var i = local; i < params.width; i += 256u) {
-    y[first + i] = x[first + i] * inverse * weight[i];
+    y[first + i] = x[first + i] * inverse * (weight[i] + params.offset);
   }
 }
