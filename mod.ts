@@ -12,6 +12,7 @@ export * from "./src/errors.ts";
 export * from "./src/version.ts";
 
 export * from "./src/engine/open.ts";
+export type { Opener } from "./src/engine/preferred.ts";
 export * from "./src/engine/engine.ts";
 export type { Message as TransportMessage, Transport } from "./src/engine/transport.ts";
 export type * from "./src/engine/protocol.gen.ts";

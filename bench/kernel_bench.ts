@@ -21,7 +21,7 @@ import type {
   WeightFormat,
 } from "../src/engine/protocol.gen.ts";
 import { allotDeltas } from "../src/spiel/budget.ts";
-import { MODEL_SHAPES } from "./model_shapes.ts";
+import { MODEL_SHAPES } from "../tools/make_synthetic/shapes.ts";
 
 const TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
 const PROBE_REPEATS = 3;

@@ -14,7 +14,7 @@ import { inferenceUse, loadModel } from "../src/model/load.ts";
 import { type ModelSource, openModelSource } from "../src/model/source.ts";
 import { allotDeltas } from "../src/spiel/budget.ts";
 import { growthOf } from "../src/spiel/growth/mod.ts";
-import { MODEL_SHAPES } from "./model_shapes.ts";
+import { MODEL_SHAPES } from "../tools/make_synthetic/shapes.ts";
 
 const TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
 

@@ -75,6 +75,12 @@ export type KeyWords = Partial<
   Record<ConfigKey, Pick<ConfigKeyHelp, "description" | "defaultText">>
 >;
 
+/** What commands that take an adapter say of `quantize`. */
+export const QUANTIZE_WORDS: NonNullable<KeyWords["quantize"]> = {
+  description: "format to which the layers of a 16-bit model are quantised while it is loaded",
+  defaultText: "as the adapter was trained, else none",
+};
+
 /** Gives a command the flags of configuration keys. */
 export function addKeyFlags(
   command: AnyCommand,
@@ -168,6 +174,11 @@ function booleanOption(flag: string | undefined, command: AnyCommand): Option | 
   );
 }
 
+/** Whether a flag is given once for each of its values. */
+function isRepeatable(flag: string | undefined, command: AnyCommand): boolean {
+  return command.options.some(({ long, parseArg }) => long === flag && parseArg === collect);
+}
+
 function unknownFlag(flag: string, command: AnyCommand): string {
   const [name = flag] = flag.split("=");
   if (booleanOption(name, command) !== undefined) {
@@ -207,9 +218,12 @@ export function usageError(
     case "commander.excessArguments": {
       const [first = ""] = command.args.slice(command.registeredArguments.length);
       const before = args[args.indexOf(first) - 1];
-      const reason = booleanOption(before, command) === undefined
-        ? "it belongs to no option"
-        : `${before} takes no value${before === "--resume" ? ", the run folder is --out" : ""}`;
+      const list = args[args.indexOf(first) - 2];
+      const reason = booleanOption(before, command) !== undefined
+        ? `${before} takes no value${before === "--resume" ? ", the run folder is --out" : ""}`
+        : isRepeatable(list, command)
+        ? `${list} takes one value, so say ${list} again before this one`
+        : "it belongs to no option";
       return new SpielError("usage", `"${first}" is not expected: ${reason}; ${help}`);
     }
     default:
@@ -273,11 +287,11 @@ export function checkAll<Found extends Record<string, unknown>>(
   return found as Found;
 }
 
-/** Suggests a command for a mistyped one. */
-export function unknownCommand(typed: string, known: readonly string[]): SpielError {
+/** Refuses a name that is none of the known ones, and suggests the one that was meant. */
+export function unknownName(typed: string, what: string, known: readonly string[]): SpielError {
   const meant = suggest(typed, known);
   const hint = meant === undefined
     ? `expected one of ${known.join(", ")}`
     : `did you mean ${meant}?`;
-  return new SpielError("usage", `"${typed}" is not a command; ${hint}`);
+  return new SpielError("usage", `"${typed}" is not ${what}; ${hint}`);
 }

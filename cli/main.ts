@@ -36,8 +36,8 @@ export async function main(args: readonly string[]): Promise<void> {
   }
   const entry = COMMANDS.find((command) => command.name === name);
   if (entry === undefined) {
-    const { unknownCommand } = await import("./flags.ts");
-    throw unknownCommand(name, COMMANDS.map((command) => command.name));
+    const { unknownName } = await import("./flags.ts");
+    throw unknownName(name, "a command", COMMANDS.map((command) => command.name));
   }
   const run = await entry.load();
   await run(rest);

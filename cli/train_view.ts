@@ -86,6 +86,10 @@ export class TrainView {
         return this.#ui.warn(event.message);
       case "profile":
         return this.#profile(event);
+      case "finished":
+        return this.#ui.line(
+          `the run in ${this.#resolved.config.out} is complete; there is nothing to go on with`,
+        );
       case "done":
         return this.#ui.clearStatus();
     }

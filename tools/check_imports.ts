@@ -28,7 +28,7 @@ const DIRECTIONS: readonly { area: string; mayImport: readonly string[] }[] = [
   { area: "src/export/", mayImport: ["src/"] },
   { area: "src/train/", mayImport: ["src/"] },
   { area: "examples/", mayImport: ["mod.ts", "cli/"] },
-  { area: "bench/", mayImport: ["mod.ts", "src/"] },
+  { area: "bench/", mayImport: ["mod.ts", "src/", "tools/"] },
   { area: "tools/", mayImport: ["mod.ts"] },
   {
     area: "tests/",

@@ -110,6 +110,7 @@ export const STAGES: readonly Stage[] = [
   { name: "native build", command: deno("task", "build") },
   { name: "native gpu build", unavailable: needsGpu, command: deno("task", "build:gpu") },
   { name: "unit", needs: ["types"], command: denoTest("unit"), counts: denoCounts },
+  { name: "bad files", needs: ["types"], command: denoTest("bad_files"), counts: denoCounts },
   {
     name: "engine",
     needs: ["types", "native build"],

@@ -1,7 +1,7 @@
 /** `adapter`: converts, adds, subtracts and scales adapters of sparse deltas. */
 
 import { combineAdapters, SpielError, writableLayouts } from "../../mod.ts";
-import { type AnyCommand, checkAll, makeCommand, parseFlags } from "../flags.ts";
+import { type AnyCommand, checkAll, makeCommand, parseFlags, unknownName } from "../flags.ts";
 import { formatCount } from "../format.ts";
 import { openUi } from "../ui.ts";
 
@@ -33,6 +33,7 @@ export function adapterCommand(): AnyCommand {
     .option("--layout <NAME>", `layout of the result [${layouts}; default: sft]`)
     .option("--by <F>", "what scale multiplies the deltas by")
     .option("--model <PATH>", "base model, for adapters that do not record its shapes")
+    .option("--allow-other-base", "add adapters of different base models all the same")
     .option("--json", "print one JSON object");
   return command;
 }
@@ -40,8 +41,7 @@ export function adapterCommand(): AnyCommand {
 function actionOf(name: string, count: number): Action {
   const action = ACTIONS.get(name);
   if (action === undefined) {
-    const known = [...ACTIONS.keys()].join(", ");
-    throw new SpielError("usage", `"${name}" is not an action; expected one of ${known}`);
+    throw unknownName(name, "an action of adapter", [...ACTIONS.keys()]);
   }
   if (action.allows(count)) return action;
   throw new SpielError("usage", `${name} takes ${action.takes}, not ${count}; see adapter --help`);
@@ -82,6 +82,7 @@ export async function runAdapter(args: readonly string[]): Promise<void> {
     out,
     layout: typeof layout === "string" ? layout : undefined,
     model: typeof model === "string" ? model : undefined,
+    allowOtherBase: options["allowOtherBase"] === true,
     onWarning: (message) => ui.warn(message),
   });
   if (ui.json) return ui.data(result);

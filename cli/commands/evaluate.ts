@@ -9,6 +9,7 @@ import {
   type KeyWords,
   makeCommand,
   parseFlags,
+  QUANTIZE_WORDS,
 } from "../flags.ts";
 import { formatCount, formatLoss, formatShare } from "../format.ts";
 import { Interrupts } from "../signals.ts";
@@ -17,6 +18,7 @@ import { openUi } from "../ui.ts";
 
 const KEYS = [
   "model",
+  "quantize",
   "adapter",
   "data",
   "map",
@@ -38,6 +40,7 @@ const KEYS = [
 ] as const satisfies readonly ConfigKey[];
 
 const WORDS: KeyWords = {
+  quantize: QUANTIZE_WORDS,
   adapter: { description: "adapter to add to the model, a folder", defaultText: "none" },
   data: {
     description: "examples to measure on, a JSONL file; repeat the flag for several files",

@@ -19,6 +19,7 @@ import {
   makeCommand,
   type NumberFlag,
   parseFlags,
+  QUANTIZE_WORDS,
   readNumberFlag,
 } from "../flags.ts";
 import { Interrupts } from "../signals.ts";
@@ -27,6 +28,7 @@ import { openUi, type Ui } from "../ui.ts";
 
 const KEYS = [
   "model",
+  "quantize",
   "adapter",
   "host",
   "device",
@@ -39,6 +41,7 @@ const KEYS = [
 ] as const satisfies readonly ConfigKey[];
 
 const WORDS: KeyWords = {
+  quantize: QUANTIZE_WORDS,
   adapter: { description: "adapter to add to the model, a folder", defaultText: "none" },
 };
 

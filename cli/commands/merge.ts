@@ -28,6 +28,7 @@ import { unfinished } from "../unfinished.ts";
 
 const KEYS = [
   "model",
+  "quantize",
   "adapter",
   "host",
   "device",

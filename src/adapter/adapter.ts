@@ -15,6 +15,8 @@ export interface BaseModel {
   readonly shapeOf: ShapeOf;
   /** The weights of a module's matrix; undefined where they are not known, or not stored as numbers. */
   weightsOf(module: string): Float32Array | undefined;
+  /** Whether positions that follow from the weights may be any, as nobody looks at them. */
+  readonly anyPositions?: boolean;
 }
 
 /** Deltas of one module as an adapter file holds them. */

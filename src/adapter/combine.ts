@@ -10,7 +10,7 @@ import { baseModelOf, linearShapes } from "./base_model.ts";
 import type { SparseDeltas } from "./deltas.ts";
 import { LAYOUTS } from "./layouts/mod.ts";
 import { loadSparseAdapter } from "./load.ts";
-import { PROVENANCE_VERSION } from "./provenance.ts";
+import { type Provenance, PROVENANCE_VERSION } from "./provenance.ts";
 import { refuseTaken } from "./refuse_taken.ts";
 import { saveAdapter } from "./save.ts";
 
@@ -32,6 +32,8 @@ export interface CombineOptions {
   readonly out: string;
   /** The base model, for what adapters do not record of it. */
   readonly model?: string | undefined;
+  /** Adds adapters of different base models all the same; refused when absent. */
+  readonly allowOtherBase?: boolean | undefined;
   /** Told in one sentence of what is odd but no error, and awaited. */
   readonly onWarning?: ((message: string) => void | Promise<void>) | undefined;
   /** The disk, unless a test says otherwise. */
@@ -69,12 +71,16 @@ export async function combineAdapters(options: CombineOptions): Promise<CombineR
     const purpose = "can be converted, added and scaled";
     return { path, factor, adapter: loadSparseAdapter(path, purpose, base) };
   });
-  refuseOtherBases(loaded);
+  const otherBases = differentBases(loaded);
+  if (otherBases !== null && options.allowOtherBase !== true) {
+    throw new SpielError("data", `${otherBases}; --allow-other-base adds them all the same`);
+  }
   const recorded = loaded.find(({ adapter }) => adapter.config.spiel)?.adapter.config.spiel;
   const shapeOf = (module: string) => base?.shapeOf(module) ?? recorded?.base_shapes?.[module];
   for (const { path, adapter } of loaded) refuseOutside(path, adapter, shapeOf, source);
   const hash = source === null ? undefined : await modelIdentity(source);
-  for (const warning of warningsOf(loaded, source, hash)) await onWarning?.(warning);
+  if (otherBases !== null) await onWarning?.(otherBases);
+  else for (const warning of warningsOf(loaded, source, hash)) await onWarning?.(warning);
 
   const { modules, overlaps } = sumModules(loaded);
   const configs = loaded.map(({ adapter }) => adapter.config);
@@ -116,17 +122,30 @@ interface LoadedTerm {
   readonly adapter: Adapter;
 }
 
-/** Refuses to add what was trained on different models: the sum would fit neither. */
-function refuseOtherBases(loaded: readonly LoadedTerm[]): void {
-  const [first, ...rest] = loaded.filter(({ adapter }) => adapter.config.spiel !== undefined);
-  const hashOf = (term: LoadedTerm | undefined) => term?.adapter.config.spiel?.base_model_hash;
-  const other = rest.find((term) => hashOf(term) !== hashOf(first));
-  if (first === undefined || other === undefined) return;
-  throw new SpielError(
-    "data",
-    `Adapters "${first.path}" and "${other.path}" were trained on different base models ` +
-      `(base_model_hash ${hashOf(first)} and ${hashOf(other)}), so their sum fits neither`,
-  );
+/** What tells base models apart: their content, or else what they are called. */
+const BASE_FIELDS: readonly {
+  name: string;
+  of: (config: AdapterConfig) => string | null | undefined;
+}[] = [
+  { name: "base_model_hash", of: ({ spiel }) => spiel?.base_model_hash },
+  { name: "base_model_name_or_path", of: ({ base_model_name_or_path: name }) => name },
+];
+
+/** The sentence for adapters that were trained on different models, as far as they tell; null where nothing speaks for that. */
+function differentBases(loaded: readonly LoadedTerm[]): string | null {
+  for (const { name, of } of BASE_FIELDS) {
+    const recording = loaded.filter(({ adapter }) => of(adapter.config));
+    const [first] = recording;
+    const other = recording.find(({ adapter }) => of(adapter.config) !== of(first!.adapter.config));
+    if (first !== undefined && other !== undefined) {
+      return `Adapters "${first.path}" and "${other.path}" were trained on different base models ` +
+        `(${name} ${of(first.adapter.config)} and ${of(other.adapter.config)}), ` +
+        "so their sum fits neither";
+    }
+    // Where all tell what the model is made of, its name says nothing more.
+    if (recording.length === loaded.length) return null;
+  }
+  return null;
 }
 
 /** Refuses an adapter with positions outside the base model, as far as that is known. */
@@ -184,11 +203,29 @@ function sumModules(loaded: readonly LoadedTerm[]) {
       return deltas === undefined ? [] : [{ deltas, factor }];
     });
     const sum = sumDeltas(terms);
+    refuseOverflow(sum.deltas, name, loaded);
     overlaps += sum.overlaps;
     if (sum.deltas.values.length > 0) modules.set(name, sum.deltas);
   }
   if (modules.size > 0) return { modules, overlaps };
   throw new SpielError("data", "Every delta of the result is 0, so there is nothing to save");
+}
+
+/** Refuses a sum with a value that f32 does not hold. */
+function refuseOverflow(
+  { values }: SparseDeltas,
+  module: string,
+  loaded: readonly LoadedTerm[],
+): void {
+  if (values.every(Number.isFinite)) return;
+  const largest = loaded.reduce((most, term) =>
+    Math.abs(term.factor) > Math.abs(most.factor) ? term : most
+  );
+  throw new SpielError(
+    "usage",
+    `${largest.factor} times the deltas of "${module}" of "${largest.path}" is more than f32 holds; ` +
+      "expected a smaller factor",
+  );
 }
 
 /** Names or ends of names that select all the modules. */
@@ -200,6 +237,12 @@ function targetsOf(configs: readonly AdapterConfig[], modules: readonly string[]
     one ?? modules.map((name) => name.slice(name.lastIndexOf(".") + 1))
   );
   return [...new Set(ends)].sort();
+}
+
+/** How the base was held in training, where all adapters say the same of it. */
+function quantizeOf(configs: readonly AdapterConfig[]): Pick<Provenance, "quantize"> {
+  const [first, ...others] = configs.map(({ spiel }) => spiel?.quantize);
+  return first !== undefined && others.every((one) => one === first) ? { quantize: first } : {};
 }
 
 /** What is recorded of the result: the base as far as any adapter or the model tells it, the training of a single one. */
@@ -219,6 +262,7 @@ function provenanceOf(
     format_version: PROVENANCE_VERSION,
     program_version: VERSION,
     base_model_hash,
+    ...quantizeOf(configs),
     ...(base_shapes && { base_shapes }),
   };
 }

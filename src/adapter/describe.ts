@@ -7,6 +7,7 @@ import { loadAdapter } from "./load.ts";
 const ANY_BASE: BaseModel = {
   shapeOf: () => [1 << 16, 1 << 16],
   weightsOf: () => undefined,
+  anyPositions: true,
 };
 
 /** The facts of an adapter folder, as plain JSON; those that it does not record are null. */
@@ -25,6 +26,7 @@ export function describeAdapter(folder: string): Record<string, unknown> {
     base_model_hash: spiel?.base_model_hash ?? null,
     method: spiel?.method ?? null,
     step: spiel?.step ?? null,
+    quantize: spiel?.quantize ?? null,
     deltas,
     share_of_modules: Number.isFinite(weights) && deltas > 0 ? deltas / weights : null,
     dtypes: [...new Set([...modules.values()].map(({ dtype }) => dtype))],

@@ -2,6 +2,7 @@
 
 import { basename, join } from "node:path";
 import { SpielError } from "../errors.ts";
+import { meantInstead } from "../io/nearest_path.ts";
 import { isFile, isFolder, readJsonObject } from "../io/random_access.ts";
 import { mistakenForAdapter } from "../io/recognise.ts";
 import { SafetensorsFile } from "../io/safetensors.ts";
@@ -29,7 +30,7 @@ export function loadAdapter(folder: string, base: BaseModel = UNKNOWN): Adapter 
     const mistaken = mistakenForAdapter(folder);
     if (mistaken !== undefined) throw new SpielError("data", `Adapter "${folder}" ${mistaken}`);
     if (isFile(folder)) throw fail("it is a file, expected a folder");
-    throw fail(isThere ? `it has no ${CONFIG_NAME}` : "no such folder");
+    throw fail(isThere ? `it has no ${CONFIG_NAME}` : `no such folder${meantInstead(folder)}`);
   }
   const json = readJsonObject(configPath);
   const layout = layoutOf(json, configPath);

@@ -1,15 +1,24 @@
 /** Opens an engine with a model and perhaps an adapter in it, for everything but training. */
 
 import type { Engine } from "../engine/engine.ts";
-import { open, type OpenOptions } from "../engine/open.ts";
+import type { OpenOptions } from "../engine/open.ts";
+import { type Opener, PreferredEngine } from "../engine/preferred.ts";
 import type { ModelPlan, Precision } from "../engine/protocol.gen.ts";
 import { isQuantized } from "../model/formats.ts";
-import { attachDeltas, inferenceUse, loadModel, memoryBudgetOf } from "../model/load.ts";
+import {
+  attachDeltas,
+  inferenceUse,
+  loadModel,
+  memoryBudgetOf,
+  type ModelUse,
+  type QuantizedFormat,
+} from "../model/load.ts";
 import { modelIdentity, type ModelSource, openModelSource } from "../model/source.ts";
 import type { TensorChanges } from "../model/tensor_changes.ts";
 import type { Adapter } from "./adapter.ts";
 import { baseModelOf, countFittingDeltas, fittingChanges, otherBaseWarning } from "./base_model.ts";
 import { loadAdapter } from "./load.ts";
+import { quantizationFor } from "./quantized_base.ts";
 
 /** Which model to open, and where. */
 export interface OpenModelOptions extends OpenOptions {
@@ -17,6 +26,8 @@ export interface OpenModelOptions extends OpenOptions {
   readonly model: string;
   /** An adapter folder of any layout that is read. */
   readonly adapter?: string | undefined;
+  /** How the layers of a model in 16 or 32 bits are held; as the adapter was trained, else as stored, when absent. */
+  readonly quantize?: QuantizedFormat | "none" | undefined;
   /** What a GPU keeps decoded weights in; f32 when absent. */
   readonly precision?: Precision | undefined;
   /** Most bytes that the model may take; what is free when absent, no limit when 0. */
@@ -56,36 +67,39 @@ export interface ModelPurpose {
 export async function openModel(
   options: OpenModelOptions,
   { microBatchTokens, remedies = [], changedAs = () => "f32" }: ModelPurpose,
+  open?: Opener,
 ): Promise<OpenModel> {
   const { model, adapter: folder, memoryBudget, signal } = options;
-  const source = openModelSource(model);
-  let engine: Engine | undefined;
-  try {
-    const adapter = folder === undefined ? null : loadAdapter(folder, baseModelOf(source));
-    engine = await open(options);
-    const inference = inferenceUse(microBatchTokens);
-    const use = {
-      ...inference,
-      precision: options.precision ?? inference.precision,
-      memoryBudget: memoryBudgetOf(memoryBudget),
-      remedies: [...inference.remedies, ...remedies],
-    };
-    if (adapter === null || folder === undefined) {
-      return disposable({ engine, source, plan: await loadModel(engine, source, use, { signal }) });
-    }
-    const changes = fittingChanges(adapter, folder, source, changedAs(source));
-    const deltas = (plan: ModelPlan) => countFittingDeltas(adapter, folder, plan, model);
-    const plan = await loadModel(engine, source, { ...use, deltas, changes }, { signal });
-    for (const warning of await warningsOf(adapter, folder, source, plan, changes)) {
-      await options.onWarning?.(warning);
-    }
-    await attachDeltas(engine, adapter.modules);
-    return disposable({ engine, source, plan });
-  } catch (error) {
-    await engine?.close();
-    source[Symbol.dispose]();
-    throw error;
+  const warn = async (message: string) => await options.onWarning?.(message);
+  await using held = new AsyncDisposableStack();
+  const source = held.use(openModelSource(model));
+  const adapter = folder === undefined ? null : loadAdapter(folder, baseModelOf(source));
+  const preferred = held.use(await PreferredEngine.open(options, { onWarning: warn, open }));
+  const { quantize, notice } = quantizationFor(options.quantize, adapter, folder, source);
+  if (notice !== null) await warn(notice);
+  const inference = inferenceUse(microBatchTokens);
+  const use: ModelUse = {
+    ...inference,
+    quantize,
+    precision: options.precision ?? inference.precision,
+    memoryBudget: memoryBudgetOf(memoryBudget),
+    remedies: [...inference.remedies, ...remedies],
+  };
+  const added = adapter === null || folder === undefined ? null : {
+    deltas: (plan: ModelPlan) => countFittingDeltas(adapter, folder, plan, model),
+    changes: fittingChanges(adapter, folder, source, changedAs(source)),
+  };
+  const loaded = await preferred.attempt(async (engine) => {
+    const plan = await loadModel(engine, source, { ...use, ...added }, { signal });
+    if (adapter !== null) await attachDeltas(engine, adapter.modules);
+    return { engine, source, plan };
+  });
+  if (adapter !== null && folder !== undefined && added !== null) {
+    const warnings = await warningsOf(adapter, folder, source, loaded.plan, added.changes);
+    for (const warning of warnings) await warn(warning);
   }
+  const kept = held.move();
+  return { ...loaded, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
 async function warningsOf(
@@ -112,14 +126,4 @@ function quantisedWarning(
   const stored = [...new Set(formats)].join(", ");
   return `Adapter "${folder}" changes whole matrices, of which ${formats.length} are stored as ${stored}; ` +
     `they are held as ${format}, which takes more memory`;
-}
-
-function disposable(parts: Omit<OpenModel, typeof Symbol.asyncDispose>): OpenModel {
-  return {
-    ...parts,
-    async [Symbol.asyncDispose]() {
-      await parts.engine.close();
-      parts.source[Symbol.dispose]();
-    },
-  };
 }

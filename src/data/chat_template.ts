@@ -58,15 +58,16 @@ export class ChatTemplate {
    * Compiles a template.
    *
    * @param source Jinja source.
-   * @param tokenizer Supplies `bos_token`, `eos_token` and the strings that can end a turn.
+   * @param tokenizer Supplies `bos_token`, `eos_token` and the strings that can end a turn, and names the file.
    * @throws {SpielError} kind "data" when the template does not parse.
    */
   constructor(
     source: string,
-    tokenizer: Pick<Tokenizer, "bosToken" | "eosToken" | "specialTokens">,
+    tokenizer: Pick<Tokenizer, "bosToken" | "eosToken" | "specialTokens"> & Partial<Tokenizer>,
   ) {
-    this.#plain = compile(source);
-    this.#marked = source.search(GENERATION_TAG) < 0 ? null : compile(withMarks(source));
+    const where = tokenizer.parts?.templateWhere ?? tokenizer.parts?.where;
+    this.#plain = compile(source, where);
+    this.#marked = source.search(GENERATION_TAG) < 0 ? null : compile(withMarks(source), where);
     this.#eosToken = tokenizer.eosToken ?? "";
     this.#variables = {
       bos_token: tokenizer.bosToken ?? "",
@@ -219,12 +220,15 @@ export class ChatTemplate {
   }
 }
 
-function compile(source: string): Template {
+function compile(source: string, where: string | undefined): Template {
   try {
     return new Template(source);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new SpielError("data", `The chat template does not parse: ${reason}`, { cause });
+    const message = cause instanceof Error ? cause.message : String(cause);
+    // The parser looks past the last token without looking whether there is one.
+    const reason = cause instanceof TypeError ? "it ends inside a statement or block" : message;
+    const file = where === undefined ? "" : ` of ${where}`;
+    throw new SpielError("data", `The chat template${file} does not parse: ${reason}`, { cause });
   }
 }
 

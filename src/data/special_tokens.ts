@@ -36,9 +36,18 @@ function ids(value: unknown, where: string): number[] {
   return list;
 }
 
-/** Reads them from GGUF metadata, which has separate keys for the ends of a text, a turn and a message. */
-export function ggufSpecialTokenIds(file: GgufFile): SpecialTokenIds {
-  const id = (name: string) => file.number(`tokenizer.ggml.${name}_token_id`);
+/**
+ * Reads them from GGUF metadata, which has separate keys for the ends of a text, a turn and a message.
+ *
+ * @param tokens Number of tokens that there are, where it is known.
+ */
+export function ggufSpecialTokenIds(file: GgufFile, tokens = Infinity): SpecialTokenIds {
+  const id = (name: string) => {
+    const key = `tokenizer.ggml.${name}_token_id`;
+    const value = file.number(key);
+    if (value === undefined || value < tokens) return value;
+    throw file.fail(`${key} is ${value}; expected an id below ${tokens}`);
+  };
   const eos = [id("eos"), id("eot"), id("eom")].filter((value) => value !== undefined);
   return { bos: id("bos") ?? null, eos: [...new Set(eos)] };
 }

@@ -1,7 +1,8 @@
 /** Text to token ids and back, with the position of every token in its text. */
 import { Tokenizer as HuggingFaceTokenizer } from "npm:@huggingface/tokenizers@0.2.0";
 import { SpielError } from "../errors.ts";
-import { isFile, isFolder } from "../io/random_access.ts";
+import { isFolder } from "../io/random_access.ts";
+import { kindOfPath } from "../io/recognise.ts";
 import { concatBytes, tokenBytes } from "./token_bytes.ts";
 import { alignTokens, type TokenOffsets } from "./token_offsets.ts";
 import { bytePairSegmenter } from "./tokenizer_bpe.ts";
@@ -29,6 +30,8 @@ export interface TokenizerParts {
   eosTokenIds: readonly number[];
   /** Jinja source of the chat template. */
   chatTemplate: string | null;
+  /** Names the file of the template in errors, where it is another one. */
+  templateWhere?: string;
 }
 
 /** Which of the tokenizer's own begin and end tokens are put around the text. */
@@ -62,13 +65,13 @@ export interface Tokenizer {
 }
 
 /**
- * Loads the tokenizer of a Hugging Face folder or of a .gguf file.
+ * Loads the tokenizer of a Hugging Face folder or of a .gguf file or its parts.
  *
  * @throws {SpielError} kind "data" naming the file and what is missing or unsupported.
  */
 export function loadTokenizer(path: string): Tokenizer {
+  if (kindOfPath(path) === "gguf") return makeTokenizer(readGgufTokenizer(path));
   if (isFolder(path)) return makeTokenizer(readFolderTokenizer(path));
-  if (isFile(path) && path.endsWith(".gguf")) return makeTokenizer(readGgufTokenizer(path));
   throw new SpielError(
     "data",
     `Cannot load a tokenizer from "${path}"; expected a folder with tokenizer.json or tokenizer.model, or a .gguf file`,
@@ -239,9 +242,7 @@ function pieceTokenizerParts(
     added,
     normalize: compileNormalizer(json.normalizer, where),
     cutWords: compileWords(json.pre_tokenizer, where),
-    segment: unigram === null
-      ? bytePairSegmenter(tokenizer.model!, where)
-      : unigramSegmenter(unigram),
+    segment: unigram === null ? bytePairSegmenter(tokenizer.model!) : unigramSegmenter(unigram),
   };
 }
 

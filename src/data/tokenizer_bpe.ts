@@ -1,6 +1,5 @@
 /** Tells which characters of a word each token of a BPE model stands for. */
 import type { Segment, SegmentWord } from "./tokenizer_pieces.ts";
-import { SpielError } from "../errors.ts";
 import { BYTE_TOKEN } from "./token_bytes.ts";
 
 /** What is needed of the library's BPE model. */
@@ -14,15 +13,9 @@ export interface BytePairModel {
 /**
  * A function that spells words by the tokens of a model: pieces of the word, bytes of a character that no piece
  * spells, or one unknown token for such a character.
- *
- * @param where Names the source in errors.
- * @throws {SpielError} kind "data" when the unknown token has no id.
  */
-export function bytePairSegmenter(model: BytePairModel, where: string): SegmentWord {
+export function bytePairSegmenter(model: BytePairModel): SegmentWord {
   const { tokens_to_ids: ids, unk_token: unknown } = model;
-  if (typeof unknown === "string" && !ids.has(unknown)) {
-    throw new SpielError("data", `${where}: unk_token ${JSON.stringify(unknown)} is no token`);
-  }
   return (word) => {
     const segments: Segment[] = [];
     let at = 0;

@@ -14,7 +14,8 @@ import { readSentencePieceModel } from "./tokenizer_protobuf.ts";
 import { addedToken, type AddedTokenJson, sentencePieceJson } from "./tokenizer_sentencepiece.ts";
 import { surroundWith } from "./tokenizer_surround.ts";
 
-const MAX_TOKENIZER_BYTES = 256 * 1024 * 1024;
+/** The largest known, of 262,144 tokens, has 33 MB. */
+const MAX_TOKENIZER_BYTES = 64 * 1024 * 1024;
 
 /** Reads tokenizer.json, or else tokenizer.model, and where present tokenizer_config.json and chat_template.jinja. */
 export function readFolderTokenizer(folder: string): TokenizerParts {
@@ -26,9 +27,8 @@ export function readFolderTokenizer(folder: string): TokenizerParts {
     if (mistaken !== undefined) throw new SpielError("data", `Model "${folder}" ${mistaken}`);
     throw new SpielError("data", `${folder} has neither tokenizer.json nor tokenizer.model`);
   }
-  const { chat_template: inlineTemplate, ...config } = optionalJson(
-    `${folder}/tokenizer_config.json`,
-  );
+  const configPath = `${folder}/tokenizer_config.json`;
+  const { chat_template: inlineTemplate, ...config } = optionalJson(configPath);
   const map = optionalJson(`${folder}/special_tokens_map.json`);
   const templatePath = `${folder}/chat_template.jinja`;
   const named = (name: string) => tokenText(config[name]) ?? tokenText(map[name]);
@@ -42,9 +42,12 @@ export function readFolderTokenizer(folder: string): TokenizerParts {
     bosToken: named("bos_token") ?? bosToken,
     eosToken: named("eos_token") ?? eosToken,
     eosTokenIds: readSpecialTokenIds(folder).eos,
-    chatTemplate: isFile(templatePath)
-      ? readTextFile(templatePath, MAX_CONFIG_BYTES)
-      : templateText(inlineTemplate),
+    ...(isFile(templatePath)
+      ? {
+        chatTemplate: readTextFile(templatePath, MAX_CONFIG_BYTES),
+        templateWhere: templatePath,
+      }
+      : { chatTemplate: templateText(inlineTemplate), templateWhere: configPath }),
   };
   return withSurroundings(parts, isSentencePiece);
 }

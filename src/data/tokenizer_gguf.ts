@@ -37,7 +37,7 @@ export function readGgufTokenizer(path: string): TokenizerParts {
   }
   const tokens = required(file, "tokenizer.ggml.tokens", file.strings("tokenizer.ggml.tokens"));
   const { json, addsBos, defaults } = read(file, tokens);
-  const { bos, eos } = ggufSpecialTokenIds(file);
+  const { bos, eos } = ggufSpecialTokenIds(file, tokens.length);
   const id = (name: string) => file.number(`tokenizer.ggml.${name}_token_id`);
   const token = (id: number | null | undefined) => {
     const content = tokens[id ?? -1];
@@ -47,7 +47,7 @@ export function readGgufTokenizer(path: string): TokenizerParts {
   const eosToken = token(id("eos") ?? defaults.eos);
   const flag = (name: string) => file.boolean(`tokenizer.ggml.add_${name}_token`);
   return {
-    where: `${path}: tokenizer`,
+    where: `${file.path}: tokenizer`,
     json: {
       ...json,
       post_processor: surroundWith(
@@ -77,7 +77,7 @@ function byteLevel(file: GgufFile, tokens: readonly string[]): Vocabulary {
   if (preTokenizer === undefined) {
     throw unsupported(file, "tokenizer.ggml.pre", pre, [...PRE_TOKENIZERS.keys()]);
   }
-  const types = file.numbers("tokenizer.ggml.token_type") ?? [];
+  const types = perToken(file, "tokenizer.ggml.token_type", tokens) ?? [];
   return {
     json: {
       version: "1.0",
@@ -103,15 +103,8 @@ function byteLevel(file: GgufFile, tokens: readonly string[]): Vocabulary {
 
 /** SentencePiece's BPE. What the metadata leaves out is as in LLaMA 2. */
 function sentencePiece(file: GgufFile, tokens: readonly string[]): Vocabulary {
-  const perToken = (key: string) => {
-    const values = file.numbers(key);
-    if (values !== undefined && values.length !== tokens.length) {
-      throw file.fail(`${key} has ${values.length} values for ${tokens.length} tokens`);
-    }
-    return values;
-  };
-  const scores = perToken("tokenizer.ggml.scores");
-  const types = perToken("tokenizer.ggml.token_type");
+  const scores = perToken(file, "tokenizer.ggml.scores", tokens);
+  const types = perToken(file, "tokenizer.ggml.token_type", tokens);
   const pieces = tokens.map((text, id) => ({
     text,
     score: scores?.[id] ?? 0,
@@ -162,6 +155,13 @@ function bytePairModel(file: GgufFile, tokens: readonly string[], ignoresMerges:
       return [merge.slice(0, at), merge.slice(at + 1)];
     }),
   };
+}
+
+/** A number for every token; undefined when the key is absent. */
+function perToken(file: GgufFile, key: string, tokens: readonly string[]): number[] | undefined {
+  const values = file.numbers(key);
+  if (values === undefined || values.length === tokens.length) return values;
+  throw file.fail(`${key} has ${values.length} values for ${tokens.length} tokens`);
 }
 
 function required<T>(file: GgufFile, key: string, value: T | undefined): T {

@@ -6,6 +6,7 @@ import { SpielError } from "../errors.ts";
 import { isObject } from "../io/random_access.ts";
 import type { TokenSpelling } from "./token_bytes.ts";
 import { type AddedToken, readAddedTokens } from "./tokenizer_added.ts";
+import { checkVocabulary } from "./tokenizer_vocabulary.ts";
 import { readUnigramModel, type UnigramModel } from "./tokenizer_unigram.ts";
 
 type Json = Record<string, unknown>;
@@ -26,9 +27,6 @@ export const SPELL_BYTES: Readonly<Json> = {
   trim_offsets: true,
   use_regex: false,
 };
-
-/** Far more ids than any vocabulary has; a larger one would only take memory. */
-const MOST_IDS = 1 << 22;
 
 /** What a tokenizer is constructed from. */
 export interface ExactTokenizer {
@@ -62,7 +60,7 @@ export function exactTokenizerJson(json: Json, where: string): ExactTokenizer {
     );
   }
   const added = readAddedTokens(json.added_tokens, where);
-  checkIds(added, model, where);
+  checkVocabulary(model, added, where);
   const unigram = model.type === "Unigram" ? readUnigramModel(model, where) : null;
   const spelling = spellingOf(json, where);
   const complete: Json = { added_tokens: [], normalizer: null, post_processor: null, ...json };
@@ -78,20 +76,6 @@ export function exactTokenizerJson(json: Json, where: string): ExactTokenizer {
   const pre_tokenizer = exactPreTokenizer(json.pre_tokenizer ?? null, where);
   const full = { decoder: null, ...complete, pre_tokenizer };
   return { json: full, added, unigram, spelling, strippedSpaces: 0 };
-}
-
-function checkIds(added: readonly AddedToken[], { vocab }: Json, where: string): void {
-  const check = (id: unknown, what: string) => {
-    if (typeof id === "number" && Number.isInteger(id) && id >= 0 && id < MOST_IDS) return;
-    throw new SpielError(
-      "data",
-      `${where}: the id of ${what} is ${JSON.stringify(id)}; expected a number below ${MOST_IDS}`,
-    );
-  };
-  if (isObject(vocab) && !Array.isArray(vocab)) {
-    for (const [token, id] of Object.entries(vocab)) check(id, `token ${JSON.stringify(token)}`);
-  }
-  added.forEach(({ id }, i) => check(id, `added_tokens[${i}]`));
 }
 
 /**

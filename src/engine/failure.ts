@@ -1,7 +1,7 @@
 /** Turns the engine's error codes into the kinds of failure that callers see. */
 
 import { SpielError, type SpielErrorKind } from "../errors.ts";
-import type { ErrorInfo, Request } from "./protocol.gen.ts";
+import type { ErrorCode, ErrorInfo, Request } from "./protocol.gen.ts";
 
 /** Requests whose arguments come from the user's files, so that a refusal is about the files. */
 const CARRIES_USER_DATA: ReadonlySet<Request["op"]> = new Set(
@@ -18,6 +18,18 @@ const CARRIES_USER_DATA: ReadonlySet<Request["op"]> = new Set(
 /** What remains to be done when the device went away. */
 const AFTER_LOSS = "saved checkpoints are intact: run again, a training run with --resume";
 
+/** Codes of failures for which another device may do better. */
+const OF_DEVICE: ReadonlySet<ErrorCode> = new Set(
+  ["deviceUnavailable", "outOfMemory", "deviceLost"],
+);
+
+/** A request that the engine refused. */
+class RefusedRequest extends SpielError {
+  constructor(kind: SpielErrorKind, readonly info: ErrorInfo, advice: string) {
+    super(kind, info.message + advice);
+  }
+}
+
 /**
  * The error to throw for a request that the engine refused.
  *
@@ -28,7 +40,14 @@ const AFTER_LOSS = "saved checkpoints are intact: run again, a training run with
  */
 export function engineFailure(op: Request["op"], info: ErrorInfo): SpielError {
   const advice = info.code === "deviceLost" ? `; ${AFTER_LOSS}` : "";
-  return new SpielError(kindOf(op, info), info.message + advice);
+  return new RefusedRequest(kindOf(op, info), info, advice);
+}
+
+/** What the engine said when the device itself failed, or does not do what was asked of it; null for any other error. */
+export function deviceFailure(error: unknown): string | null {
+  return error instanceof RefusedRequest && OF_DEVICE.has(error.info.code)
+    ? error.info.message
+    : null;
 }
 
 function kindOf(op: Request["op"], { code }: ErrorInfo): SpielErrorKind {

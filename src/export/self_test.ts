@@ -21,7 +21,7 @@ const BOUNDS: Readonly<Record<SavedDtype | GgufType, number>> = {
   f32: 1e-3,
   f16: 0.02,
   bf16: 0.1,
-  q8_0: 0.2,
+  q8_0: 0.5,
   q4_0: 1,
   q4_k: 1,
 };

@@ -5,7 +5,7 @@ import { ChatTemplate, type Message } from "../data/chat_template.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import type { Engine } from "../engine/engine.ts";
 import { SpielError } from "../errors.ts";
-import { tokenizerOf } from "../model/tokenizer.ts";
+import { loadModelTokenizer } from "../model/tokenizer.ts";
 import { decodeStream, generateTokens } from "./generate.ts";
 
 /** Tokens of a prompt that are computed at once. */
@@ -57,29 +57,24 @@ export interface Responder extends AsyncDisposable {
  * ```
  */
 export async function openResponder(options: OpenModelOptions): Promise<Responder> {
+  const { tokenizer, stopTokens } = loadModelTokenizer(options.model);
   const model = await openModel(options, { microBatchTokens: PREFILL_TOKENS });
-  try {
-    const { tokenizer, stopTokens } = tokenizerOf(model.source);
-    const limit = model.source.config.max_position_embeddings;
-    let answering = false;
-    return {
-      async *answer(prompt) {
-        if (answering) {
-          throw new SpielError("usage", "The model gives another answer; end that one first");
-        }
-        answering = true;
-        try {
-          yield* answer(model.engine, tokenizer, stopTokens, limit, prompt);
-        } finally {
-          answering = false;
-        }
-      },
-      [Symbol.asyncDispose]: () => model[Symbol.asyncDispose](),
-    };
-  } catch (error) {
-    await model[Symbol.asyncDispose]();
-    throw error;
-  }
+  const limit = model.source.config.max_position_embeddings;
+  let answering = false;
+  return {
+    async *answer(prompt) {
+      if (answering) {
+        throw new SpielError("usage", "The model gives another answer; end that one first");
+      }
+      answering = true;
+      try {
+        yield* answer(model.engine, tokenizer, stopTokens, limit, prompt);
+      } finally {
+        answering = false;
+      }
+    },
+    [Symbol.asyncDispose]: () => model[Symbol.asyncDispose](),
+  };
 }
 
 /** Opens a model, answers once and closes it. */

@@ -59,6 +59,8 @@ export interface Files {
   rename(from: string, to: string): Promise<void>;
   /** Removes a file or a whole tree; nothing there is no failure. */
   remove(path: string): Promise<void>;
+  /** Removes a folder that holds nothing; fails where it does. */
+  removeFolder(path: string): Promise<void>;
   /** Makes the folder's own entries durable: names created, renamed or removed in it. */
   syncFolder(path: string): Promise<void>;
   /** Takes an exclusive lock on a file, made when missing; null when another process holds it. */
@@ -117,13 +119,29 @@ export const denoFiles: Files = {
     await folder.sync();
   },
 
+  removeFolder: (path) => Deno.remove(path),
+
   async lock(path) {
     const file = await Deno.open(path, { write: true, create: true });
-    if (await file.tryLock(true)) return { release: () => file.close() };
+    if (await file.tryLock(true) && await isStillAt(path, file)) {
+      return { release: () => file.close() };
+    }
     file.close();
     return null;
   },
 };
+
+/** Whether a path still names an open file, which its last holder may have removed meanwhile. */
+async function isStillAt(path: string, file: Deno.FsFile): Promise<boolean> {
+  const { dev, ino } = await file.stat();
+  try {
+    const named = await Deno.stat(path);
+    return named.dev === dev && named.ino === ino;
+  } catch (error) {
+    if (isNotFound(error)) return false;
+    throw error;
+  }
+}
 
 /**
  * Writes a whole new file and returns when its content is durable. Its name becomes durable with

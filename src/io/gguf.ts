@@ -1,77 +1,67 @@
-/** Reads GGUF files (versions 2 and 3): metadata and tensor table checked as a whole, payload by range. */
+/** Reads GGUF models, in one file or split into parts: metadata and tensors as of one file. */
 import { SpielError } from "../errors.ts";
-import { GGML_TYPES, type GgmlType } from "./ggml_types.ts";
-import { GgufCursor, type GgufValue } from "./gguf_cursor.ts";
-import { RandomAccessFile } from "./random_access.ts";
-import { elementsIn } from "./shape.ts";
+import type { GgufValue } from "./gguf_cursor.ts";
+import { GgufPart, type GgufTensor } from "./gguf_part.ts";
+import { checkParts, partPaths } from "./gguf_split.ts";
 
 export type { GgufValue } from "./gguf_cursor.ts";
+export type { GgufTensor } from "./gguf_part.ts";
 
-/** Where one tensor lies and how it is packed. */
-export interface GgufTensor {
-  type: GgmlType;
-  /** Row-major, slowest dimension first: [out, in]. The file itself lists the dimensions the other way round. */
-  shape: number[];
-  /** Position of the payload in the file, in bytes. */
-  byteOffset: number;
-  byteLength: number;
-}
-
-const MAGIC = 0x46554747;
-const MAX_TENSORS = 65_536;
-const MAX_METADATA = 65_536;
-const MAX_NAME_BYTES = 1024;
-const MAX_DIMENSIONS = 4;
-const DEFAULT_ALIGNMENT = 32;
-const MAX_ALIGNMENT = 65_536;
-
-/** An open GGUF file. */
+/** An open GGUF model. */
 export class GgufFile implements Disposable {
+  /** The file, or the first part, which has the metadata. */
   readonly path: string;
   readonly metadata: ReadonlyMap<string, GgufValue>;
+  /** Those of all parts; `byteOffset` is a position in the part that the tensor lies in. */
   readonly tensors: ReadonlyMap<string, GgufTensor>;
-  readonly #file: RandomAccessFile;
+  readonly #parts: readonly GgufPart[];
+  readonly #partOf: ReadonlyMap<string, GgufPart>;
 
-  private constructor(file: RandomAccessFile) {
-    this.#file = file;
-    this.path = file.path;
-    const cursor = new GgufCursor(file);
-    const { tensorCount, metadataCount } = readCounts(cursor);
-    this.metadata = readMetadata(cursor, metadataCount);
-    this.tensors = readTensorTable(cursor, tensorCount, alignmentOf(cursor, this.metadata), file);
+  private constructor(parts: readonly [GgufPart, ...GgufPart[]]) {
+    this.#parts = parts;
+    this.path = parts[0].path;
+    this.metadata = parts[0].metadata;
+    this.#partOf = checkParts(parts);
+    const tensors = [...this.#partOf].map(([name, part]) =>
+      [name, part.tensors.get(name)!] as const
+    );
+    this.tensors = new Map(tensors);
   }
 
   /**
-   * Opens a file and checks everything but the payload.
+   * Opens a file, or of a split model all parts, and checks everything but the payload.
    *
+   * @param path A file, any part of a split model, or a folder with the parts of one.
    * @throws {SpielError} kind "data" naming the file, the field, its value and what was expected.
    */
   static open(path: string): GgufFile {
-    const file = RandomAccessFile.open(path);
+    const parts: GgufPart[] = [];
     try {
-      return new GgufFile(file);
+      const [first, ...others] = partPaths(path);
+      const opened = GgufPart.open(first);
+      parts.push(opened);
+      for (const other of others) parts.push(GgufPart.open(other));
+      return new GgufFile([opened, ...parts.slice(1)]);
     } catch (error) {
-      file[Symbol.dispose]();
+      for (const part of parts) part[Symbol.dispose]();
       throw error;
     }
-  }
-
-  /** Bytes in the file. */
-  get size(): number {
-    return this.#file.size;
   }
 
   /** Reads `length` bytes of a tensor from `byteOffset` inside it. */
   readRange(name: string, byteOffset: number, length: number): Uint8Array<ArrayBuffer> {
     const tensor = this.tensors.get(name);
-    if (tensor === undefined) throw this.fail(`there is no tensor "${name}"`);
+    const part = this.#partOf.get(name);
+    if (tensor === undefined || part === undefined) {
+      throw this.fail(`there is no tensor "${name}"`);
+    }
     if (byteOffset < 0 || length < 0 || byteOffset + length > tensor.byteLength) {
       throw this.fail(
         `cannot read ${length} bytes at ${byteOffset} of "${name}", ` +
           `which has ${tensor.byteLength} bytes`,
       );
     }
-    return this.#file.read(tensor.byteOffset + byteOffset, length);
+    return part.read(tensor.byteOffset + byteOffset, length);
   }
 
   /** A metadata string; undefined when the key is absent. */
@@ -121,114 +111,10 @@ export class GgufFile implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#file[Symbol.dispose]();
+    for (const part of this.#parts) part[Symbol.dispose]();
   }
 
   #mismatch(key: string, expected: string): SpielError {
     return this.fail(`metadata "${key}" is not ${expected}`);
   }
-}
-
-function readCounts(cursor: GgufCursor) {
-  if (cursor.u32("the magic number") !== MAGIC) {
-    throw cursor.fail(`the file does not start with "GGUF"`);
-  }
-  const version = cursor.u32("the version");
-  if (version !== 2 && version !== 3) {
-    const bigEndian = version !== 0 && (version & 0xFFFF) === 0;
-    throw cursor.fail(
-      bigEndian
-        ? "the file is big-endian; expected little-endian"
-        : `the GGUF version is ${version}; expected 2 or 3`,
-    );
-  }
-  return {
-    tensorCount: cursor.count("the number of tensors", MAX_TENSORS),
-    metadataCount: cursor.count("the number of metadata entries", MAX_METADATA),
-  };
-}
-
-function readMetadata(cursor: GgufCursor, count: number): Map<string, GgufValue> {
-  const metadata = new Map<string, GgufValue>();
-  for (let i = 0; i < count; i++) {
-    const key = cursor.string(`the key of metadata entry ${i}`, MAX_NAME_BYTES);
-    if (metadata.has(key)) throw cursor.fail(`metadata "${key}" occurs twice`);
-    metadata.set(key, cursor.value(`metadata "${key}"`));
-  }
-  return metadata;
-}
-
-function alignmentOf(cursor: GgufCursor, metadata: ReadonlyMap<string, GgufValue>): number {
-  const alignment = metadata.get("general.alignment") ?? DEFAULT_ALIGNMENT;
-  const isPowerOfTwo = typeof alignment === "number" && Number.isInteger(Math.log2(alignment));
-  if (!isPowerOfTwo || alignment < 1 || alignment > MAX_ALIGNMENT) {
-    throw cursor.fail(
-      `general.alignment is ${alignment}; expected a power of two up to ${MAX_ALIGNMENT}`,
-    );
-  }
-  return alignment;
-}
-
-function readTensorTable(
-  cursor: GgufCursor,
-  count: number,
-  alignment: number,
-  file: RandomAccessFile,
-): Map<string, GgufTensor> {
-  const tensors = new Map<string, GgufTensor>();
-  for (let i = 0; i < count; i++) {
-    const name = cursor.string(`the name of tensor ${i}`, MAX_NAME_BYTES);
-    if (tensors.has(name)) throw cursor.fail(`tensor "${name}" occurs twice`);
-    tensors.set(name, readTensorInfo(cursor, name, alignment));
-  }
-  const dataStart = Math.ceil(cursor.position / alignment) * alignment;
-  for (const tensor of tensors.values()) tensor.byteOffset += dataStart;
-  const byOffset = [...tensors].sort(([, a], [, b]) => a.byteOffset - b.byteOffset);
-  let end = dataStart;
-  for (const [name, tensor] of byOffset) {
-    if (tensor.byteOffset < end) throw cursor.fail(`tensor "${name}" overlaps the one before it`);
-    end = tensor.byteOffset + tensor.byteLength;
-    if (!Number.isSafeInteger(end) || end > file.size) {
-      throw cursor.fail(
-        `tensor "${name}" ends at byte ${end}, but the file has ${file.size} bytes (truncated?)`,
-      );
-    }
-  }
-  return tensors;
-}
-
-/** Reads one entry; its `byteOffset` is still relative to the data section. */
-function readTensorInfo(cursor: GgufCursor, name: string, alignment: number): GgufTensor {
-  const dimensions = cursor.u32(`the number of dimensions of tensor "${name}"`);
-  if (dimensions < 1 || dimensions > MAX_DIMENSIONS) {
-    throw cursor.fail(
-      `tensor "${name}" has ${dimensions} dimensions; expected 1 to ${MAX_DIMENSIONS}`,
-    );
-  }
-  const shape: number[] = [];
-  for (let i = 0; i < dimensions; i++) {
-    shape.unshift(cursor.count(`dimension ${i} of tensor "${name}"`, Number.MAX_SAFE_INTEGER));
-  }
-  const typeNumber = cursor.u32(`the type of tensor "${name}"`);
-  const type = GGML_TYPES.get(typeNumber);
-  if (type === undefined) throw cursor.fail(`tensor "${name}" has the unknown type ${typeNumber}`);
-  const rowElements = shape[shape.length - 1]!;
-  if (rowElements % type.blockElements !== 0) {
-    throw cursor.fail(
-      `tensor "${name}" has rows of ${rowElements} elements; ` +
-        `expected a multiple of ${type.blockElements} for ${type.name}`,
-    );
-  }
-  const elements = elementsIn(shape);
-  const byteLength = elements / type.blockElements * type.blockBytes;
-  if (!Number.isSafeInteger(elements) || !Number.isSafeInteger(byteLength)) {
-    throw cursor.fail(`tensor "${name}" has shape [${shape}], which is too large to address`);
-  }
-  const byteOffset = cursor.count(`the offset of tensor "${name}"`, Number.MAX_SAFE_INTEGER);
-  if (byteOffset % alignment !== 0) {
-    throw cursor.fail(
-      `tensor "${name}" has offset ${byteOffset}; expected a multiple of ${alignment}`,
-    );
-  }
-  return { type, shape, byteOffset, byteLength };
 }

@@ -5,9 +5,10 @@ import type { RandomAccessFile } from "./random_access.ts";
 /** A metadata value. 64-bit integers outside the safe range of a number stay bigint. */
 export type GgufValue = number | bigint | boolean | string | GgufValue[];
 
-/** Real chat templates and vocabulary arrays stay far below these; a hostile count does not. */
-const MAX_STRING_BYTES = 16 * 1024 * 1024;
-const MAX_ARRAY_LENGTH = 16 * 1024 * 1024;
+/** Real chat templates and vocabularies stay far below these; a hostile count does not. */
+const MAX_STRING_BYTES = 4 * 1024 * 1024;
+/** Elements of all arrays together: 262,144 tokens with scores, types and merges have 1.3 million. */
+const MAX_ELEMENTS = 2 * 1024 * 1024;
 const MAX_ARRAY_DEPTH = 4;
 const CHUNK_BYTES = 4 * 1024 * 1024;
 
@@ -41,6 +42,7 @@ export class GgufCursor {
   #view = new DataView(this.#chunk.buffer);
   #chunkStart = 0;
   #at = 0;
+  #elements = 0;
 
   constructor(file: RandomAccessFile) {
     this.#file = file;
@@ -106,7 +108,8 @@ export class GgufCursor {
       throw this.fail(`${what} nests arrays deeper than ${MAX_ARRAY_DEPTH} levels`);
     }
     const type = this.u32(`the element type of ${what}`);
-    const length = this.count(`the length of ${what}`, MAX_ARRAY_LENGTH);
+    const length = this.count(`the length of ${what}`, MAX_ELEMENTS - this.#elements);
+    this.#elements += length;
     const isScalar = type !== STRING && type !== ARRAY;
     const leastBytes = isScalar ? this.#scalar(type, what).bytes : 8;
     if (length * leastBytes > this.#file.size - this.position) {

@@ -134,6 +134,19 @@ export function isFolder(path: string): boolean {
   return statOrNull(path)?.isDirectory ?? false;
 }
 
+/**
+ * The names in a folder, in no order.
+ *
+ * @throws {SpielError} kind "data" when it cannot be read, "environment" when Deno may not.
+ */
+export function namesIn(folder: string): string[] {
+  try {
+    return [...Deno.readDirSync(folder)].map(({ name }) => name);
+  } catch (error) {
+    throw readFailure(folder, error);
+  }
+}
+
 function statOrNull(path: string): Deno.FileInfo | null {
   try {
     return Deno.statSync(path);

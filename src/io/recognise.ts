@@ -2,9 +2,10 @@
 
 import { basename, dirname, join } from "node:path";
 import { isSpielError, SpielError } from "../errors.ts";
-import { isFile, isFolder, isObject, readJsonObject } from "./random_access.ts";
+import { firstPartOf, splitModelIn } from "./gguf_split.ts";
+import { isFile, isFolder, isObject, namesIn, readJsonObject } from "./random_access.ts";
 
-/** What can stand at a path. A model is a folder; `gguf` is one in a file. */
+/** What can stand at a path. A model is a folder; `gguf` is one in a file, or in the parts that lie in a folder. */
 export type PathKind =
   | "nothing"
   | "model"
@@ -51,7 +52,8 @@ export function kindOfPath(path: string): PathKind {
   if (has("metrics.jsonl", "run.lock") || isFolder(join(path, "checkpoints"))) return "run";
   if (has("adapter_config.json", "adapter_model.safetensors")) return "adapter";
   if (has("manifest.json")) return "checkpoint";
-  return has("config.json") ? "model" : "folder";
+  if (has("config.json")) return "model";
+  return splitModelIn(path) === undefined ? "folder" : "gguf";
 }
 
 /** What to say of a path that is no model, as in `is an adapter; …`; undefined where it may be one or is unknown. */
@@ -74,7 +76,16 @@ export function mistakenForModel(path: string): string | undefined {
 
 /** Asks for the models that lie in a folder, as in `did you mean "a/b.gguf"?`; undefined where there are none. */
 export function modelsInside(folder: string): string | undefined {
-  const found = unlessForbidden(() => modelsIn(folder)) ?? [];
+  return anyInside(folder, ["model", "gguf"]);
+}
+
+/** Asks for whatever is known that lies in a folder; undefined where there is nothing. */
+export function knownInside(folder: string): string | undefined {
+  return anyInside(folder, ["model", "gguf", "run", "adapter"]);
+}
+
+function anyInside(folder: string, kinds: readonly PathKind[]): string | undefined {
+  const found = unlessForbidden(() => pathsIn(folder, kinds)) ?? [];
   return found.length === 0 ? undefined : didYouMean(found);
 }
 
@@ -189,12 +200,12 @@ function partOf(path: string, wanted: PathKind): string | undefined {
   return `is a part of ${wanted === "adapter" ? "an" : "a"} ${wanted}; ${didYouMean([folder])}`;
 }
 
-/** Models in a folder: GGUF files, model folders, and those of the hub's cache. */
-function modelsIn(folder: string): string[] {
+/** What of these kinds lies in a folder, or where the hub's cache has it. */
+function pathsIn(folder: string, kinds: readonly PathKind[]): string[] {
   const below = [folder, join(folder, "snapshots")].filter(isFolder).flatMap((parent) =>
-    [...Deno.readDirSync(parent)].map(({ name }) => join(parent, name))
+    namesIn(parent).map((name) => firstPartOf(join(parent, name)))
   );
-  return below.filter((path) => ["model", "gguf"].includes(kindOfPath(path))).sort();
+  return [...new Set(below)].filter((path) => kinds.includes(kindOfPath(path))).sort();
 }
 
 function didYouMean(paths: readonly string[]): string {

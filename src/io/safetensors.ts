@@ -34,8 +34,8 @@ export interface SafetensorsEntry {
   byteLength: number;
 }
 
-/** The format's own limit on the JSON header. */
-const MAX_HEADER_BYTES = 100_000_000;
+/** Some 150,000 tensors. The format's own limit of 100 MB would be several times that in memory. */
+const MAX_HEADER_BYTES = 16 << 20;
 const LENGTH_BYTES = 8;
 /** Header, entry, and the two arrays inside an entry. */
 const MAX_HEADER_DEPTH = 3;

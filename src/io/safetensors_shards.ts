@@ -6,17 +6,23 @@ import { type SafetensorsEntry, SafetensorsFile } from "./safetensors.ts";
 
 const SINGLE_FILE = "model.safetensors";
 const INDEX_FILE = "model.safetensors.index.json";
-const MAX_INDEX_BYTES = 64 * 1024 * 1024;
 /** A plain file name: the index is a stranger's data and must not point outside its folder. */
 const SHARD_NAME = /^[A-Za-z0-9_][A-Za-z0-9._-]*\.safetensors$/;
 
 /** The tensors of a folder, whichever file each lies in. */
 export class SafetensorsFolder implements Disposable {
+  /** The file that says which tensors there are: the only one, or the index. */
+  readonly path: string;
   readonly #fileOf: Map<string, SafetensorsFile>;
   /** The open files, by file name. */
   readonly files: ReadonlyMap<string, SafetensorsFile>;
 
-  private constructor(files: Map<string, SafetensorsFile>, fileOf: Map<string, SafetensorsFile>) {
+  private constructor(
+    path: string,
+    files: Map<string, SafetensorsFile>,
+    fileOf: Map<string, SafetensorsFile>,
+  ) {
+    this.path = path;
     this.files = files;
     this.#fileOf = fileOf;
   }
@@ -29,10 +35,10 @@ export class SafetensorsFolder implements Disposable {
   static open(folder: string): SafetensorsFolder {
     const files = new Map<string, SafetensorsFile>();
     try {
-      const fileOf = isFile(`${folder}/${SINGLE_FILE}`)
-        ? openSingle(folder, files)
-        : openShards(folder, files);
-      return new SafetensorsFolder(files, fileOf);
+      const isSingle = isFile(`${folder}/${SINGLE_FILE}`);
+      const fileOf = isSingle ? openSingle(folder, files) : openShards(folder, files);
+      const path = `${folder}/${isSingle ? SINGLE_FILE : INDEX_FILE}`;
+      return new SafetensorsFolder(path, files, fileOf);
     } catch (error) {
       for (const file of files.values()) file[Symbol.dispose]();
       throw error;
@@ -68,7 +74,7 @@ function openSingle(folder: string, files: Map<string, SafetensorsFile>) {
 function openShards(folder: string, files: Map<string, SafetensorsFile>) {
   const indexPath = `${folder}/${INDEX_FILE}`;
   if (!isFile(indexPath)) throw noWeights(folder);
-  const weightMap = readJsonObject(indexPath, MAX_INDEX_BYTES).weight_map;
+  const weightMap = readJsonObject(indexPath).weight_map;
   if (!isObject(weightMap)) {
     throw new SpielError("data", `${indexPath}: weight_map is not an object`);
   }

@@ -9,14 +9,18 @@
  */
 export function headerObjection(text: string, maxDepth: number): string | null {
   let depth = 0;
-  const lexeme = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\]]|-?\d[\d.eE+-]*/g;
-  for (const [token] of text.matchAll(lexeme)) {
+  const lexeme = /["{}[\]]|-?\d[\d.eE+-]*/g;
+  for (let match; (match = lexeme.exec(text)) !== null;) {
+    const [token] = match;
     const first = token[0];
-    if (first === "{" || first === "[") {
+    if (first === '"') {
+      // A pattern for whole strings remembers every escape in them, which takes too much of a long one.
+      lexeme.lastIndex = endOfString(text, match.index);
+    } else if (first === "{" || first === "[") {
       if (++depth > maxDepth) return `it nests deeper than ${maxDepth} levels`;
     } else if (first === "}" || first === "]") {
       depth--;
-    } else if (first !== '"' && !/^\d+$/.test(token)) {
+    } else if (!/^\d+$/.test(token)) {
       return `the number ${token} is not a plain non-negative integer`;
     }
   }

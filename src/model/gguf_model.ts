@@ -33,11 +33,11 @@ const FORMATS: ReadonlyMap<string, WeightFormat> = new Map([
   ["Q6_K", "q6_k"],
 ]);
 
-/** Opens the file; see `openModelSource`. */
+/** Opens the file or parts; see `openModelSource`. */
 export function openGgufModel(path: string): ModelSource {
   const file = GgufFile.open(path);
   try {
-    return new GgufModel(file);
+    return new GgufModel(path, file);
   } catch (error) {
     file[Symbol.dispose]();
     throw error;
@@ -71,7 +71,6 @@ function configOf(file: GgufFile): GgufConfig {
 }
 
 class GgufModel implements ModelSource {
-  readonly path: string;
   readonly modelType: string;
   readonly config: ModelConfig;
   readonly specialTokens: SpecialTokenIds;
@@ -81,8 +80,7 @@ class GgufModel implements ModelSource {
   readonly #gguf: GgufArchitecture;
   readonly #place: Unstacked["place"];
 
-  constructor(file: GgufFile) {
-    this.path = file.path;
+  constructor(readonly path: string, file: GgufFile) {
     this.#file = file;
     const { modelType, config, specialTokens, gguf } = configOf(file);
     this.modelType = modelType;

@@ -26,10 +26,21 @@ export function readHuggingFaceConfig(path: string): HuggingFaceConfig {
   return { architecture, config: architecture.fromHuggingFace(fields), json };
 }
 
-/** "gguf" only notes where the weights came from; every other method means that they are packed. */
+/**
+ * What the weights are packed as, the tensors tell; here the methods are refused whose tensors are not read. "gguf" only
+ * notes where the weights came from.
+ */
 function refuseQuantised(fields: ConfigFields): void {
   const quantisation = fields.object("quantization_config");
-  if (quantisation !== null && quantisation.value("quant_method") !== "gguf") {
-    throw quantisation.unsupported("quant_method", "unquantised safetensors, or a .gguf file");
+  if (quantisation === null) return;
+  const method = quantisation.value("quant_method");
+  if (method === "bitsandbytes") {
+    quantisation.only("load_in_8bit", false);
+    quantisation.only("bnb_4bit_quant_type", "nf4");
+  } else if (method !== "gguf") {
+    throw quantisation.unsupported(
+      "quant_method",
+      '"bitsandbytes" in 4 bits, unquantised safetensors, or a .gguf file',
+    );
   }
 }

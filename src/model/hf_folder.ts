@@ -6,6 +6,7 @@ import { SpielError } from "../errors.ts";
 import type { SafetensorsDtype } from "../io/safetensors.ts";
 import { SafetensorsFolder } from "../io/safetensors_shards.ts";
 import { type Architecture, toHuggingFaceConfig } from "./architectures/mod.ts";
+import { type BitsandbytesTensors, bitsandbytesTensors } from "./bitsandbytes.ts";
 import { type HuggingFaceConfig, readHuggingFaceConfig } from "./hf_config.ts";
 import type { ModelSource } from "./source.ts";
 import { checkRange, unstack, type Unstacked } from "./stacks.ts";
@@ -36,6 +37,7 @@ class HuggingFaceFolder implements ModelSource {
   readonly tensors: ReadonlyMap<string, ModelTensor>;
   readonly #source: HuggingFaceConfig;
   readonly #weights: SafetensorsFolder;
+  readonly #quantised: BitsandbytesTensors["matrices"];
   readonly #place: Unstacked["place"];
   /** Names in the files by names here. */
   readonly #storedNames: ReadonlyMap<string, string>;
@@ -47,11 +49,18 @@ class HuggingFaceFolder implements ModelSource {
     this.#source = source;
     this.#weights = weights;
     const { architecture } = source;
-    this.#storedNames = nameTable(weights, architecture);
-    const found = foundTensors(weights, this.#storedNames);
+    const storedNames = nameTable(weights, architecture);
+    this.#storedNames = storedNames;
+    const quantised = bitsandbytesTensors(weights);
+    this.#quantised = quantised.matrices;
+    const found = foundTensors(weights, storedNames, quantised);
     const { tensors, place } = unstack(found, architecture.stacks?.(source.config) ?? []);
     this.#place = place;
-    this.tensors = matchTensors(path, source.config, tensors);
+    const fileOf = (name: string) => {
+      const stored = storedNames.get(place(name).stored);
+      return stored === undefined ? undefined : weights.fileOf(stored)?.path;
+    };
+    this.tensors = matchTensors(weights.path, source.config, tensors, fileOf);
   }
 
   read(name: string, byteOffset: number, length: number): Uint8Array<ArrayBuffer> {
@@ -63,7 +72,8 @@ class HuggingFaceFolder implements ModelSource {
       throw new SpielError("data", `${this.path} has no tensor "${name}"`);
     }
     checkRange(this.path, name, tensor, byteOffset, length);
-    return file.readRange(stored, start + byteOffset, length);
+    return this.#quantised.get(stored)?.read(start + byteOffset, length) ??
+      file.readRange(stored, start + byteOffset, length);
   }
 
   huggingFaceConfig(): Record<string, unknown> {
@@ -95,9 +105,16 @@ function nameTable(weights: SafetensorsFolder, architecture: Architecture): Map<
 function foundTensors(
   weights: SafetensorsFolder,
   storedNames: ReadonlyMap<string, string>,
+  { matrices, parts }: BitsandbytesTensors,
 ): Map<string, ModelTensor | { unusable: string }> {
   const found = new Map<string, ModelTensor | { unusable: string }>();
   for (const [name, stored] of storedNames) {
+    if (parts.has(stored)) continue;
+    const matrix = matrices.get(stored);
+    if (matrix !== undefined) {
+      found.set(name, matrix.tensor);
+      continue;
+    }
     const { dtype, shape, byteLength } = weights.entry(stored)!;
     const format = FORMATS[dtype];
     found.set(

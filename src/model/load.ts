@@ -12,12 +12,15 @@ import type {
 import { SpielError } from "../errors.ts";
 import { formatInfo, isQuantized } from "./formats.ts";
 import { refuseOverBudget } from "./memory.ts";
-import type { ModelSource } from "./source.ts";
+import type { ModelSource, ModelTensor } from "./source.ts";
 import { streamChanged, type TensorChanges } from "./tensor_changes.ts";
 import { PART_BYTES } from "./tensor_parts.ts";
 
+/** The formats that a model can be quantised to while it is loaded. */
+export const QUANTIZED_FORMATS = ["nf4", "q8_0", "q4_0"] as const satisfies WeightFormat[];
+
 /** A format that a model can be quantised to while it is loaded. */
-export type QuantizedFormat = Extract<WeightFormat, "nf4" | "q8_0" | "q4_0">;
+export type QuantizedFormat = typeof QUANTIZED_FORMATS[number];
 
 /** What a model will be used for. */
 export interface ModelUse extends Omit<ModelOptions, "formats" | "deltas" | "memoryBudget"> {
@@ -188,7 +191,7 @@ function formatsOf(
     if (shape.length === 1) return [];
     const quantized = isQuantizable(name, stored) ? quantize : undefined;
     const format = changes?.of.has(name) ? changes.format : quantized ?? stored;
-    if (format === quantized) checkRows(engine, format, name, shape);
+    if (format === quantized) checkRows(engine, format, tensors, name);
     return format === "f32" ? [] : [{ name, format }];
   });
 }
@@ -198,12 +201,20 @@ function isQuantizable(name: string, stored: WeightFormat): boolean {
   return name.startsWith("model.layers.") && !isQuantized(stored);
 }
 
+/** Whether a model has layers that `quantize` is for. */
+export function canBeQuantized({ tensors }: Pick<ModelSource, "tensors">): boolean {
+  return layersOf(tensors).some(([name, { format }]) => isQuantizable(name, format));
+}
+
+function layersOf(tensors: ModelSource["tensors"]) {
+  return [...tensors].filter(([name, { shape }]) =>
+    name.startsWith("model.layers.") && shape.length === 2
+  );
+}
+
 function checkQuantizable(tensors: ModelSource["tensors"], quantize: QuantizedFormat | undefined) {
-  const layers = [...tensors].filter(([name]) => name.startsWith("model.layers."));
-  const matrices = layers.filter(([, { shape }]) => shape.length === 2);
-  if (quantize === undefined || matrices.some(([name, one]) => isQuantizable(name, one.format))) {
-    return;
-  }
+  if (quantize === undefined || canBeQuantized({ tensors })) return;
+  const matrices = layersOf(tensors);
   const stored = new Set(matrices.map(([, { format }]) => format));
   throw new SpielError(
     "usage",
@@ -212,15 +223,29 @@ function checkQuantizable(tensors: ModelSource["tensors"], quantize: QuantizedFo
   );
 }
 
-function checkRows(engine: Engine, format: WeightFormat, name: string, [, columns = 0]: number[]) {
-  const { blockElements } = formatInfo(engine, format, name);
-  if (columns % blockElements === 0) return;
+/** Refuses a matrix whose rows are no whole blocks, and names a format that would do for all of them. */
+function checkRows(
+  engine: Engine,
+  format: WeightFormat,
+  tensors: ModelSource["tensors"],
+  name: string,
+) {
+  const fits = (to: WeightFormat, [tensor, { shape: [, columns = 0] }]: TensorEntry) =>
+    columns % formatInfo(engine, to, tensor).blockElements === 0;
+  const entry: TensorEntry = [name, tensors.get(name)!];
+  if (fits(format, entry)) return;
+  const all = layersOf(tensors).filter(([name, { format }]) => isQuantizable(name, format));
+  const other = QUANTIZED_FORMATS.find((to) => all.every((one) => fits(to, one)));
   throw new SpielError(
     "usage",
-    `--quantize ${format} needs rows of a multiple of ${blockElements} weights; ` +
-      `"${name}" has rows of ${columns}`,
+    `--quantize ${format} needs rows of a multiple of ` +
+      `${formatInfo(engine, format, name).blockElements} weights; ` +
+      `"${name}" has rows of ${entry[1].shape[1]}` +
+      (other === undefined ? "" : `, which --quantize ${other} takes`),
   );
 }
+
+type TensorEntry = readonly [name: string, tensor: ModelTensor];
 
 async function streamTensor(
   engine: Engine,

@@ -8,7 +8,8 @@ import { SpielError } from "../errors.ts";
 import { type Files, storageError } from "../io/files.ts";
 import { indexOfNonFinite } from "../io/finite.ts";
 import { type FileToPublish, publishFolder } from "../io/publish.ts";
-import { isFile, isFolder } from "../io/random_access.ts";
+import { isFile } from "../io/random_access.ts";
+import { kindOfPath } from "../io/recognise.ts";
 import {
   safetensorsContent,
   safetensorsHeader,
@@ -206,7 +207,7 @@ function configJson(source: ModelSource, dtype: SavedDtype): Record<string, unkn
 }
 
 function companions(source: ModelSource): FileToPublish[] {
-  if (isFolder(source.path)) {
+  if (kindOfPath(source.path) !== "gguf") {
     return COMPANIONS.filter((name) => isFile(join(source.path, name))).map((name) => ({
       name,
       content: () => Deno.readFileSync(join(source.path, name)),

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { SpielError } from "../errors.ts";
 import type { ModelConfig } from "../engine/protocol.gen.ts";
 import type { SpecialTokenIds } from "../data/special_tokens.ts";
+import { meantInstead } from "../io/nearest_path.ts";
 import { kindOfPath, mistakenForModel } from "../io/recognise.ts";
 import { openGgufModel } from "./gguf_model.ts";
 import { openHuggingFaceFolder } from "./hf_folder.ts";
@@ -39,12 +40,13 @@ export interface ModelSource extends Disposable {
 const REMOTE = /^[a-z]+:\/\/|^[\w-][\w.-]*\/[\w.-]+$/;
 
 /**
- * Opens a Hugging Face folder or a .gguf file and checks that it holds a complete, supported model.
+ * Opens a Hugging Face folder or a .gguf file, or any part or the folder of a split one, and checks that it holds a
+ * complete, supported model.
  *
  * @throws {SpielError} kind "data" naming the file, the field or tensor, and what was expected.
  */
 export function openModelSource(path: string): ModelSource {
-  return formOf(path) === "file" ? openGgufModel(path) : openHuggingFaceFolder(path);
+  return formOf(path) === "gguf" ? openGgufModel(path) : openHuggingFaceFolder(path);
 }
 
 /**
@@ -54,14 +56,14 @@ export function openModelSource(path: string): ModelSource {
  * @throws {SpielError} kind "data" naming the file, the field, its value and what was expected.
  */
 export function openWithoutWeights(path: string): ModelSource {
-  return formOf(path) === "file" ? openGgufWithoutWeights(path) : openFolderWithoutWeights(path);
+  return formOf(path) === "gguf" ? openGgufWithoutWeights(path) : openFolderWithoutWeights(path);
 }
 
-/** Whether a model is a GGUF file or a folder. What is known to be something else is refused by name. */
-function formOf(path: string): "file" | "folder" {
+/** In which form a model is. What is known to be something else is refused by name. */
+function formOf(path: string): "gguf" | "folder" {
   const fail = (reason: string) => new SpielError("data", `Model "${path}" ${reason}`);
   const kind = kindOfPath(path);
-  if (kind === "gguf") return "file";
+  if (kind === "gguf") return "gguf";
   const mistaken = mistakenForModel(path);
   if (mistaken !== undefined) throw fail(mistaken);
   if (kind === "model") return "folder";
@@ -72,7 +74,7 @@ function formOf(path: string): "file" | "folder" {
   }
   const hint = REMOTE.test(path)
     ? "; models are not downloaded, so get its files first and name where they lie"
-    : "";
+    : meantInstead(path);
   throw fail(`does not exist; expected a Hugging Face folder or a .gguf file${hint}`);
 }
 

@@ -54,14 +54,17 @@ export function expectedShapes(config: ModelConfig): Map<string, number[]> {
 /**
  * Picks the tensors that a configuration asks for out of those that are there.
  *
- * @param where Names the model in errors.
+ * @param where The file that says which tensors there are.
  * @param found Every tensor of the model by Hugging Face name; `unusable` says why one cannot be read.
+ * @param fileOf The file that a tensor lies in, where that is another one.
  */
 export function matchTensors(
   where: string,
   config: ModelConfig,
   found: ReadonlyMap<string, ModelTensor | { unusable: string }>,
+  fileOf: (name: string) => string | undefined = () => where,
 ): Map<string, ModelTensor> {
+  const fileWith = (name: string) => fileOf(name) ?? where;
   if (config.num_hidden_layers > found.size) {
     throw new SpielError(
       "data",
@@ -82,19 +85,19 @@ export function matchTensors(
   if (extra !== undefined) {
     throw new SpielError(
       "data",
-      `${where} has the tensor "${extra}", which its configuration does not explain`,
+      `${fileWith(extra)} has the tensor "${extra}", which its configuration does not explain`,
     );
   }
   const tensors = new Map<string, ModelTensor>();
   for (const [name, shape] of expected) {
     const tensor = found.get(name)!;
     if ("unusable" in tensor) {
-      throw new SpielError("data", `${where}: tensor "${name}" ${tensor.unusable}`);
+      throw new SpielError("data", `${fileWith(name)}: tensor "${name}" ${tensor.unusable}`);
     }
     if (tensor.shape.join() !== shape.join()) {
       throw new SpielError(
         "data",
-        `${where}: tensor "${name}" has shape [${tensor.shape.join(", ")}]; ` +
+        `${fileWith(name)}: tensor "${name}" has shape [${tensor.shape.join(", ")}]; ` +
           `expected [${shape.join(", ")}] by its configuration`,
       );
     }

@@ -5,7 +5,7 @@ import { loadDataset } from "../data/dataset.ts";
 import { sequentialMicroBatches } from "../data/sampler.ts";
 import type { ReadingOptions } from "../data/data_files.ts";
 import { SpielError } from "../errors.ts";
-import { tokenizerOf } from "../model/tokenizer.ts";
+import { loadModelTokenizer } from "../model/tokenizer.ts";
 import { evaluate, type Evaluation, type EvaluationHooks, type Exam } from "./evaluate.ts";
 import { checkData, dataWarnings, examOf } from "./run_data.ts";
 
@@ -51,13 +51,13 @@ export interface ModelEvaluation extends Evaluation {
  */
 export async function evaluateModel(options: EvaluateModelOptions): Promise<ModelEvaluation> {
   const { maxLength, signal, onAnswer, onProgress } = options;
-  checkData(options.data, options);
+  checkData({ data: options.data }, options);
   const microBatchTokens = Math.max(options.microBatchTokens ?? maxLength, maxLength);
+  const { tokenizer, stopTokens } = loadModelTokenizer(options.model);
   await using model = await openModel(options, {
     microBatchTokens,
     remedies: ["a smaller --micro-batch-tokens"],
   });
-  const { tokenizer, stopTokens } = tokenizerOf(model.source);
   const { format, map, data: paths } = options;
   const bad = options.skipBad ? "skip" : "refuse";
   const dataset = await loadDataset({ paths, tokenizer, maxLength, format, map, bad, signal });

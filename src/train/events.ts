@@ -132,6 +132,8 @@ export interface ReselectEvent extends SteppedEvent<"reselect"> {
 export interface CheckpointEvent extends SteppedEvent<"checkpoint"> {
   /** The checkpoint's folder. */
   readonly path: string;
+  /** Seconds of the run up to here, over all resumptions. */
+  readonly elapsedS: number;
 }
 
 /** Something that did not stop the run. */
@@ -168,6 +170,12 @@ export interface DoneEvent extends SteppedEvent<"done">, RunEnding {
   readonly output: string;
 }
 
+/** The run that was to go on is complete already; nothing is done. */
+export interface FinishedEvent extends SteppedEvent<"finished"> {
+  /** The folder of its result. */
+  readonly output: string;
+}
+
 /** Everything that a run tells, by `type`. */
 export type TrainEvent =
   | OpenedEvent
@@ -183,4 +191,5 @@ export type TrainEvent =
   | CheckpointEvent
   | WarningEvent
   | ProfileEvent
+  | FinishedEvent
   | DoneEvent;

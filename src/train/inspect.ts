@@ -10,8 +10,9 @@ import { SpielError } from "../errors.ts";
 import { denoFiles } from "../io/files.ts";
 import { GgufFile } from "../io/gguf.ts";
 import { readJsonLines } from "../io/json_lines.ts";
+import { meantInstead } from "../io/nearest_path.ts";
 import { isFile, isFolder, readJsonObject, readTextFile } from "../io/random_access.ts";
-import { kindOfPath, mistakenForWhole, modelsInside, type PathKind } from "../io/recognise.ts";
+import { kindOfPath, knownInside, mistakenForWhole, type PathKind } from "../io/recognise.ts";
 import { RecordError } from "../io/record_error.ts";
 import { SafetensorsFile } from "../io/safetensors.ts";
 import { elementsIn } from "../io/shape.ts";
@@ -52,7 +53,9 @@ const DESCRIPTIONS: Partial<Record<PathKind, [kind: Inspection["kind"], describe
  */
 export async function inspectPath(path: string): Promise<Inspection> {
   const kindOf = kindOfPath(path);
-  if (kindOf === "nothing") throw new SpielError("data", `"${path}" does not exist`);
+  if (kindOf === "nothing") {
+    throw new SpielError("data", `"${path}" does not exist${meantInstead(path)}`);
+  }
   const mistaken = mistakenForWhole(path);
   if (mistaken !== undefined) throw new SpielError("data", `"${path}" ${mistaken}`);
   const found = DESCRIPTIONS[kindOf];
@@ -60,7 +63,7 @@ export async function inspectPath(path: string): Promise<Inspection> {
     const [kind, describe] = found;
     return { kind, path, facts: await describe(path) };
   }
-  const meant = kindOf === "folder" ? modelsInside(path) : undefined;
+  const meant = kindOf === "folder" ? knownInside(path) : undefined;
   throw new SpielError(
     "data",
     `"${path}" is nothing known; ` +

@@ -65,13 +65,18 @@ export class Journal {
 
   /** The run's first evaluation and that of a step, as far as there are any. */
   scoresAt(saved: number): Scores {
-    const first = this.#evaluations.find(({ step }) => step === 0);
-    const last = this.#evaluations.findLast(({ step }) => step === saved);
-    return {
-      ...(first === undefined ? {} : { before: evaluationIn(first) }),
-      ...(last === undefined ? {} : { after: evaluationIn(last) }),
-    };
+    return scoresIn(this.#evaluations, saved);
   }
+}
+
+/** The first of a run's evaluations and that of a step, as far as there are any. */
+export function scoresIn(evaluations: readonly EvalMetrics[], saved: number): Scores {
+  const first = evaluations.find(({ step }) => step === 0);
+  const last = evaluations.findLast(({ step }) => step === saved);
+  return {
+    ...(first === undefined ? {} : { before: evaluationIn(first) }),
+    ...(last === undefined ? {} : { after: evaluationIn(last) }),
+  };
 }
 
 function evaluationIn(

@@ -72,6 +72,8 @@ export interface CheckpointMetrics {
   step: number;
   /** The checkpoint's folder. */
   path: string;
+  /** Seconds of training up to here, over all resumptions. */
+  elapsed_s: number;
 }
 
 /** The end of a complete run; always the last line. */
@@ -136,7 +138,12 @@ export function metricsOf(event: TrainEvent): MetricsEvent | null {
       return { event: "reselect", step, dropped, grown, rate };
     }
     case "checkpoint":
-      return { event: "checkpoint", step: event.step, path: event.path };
+      return {
+        event: "checkpoint",
+        step: event.step,
+        path: event.path,
+        elapsed_s: elapsed(event.elapsedS),
+      };
     case "done":
       return {
         event: "done",

@@ -1,12 +1,14 @@
 /** A whole run from a configuration: open, load, train or go on, save. Prints nothing; tells all by events. */
 
 import { peakMemory } from "../engine/peak_memory.ts";
+import type { Opener } from "../engine/preferred.ts";
 import { isSpielError, SpielError } from "../errors.ts";
 import { denoFiles, type Files } from "../io/files.ts";
 import { saveRun } from "./checkpointing.ts";
 import type { EvaluationProgress } from "./evaluate.ts";
 import type { RunEnding, TrainEvent } from "./events.ts";
 import type { Journal, JournalHooks, Scores } from "./journal.ts";
+import { finishedRun } from "./finished_run.ts";
 import { worseThanUntrained } from "./outcome.ts";
 import { profileRecord, StepProfiler } from "./profile.ts";
 import type { ReportSample } from "./report.ts";
@@ -20,7 +22,7 @@ import {
   saveOutput,
   writeReport,
 } from "./run_output.ts";
-import { prepareRun, type RunContext } from "./run_preparation.ts";
+import { openFolder, prepareRun, type RunContext } from "./run_preparation.ts";
 import { storageFailure } from "./saving.ts";
 import { Trainer, type TrainerParts, type TrainingResult } from "./trainer.ts";
 
@@ -30,6 +32,8 @@ export interface RunHooks extends JournalHooks {
   readonly signal?: AbortSignal;
   /** The disk, unless a test says otherwise. */
   readonly files?: Files;
+  /** What opens engines, unless a test says otherwise. */
+  readonly open?: Opener;
 }
 
 /** How a run ended. */
@@ -65,13 +69,18 @@ export async function trainRun(
   resolved: ResolvedConfig,
   hooks: RunHooks = {},
 ): Promise<TrainSummary> {
-  const { signal, files = denoFiles } = hooks;
+  const { signal, open, files = denoFiles } = hooks;
   const tell = async (event: TrainEvent) => await hooks.onEvent?.(event);
   const warn = (message: string) => tell({ type: "warning", message });
   await using held = new AsyncDisposableStack();
-  const context: RunContext = { files, signal, tell, warn, held };
-  const prepared = await prepareRun(resolved, context);
-  const { folder } = prepared;
+  const context: RunContext = { files, open, signal, tell, warn, held };
+  const folder = await openFolder(resolved, context);
+  const finished = folder && await finishedRun(files, folder, resolved.config);
+  if (finished !== null) {
+    await tell({ type: "finished", step: finished.step, output: finished.output });
+    return { ...finished, samples: [] };
+  }
+  const prepared = await prepareRun(resolved, folder, context);
   if (folder === null) return dryRunSummary();
   const run: RealRun = { ...prepared, folder };
   const begun = await beginRun(run, context, hooks);
@@ -85,8 +94,8 @@ function dryRunSummary(): TrainSummary {
 
 /** Trains to the end and saves the result; a run that ends otherwise leaves a report. */
 async function train(run: RealRun, begun: BegunRun, context: RunContext): Promise<TrainSummary> {
-  const { resolved, engine, source, planned, trained, folder, beginning } = run;
-  const { identity, position, journal } = begun;
+  const { resolved, source, folder, beginning } = run;
+  const { identity, model: { engine, planned, trained }, position, journal } = begun;
   const output: OutputParts = {
     ...{ engine, files: context.files, source, tensors: planned.plan.tensors, trained, folder },
     ...{ config: resolved.config, baseModelHash: identity.base_model_hash },
@@ -98,16 +107,22 @@ async function train(run: RealRun, begun: BegunRun, context: RunContext): Promis
   try {
     result = await trainerOf(run, begun, { samples, profiler }, context).run();
   } catch (error) {
-    await reportFailure(output, { ...about, samples: samples.ofLast }, error, context.warn);
+    if (endsInOrder(error)) {
+      await leave(
+        () => writeReport(output, { ...about, samples: samples.ofLast, ...failureOf(error) }),
+        context,
+      );
+      await leave(() => tellProfile(profiler, output, context), context);
+    }
     throw error;
   }
-  if (profiler !== undefined) await context.tell(await profileEvent(profiler, output));
+  await tellProfile(profiler, output, context);
   return await finish(output, about, samples, result, journal);
 }
 
 function trainerOf(
-  { resolved: { config }, engine, source, tokenizer, trained, folder, data, options }: RealRun,
-  { identity, position, metrics, journal }: BegunRun,
+  { resolved: { config }, source, tokenizer, folder, data, options }: RealRun,
+  { identity, model: { engine, trained }, position, metrics, journal }: BegunRun,
   { samples, profiler }: { samples: Samples; profiler: StepProfiler | undefined },
   { files, signal, tell, warn }: RunContext,
 ): Trainer {
@@ -135,30 +150,34 @@ function trainerOf(
   return new Trainer(parts, options, position);
 }
 
-/** Writes down what the steps asked of the device. */
-async function profileEvent(
-  profiler: StepProfiler,
+/** Writes down what the steps asked of the device, where that was to be counted. */
+async function tellProfile(
+  profiler: StepProfiler | undefined,
   { engine, folder }: OutputParts,
-): Promise<TrainEvent> {
+  { tell }: RunContext,
+): Promise<void> {
+  if (profiler === undefined) return;
   const report = await profiler.report();
   await folder.writeProfile(profileRecord(report, engine.info));
-  return { type: "profile", report, path: folder.profilePath };
+  await tell({ type: "profile", report, path: folder.profilePath });
 }
 
-/** Leaves a report of a run that was stopped or broke down; its end is told by `error`, whatever comes of it. */
-async function reportFailure(
-  output: OutputParts,
-  about: ReportParts,
-  error: unknown,
-  onWarning: (message: string) => Promise<void>,
-): Promise<void> {
-  if (!isSpielError(error) || !["interrupted", "numeric"].includes(error.kind)) return;
-  const failure = error.kind === "numeric" ? { failure: error.message } : {};
+/** Whether a run was stopped or broke down, so that there is something to tell of it. */
+function endsInOrder(error: unknown): error is SpielError {
+  return isSpielError(error) && ["interrupted", "numeric"].includes(error.kind);
+}
+
+function failureOf({ kind, message }: SpielError): Pick<ReportParts, "failure"> {
+  return kind === "numeric" ? { failure: message } : {};
+}
+
+/** Leaves a record of a run whose end is told by another error, whatever comes of it. */
+async function leave(record: () => Promise<void>, { warn }: RunContext): Promise<void> {
   try {
-    await writeReport(output, { ...about, ...failure });
+    await record();
   } catch (cause) {
     if (!isSpielError(cause)) throw cause;
-    await onWarning(cause.message);
+    await warn(cause.message);
   }
 }
 

@@ -1,10 +1,16 @@
 /** The data of a run: training micro-batches, held-out micro-batches, and the questions to answer. */
 
-import { openDataFiles, type ReadingOptions, refuseIdleMap } from "../data/data_files.ts";
+import {
+  type DataFile,
+  openDataFiles,
+  type ReadingOptions,
+  refuseIdleMap,
+} from "../data/data_files.ts";
 import { type Dataset, loadDataset } from "../data/dataset.ts";
 import { MicroBatchStream } from "../data/sampler.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import { SpielError } from "../errors.ts";
+import { meantInstead } from "../io/nearest_path.ts";
 import type { ModelSource } from "../model/source.ts";
 import type { DataCounts, ReadingEvent } from "./events.ts";
 import type { Exam } from "./evaluate.ts";
@@ -22,14 +28,35 @@ export interface RunData {
   readonly totalMicroBatches: number;
 }
 
+/** The data files of a run or of an evaluation. */
+interface DataPaths {
+  readonly data: readonly string[];
+  readonly evalData?: readonly string[];
+}
+
 /**
  * Looks at the first records of every data file, so that a wrong path, kind of file, format or map is told before
  * anything that takes time.
  *
  * @throws {SpielError} `data`, `usage` or `environment`, naming the first file that cannot be read.
  */
-export function checkData(paths: readonly string[], options: ReadingOptions): void {
-  refuseIdleMap(openDataFiles(paths, options), options.map ?? {});
+export function checkData({ data, evalData = [] }: DataPaths, options: ReadingOptions): void {
+  const files = [...openAs("--data", data, options), ...openAs("--eval-data", evalData, options)];
+  refuseIdleMap(files, options.map ?? {});
+}
+
+/** Opens data files; one that is missing is named with its flag, and with what was probably meant. */
+function openAs(flag: string, paths: readonly string[], options: ReadingOptions): DataFile[] {
+  return paths.flatMap((path) => {
+    try {
+      return openDataFiles([path], options);
+    } catch (error) {
+      const isMissing = error instanceof SpielError && error.cause instanceof Deno.errors.NotFound;
+      if (!isMissing) throw error;
+      const message = `${flag} ${error.message}${meantInstead(path)}`;
+      throw new SpielError("data", message, { cause: error });
+    }
+  });
 }
 
 /** Warnings of examples that were left out, and `learningWarnings`. */

@@ -1,6 +1,6 @@
 /** The folder of a run: made, locked for one run at a time, and where each thing in it lies. */
 
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { SpielError } from "../errors.ts";
 import { type FileLock, type Files, storageError } from "../io/files.ts";
 import { makeFolderDurably, publishFile, TEMPORARY_PREFIX } from "../io/publish.ts";
@@ -17,20 +17,27 @@ export interface ConfigValue {
   origin: string;
 }
 
-/** An open run folder; disposing of it lets another run have it. */
-export class RunFolder implements Disposable {
+/** An open run folder; disposing of it lets another run have it, and removes it where nothing came of the run. */
+export class RunFolder implements AsyncDisposable {
   readonly #files: Files;
   readonly #lock: FileLock;
+  /** Folders that were made for the run, innermost first. */
+  readonly #made: readonly string[];
+  /** Whether the folder holds a run, so that it stays. */
+  #holdsRun: boolean;
 
   private constructor(
     files: Files,
     readonly path: string,
     lock: FileLock,
+    made: readonly string[],
     /** What the run that is to go on recorded; `null` where there is none. */
     readonly record: ConfigRecord | null,
   ) {
     this.#files = files;
     this.#lock = lock;
+    this.#made = made;
+    this.#holdsRun = record !== null;
   }
 
   /**
@@ -51,6 +58,7 @@ export class RunFolder implements Disposable {
       }
       // Before anything is put into it.
       refuseOther(path, await contentOf(files, path));
+      const made = await missingFolders(files, resolve(path));
       await makeFolderDurably(files, path);
       const lock = await files.lock(join(path, LOCK_NAME));
       if (!lock) {
@@ -63,7 +71,13 @@ export class RunFolder implements Disposable {
         const content = await contentOf(files, path);
         refuseOther(path, content);
         if (!resume) refuseRun(path, content);
-        return new RunFolder(files, path, lock, content.kind === "run" ? content.record : null);
+        return new RunFolder(
+          files,
+          path,
+          lock,
+          made,
+          content.kind === "run" ? content.record : null,
+        );
       } catch (error) {
         lock.release();
         throw error;
@@ -117,6 +131,7 @@ export class RunFolder implements Disposable {
 
   /** Writes `config.json`: every key with its value and origin. @throws SpielError "storage". */
   async writeConfig(config: Readonly<Record<string, ConfigValue>>): Promise<void> {
+    this.#holdsRun = true;
     await this.#publish(this.configPath, JSON.stringify(config, null, 2) + "\n");
   }
 
@@ -138,9 +153,34 @@ export class RunFolder implements Disposable {
     }
   }
 
-  [Symbol.dispose](): void {
-    this.#lock.release();
+  /** Lets go of the folder. What was made for a run of which nothing came is removed, unless the disk refuses. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      if (!this.#holdsRun) await this.#removeTraces();
+    } catch {
+      // Why the run ended is what matters.
+    } finally {
+      this.#lock.release();
+    }
   }
+
+  async #removeTraces(): Promise<void> {
+    const names = (await this.#files.list(this.path)).map(({ name }) => name);
+    if (names.join() !== LOCK_NAME) return;
+    await this.#files.remove(join(this.path, LOCK_NAME));
+    for (const folder of this.#made) await this.#files.removeFolder(folder);
+  }
+}
+
+/** The folders on the way to a path that do not exist, innermost first, as far as they may be looked at. */
+async function missingFolders(files: Files, path: string): Promise<string[]> {
+  const missing: string[] = [];
+  try {
+    for (let at = path; await files.status(at) === null; at = dirname(at)) missing.push(at);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotCapable)) throw error;
+  }
+  return missing;
 }
 
 /** The values that a run recorded, by key. */

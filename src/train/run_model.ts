@@ -5,7 +5,16 @@ import { countFittingDeltas } from "../adapter/base_model.ts";
 import type { LoadedCheckpoint } from "../checkpoint/checkpoint.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { DeltaCount, ModelPlan } from "../engine/protocol.gen.ts";
-import { attachDeltas, memoryBudgetOf, type ModelUse, type PlannedModel } from "../model/load.ts";
+import { SpielError } from "../errors.ts";
+import {
+  attachDeltas,
+  memoryBudgetOf,
+  type ModelUse,
+  planModel,
+  type PlannedModel,
+  type QuantizedFormat,
+} from "../model/load.ts";
+import type { ModelSource } from "../model/source.ts";
 import { allotDeltas, type Budget } from "../spiel/budget.ts";
 import { growthOf } from "../spiel/growth/mod.ts";
 import { restoreRun } from "./checkpointing.ts";
@@ -18,6 +27,39 @@ import { deltasIn, type Trained, type TrainedModule } from "./snapshot.ts";
 export interface Beginning {
   readonly checkpoint: LoadedCheckpoint | null;
   adapter: Adapter | null;
+}
+
+/** A model that is planned for an engine, and what of it is trained. */
+export interface RunModel {
+  readonly engine: Engine;
+  readonly planned: PlannedModel;
+  readonly trained: Trained;
+}
+
+/** Plans the model of a run. */
+export async function planRun(
+  engine: Engine,
+  source: ModelSource,
+  config: RunConfig,
+  beginning: Beginning,
+): Promise<RunModel> {
+  refuseOtherPrecision(engine, config, beginning);
+  const planned = await planModel(engine, source, useOf(config, beginning));
+  return { engine, planned, trained: trainedOf(config, planned) };
+}
+
+/** Refuses to go on where the weights cannot be kept as the run began with, which it cannot change. */
+function refuseOtherPrecision(
+  { info: { device, adapter } }: Engine,
+  { precision }: RunConfig,
+  { checkpoint }: Beginning,
+): void {
+  if (checkpoint === null || precision === "f32" || device === "gpu") return;
+  throw new SpielError(
+    "device",
+    `The run began with --precision ${precision}, which the CPU (${adapter}) does not have and a run keeps; ` +
+      "go on with it on a GPU, or start anew with another --out",
+  );
 }
 
 /** Attaches the deltas: those of the checkpoint, of the adapter to start from, or new ones. Returns where the run stands. */
@@ -39,7 +81,7 @@ export async function beginOrGoOn(
 }
 
 /** What the engine must make room for. */
-export function useOf(config: RunConfig, beginning: Beginning): ModelUse {
+function useOf(config: RunConfig, beginning: Beginning): ModelUse {
   const growth = growthOf(config.method);
   return {
     trainable: growth === undefined ? "weights" : "deltas",
@@ -50,9 +92,14 @@ export function useOf(config: RunConfig, beginning: Beginning): ModelUse {
     activationCheckpointing: config.activationCheckpointing,
     precision: config.precision,
     memoryBudget: memoryBudgetOf(config.memoryBudget),
-    quantize: config.quantize,
+    quantize: quantizeOf(config),
     remedies: remediesOf(config),
   };
+}
+
+/** The format that the base is quantised to; undefined where it stays as it is stored. */
+export function quantizeOf({ quantize }: RunConfig): QuantizedFormat | undefined {
+  return quantize === "none" ? undefined : quantize;
 }
 
 function remediesOf({ method, activationCheckpointing, adapter }: RunConfig): string[] {
@@ -80,7 +127,7 @@ function budgetOf({ density, numDeltas, rankEquivalent }: RunConfig): Budget {
 }
 
 /** What a planned model trains. */
-export function trainedOf(config: RunConfig, { plan, options }: PlannedModel): Trained {
+function trainedOf(config: RunConfig, { plan, options }: PlannedModel): Trained {
   const growth = growthOf(config.method);
   return growth === undefined ? { kind: "weights", tensors: plan.tensors } : {
     kind: "deltas",

@@ -2,6 +2,7 @@
 
 import { baseShapes } from "../adapter/base_model.ts";
 import { saveSftAdapter } from "../adapter/layouts/sft.ts";
+import { REFERENCE_FIELDS } from "../adapter/layouts/sft_config.ts";
 import { PROVENANCE_VERSION } from "../adapter/provenance.ts";
 import { loadCheckpoint, type LoadedCheckpoint, type OnWarning } from "../checkpoint/checkpoint.ts";
 import type { Engine } from "../engine/engine.ts";
@@ -14,6 +15,7 @@ import { growthOf } from "../spiel/growth/mod.ts";
 import { VERSION } from "../version.ts";
 import { parseMetrics } from "./metrics.ts";
 import { renderReport, type ReportSample } from "./report.ts";
+import { quantizeOf } from "./run_model.ts";
 import { configRecord, type ResolvedConfig, type RunConfig } from "./run_config.ts";
 import type { RunFolder } from "./run_folder.ts";
 import { stateParts, type Trained, writeSnapshot } from "./snapshot.ts";
@@ -73,7 +75,9 @@ export async function saveOutput(parts: OutputParts, step: number): Promise<stri
 
 function adapterConfig({ config, tensors, baseModelHash }: OutputParts, step: number) {
   const growth = growthOf(config.method);
+  const quantize = quantizeOf(config);
   return {
+    ...REFERENCE_FIELDS,
     base_model_name_or_path: config.model,
     density: config.density ?? null,
     num_tunable_weights: config.numDeltas ?? null,
@@ -89,6 +93,7 @@ function adapterConfig({ config, tensors, baseModelHash }: OutputParts, step: nu
       base_model_hash: baseModelHash,
       method: config.method,
       step,
+      ...(quantize !== undefined && { quantize }),
       base_shapes: baseShapes(tensors),
     },
   };

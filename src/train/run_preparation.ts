@@ -3,10 +3,8 @@
 import { baseModelOf } from "../adapter/base_model.ts";
 import { loadSparseAdapter } from "../adapter/load.ts";
 import { loadNewestCheckpoint } from "../checkpoint/checkpoint.ts";
-import type { Engine } from "../engine/engine.ts";
-import { open } from "../engine/open.ts";
+import { type Opener, PreferredEngine } from "../engine/preferred.ts";
 import type { Files } from "../io/files.ts";
-import { planModel, type PlannedModel } from "../model/load.ts";
 import { type ModelSource, openModelSource, openWithoutWeights } from "../model/source.ts";
 import { type ModelTokenizer, tokenizerOf } from "../model/tokenizer.ts";
 import { shortRunWarning } from "../spiel/schedule.ts";
@@ -16,12 +14,13 @@ import type { ResolvedConfig, RunConfig } from "./run_config.ts";
 import { checkData, dataCounts, dataWarnings, loadRunData, type RunData } from "./run_data.ts";
 import { RunFolder } from "./run_folder.ts";
 import { refuseConflicts } from "./run_identity.ts";
-import { type Beginning, trainable, trainedOf, useOf } from "./run_model.ts";
-import type { Trained } from "./snapshot.ts";
+import { type Beginning, planRun, type RunModel, trainable } from "./run_model.ts";
 
 /** How a run reaches the world. */
 export interface RunContext {
   readonly files: Files;
+  /** What opens engines, unless a test says otherwise. */
+  readonly open?: Opener | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Tells what happens. */
   readonly tell: (event: TrainEvent) => Promise<void>;
@@ -38,47 +37,59 @@ export interface PreparedRun {
   readonly folder: RunFolder | null;
   readonly source: ModelSource;
   readonly tokenizer: ModelTokenizer;
-  readonly engine: Engine;
+  readonly preferred: PreferredEngine;
   readonly beginning: Beginning;
-  readonly planned: PlannedModel;
-  readonly trained: Trained;
+  /** As planned for the first device that could hold it. */
+  readonly model: RunModel;
   readonly data: RunData;
   readonly options: TrainerOptions;
 }
 
-/** Prepares a run. What is quickly seen to be wrong is told before anything that takes time. */
+/** Prepares a run in its open folder. What is quickly seen to be wrong is told before anything that takes time. */
 export async function prepareRun(
   resolved: ResolvedConfig,
+  folder: RunFolder | null,
   context: RunContext,
 ): Promise<PreparedRun> {
   const { config } = resolved;
-  const { tell, held } = context;
-  checkData([...config.data, ...config.evalData], config);
-  const folder = config.dryRun ? null : await openFolder(resolved, context);
+  const { tell, held, warn, open } = context;
   const source = held.use(
     config.init === "random" ? openWithoutWeights(config.model) : openModelSource(config.model),
   );
-  const engine = held.use(await open(config));
-  await tell({ type: "opened", info: engine.info });
+  const preferred = held.use(
+    await PreferredEngine.open(config, {
+      onOpened: (info) => tell({ type: "opened", info }),
+      onWarning: warn,
+      open,
+    }),
+  );
   const tokenizer = tokenizerOf(source);
   const beginning = await beginningOf(config, source, folder, context);
-  const planned = await planModel(engine, source, useOf(config, beginning));
-  const trained = trainedOf(config, planned);
-  const { memory, parameters } = planned.plan;
-  await tell({ type: "planned", memory, parameters, trainable: trainable(trained, parameters) });
+  const model = await preferred.attempt((engine) => planRun(engine, source, config, beginning));
+  await tellPlanned(model, context);
   const data = await readData(config, source, tokenizer, context);
   const options = trainerOptions(config, data, source.config.vocab_size);
   const tooShort = options.spiel && shortRunWarning(options.spiel.schedule);
-  if (tooShort !== null) await context.warn(tooShort);
-  const model = { source, tokenizer, engine, planned, trained };
-  return { resolved, folder, ...model, beginning, data, options };
+  if (tooShort !== null) await warn(tooShort);
+  return { resolved, folder, source, tokenizer, preferred, model, beginning, data, options };
 }
 
-async function openFolder(
+/** Tells what a planned model takes. */
+export async function tellPlanned(
+  { planned: { plan: { memory, parameters } }, trained }: RunModel,
+  { tell }: RunContext,
+): Promise<void> {
+  await tell({ type: "planned", memory, parameters, trainable: trainable(trained, parameters) });
+}
+
+/** Opens the folder of a run whose data can be read; null for a dry run. */
+export async function openFolder(
   resolved: ResolvedConfig,
   { files, held }: RunContext,
-): Promise<RunFolder> {
+): Promise<RunFolder | null> {
   const { config } = resolved;
+  checkData(config, config);
+  if (config.dryRun) return null;
   const folder = held.use(await RunFolder.open(files, config.out, { resume: config.resume }));
   const output = config.method === "full" ? folder.modelPath : folder.adapterPath;
   const { model, adapter = [], data, evalData } = config;

@@ -20,6 +20,7 @@ export class Saver {
   constructor(
     private readonly parts: Pick<TrainerParts, "save" | "onEvent">,
     private readonly position: TrainingPosition,
+    private readonly elapsedS: () => number,
   ) {
     this.#best = position.best;
     this.#step = position.step > 0 ? position.step : null;
@@ -46,7 +47,8 @@ export class Saver {
     this.#failures = 0;
     this.#best = position.best;
     this.#step = position.step;
-    await this.parts.onEvent?.({ type: "checkpoint", step: position.step, path });
+    const elapsedS = this.elapsedS();
+    await this.parts.onEvent?.({ type: "checkpoint", step: position.step, path, elapsedS });
   }
 
   /** A checkpoint in passing: a full disk now may be mended before the next. */

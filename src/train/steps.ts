@@ -50,6 +50,15 @@ export class Steps {
     return { result, tokensPerSecond, secondsPerStep };
   }
 
+  /** Reads the last step where nobody has yet, such as when a run is stopped; null where it has been read. */
+  async readLast(): Promise<ReadStep | null> {
+    if (this.#steps === 0 || this.#last === undefined) return null;
+    const begun = performance.now();
+    const result = await readStep(this.engine, this.#last);
+    this.#seconds += (performance.now() - begun) / 1000;
+    return this.#taken(result);
+  }
+
   /** Waits for steps that nobody has looked at, before they are kept or judged: one may have failed. */
   async check(): Promise<void> {
     if (this.#steps === 0 || this.#last === undefined) return;

@@ -19,7 +19,7 @@ import { startPosition, type TrainingPosition } from "./position.ts";
 import { measured, type StepProfiler } from "./profile.ts";
 import { Saver, storageFailure } from "./saving.ts";
 import { type BatchSource, takeBatches } from "./step.ts";
-import { Steps } from "./steps.ts";
+import { type ReadStep, Steps } from "./steps.ts";
 
 /** What the loop works with. */
 export interface TrainerParts {
@@ -75,7 +75,7 @@ export class Trainer {
   ) {
     this.#pace = new Pace(parts.elapsedBefore);
     this.#steps = new Steps(parts.engine, options);
-    this.#saver = new Saver(parts, position);
+    this.#saver = new Saver(parts, position, () => this.#pace.elapsedS);
     this.#guard = new DivergenceGuard(options.vocabulary);
   }
 
@@ -116,13 +116,11 @@ export class Trainer {
 
   async #step(): Promise<void> {
     const { position, options, parts } = this;
-    const { totalSteps, spiel } = options;
-    this.#steps.begin();
     const step = position.step + 1;
+    this.#steps.begin();
     const batches = await takeBatches(parts.batches, position.microBatch, options);
     const lr = learningRate(step, options.learningRate);
     const { size, read } = await this.#steps.make({ step, batches, learningRate: lr });
-
     position.step = step;
     position.microBatch += batches.length;
     position.tokens += size.tokens;
@@ -130,22 +128,34 @@ export class Trainer {
     position.windowSamples += this.#windowIsOpen ? batches.length : 0;
     this.#saver.markChanged();
     if (read === null) return;
+    await this.#tellStep(read, lr);
+    this.#guard.check(step, read.result, lr);
+  }
 
+  /** Tells what the last step came to. */
+  async #tellStep({ result, tokensPerSecond, secondsPerStep }: ReadStep, lr: number) {
+    const { position: { step, microBatch }, options: { totalSteps, spiel }, parts } = this;
     const next = spiel && nextReselection(step, spiel.schedule);
-    this.#pace.record(read.secondsPerStep);
+    this.#pace.record(secondsPerStep);
     await this.#tell({
       type: "step",
       step,
       totalSteps,
-      ...read.result,
+      ...result,
       lr,
-      tokensPerSecond: read.tokensPerSecond,
-      epoch: parts.batches.epochAt(position.microBatch),
+      tokensPerSecond,
+      epoch: parts.batches.epochAt(microBatch),
       elapsedS: this.#pace.elapsedS,
       ...(next === null ? {} : { nextReselection: next - step }),
       etaSeconds: this.#pace.secondsFor(totalSteps - step),
     });
-    this.#guard.check(step, read.result, lr);
+  }
+
+  /** The run ends here, so that its last step is told of, whatever is logged. */
+  async #tellLastStep(): Promise<void> {
+    const read = await this.#steps.readLast();
+    const lr = learningRate(this.position.step, this.options.learningRate);
+    if (read !== null) await this.#tellStep(read, lr);
   }
 
   async #moveDeltas(): Promise<void> {
@@ -184,8 +194,10 @@ export class Trainer {
     const isRegular = this.#saveIsOwed && !this.#guard.isSuspicious;
     // What is trained is worth more than its checkpoint: it is told of once the result is safe.
     const save = () => this.#located(this.#saver.save());
-    if (this.#isFinished) this.#unsaved = await storageFailure(save);
-    else if (isRegular || (isBest && step > 0)) {
+    if (this.#isFinished) {
+      await this.#tellLastStep();
+      this.#unsaved = await storageFailure(save);
+    } else if (isRegular || (isBest && step > 0)) {
       this.#saveIsOwed = false;
       await this.#steps.check();
       await this.#located(this.#saver.tryToSave());
@@ -193,7 +205,7 @@ export class Trainer {
   }
 
   async #interrupt(): Promise<never> {
-    await this.#steps.check();
+    await this.#tellLastStep();
     await this.#located(this.#saver.save());
     const { step } = this.position;
     const next = this.parts.save === null

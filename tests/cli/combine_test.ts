@@ -33,7 +33,17 @@ Deno.test("adapters are converted and added, and what came out is told", async (
 
 Deno.test("the command adapter refuses in sentences", async (test) => {
   const BAD: [args: string[], code: number, words: RegExp][] = [
-    [["multiply", SFT, "--out", "x"], 64, /"multiply" is not an action; expected one of convert/],
+    [
+      ["multiply", SFT, "--out", "x"],
+      64,
+      /"multiply" is not an action of adapter; expected one of convert/,
+    ],
+    [["convret", SFT, "--out", "x"], 64, /"convret" is not an action .*; did you mean convert\?/],
+    [
+      ["scale", SFT, "--by", "1e39", "--out", "x"],
+      64,
+      /1e\+39 times the deltas of "model\..*" of ".*sft_fork_f32" is more than f32 holds/,
+    ],
     [["add", SFT, "--out", "x"], 64, /add takes 2 adapters or more, not 1/],
     [["convert", SFT], 64, /--out is missing/],
     [["scale", SFT, "--out", "x"], 64, /--by is missing; expected a number other than 0/],

@@ -241,8 +241,36 @@ const MISTAKES: Mistake[] = [
     "held-out data that is missing, before the model is looked at",
     (f) => train(f, { model: f.at("none") }, "--eval-data", f.at("no.jsonl")),
     65,
-    /no\.jsonl" does not exist/,
+    /--eval-data ".*no\.jsonl" does not exist/,
   ],
+  [
+    "a data file by a mistyped name",
+    (f) => train(f, {}, "--data", f.at("trian.jsonl")),
+    65,
+    /--data ".*trian\.jsonl" does not exist; did you mean ".*train\.jsonl"\?/,
+  ],
+  [
+    "a model in a folder that is missing",
+    (f) => train(f, { model: f.at("nowhere/model") }),
+    65,
+    /nowhere\/model" does not exist; .*; there is no folder ".*nowhere"/,
+  ],
+  [
+    "to inspect a folder of things that are known",
+    (f) => {
+      Deno.mkdirSync(f.at("shelf/run/checkpoints"), { recursive: true });
+      return ["inspect", f.at("shelf")];
+    },
+    65,
+    /shelf" is nothing known; did you mean ".*shelf\/run"\?/,
+  ],
+  [
+    "a field of the map by a mistyped name",
+    (f) => train(f, {}, "--map", "promt=question"),
+    64,
+    /Cannot map the field "promt"; did you mean prompt\?/,
+  ],
+  ["to inspect a mistyped name", (f) => ["inspect", f.at("modle")], 65, /did you mean ".*model"\?/],
   ["to inspect nothing", (f) => ["inspect", f.at("none")], 65, /none" does not exist/],
   [
     "to inspect a text",

@@ -94,7 +94,7 @@ const EVENTS: TrainEvent[] = [
   step(2),
   { type: "reselect", step: 2, rate: 0.2, dropped: 200, grown: 190 },
   step(3),
-  { type: "checkpoint", step: 3, path: "runs/x/checkpoints/step-00000003" },
+  { type: "checkpoint", step: 3, path: "runs/x/checkpoints/step-00000003", elapsedS: 9 },
   { type: "warning", message: "the disk is nearly full" },
   step(4),
   evaluation(4, 1, 0.9),
@@ -319,7 +319,7 @@ Deno.test("a stop at once says what is lost and how the run goes on", () => {
     return view.farewell;
   };
   const farewellAfter = (...events: TrainEvent[]) => farewell(1, events);
-  const saved: TrainEvent = { type: "checkpoint", step: 1, path: "p" };
+  const saved: TrainEvent = { type: "checkpoint", step: 1, path: "p", elapsedS: 1 };
   assert.equal(farewellAfter(), "stopped: at once; nothing that was trained is lost");
   assert.equal(
     farewellAfter(step(1)),

@@ -26,6 +26,11 @@ const MISTAKES: [title: string, args: string[], words: RegExp][] = [
     [...BASE, "--resume", "runs/a"],
     /"runs\/a" .* --resume takes no value, the run folder is --out;/,
   ],
+  [
+    "a second file without its flag",
+    [...BASE, "--data", "a.jsonl", "b.jsonl"],
+    /"b\.jsonl" is not expected: --data takes one value, so say --data again before this one;/,
+  ],
   ["option without a value", ["train", "--model"], /--model has no value; see train --help/],
   [
     "value without an option",
@@ -53,7 +58,7 @@ const MISTAKES: [title: string, args: string[], words: RegExp][] = [
   ["later method", [...BASE, "--method", "lora"], /LoRA is not supported yet/],
   ["unknown device", [...BASE, "--device", "tpu"], /expected one of auto, gpu, cpu/],
   ["a GPU by name", [...BASE, "--device", "cpu", "--gpu", "H100"], /expected device gpu/],
-  ["unknown quantisation", [...BASE, "--quantize", "q2"], /expected one of nf4, q8_0, q4_0/],
+  ["unknown quantisation", [...BASE, "--quantize", "q2"], /expected one of none, nf4, q8_0, q4_0/],
   [
     "two budgets",
     [...BASE, "--density", "0.1", "--num-deltas", "5"],

@@ -100,6 +100,34 @@ Deno.test("export: a GGUF file in f32 is the same model, of every architecture",
   });
 });
 
+Deno.test("export: adapters of every kind are in it, rounded once", async () => {
+  await using engine = await PLACE.open();
+  await withTempDir(async (dir) => {
+    const base = golden(`${dir}/base`, "tiny_llama");
+    const plain = await logits(engine, base);
+    for (const name of ["sft_fork_f32", "lora_r4", "ia3"]) {
+      const adapter = `${GOLDEN}adapters/${name}`;
+      const folder = `${dir}/${name}`;
+      await exported({ model: base, adapter, out: folder });
+      const merged = await logits(engine, folder);
+      assert.notDeepEqual(merged, plain);
+      for (const gguf of ["f32", "q8_0"] as const) {
+        const out = `${folder}-${gguf}`;
+        const { selfTest } = await exported({ model: base, adapter, out, gguf });
+        if (gguf === "f32") assert.ok(selfTest!.difference < 1e-5, name);
+      }
+      assert.deepEqual(await logits(engine, `${folder}-f32/model-f32.gguf`), merged, name);
+      // What is quantised again is quantised from the sum in f32.
+      await exported({ model: folder, out: `${folder}-again`, gguf: "q8_0" });
+      assert.deepEqual(
+        await logits(engine, `${folder}-q8_0/model-q8_0.gguf`),
+        await logits(engine, `${folder}-again/model-q8_0.gguf`),
+        name,
+      );
+    }
+  });
+});
+
 Deno.test("export: metadata, ends of answers and the Modelfile are of the model", () =>
   withTempDir(async (dir) => {
     await exported({ model: model(`${dir}/tiny`), gguf: "bf16", out: `${dir}/out` });

@@ -90,6 +90,20 @@ for (const place of await gpuDevices()) {
     assert.ok((await createRandomModel(engine, SMALL_CONFIG, WEIGHTS_OPTIONS)).size > 0);
   });
 
+  test("heads that the kernels cannot train are a matter of the device, not of the model", async () => {
+    await using engine = await place.open();
+    const config = { ...SMALL_CONFIG, head_dim: 258 };
+    await assert.rejects(() => engine.planModel(config, WEIGHTS_OPTIONS), {
+      kind: "device",
+      message: /head_dim is 258, expected at most 256 to train on /,
+    });
+    const { parameters } = await engine.planModel(config, {
+      ...WEIGHTS_OPTIONS,
+      trainable: "nothing",
+    });
+    assert.ok(parameters > 0);
+  });
+
   test("the ways to the gradients at deltas are measured before the first step", async () => {
     using tiny = new TinyRun();
     const { events } = await tiny.train(place, "run", { maxSteps: 1 });

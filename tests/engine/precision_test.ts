@@ -5,7 +5,9 @@ import type { Engine } from "../../src/engine/engine.ts";
 import type { ModelPlan, Precision, WeightFormat } from "../../src/engine/protocol.gen.ts";
 import { createModel, inferenceUse, type ModelUse, planModel } from "../../src/model/load.ts";
 import { openModelSource } from "../../src/model/source.ts";
+import type { TrainEvent } from "../../src/train/events.ts";
 import { engineTest, gpuDevices, HOSTED_DEVICES } from "../support/hosts.ts";
+import { TinyRun } from "../support/tiny_run.ts";
 import { randomBatch, randomNumbers } from "../support/small_model.ts";
 
 const MODEL = new URL("../golden/tiny_llama", import.meta.url).pathname;
@@ -149,3 +151,22 @@ engineTest("precision: f16 halves what decoded weights take", async (engine) => 
   // The largest matrix is the head, [256, 64].
   assert.equal(await workspace("f32") - await workspace("f16"), 256 * 64 * 2);
 }, gpus);
+
+Deno.test("precision f16: a run that began so is not told to change it where it goes on", async () => {
+  using run = new TinyRun();
+  const place = { host: "wasm", device: "cpu" } as const;
+  const stop = new AbortController();
+  const onEvent = ({ type }: TrainEvent) => type === "step" ? stop.abort() : undefined;
+  const stopped = run.train(place, "run", { maxSteps: 2 }, { signal: stop.signal, onEvent });
+  await assert.rejects(stopped, { kind: "interrupted" });
+  // As a GPU would have recorded it.
+  const path = `${run.out("run")}/config.json`;
+  const record = JSON.parse(Deno.readTextFileSync(path));
+  const began = { ...record, precision: { value: "f16", origin: "flag" } };
+  Deno.writeTextFileSync(path, JSON.stringify(began));
+  const resumed = run.train(place, "run", { maxSteps: 2, precision: "f16", resume: true });
+  await assert.rejects(resumed, {
+    kind: "device",
+    message: /^The run began with --precision f16, .*; go on with it on a GPU, or start anew/,
+  });
+});

@@ -1,11 +1,29 @@
 /** `profile`: what the steps of a run asked of the device, in an event and in the run folder, on every host and device. */
 
 import assert from "node:assert/strict";
+import type { TrainEvent } from "../../src/train/events.ts";
 import { gpuDevices, HOSTED_DEVICES } from "../support/hosts.ts";
 import { TinyRun } from "../support/tiny_run.ts";
 
 /** Two windows, steps 1 to 2 and 4 to 6, each with a reselection. */
 const SHORT = { maxSteps: 6, profile: true };
+
+Deno.test("profile: a run that is stopped leaves what it has counted so far", async () => {
+  using tiny = new TinyRun();
+  const stop = new AbortController();
+  const events: TrainEvent[] = [];
+  const stopped = tiny.train({ host: "wasm", device: "cpu" }, "run", SHORT, {
+    signal: stop.signal,
+    onEvent: (event) => {
+      events.push(event);
+      if (event.type === "step" && event.step === 2) stop.abort();
+    },
+  });
+  await assert.rejects(stopped, { kind: "interrupted" });
+  const event = events.findLast(({ type }) => type === "profile");
+  assert.ok(event?.type === "profile" && event.report.steps === 2);
+  assert.equal(JSON.parse(Deno.readTextFileSync(event.path)).steps, 2);
+});
 
 for (const place of [...HOSTED_DEVICES, ...await gpuDevices()]) {
   Deno.test({
@@ -29,13 +47,13 @@ for (const place of [...HOSTED_DEVICES, ...await gpuDevices()]) {
       const products = operations.filter(({ operation }) => operation.startsWith("product"));
       assert.ok(products.length > 0);
       for (const { seconds } of operations) assert.ok(seconds === null || seconds >= 0);
+      assert.ok(products.every(({ flops, shape }) => flops! > 0 && shape.length === 3));
       if (place.device === "gpu") {
         const reselections = events.filter(({ type }) => type === "reselect").length;
         assert.ok(reselections > 0);
         // A step's loss and norm together, and how many deltas a reselection moved.
         assert.equal(totals.readBacks, steps + reselections);
         assert.ok(totals.submissions >= totals.readBacks);
-        assert.ok(products.every(({ flops, shape }) => flops! > 0 && shape.length === 3));
       }
 
       const file = JSON.parse(Deno.readTextFileSync(event.path));

@@ -68,7 +68,7 @@ engineTest(
         {
           kind: "usage",
           message: "--quantize nf4 needs rows of a multiple of 64 weights; " +
-            '"model.layers.0.mlp.down_proj.weight" has rows of 96',
+            '"model.layers.0.mlp.down_proj.weight" has rows of 96, which --quantize q8_0 takes',
         },
       );
       const { plan } = await planModel(engine, source, { ...inferenceUse(8), quantize: "q4_0" });

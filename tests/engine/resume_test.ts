@@ -169,9 +169,28 @@ for (const place of HOSTED_DEVICES) {
   }, async () => {
     using tiny = new TinyRun();
     assert.equal(await train(tiny, place, "run", {}, ({ type }) => type === "data"), true);
-    const left = [...Deno.readDirSync(tiny.out("run"))].map(({ name }) => name);
-    assert.deepEqual(left, ["run.lock"]);
+    assert.throws(() => Deno.statSync(tiny.out("run")), Deno.errors.NotFound);
     assert.equal(await train(tiny, place, "run", { maxSteps: 1 }), false);
+  });
+
+  Deno.test(`resume: a finished run is said to be so, and left as it is (${place.name})`, {
+    ignore: place.ignore,
+  }, async () => {
+    using tiny = new TinyRun();
+    const { summary } = await tiny.train(place, "run", {});
+    const before = filesUnder(tiny.out("run"));
+    const again = await tiny.train(place, "run", { resume: true });
+    assert.deepEqual(again.events, [{ type: "finished", step: 12, output: summary.output }]);
+    assert.deepEqual(filesUnder(tiny.out("run")), before);
+    const known = (
+      { step, output, savedStep, best, before, after }: typeof summary,
+    ) => [step, output, savedStep, best, before, after];
+    assert.deepEqual(known(again.summary), known(summary));
+    // What is missing is made again.
+    Deno.removeSync(summary.output!, { recursive: true });
+    await tiny.train(place, "run", { resume: true });
+    const made = filesUnder(tiny.out("run/adapter"));
+    for (const [name, bytes] of made) assert.deepEqual(bytes, before.get(`adapter/${name}`));
   });
 
   Deno.test(`resume: with nothing to resume a run begins (${place.name})`, {

@@ -11,7 +11,8 @@ import { HOSTED_DEVICES } from "../support/hosts.ts";
 import { randomNumbers } from "../support/small_model.ts";
 import { withTempDir } from "../support/temp_dir.ts";
 import { tinyConfig, tinyWeights } from "../support/tiny_model.ts";
-import { flipBits, refusalOf, safetensorsHeaderLength, wholeGguf } from "./damage.ts";
+import { wholeGguf } from "../support/whole_gguf.ts";
+import { flipBits, refusalOf, safetensorsHeaderLength } from "./damage.ts";
 
 const CUTS = 20;
 const FLIPS = 200;

@@ -3,42 +3,7 @@
 import assert from "node:assert/strict";
 import { isSpielError, SpielError } from "../../src/errors.ts";
 import { evaluateModel } from "../../src/train/evaluate_model.ts";
-import { byteTokenizerParts, SPECIAL_TOKENS } from "../support/byte_tokenizer.ts";
-import { buildGguf, type GgufField } from "../support/gguf_builder.ts";
 import type { HostedDevice } from "../support/hosts.ts";
-import { ggufNames, tinyConfig, tinyMetadata, tinyWeights } from "../support/tiny_model.ts";
-
-/**
- * The bytes of a GGUF file that is a whole model, tokenizer and chat template included.
- *
- * @param missing Tokens of the tokenizer that the model has no embedding for.
- */
-export function wholeGguf(missing = 0): Uint8Array {
-  const { json, chatTemplate } = byteTokenizerParts();
-  const { vocab, merges } = json.model as { vocab: Record<string, number>; merges: string[][] };
-  const tokens = [...Object.keys(vocab).sort((a, b) => vocab[a]! - vocab[b]!), ...SPECIAL_TOKENS];
-  const config = { ...tinyConfig("llama"), vocab_size: tokens.length - missing };
-  const names = ggufNames(config.num_hidden_layers);
-  const string = (value: string): GgufField => ({ type: "string", value });
-  const types = tokens.map((token) => SPECIAL_TOKENS.includes(token) ? 3 : 1);
-  return buildGguf({
-    metadata: [
-      ...tinyMetadata("llama", config),
-      ["tokenizer.ggml.model", string("gpt2")],
-      ["tokenizer.ggml.pre", string("gpt-2")],
-      ["tokenizer.ggml.tokens", { type: "strings", value: tokens }],
-      ["tokenizer.ggml.token_type", { type: "i32s", value: types }],
-      ["tokenizer.ggml.merges", { type: "strings", value: merges.map((pair) => pair.join(" ")) }],
-      ["tokenizer.chat_template", string(chatTemplate ?? "")],
-    ],
-    tensors: [...tinyWeights(config)].map(([name, { shape, data }]) => ({
-      name: names.get(name)!,
-      dimensions: [...shape].reverse(),
-      type: 0,
-      data: new Uint8Array(data.buffer as ArrayBuffer),
-    })),
-  });
-}
 
 /** Length of the header of a safetensors file. */
 export function safetensorsHeaderLength(bytes: Uint8Array): number {

@@ -123,6 +123,13 @@ export class FaultyFiles implements Files {
     });
   }
 
+  removeFolder(path: string): Promise<void> {
+    return this.#call("removeFolder", async () => {
+      await this.base.removeFolder(path);
+      this.#nameChanged(path, () => Deno.mkdirSync(path));
+    });
+  }
+
   syncFolder(path: string): Promise<void> {
     return this.#call("syncFolder", async () => {
       await this.base.syncFolder(path);

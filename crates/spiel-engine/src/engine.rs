@@ -2,7 +2,7 @@
 
 use crate::device::{CpuDevice, Device};
 #[cfg(feature = "gpu")]
-use crate::device::{Faults, GpuDevice, GpuWish, list_gpus as gpu_list, may_have_gpu};
+use crate::device::{Faults, GpuDevice, GpuWish, list_gpus as gpu_list, sees_no_hardware};
 use crate::error::{EngineError, Result, out_of_order};
 #[cfg(not(feature = "gpu"))]
 use crate::protocol::GpuList;
@@ -103,8 +103,8 @@ impl Engine {
 
     async fn open_hardware(&mut self) -> Result<EngineInfo> {
         #[cfg(feature = "gpu")]
-        if !may_have_gpu() {
-            return Err(EngineError::DeviceUnavailable("this machine shows no GPU".to_owned()));
+        if let Some(reason) = sees_no_hardware() {
+            return Err(EngineError::DeviceUnavailable(reason));
         }
         self.open_gpu(None, false).await
     }

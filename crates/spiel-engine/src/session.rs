@@ -80,18 +80,17 @@ fn build<D: Device>(
     }
     let (head, largest) = (config.head_dim, device.largest_trained_head());
     if options.trainable != Trainable::Nothing && head as usize > largest {
-        return Err(invalid!(
+        return Err(EngineError::DeviceUnavailable(format!(
             "Model configuration: head_dim is {head}, expected at most {largest} to train on {}",
             device.adapter()
-        ));
+        )));
     }
     let (most, adapter) = (device.most_deltas(), device.adapter());
     if let Some(module) = options.deltas.iter().find(|module| module.count as usize > most) {
-        return Err(invalid!(
+        return Err(EngineError::DeviceUnavailable(format!(
             "Module \"{}\" is to have {} deltas, expected at most {most} on {adapter}",
-            module.module,
-            module.count
-        ));
+            module.module, module.count
+        )));
     }
     if !device.keeps_weights_in(options.precision.into()) {
         return Err(EngineError::DeviceUnavailable(format!(

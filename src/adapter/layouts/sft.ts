@@ -38,12 +38,12 @@ export const SFT = {
       throw configError(configPath, reason);
     }
     const facts = {
-      density: config.density,
-      selection_algorithm: config.selection_algorithm,
-      reselection_steps: config.reselection_steps,
-      selection_accumulation_steps: config.selection_accumulation_steps,
-      initial_reselection_rate: config.initial_reselection_rate,
-      reselection_rate_policy: config.reselection_rate_policy,
+      density: config.density ?? null,
+      selection_algorithm: config.selection_algorithm ?? null,
+      reselection_steps: config.reselection_steps ?? null,
+      selection_accumulation_steps: config.selection_accumulation_steps ?? null,
+      initial_reselection_rate: config.initial_reselection_rate ?? null,
+      reselection_rate_policy: config.reselection_rate_policy ?? null,
     };
     return { layout: "SFT", config, facts, modules, changes: new Map() };
   },

@@ -4,26 +4,37 @@ import { z } from "npm:zod@4.6.7";
 import { canonicalJson } from "../../io/canonical_json.ts";
 import { COMMON_FIELDS, parseConfig } from "./config.ts";
 
-// The defaults are the reference's own, for files that leave a key out.
+/** What tells how deltas were trained; absent where that is not known, such as of deltas made from others. */
+const TRAINING_FIELDS = {
+  candidate_reselection_proportion: z.number().optional(),
+  candidate_reselection_steps: z.int().nullable().optional(),
+  density: z.number().nullable().optional(),
+  initial_reselection_rate: z.number().optional(),
+  reselection_rate_policy: z.enum(["linear", "cosine"]).optional(),
+  reselection_steps: z.int().optional(),
+  selection_accumulation_steps: z.int().optional(),
+  /** "rigl" is accumulated gradients, "sm3" momentum approximation. */
+  selection_algorithm: z.enum(["rigl", "sm3"]).optional(),
+};
+
 const schema = z.object({
   ...COMMON_FIELDS,
-  candidate_reselection_proportion: z.number().default(0.2),
-  candidate_reselection_steps: z.int().nullable().default(null),
-  density: z.number().nullable().default(0.01),
+  ...TRAINING_FIELDS,
   dtype: z.enum(["float32", "bfloat16", "float16", "auto"]).nullable().default("float32"),
-  initial_reselection_rate: z.number().default(0.2),
   /** Module name without the `base_model.model.` prefix → its number of deltas. */
   num_deltas: z.record(z.string(), z.int().min(0)).nullable().default(null),
   num_tunable_weights: z.number().nullable().default(null),
   peft_type: z.literal("SFT"),
-  reselection_rate_policy: z.enum(["linear", "cosine"]).default("linear"),
-  reselection_steps: z.int().default(20),
-  selection_accumulation_steps: z.int().default(5),
-  selection_algorithm: z.enum(["rigl", "sm3"]).default("rigl"),
 });
 
-/** The complete key set, as on disk. "rigl" is accumulated gradients, "sm3" momentum approximation. */
+/** The key set as on disk. */
 export type SftConfig = z.infer<typeof schema>;
+
+/** Of a trained adapter, what the reference also writes and no method here has. */
+export const REFERENCE_FIELDS = {
+  candidate_reselection_proportion: 0.2,
+  candidate_reselection_steps: null,
+} as const;
 
 /** What a writer chooses; the rest has the reference's defaults or follows from the deltas. */
 export type SftConfigInput = Omit<

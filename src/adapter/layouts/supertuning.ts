@@ -49,7 +49,8 @@ export const SUPERTUNING: AdapterLayout = {
       else changes.set(name, new ChangeWithDeltas(readLowRank(tensors, name, config), deltas));
     }
     const { sparsity, r, lora_alpha } = config;
-    const facts = { sparsity, ...(r !== null && { r, lora_alpha }) };
+    const { save_precomputed_indices } = config;
+    const facts = { sparsity, save_precomputed_indices, ...(r !== null && { r, lora_alpha }) };
     return { layout: "SUPERTUNING", config, facts, modules, changes };
   },
 
@@ -135,6 +136,8 @@ function placeAgain(
 ): StoredDeltas {
   const name = tensorName(module, VALUES);
   const values = readFloats(file, name);
+  const dtype = file.entry(name).dtype as StoredDeltas["dtype"];
+  if (base.anyPositions) return { indices: Uint32Array.from(values.keys()), values, dtype };
   const weights = base.weightsOf(module);
   const fail = (reason: string) =>
     new SpielError("data", `${file.path}: "${module}" has values without indices, ${reason}`);
@@ -143,9 +146,7 @@ function placeAgain(
   }
   const order = select_top ? "greatest" : "least";
   const deltas = placeByMagnitude(weights, values, order, `${file.path}: "${module}"`);
-  if (deltas !== undefined) {
-    return { ...deltas, dtype: file.entry(name).dtype as StoredDeltas["dtype"] };
-  }
+  if (deltas !== undefined) return { ...deltas, dtype };
   throw fail(
     "and weights of equal magnitude in its base model, of which torch chose some; " +
       "save it with save_precomputed_indices=True",

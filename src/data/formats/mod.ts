@@ -1,5 +1,6 @@
 /** The registry of data formats: a new one is a new file and one line here. */
 import { SpielError } from "../../errors.ts";
+import { suggest } from "../../suggest.ts";
 import type { FieldMap } from "./fields.ts";
 import type { DataFormat } from "./format.ts";
 import { messages } from "./messages.ts";
@@ -40,9 +41,11 @@ export function checkFieldMap(map: FieldMap): void {
   const known = FORMATS.flatMap(({ fields }) => fields);
   const unknown = Object.keys(map).find((field) => !known.includes(field));
   if (unknown !== undefined) {
+    const meant = suggest(unknown, known);
     throw new SpielError(
       "usage",
-      `Cannot map the field "${unknown}"; the formats have ${known.join(", ")}`,
+      `Cannot map the field "${unknown}"; ` +
+        (meant === undefined ? `the formats have ${known.join(", ")}` : `did you mean ${meant}?`),
     );
   }
 }

@@ -51,6 +51,18 @@ export function originOf(source: ConfigSource | undefined): string {
   return source.kind === "file" ? `${source.path}:${source.line}` : source.kind;
 }
 
+/** Where a value stands that a flag is at odds with, in brackets; empty for another flag and in code. */
+export function placeOf(source: ConfigSource): string {
+  switch (source.kind) {
+    case "file":
+      return ` (${originOf(source)})`;
+    case "set":
+      return " (--set)";
+    default:
+      return "";
+  }
+}
+
 /** Which source wins: code and files lose to `--set`, and that to a flag. */
 const PRECEDENCE: Readonly<Record<ConfigSource["kind"], number>> = {
   option: 0,
@@ -87,6 +99,19 @@ function dropWeakerSynonyms(values: GivenValues["values"], key: ConfigKey, sourc
   }
 }
 
+/** How many deltas there are to be, which means nothing to a method without any. */
+const BUDGET_KEYS: readonly ConfigKey[] = ["density", "num_deltas", "rank_equivalent"];
+
+/** Takes out what a weaker source says of deltas where a stronger one asks for a method without, as over a run's record. */
+function dropIdleBudget({ values }: GivenValues) {
+  const method = values.get("method");
+  if (method?.value !== "full") return;
+  for (const key of BUDGET_KEYS) {
+    const found = values.get(key);
+    if (found && PRECEDENCE[found.source.kind] < PRECEDENCE[method.source.kind]) values.delete(key);
+  }
+}
+
 /**
  * Lays entries over one another, stronger sources and later entries on top. A value of null is as good as
  * none.
@@ -109,6 +134,7 @@ export function layEntries(
       given.values.set(key, { value: read(entry, key), source: entry.source });
     }
   }
+  dropIdleBudget(given);
   return given;
 }
 

@@ -7,6 +7,7 @@ import {
   labelOf,
   layEntries,
   originOf,
+  placeOf,
   problemsError,
 } from "./entries.ts";
 import { LATER_VALUES } from "./later.ts";
@@ -72,7 +73,7 @@ function checkValues(
 }
 
 function checkRules(values: Values, given: GivenValues): string[] {
-  const keys = new Set(given.values.keys());
+  const keys = new Map([...given.values].map(([key, { source }]) => [key, placeOf(source)]));
   return RULES.flatMap((rule) => rule(values, keys)).map(({ key, message }) =>
     `${labelOf(key, given.values.get(key)?.source)} ${message}`
   );

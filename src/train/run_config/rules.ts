@@ -14,8 +14,11 @@ export interface Finding {
   message: string;
 }
 
+/** The keys that were given, each with what to put behind it in a message, such as ` (run.yaml:3)`. */
+export type GivenKeys = ReadonlyMap<ConfigKey, string>;
+
 /** Looks at valid values and at which keys were given, and reports what it refuses. */
-type Rule = (values: Values, given: ReadonlySet<ConfigKey>) => Finding[];
+type Rule = (values: Values, given: GivenKeys) => Finding[];
 
 /** Keys that say the same in different ways: at most one of each group may be given. */
 export const EXCLUSIVE_KEYS: readonly (readonly ConfigKey[])[] = [
@@ -28,7 +31,8 @@ const oneOfEachGroup: Rule = (_, given) =>
   EXCLUSIVE_KEYS.flatMap((group) => {
     const [first, second] = group.filter((key) => given.has(key));
     if (first === undefined || second === undefined) return [];
-    const message = `cannot be combined with ${first}; expected at most one of ${group.join(", ")}`;
+    const message = `cannot be combined with ${first}${given.get(first)}; ` +
+      `expected at most one of ${group.join(", ")}`;
     return [{ key: second, message }];
   });
 
@@ -57,14 +61,15 @@ const warmupEnds: Rule = ({ warmup_steps: warmup, max_steps: steps }) => {
 const budgetNeedsDeltas: Rule = (values, given) => {
   if (values.method !== "full") return [];
   const keys: ConfigKey[] = ["density", "num_deltas", "rank_equivalent", "adapter", "quantize"];
-  return keys.filter((key) => given.has(key)).map((key) => ({
+  const isAsked = (key: ConfigKey) => given.has(key) && values[key] !== "none";
+  return keys.filter(isAsked).map((key) => ({
     key,
     message: "needs a method with deltas; method full trains every weight",
   }));
 };
 
 const quantizeNeedsWeights: Rule = ({ init, quantize }) => {
-  if (init !== "random" || quantize === undefined) return [];
+  if (init !== "random" || quantize === undefined || quantize === "none") return [];
   return [{ key: "quantize", message: "cannot be combined with init random" }];
 };
 
@@ -100,7 +105,9 @@ const noWeights: Rule = (values) => {
 
 const gpuNeedsDevice: Rule = ({ device }, given) => {
   if (device !== "cpu" || !given.has("gpu")) return [];
-  return [{ key: "gpu", message: "cannot be combined with device cpu; expected device gpu" }];
+  const message = `cannot be combined with device cpu${given.get("device") ?? ""}; ` +
+    "expected device gpu";
+  return [{ key: "gpu", message }];
 };
 
 /** All rules between keys. */

@@ -6,6 +6,7 @@
  */
 
 import { z } from "npm:zod@4.6.7";
+import { QUANTIZED_FORMATS } from "../../model/load.ts";
 import { BYTES, parseBytes } from "./bytes.ts";
 
 /** The headings under which keys are shown. */
@@ -69,10 +70,11 @@ export const runConfigSchema = z.strictObject({
     group: "Model and data",
     description: "standard deviation of random matrices with init random",
   }),
-  quantize: z.enum(["nf4", "q8_0", "q4_0"]).optional().register(keyWords, {
+  quantize: z.enum(["none", ...QUANTIZED_FORMATS]).optional().register(keyWords, {
     group: "Model and data",
-    description: "format to which the layers are quantised while a 16-bit model is loaded",
-    defaultText: "as stored",
+    description: "format to which the layers are quantised while a 16-bit model is loaded; " +
+      "none leaves them as they are stored",
+    defaultText: "none",
   }),
   adapter: path().optional().register(keyWords, {
     group: "Model and data",

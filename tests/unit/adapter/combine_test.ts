@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Adapter } from "../../../src/adapter/adapter.ts";
 import { padDeltas, sumDeltas } from "../../../src/adapter/arithmetic.ts";
+import { describeAdapter } from "../../../src/adapter/describe.ts";
 import { combineAdapters, type CombineOptions } from "../../../src/adapter/combine.ts";
 import { loadAdapter } from "../../../src/adapter/load.ts";
 import type { Provenance } from "../../../src/adapter/provenance.ts";
@@ -202,6 +203,44 @@ Deno.test("what is known of the base and of a single training is kept", () =>
     assert.match(warnings.join(), /one" was trained on another base model than ".*tiny_llama"/);
   }));
 
+Deno.test("a conversion there and back says nothing of a training that it does not know", () =>
+  withTempDir(async (dir) => {
+    const there = { terms: [{ adapter: SFT }], layout: "supertuning", model: MODEL };
+    const { out } = await combine(dir, there, "there");
+    const { out: back } = await combine(dir, { terms: [{ adapter: out }] }, "back");
+    const json = JSON.parse(Deno.readTextFileSync(join(back, "adapter_config.json")));
+    assert.deepEqual(Object.keys(json).filter((key) => /selection/.test(key)), []);
+    assert.equal(json.density, null);
+    const { reselection_steps, selection_algorithm, density } = describeAdapter(back);
+    assert.deepEqual([reselection_steps, selection_algorithm, density], [null, null, null]);
+  }));
+
+/** A copy of a golden SFT adapter whose base model is called otherwise. */
+function ofOtherName(dir: string): string {
+  const folder = recording(dir, "renamed", "a".repeat(64), [64, 64]);
+  const path = join(folder, "adapter_config.json");
+  const { spiel: _, ...config } = JSON.parse(Deno.readTextFileSync(path));
+  const named = { ...config, base_model_name_or_path: "models/other" };
+  Deno.writeTextFileSync(path, JSON.stringify(named));
+  return folder;
+}
+
+Deno.test("adapters of different base models are added where that is asked for, with a warning", () =>
+  withTempDir(async (dir) => {
+    const warnings: string[] = [];
+    const { result } = await combine(dir, {
+      terms: [{ adapter: SFT }, { adapter: ofOtherName(dir) }],
+      allowOtherBase: true,
+      onWarning: (message) => void warnings.push(message),
+    });
+    assert.equal(result.overlaps, 2464);
+    assert.equal(warnings.length, 1);
+    assert.match(
+      warnings[0]!,
+      /different base models \(base_model_name_or_path .* and models\/other\)/,
+    );
+  }));
+
 /** What is wrong, what is asked for, the kind of error, and the message. */
 const BAD: [
   title: string,
@@ -219,6 +258,12 @@ const BAD: [
     }),
     "data",
     /one" and ".*two" were trained on different base models \(base_model_hash a{64} and b{64}\)/,
+  ],
+  [
+    "adapters whose base models are called differently",
+    (dir) => ({ terms: [{ adapter: SFT }, { adapter: ofOtherName(dir) }] }),
+    "data",
+    /different base models \(base_model_name_or_path .*; --allow-other-base adds them all the same/,
   ],
   [
     "a base model of other shapes",
@@ -262,8 +307,8 @@ const BAD: [
   [
     "more than f32 holds",
     () => ({ terms: [{ adapter: SFT, factor: 1e39 }] }),
-    "numeric",
-    /the value in slot \d+ is not finite/,
+    "usage",
+    /1e\+39 times the deltas of ".*" of ".*sft_fork_f32" is more than f32 holds/,
   ],
 ];
 

@@ -153,6 +153,9 @@ Deno.test("every layout is described without its base model", () => {
     4,
     true,
   ]);
+  const chosen = facts("supertuning_noindices");
+  assert.deepEqual([chosen.peft_type, chosen.save_precomputed_indices], ["SUPERTUNING", false]);
+  assert.equal(chosen.deltas, 602);
 });
 
 const Q = "base_model.model.model.layers.0.self_attn.q_proj";

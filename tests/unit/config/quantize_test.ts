@@ -16,4 +16,6 @@ Deno.test("quantize: no random weights, and none that are trained themselves", (
   assert.throws(resolve("nf4", "init", "random"), /--quantize cannot be combined with init random/);
   assert.throws(resolve("q8_0", "method", "full"), /--quantize needs a method with deltas/);
   assert.equal(resolve("nf4", "method", "spiel-ma")().config.quantize, "nf4");
+  assert.equal(resolve("none", "method", "full")().config.quantize, "none");
+  assert.equal(resolve("none", "init", "random")().config.quantize, "none");
 });

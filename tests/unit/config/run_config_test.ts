@@ -213,7 +213,7 @@ const REFUSED: [title: string, entries: ConfigEntry[], words: RegExp][] = [
     [...BASE, flag("device", "cpu"), flag("gpu", "0")],
     /--gpu cannot be combined with device cpu; expected device gpu/,
   ],
-  ["quantising so", [...BASE, flag("quantize", "q2_k")], /expected one of nf4, q8_0, q4_0/],
+  ["quantising so", [...BASE, flag("quantize", "q2_k")], /expected one of none, nf4, q8_0, q4_0/],
   ["half a map", [...BASE, flag("map", "prompt")], /--map is "prompt"; expected FIELD=NAME pairs/],
   ["a map of one field twice", [...BASE, flag("map", "prompt=a,prompt=b")], /expected FIELD=NAME/],
   [

@@ -265,7 +265,10 @@ Deno.test("GGUF tokenizers of other kinds are refused by name", () =>
       [ggufTokenizer("gpt-2", [["tokenizer.ggml.model", string("t5")]]), "t5", "gpt2, llama"],
       [ggufTokenizer("gpt-2", [["tokenizer.ggml.tokens", string("x")]]), "array of strings"],
       [
-        ggufTokenizer("gpt-2", [["tokenizer.ggml.tokens", { type: "strings", value: ["a", "a"] }]]),
+        ggufTokenizer("gpt-2", [
+          ["tokenizer.ggml.tokens", { type: "strings", value: ["a", "a"] }],
+          ["tokenizer.ggml.token_type", { type: "i32s", value: [1, 1] }],
+        ]),
         `"a" occurs twice`,
       ],
       [

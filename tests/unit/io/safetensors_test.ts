@@ -235,3 +235,16 @@ Deno.test("shards and their index must agree", () =>
     Deno.writeTextFileSync(`${dir}/pytorch_model.bin`, "");
     assertRefuses(() => SafetensorsFolder.open(dir), "data", "pickles");
   }));
+
+Deno.test("a header of nearly the limit is read, escapes and all", () =>
+  withTempDir((dir) => {
+    const path = `${dir}/long.safetensors`;
+    const template = "\n".repeat(8_000_000) + '"';
+    const header = `{"__metadata__":{"t":${JSON.stringify(template)}},"a":${
+      entry("U8", [1], 0, 1)
+    }}`;
+    Deno.writeFileSync(path, file(header, Uint8Array.of(7)));
+    using read = SafetensorsFile.open(path);
+    assert.equal(read.metadata.t, template);
+    assert.deepEqual(read.read("a"), Uint8Array.of(7));
+  }));

@@ -113,7 +113,7 @@ Deno.test("tensors that do not fit the configuration are refused by name", () =>
     assertRefuses(
       () => openWith(() => {}, { ...config, num_hidden_layers: 4096 }),
       "data",
-      `${dir} lacks most of the 4096 layers`,
+      `${dir}/model.safetensors lacks most of the 4096 layers`,
       "21 tensors",
     );
     assertRefuses(

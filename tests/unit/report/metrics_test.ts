@@ -33,7 +33,12 @@ function evalAt(step: number): MetricsEvent {
   return { event: "eval", step, loss: 1, perplexity: Math.E, target_tokens: 9, elapsed_s: step };
 }
 
-const checkpointAt = (step: number): MetricsEvent => ({ event: "checkpoint", step, path: "p" });
+const checkpointAt = (step: number): MetricsEvent => ({
+  event: "checkpoint",
+  step,
+  path: "p",
+  elapsed_s: step,
+});
 const reselectAt = (step: number): MetricsEvent => ({
   event: "reselect",
   step,

@@ -60,7 +60,7 @@ function run(steps: number): MetricsEvent[] {
       target_tokens: 9,
       elapsed_s: steps,
     },
-    { event: "checkpoint", step: steps, path: "runs/a/checkpoints/step-00000100" },
+    { event: "checkpoint", step: steps, path: "runs/a/checkpoints/step-00000100", elapsed_s: 9 },
     {
       event: "done",
       step: steps,

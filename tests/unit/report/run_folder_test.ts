@@ -14,24 +14,68 @@ Deno.test("a new folder is made, with parents, and may be empty beforehand", () 
   withTempDir(async (dir) => {
     const path = join(dir, "runs", "a");
     {
-      using folder = await RunFolder.open(denoFiles, path, FRESH);
+      await using folder = await RunFolder.open(denoFiles, path, FRESH);
       assert.equal(folder.metricsPath, join(path, "metrics.jsonl"));
       assert.equal(folder.adapterPath, join(path, "adapter"));
     }
-    using again = await RunFolder.open(denoFiles, path, FRESH);
+    await using again = await RunFolder.open(denoFiles, path, FRESH);
     assert.equal(again.path, path);
+  }));
+
+Deno.test("a run of which nothing came leaves nothing, but for folders that were there", () =>
+  withTempDir(async (dir) => {
+    const names = () => [...Deno.readDirSync(dir)].map(({ name }) => name);
+    for (const options of [FRESH, RESUME]) {
+      {
+        await using _new = await RunFolder.open(denoFiles, join(dir, "runs", "deep", "a"), options);
+      }
+      assert.deepEqual(names(), []);
+    }
+    {
+      await using _empty = await RunFolder.open(denoFiles, dir, FRESH);
+    }
+    assert.deepEqual(names(), []);
+    {
+      await using folder = await RunFolder.open(denoFiles, join(dir, "a"), FRESH);
+      Deno.writeTextFileSync(join(folder.path, "notes.txt"), "somebody's own");
+    }
+    assert.deepEqual([...Deno.readDirSync(join(dir, "a"))].length, 2);
+    {
+      await using folder = await RunFolder.open(denoFiles, join(dir, "b"), FRESH);
+      await folder.writeConfig(JSON.parse(RECORD));
+    }
+    assert.ok(Deno.statSync(join(dir, "b", "config.json")).isFile);
+  }));
+
+Deno.test("a lock on a file that its last holder removed is no lock", () =>
+  withTempDir(async (dir) => {
+    const path = join(dir, "run.lock");
+    const meddling: typeof Deno.open = Deno.open;
+    try {
+      Deno.open = async (...args) => {
+        const file = await meddling(...args);
+        Deno.removeSync(path);
+        return file;
+      };
+      assert.equal(await denoFiles.lock(path), null);
+    } finally {
+      Deno.open = meddling;
+    }
+    const lock = await denoFiles.lock(path);
+    assert.ok(lock !== null);
+    lock.release();
   }));
 
 Deno.test("resuming where there is nothing is not an error", () =>
   withTempDir(async (dir) => {
-    using folder = await RunFolder.open(denoFiles, join(dir, "a"), RESUME);
+    await using folder = await RunFolder.open(denoFiles, join(dir, "a"), RESUME);
     assert.ok(Deno.statSync(folder.path).isDirectory);
   }));
 
 Deno.test("a second run is told that the folder is in use, until the first ends", () =>
   withTempDir(async (dir) => {
     {
-      using _first = await RunFolder.open(denoFiles, dir, FRESH);
+      await using _first = await RunFolder.open(denoFiles, dir, FRESH);
       for (const options of [FRESH, RESUME]) {
         await assert.rejects(RunFolder.open(denoFiles, dir, options), {
           kind: "usage",
@@ -40,7 +84,7 @@ Deno.test("a second run is told that the folder is in use, until the first ends"
         });
       }
     }
-    using _second = await RunFolder.open(denoFiles, dir, FRESH);
+    await using _second = await RunFolder.open(denoFiles, dir, FRESH);
   }));
 
 /** What a run records first. */
@@ -54,7 +98,7 @@ Deno.test("a folder with a run is never overwritten, and is free again after the
       kind: "usage",
       message: /already holds a run; go on with it by --resume or choose another --out$/,
     });
-    using resumed = await RunFolder.open(denoFiles, dir, RESUME);
+    await using resumed = await RunFolder.open(denoFiles, dir, RESUME);
     assert.deepEqual(resumed.record, JSON.parse(RECORD));
   }));
 
@@ -62,7 +106,7 @@ Deno.test("what a run leaves that ended before its record was whole is free for 
   withTempDir(async (dir) => {
     Deno.writeTextFileSync(join(dir, "tmp-config.json"), RECORD.slice(0, 10));
     for (const options of [FRESH, RESUME, FRESH]) {
-      using folder = await RunFolder.open(denoFiles, dir, options);
+      await using folder = await RunFolder.open(denoFiles, dir, options);
       assert.equal(folder.path, dir);
     }
   }));
@@ -110,7 +154,7 @@ Deno.test("a file is no run folder", () =>
 
 Deno.test("inputs in the folder that the run ends with are refused, by whatever name", () =>
   withTempDir(async (dir) => {
-    using folder = await RunFolder.open(denoFiles, join(dir, "run"), FRESH);
+    await using folder = await RunFolder.open(denoFiles, join(dir, "run"), FRESH);
     Deno.mkdirSync(folder.modelPath);
     Deno.writeTextFileSync(join(folder.modelPath, "base.gguf"), "");
     Deno.symlinkSync(folder.modelPath, join(dir, "link"));
@@ -129,7 +173,7 @@ Deno.test("inputs in the folder that the run ends with are refused, by whatever 
 
 Deno.test("config.json holds each value with its origin, and report.html is written whole", () =>
   withTempDir(async (dir) => {
-    using folder = await RunFolder.open(denoFiles, dir, FRESH);
+    await using folder = await RunFolder.open(denoFiles, dir, FRESH);
     const config = { lr: { value: 1e-3, origin: "flag" }, seed: { value: 0, origin: "default" } };
     await folder.writeConfig(config);
     await folder.writeReport("<!doctype html>");
@@ -139,10 +183,12 @@ Deno.test("config.json holds each value with its origin, and report.html is writ
 
 Deno.test("a disk that fails at any call is a storage error", async () => {
   using counter = new FaultyFiles(denoFiles);
+  let calls = 0;
   await withTempDir(async (dir) => {
-    using _folder = await RunFolder.open(counter, join(dir, "a"), FRESH);
+    await using _folder = await RunFolder.open(counter, join(dir, "a"), FRESH);
+    calls = counter.calls.length;
   });
-  for (let at = 0; at < counter.calls.length; at++) {
+  for (let at = 0; at < calls; at++) {
     await withTempDir(async (dir) => {
       using files = new FaultyFiles(denoFiles, { at, kind: "error", code: "EROFS" });
       await assert.rejects(RunFolder.open(files, join(dir, "a"), FRESH), {

@@ -48,3 +48,39 @@ Deno.test("trainer: steps that nobody has looked at are looked at before they ar
   assert.deepEqual(saved, []);
   assert.ok(!asked.some(({ op }) => op === "deltaReselect"), "deltas moved by a failed step");
 });
+
+Deno.test("trainer: the step that a run stops after is told of, whatever is logged", async () => {
+  const options = { ...toyOptions("spiel-ag"), logEvery: 5, evalEvery: 0, saveEvery: 0 };
+  const stop = new AbortController();
+  const { events, error } = await run(options, {
+    evaluate: null,
+    signal: stop.signal,
+    intercept: (request) => {
+      if (request.op === "optimizerStep" && request.update.step === 8) stop.abort();
+      return undefined;
+    },
+  });
+  assert.match(`${error}`, /Stopped after step 8/);
+  assert.deepEqual(stepsOf(events, "step"), [5, 8]);
+  const every = await run({ ...options, logEvery: 1 }, { evaluate: null });
+  const lossAt = (of: typeof events, step: number) =>
+    of.find((event) => event.type === "step" && event.step === step);
+  const [told, expected] = [events, every.events].map((of) => lossAt(of, 8));
+  assert.ok(told?.type === "step" && expected?.type === "step");
+  assert.deepEqual([told.loss, told.gradNorm, told.lr], [
+    expected.loss,
+    expected.gradNorm,
+    expected.lr,
+  ]);
+  const saved = events.find((event) => event.type === "checkpoint");
+  assert.ok(saved?.type === "checkpoint" && saved.elapsedS >= told.elapsedS);
+});
+
+Deno.test("trainer: the step of an early stop is told of as well", async () => {
+  const options = { ...toyOptions("spiel-ag"), logEvery: 100, evalEvery: 3, earlyStopPatience: 1 };
+  let loss = 1;
+  const evaluate = () => Promise.resolve({ loss: loss++, perplexity: 1, targetTokens: 1 });
+  const { events, error } = await run(options, { evaluate });
+  assert.equal(error, undefined);
+  assert.deepEqual(stepsOf(events, "step"), [3]);
+});

@@ -20,7 +20,7 @@ pub(crate) use block_ops::{
 pub(crate) use conformance::{cases, open_gpus};
 pub(crate) use cpu::CpuDevice;
 #[cfg(feature = "gpu")]
-pub(crate) use gpu::{Faults, GpuDevice, GpuWish, list_gpus, may_have_gpu};
+pub(crate) use gpu::{Faults, GpuDevice, GpuWish, list_gpus, sees_no_hardware};
 #[cfg(feature = "gpu")]
 pub(crate) use training_ops::GradientTrial;
 pub(crate) use training_ops::{AdamWState, CandidateState, Growth, Sm3State, TrainingOps};

@@ -180,7 +180,8 @@ impl BlockOps for CpuDevice {
     ) {
         let LinearShape { tokens, inputs, outputs } = shape;
         let weight = weights_of(weight);
-        self.run("product_nt", || {
+        let work = linear::product_work([tokens, outputs, inputs], Element::F32, false);
+        self.multiply("product_nt", work, || {
             linear::linear(x.floats(), weight, tokens, inputs, outputs, y.floats_mut());
         });
     }
@@ -201,7 +202,10 @@ impl BlockOps for CpuDevice {
             (indices.0.as_slice(), values.floats())
         });
         let (x, y) = (&x.floats()[..shape.inputs], &mut y.floats_mut()[..shape.outputs]);
-        self.run("linear_packed", || linear::linear_packed(format, data.bytes(), deltas, x, y));
+        let work = linear::linear_packed_work(format, 1, [shape.inputs, shape.outputs]);
+        self.multiply("linear_packed", work, || {
+            linear::linear_packed(format, data.bytes(), deltas, x, y);
+        });
         true
     }
 
@@ -215,7 +219,8 @@ impl BlockOps for CpuDevice {
     ) {
         let LinearShape { tokens, inputs, outputs } = shape;
         let (grad_y, weight) = (grad_y.floats(), weights_of(weight));
-        self.run("product_nn", || {
+        let work = linear::product_work([tokens, inputs, outputs], Element::F32, accumulate);
+        self.multiply("product_nn", work, || {
             linear::linear_backward_input(
                 grad_y,
                 weight,
@@ -238,7 +243,8 @@ impl BlockOps for CpuDevice {
     ) {
         let LinearShape { tokens, inputs, outputs } = shape;
         let (grad_y, x, grad_weight) = (grad_y.floats(), x.floats(), grad_weight.floats_mut());
-        self.run("product_tn", || {
+        let work = linear::product_work([outputs, inputs, tokens], Element::F32, accumulate);
+        self.multiply("product_tn", work, || {
             linear::linear_backward_weight(
                 grad_y,
                 x,

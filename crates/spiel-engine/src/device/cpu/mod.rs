@@ -9,6 +9,7 @@ use crate::arena::zeros;
 use crate::error::{EngineError, Result};
 use crate::protocol::Profile;
 use profiler::Profiler;
+use spiel_kernels::program::Work;
 
 /// 32-bit words, read as floats or as integers.
 pub(crate) struct Words(Vec<u32>);
@@ -61,13 +62,24 @@ impl CpuDevice {
 
     /// Runs an operation, on the threads where the build has them.
     #[cfg(feature = "native")]
-    fn run<T: Send>(&self, operation: &'static str, work: impl FnOnce() -> T + Send) -> T {
-        self.profiler.time(operation, || self.pool.install(work))
+    fn run<T: Send>(&self, operation: &'static str, run: impl FnOnce() -> T + Send) -> T {
+        self.profiler.time(operation, None, || self.pool.install(run))
     }
 
     #[cfg(not(feature = "native"))]
-    fn run<T>(&self, operation: &'static str, work: impl FnOnce() -> T) -> T {
-        self.profiler.time(operation, work)
+    fn run<T>(&self, operation: &'static str, run: impl FnOnce() -> T) -> T {
+        self.profiler.time(operation, None, run)
+    }
+
+    /// Runs a product, whose work is told by its sizes, as on a GPU.
+    #[cfg(feature = "native")]
+    fn multiply(&self, operation: &'static str, work: Work, run: impl FnOnce() + Send) {
+        self.profiler.time(operation, Some(work), || self.pool.install(run));
+    }
+
+    #[cfg(not(feature = "native"))]
+    fn multiply(&self, operation: &'static str, work: Work, run: impl FnOnce()) {
+        self.profiler.time(operation, Some(work), run);
     }
 }
 

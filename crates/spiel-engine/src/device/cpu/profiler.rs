@@ -3,6 +3,7 @@
 use crate::device::profile::ProfileTable;
 use crate::host::clock::Stopwatch;
 use crate::protocol::{Profile, ProfileTotals};
+use spiel_kernels::program::Work;
 use std::cell::{Cell, RefCell};
 
 /// What has been gathered since the last reading.
@@ -18,15 +19,22 @@ impl Profiler {
     }
 
     /// Runs an operation, and counts and times it while profiling is on.
-    pub(super) fn time<T>(&self, operation: &'static str, work: impl FnOnce() -> T) -> T {
+    ///
+    /// `work` is what it has to do, where that is known.
+    pub(super) fn time<T>(
+        &self,
+        operation: &'static str,
+        work: Option<Work>,
+        run: impl FnOnce() -> T,
+    ) -> T {
         if !self.on.get() {
-            return work();
+            return run();
         }
         let begun = Stopwatch::start();
-        let result = work();
+        let result = run();
         let seconds = begun.seconds();
         let table = &mut *self.table.borrow_mut();
-        let row = table.count(operation, None);
+        let row = table.count(operation, work);
         table.time(row, seconds);
         result
     }

@@ -39,7 +39,9 @@ impl TrainingOps for CpuDevice {
         let count = candidates.indices.0.len();
         let CandidateState { indices, grads, grads_sq } = candidates;
         self.run("choose_candidates", || {
-            indices.0 = top_k::largest(elements, count, |at| top_k::magnitude_key(gradient[at]));
+            let chosen = top_k::largest(elements, count, |at| top_k::magnitude_key(gradient[at]));
+            // Copied, since new lists in the place of planned ones would scatter what is free.
+            indices.0.copy_from_slice(&chosen);
             delta::gather(gradient, &indices.0, grads.floats_mut());
             let grads = grads.floats();
             chunks_mut(grads_sq.floats_mut(), TASK, |task, squares| {
@@ -84,7 +86,8 @@ impl TrainingOps for CpuDevice {
 
     fn draw_positions(&self, seed: u32, stream: u32, total: u32, positions: &mut Words) {
         let count = positions.0.len();
-        positions.0 = self.run("draw_positions", || random::positions(seed, stream, count, total));
+        let drawn = self.run("draw_positions", || random::positions(seed, stream, count, total));
+        positions.0.copy_from_slice(&drawn);
     }
 
     fn gather(&self, x: &Words, indices: &Words, out: &mut Words) {

@@ -7,6 +7,10 @@ use crate::protocol::{GpuInfo, GpuLimits, GpuList};
 const SOFTWARE_NAMES: [&str; 5] =
     ["llvmpipe", "lavapipe", "swiftshader", "warp", "microsoft basic render"];
 
+/// How a software adapter is had, for those who want it.
+pub(super) const TAKES_SOFTWARE: &str =
+    "far slower than the CPU device; --device gpu --allow-software takes it all the same";
+
 /// The features worth naming.
 const FEATURES: [(&str, wgpu::Features); 4] = [
     ("shader-f16", wgpu::Features::SHADER_F16),
@@ -37,12 +41,12 @@ pub(crate) async fn list_gpus() -> GpuList {
     GpuList { supported: true, gpus, problem }
 }
 
-/// Whether it is worth looking for a hardware GPU.
-pub(crate) fn may_have_gpu() -> bool {
+/// Why it is not worth looking for a hardware GPU; `None` where it is.
+pub(crate) fn sees_no_hardware() -> Option<String> {
     #[cfg(not(target_arch = "wasm32"))]
-    return super::system::may_have_gpu();
+    return super::system::sees_no_hardware();
     #[cfg(target_arch = "wasm32")]
-    true
+    None
 }
 
 /// Every adapter, in the order of preference.
@@ -110,8 +114,8 @@ fn choose_index(gpus: &[GpuInfo], wish: Option<&str>, allow_software: bool) -> R
 
 fn software_refusal(name: &str) -> String {
     format!(
-        "\"{name}\" is a software adapter, far slower than the CPU device: \
-         --allow-software (allowSoftware in the library) takes it all the same"
+        "\"{name}\" is a software adapter, {TAKES_SOFTWARE} \
+         (allowSoftware in the library)"
     )
 }
 
@@ -152,7 +156,7 @@ fn why_none(gpus: &[GpuInfo]) -> String {
     }
     let found = gpus.first().map_or_else(
         || "there is no GPU".to_owned(),
-        |gpu| format!("there is only the software adapter \"{}\"", gpu.name),
+        |gpu| format!("there is only the software adapter \"{}\" ({TAKES_SOFTWARE})", gpu.name),
     );
     format!("{found}: {}", remedy())
 }

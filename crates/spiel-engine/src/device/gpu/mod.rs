@@ -26,7 +26,7 @@ mod system;
 mod training_ops;
 mod upload;
 
-pub(crate) use adapters::{list_gpus, may_have_gpu};
+pub(crate) use adapters::{list_gpus, sees_no_hardware};
 pub(crate) use context::{GpuDevice, GpuWish};
 pub(crate) use faults::Faults;
 

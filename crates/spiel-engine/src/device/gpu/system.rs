@@ -1,5 +1,8 @@
 //! What the system lacks when it shows no GPU, and how to mend it.
 
+#[cfg(any(target_os = "linux", test))]
+use super::adapters::TAKES_SOFTWARE;
+
 /// What was found on the system.
 #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux is looked at"))]
 #[derive(Default)]
@@ -16,12 +19,12 @@ struct System {
     capabilities: Option<String>,
 }
 
-/// Whether a GPU can be there at all, by what the kernel shows: cheap, while drivers are slow to load and may print.
-pub(super) fn may_have_gpu() -> bool {
+/// Why no hardware GPU can be there, by what the kernel shows: cheap, while drivers are slow to load and may print.
+pub(super) fn sees_no_hardware() -> Option<String> {
     #[cfg(target_os = "linux")]
-    return linux::has_device_file();
+    return (!linux::has_device_file()).then(|| linux::look().no_hardware());
     #[cfg(not(target_os = "linux"))]
-    true
+    None
 }
 
 /// What to do so that a GPU is found.
@@ -36,8 +39,23 @@ pub(super) fn remedy() -> String {
     "install the driver of the GPU's maker".to_owned()
 }
 
+/// What the manifests of drivers that compute on the CPU are called by.
+#[cfg(any(target_os = "linux", test))]
+const SOFTWARE_DRIVERS: [&str; 2] = ["lvp_icd", "swiftshader"];
+
 #[cfg(any(target_os = "linux", test))]
 impl System {
+    /// That the kernel shows no GPU, and what there is in its place.
+    fn no_hardware(&self) -> String {
+        let is_software = |file: &&String| SOFTWARE_DRIVERS.iter().any(|name| file.contains(name));
+        match self.drivers.iter().find(is_software).filter(|_| self.loader) {
+            None => "this machine shows no GPU".to_owned(),
+            Some(driver) => format!(
+                "this machine shows no hardware GPU, only the software adapter of {driver}, {TAKES_SOFTWARE}"
+            ),
+        }
+    }
+
     fn remedy(&self) -> String {
         if !self.loader {
             return "the Vulkan loader libvulkan.so.1 is missing: install it (Debian and Ubuntu: \
@@ -158,6 +176,17 @@ mod tests {
             let text = system.remedy();
             assert!(text.contains(expected), "{text}");
         }
+    }
+
+    #[test]
+    fn a_software_driver_is_named_where_there_is_no_hardware() {
+        let drivers = vec!["radeon_icd.json".to_owned(), "lvp_icd.x86_64.json".to_owned()];
+        let software = System { loader: true, drivers, ..System::default() };
+        let text = software.no_hardware();
+        assert!(text.contains("software adapter of lvp_icd.x86_64.json"), "{text}");
+        assert!(text.contains("--device gpu --allow-software"), "{text}");
+        let without_loader = System { loader: false, ..software };
+        assert_eq!(without_loader.no_hardware(), "this machine shows no GPU");
     }
 
     #[test]

@@ -1,3 +1,4 @@
+use super::work::{linear_packed_work, product_work};
 use crate::assemble::Constant;
 use crate::element::Element;
 use crate::formats::Format;
@@ -80,11 +81,7 @@ pub fn product_program(
     let lines = [a, b, c].map(|layout| [layout.first, layout.stride()]).concat();
     let params = [&[m, n, k][..], &lines, &[row_tiles]].concat();
     let params = params.into_iter().map(|param| param as u32).collect();
-    let words = m * k + m * n * (1 + usize::from(accumulate));
-    let work = match element {
-        Element::F32 => Work::new([m, n, k], 2, words + k * n),
-        Element::F16 => Work::new([m, n, k], 2, words).decoding(Format::F16, k * n),
-    };
+    let work = product_work([m, n, k], element, accumulate);
     let label = match (a.is_row_major(), b.is_row_major()) {
         (true, true) => "product_nn",
         (true, false) => "product_nt",
@@ -135,8 +132,7 @@ pub fn linear_packed_program(
     .concat();
     let text = include_str!("linear_packed.wgsl");
     let params = [inputs, outputs, rows.start, rows.len()].map(|param| param as u32).to_vec();
-    let work = Work::new([tokens, rows.len(), inputs], 2, tokens * (inputs + rows.len()))
-        .decoding(format, rows.len() * inputs);
+    let work = linear_packed_work(format, tokens, [inputs, rows.len()]);
     let groups = rows.len().div_ceil(rows_of_group);
     Program::new("linear_packed", text, &constants, &[Read, Read, ReadWrite], params, groups)
         .doing(work)

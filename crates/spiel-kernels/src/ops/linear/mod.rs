@@ -2,6 +2,7 @@
 
 mod cpu;
 mod gpu;
+mod work;
 
 pub use cpu::{
     add_bias, add_bias_backward, linear, linear_backward_input, linear_backward_weight,
@@ -13,3 +14,4 @@ pub use gpu::{
     Layout, Tiling, add_bias_backward_program, add_bias_program, linear_deltas_program,
     linear_packed_program, product_program,
 };
+pub use work::{linear_packed_work, product_work};
