@@ -49,15 +49,14 @@ class HuggingFaceFolder implements ModelSource {
     this.#source = source;
     this.#weights = weights;
     const { architecture } = source;
-    const storedNames = nameTable(weights, architecture);
-    this.#storedNames = storedNames;
     const quantised = bitsandbytesTensors(weights);
     this.#quantised = quantised.matrices;
-    const found = foundTensors(weights, storedNames, quantised);
+    this.#storedNames = nameTable(weights, quantised, architecture);
+    const found = foundTensors(weights, quantised, this.#storedNames);
     const { tensors, place } = unstack(found, architecture.stacks?.(source.config) ?? []);
     this.#place = place;
     const fileOf = (name: string) => {
-      const stored = storedNames.get(place(name).stored);
+      const stored = this.#storedNames.get(place(name).stored);
       return stored === undefined ? undefined : weights.fileOf(stored)?.path;
     };
     this.tensors = matchTensors(weights.path, source.config, tensors, fileOf);
@@ -84,7 +83,8 @@ class HuggingFaceFolder implements ModelSource {
   }
 
   shardOf(name: string): string | undefined {
-    const file = this.#weights.fileOf(name);
+    const stored = this.#storedNames.get(name) ?? name;
+    const file = this.#weights.fileOf(stored);
     return file === undefined ? undefined : basename(file.path);
   }
 
@@ -93,9 +93,14 @@ class HuggingFaceFolder implements ModelSource {
   }
 }
 
-function nameTable(weights: SafetensorsFolder, architecture: Architecture): Map<string, string> {
+function nameTable(
+  weights: SafetensorsFolder,
+  { parts }: BitsandbytesTensors,
+  architecture: Architecture,
+): Map<string, string> {
   const names = new Map<string, string>();
   for (const stored of weights.names()) {
+    if (parts.has(stored)) continue;
     const name = architecture.tensorName === undefined ? stored : architecture.tensorName(stored);
     if (name !== null) names.set(name, stored);
   }
@@ -104,12 +109,11 @@ function nameTable(weights: SafetensorsFolder, architecture: Architecture): Map<
 
 function foundTensors(
   weights: SafetensorsFolder,
+  { matrices }: BitsandbytesTensors,
   storedNames: ReadonlyMap<string, string>,
-  { matrices, parts }: BitsandbytesTensors,
 ): Map<string, ModelTensor | { unusable: string }> {
   const found = new Map<string, ModelTensor | { unusable: string }>();
   for (const [name, stored] of storedNames) {
-    if (parts.has(stored)) continue;
     const matrix = matrices.get(stored);
     if (matrix !== undefined) {
       found.set(name, matrix.tensor);

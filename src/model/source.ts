@@ -8,7 +8,12 @@ import { kindOfPath, mistakenForModel } from "../io/recognise.ts";
 import { openGgufModel } from "./gguf_model.ts";
 import { openHuggingFaceFolder } from "./hf_folder.ts";
 import type { ModelTensor } from "./tensors.ts";
-import { openFolderWithoutWeights, openGgufWithoutWeights } from "./weightless.ts";
+import {
+  lacksWeights,
+  openFolderToPlan,
+  openFolderWithoutWeights,
+  openGgufWithoutWeights,
+} from "./weightless.ts";
 
 export type { ModelTensor } from "./tensors.ts";
 
@@ -57,6 +62,29 @@ export function openModelSource(path: string): ModelSource {
  */
 export function openWithoutWeights(path: string): ModelSource {
   return formOf(path) === "gguf" ? openGgufWithoutWeights(path) : openFolderWithoutWeights(path);
+}
+
+/** A model that memory can be planned for. */
+export interface PlannableModel {
+  /** Its configuration and tensors, whose weights may not be there to be read. */
+  readonly source: ModelSource;
+  /** What has been taken for granted, in a sentence; `null` where the weights are there. */
+  readonly assumption: string | null;
+}
+
+/**
+ * Opens a model to plan with; no weights are read. A folder may lack them: its config.json tells their type.
+ *
+ * @throws {SpielError} kind "data" naming the file, the field or tensor, and what was expected.
+ */
+export function openModelToPlan(path: string): PlannableModel {
+  if (formOf(path) === "gguf" || !lacksWeights(path)) {
+    return { source: openModelSource(path), assumption: null };
+  }
+  const { source, format } = openFolderToPlan(path);
+  const assumption =
+    `${path} has no weights yet; they are planned as ${format}, by its config.json`;
+  return { source, assumption };
 }
 
 /** In which form a model is. What is known to be something else is refused by name. */

@@ -5,7 +5,12 @@ import { loadSparseAdapter } from "../adapter/load.ts";
 import { loadNewestCheckpoint } from "../checkpoint/checkpoint.ts";
 import { type Opener, PreferredEngine } from "../engine/preferred.ts";
 import type { Files } from "../io/files.ts";
-import { type ModelSource, openModelSource, openWithoutWeights } from "../model/source.ts";
+import {
+  type ModelSource,
+  openModelSource,
+  openModelToPlan,
+  openWithoutWeights,
+} from "../model/source.ts";
 import { type ModelTokenizer, tokenizerOf } from "../model/tokenizer.ts";
 import { shortRunWarning } from "../spiel/schedule.ts";
 import type { TrainEvent } from "./events.ts";
@@ -53,9 +58,7 @@ export async function prepareRun(
 ): Promise<PreparedRun> {
   const { config } = resolved;
   const { tell, held, warn, open } = context;
-  const source = held.use(
-    config.init === "random" ? openWithoutWeights(config.model) : openModelSource(config.model),
-  );
+  const source = held.use(await openSource(config, context));
   const preferred = held.use(
     await PreferredEngine.open(config, {
       onOpened: (info) => tell({ type: "opened", info }),
@@ -72,6 +75,18 @@ export async function prepareRun(
   const tooShort = options.spiel && shortRunWarning(options.spiel.schedule);
   if (tooShort !== null) await warn(tooShort);
   return { resolved, folder, source, tokenizer, preferred, model, beginning, data, options };
+}
+
+/** A dry run plans a model whose weights are yet to come; all else needs them. */
+async function openSource(
+  { init, model, dryRun }: RunConfig,
+  { warn }: RunContext,
+): Promise<ModelSource> {
+  if (init === "random") return openWithoutWeights(model);
+  if (!dryRun) return openModelSource(model);
+  const { source, assumption } = openModelToPlan(model);
+  if (assumption !== null) await warn(assumption);
+  return source;
 }
 
 /** Tells what a planned model takes. */

@@ -53,6 +53,17 @@ Deno.test("a dry run shows the memory plan and leaves nothing", async () => {
   assert.ok(!exists(folder.at("run")));
 });
 
+Deno.test("a dry run plans a model that has yet to get its weights, and no other run starts on it", async () => {
+  using folder = new TinyFolder();
+  const whole = good(await runCli(folder.trainArgs("run", "--dry-run", "--json"))).stdout;
+  Deno.removeSync(`${folder.model}/model.safetensors`);
+  const { stdout, stderr } = good(await runCli(folder.trainArgs("run", "--dry-run", "--json")));
+  assert.match(stderr, /^warning: .*model has no weights yet; they are planned as f32/m);
+  assert.deepEqual(JSON.parse(stdout), JSON.parse(whole));
+  const refused = await runCli(folder.trainArgs("run"));
+  assert.equal(refusalProblem(refused, 65, /has neither model\.safetensors nor/), undefined);
+});
+
 Deno.test("a dry run with --json prints the plan as one object", async () => {
   using folder = new TinyFolder();
   const args = folder.trainArgs("run", "--dry-run", "--json", "--eval-data", folder.data);

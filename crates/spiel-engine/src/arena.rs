@@ -1,4 +1,4 @@
-//! Allocation that keeps the memory table: planning a model runs the code that allocates it, with empty buffers.
+//! Allocation that keeps the memory table: planning a model runs the code that allocates it, without buffers.
 
 use crate::device::{Device, OperationSizes};
 use crate::error::{EngineError, Result};
@@ -51,11 +51,12 @@ pub(crate) struct Arena<'a, D> {
     device: &'a D,
     plan_only: bool,
     bytes: [u64; Purpose::ALL.len()],
+    largest: u64,
 }
 
 impl<'a, D: Device> Arena<'a, D> {
     pub(crate) fn new(device: &'a D, plan_only: bool) -> Self {
-        Self { device, plan_only, bytes: [0; Purpose::ALL.len()] }
+        Self { device, plan_only, bytes: [0; Purpose::ALL.len()], largest: 0 }
     }
 
     /// Allocates an array of 32-bit elements.
@@ -86,7 +87,13 @@ impl<'a, D: Device> Arena<'a, D> {
         })?;
         let total = &mut self.bytes[purpose as usize];
         *total = total.saturating_add(bytes.next_multiple_of(4) as u64);
-        self.device.allocate(if self.plan_only { 0 } else { bytes })
+        self.largest = self.largest.max(bytes as u64);
+        if self.plan_only { Ok(self.device.nothing()) } else { self.device.allocate(bytes) }
+    }
+
+    /// Bytes of the largest array so far.
+    pub(crate) fn largest(&self) -> u64 {
+        self.largest
     }
 
     /// Counts what the device itself holds for operations of these sizes.

@@ -102,11 +102,15 @@ fn build<D: Device>(
     let mut arena = Arena::new(device, plan_only);
     let model = Model::new(&mut arena, config, options)?;
     let workspace = Workspace::new(&mut arena, &model, options)?;
-    arena.operations(&operation_sizes(&model, options));
+    arena.operations(&operation_sizes(&model, options, arena.largest()));
     Ok((model, workspace, arena.table()))
 }
 
-fn operation_sizes<D: Device>(model: &Model<D>, options: &ModelOptions) -> OperationSizes {
+fn operation_sizes<D: Device>(
+    model: &Model<D>,
+    options: &ModelOptions,
+    largest_array: u64,
+) -> OperationSizes {
     let trains = |trainable| options.trainable == trainable;
     let tensors = model.tensors().filter(|_| trains(Trainable::Weights)).map(Tensor::elements);
     let carriers = model.linears().filter(|_| trains(Trainable::Deltas));
@@ -118,7 +122,7 @@ fn operation_sizes<D: Device>(model: &Model<D>, options: &ModelOptions) -> Opera
     OperationSizes {
         tokens: options.micro_batch_tokens as usize,
         heads: model.config.num_attention_heads as usize,
-        vocab: model.config.vocab_size as usize,
+        largest_array,
         trained: tensors.chain(modules.iter().map(|module| module.deltas)).collect(),
         modules,
         replaces: options.candidates || options.optimizer == Optimizer::Sm3,

@@ -7,11 +7,15 @@ use crate::error::{EngineError, Result, invalid, out_of_order};
 use crate::model::tensor::Tensor;
 use crate::protocol::{ArrayInfo, ArrayType, WeightFormat};
 use crate::session::Session;
-use spiel_kernels::formats::{Format, decode_threaded, encode, quantise_magnitudes};
+use spiel_kernels::formats::{
+    Format, SHARED_BLOCKS, decode_threaded, encode, quantise_magnitudes, sum_of_magnitudes,
+};
 use spiel_kernels::random::{NORMALS_PER_DRAW, fill_normal};
 
 /// Weights that are drawn and encoded at once when a model is initialised: the memory of all beside the model's own.
 const INITIALISED_AT_ONCE: usize = 1 << 20;
+/// NF4 blocks whose scales are quantised at once, 9 MiB.
+const QUANTISED_AT_ONCE: usize = 1024 * SHARED_BLOCKS;
 
 impl<D: Device> Session<D> {
     /// Writes stored bytes of a tensor.
@@ -40,9 +44,22 @@ impl<D: Device> Session<D> {
                 tensor.format
             ));
         }
-        let mut stored = device.read(&tensor.data, 0, tensor.stored_bytes()).await?;
-        quantise_magnitudes(&mut stored);
-        tensor.write(device, 0, &stored)
+        let (total, block_bytes) = (tensor.stored_bytes(), Format::Nf4.block_bytes());
+        let parts = || {
+            let firsts = (0..total).step_by(QUANTISED_AT_ONCE * block_bytes);
+            firsts.map(|first| (first, (total - first).min(QUANTISED_AT_ONCE * block_bytes)))
+        };
+        let mut sum = 0.0;
+        for (first, bytes) in parts() {
+            sum = sum_of_magnitudes(sum, &device.read(&tensor.data, first, bytes).await?);
+        }
+        let mean = (sum / (total / block_bytes) as f64) as f32;
+        for (first, bytes) in parts() {
+            let mut stored = device.read(&tensor.data, first, bytes).await?;
+            quantise_magnitudes(&mut stored, mean);
+            tensor.write(device, first, &stored)?;
+        }
+        Ok(())
     }
 
     /// Fills all weights for training from scratch.

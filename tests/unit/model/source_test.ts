@@ -2,7 +2,12 @@
 import assert from "node:assert/strict";
 import { ARCHITECTURES, ggufArchitectureOf } from "../../../src/model/architectures/mod.ts";
 import { readHuggingFaceConfig } from "../../../src/model/hf_config.ts";
-import { modelIdentity, openModelSource, openWithoutWeights } from "../../../src/model/source.ts";
+import {
+  modelIdentity,
+  openModelSource,
+  openModelToPlan,
+  openWithoutWeights,
+} from "../../../src/model/source.ts";
 import { encodeSafetensors, type TensorData } from "../../support/encode_safetensors.ts";
 import { assertRefuses } from "../../support/refuses.ts";
 import { withTempDir } from "../../support/temp_dir.ts";
@@ -156,3 +161,37 @@ Deno.test("what is no model is refused by path", () =>
     assert.equal(file.huggingFaceConfig().model_type, "llama");
     assertRefuses(() => openWithoutWeights(`${dir}/none.gguf`), "data", "none.gguf");
   }));
+
+Deno.test("a model can be planned before its weights are there, in the type of its config.json", () =>
+  withTempDir((dir) => {
+    writeTinyFolder(dir, "llama");
+    const weights = Deno.readFileSync(`${dir}/model.safetensors`);
+    const json = JSON.parse(Deno.readTextFileSync(`${dir}/config.json`));
+    const planned = (dtype?: string) => {
+      writeType(dir, json, dtype);
+      using source = openModelToPlan(dir).source;
+      return ["lm_head.weight", "model.norm.weight"].map((name) =>
+        source.tensors.get(name)!.format
+      );
+    };
+    using there = openModelToPlan(dir).source;
+    assert.ok(there.read("lm_head.weight", 0, 4).length === 4);
+    Deno.removeSync(`${dir}/model.safetensors`);
+    assert.deepEqual(planned("bfloat16"), ["bf16", "f32"]);
+    assert.deepEqual(planned("float16"), ["f16", "f32"]);
+    assert.deepEqual(planned(), ["f32", "f32"]);
+    assertRefuses(() => planned("int8"), "data", "torch_dtype", '"int8"', "bfloat16");
+    const { assumption } = openModelToPlan(writeType(dir, json, "bfloat16"));
+    assert.equal(
+      assumption,
+      `${dir} has no weights yet; they are planned as bf16, by its config.json`,
+    );
+    // What is there but cannot be read is no reason to plan without it.
+    Deno.writeFileSync(`${dir}/pytorch_model.bin`, weights);
+    assertRefuses(() => openModelToPlan(dir), "data", ".bin files are pickles");
+  }));
+
+function writeType(folder: string, json: Record<string, unknown>, torch_dtype?: string): string {
+  Deno.writeTextFileSync(`${folder}/config.json`, JSON.stringify({ ...json, torch_dtype }));
+  return folder;
+}

@@ -40,8 +40,8 @@ pub(crate) struct OperationSizes {
     pub(crate) tokens: usize,
     /// H.
     pub(crate) heads: usize,
-    /// V.
-    pub(crate) vocab: usize,
+    /// Bytes of the largest array; any may be read back.
+    pub(crate) largest_array: u64,
     /// Elements of every array of gradients.
     pub(crate) trained: Vec<usize>,
     /// Every module with deltas.
@@ -78,6 +78,8 @@ pub(crate) trait Memory {
         work()
     }
     fn allocate(&self, bytes: usize) -> Result<Self::Buffer>;
+    /// What stands for a buffer while a model is planned: it takes no memory, and no operation takes it.
+    fn nothing(&self) -> Self::Buffer;
     fn write(&self, buffer: &mut Self::Buffer, offset_bytes: usize, bytes: &[u8]);
     /// Bytes that the device holds for operations of these sizes, beside their operands.
     fn operation_bytes(&self, _sizes: &OperationSizes) -> u64 {

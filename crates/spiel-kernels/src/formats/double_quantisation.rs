@@ -2,25 +2,30 @@
 
 use super::Format;
 
-/// Blocks that share a scale.
-const SHARED: usize = 256;
+/// Blocks that share a scale: a matrix is quantised in parts of whole runs of so many.
+pub const SHARED_BLOCKS: usize = 256;
 
 /// bitsandbytes looks codes up by the nearest of so many equal steps from −1 to 1.
 const STEPS: f32 = 65_535.0;
 
-/// Replaces the magnitudes of all blocks of a matrix, in their order, by what they are after double quantisation: one of
-/// 256 levels times a scale, plus the mean of all. Which elements the codes stand for stays as it is.
-pub fn quantise_magnitudes(nf4_blocks: &mut [u8]) {
-    let block_bytes = Format::Nf4.block_bytes();
-    let mut magnitudes: Vec<f32> = nf4_blocks
-        .chunks_exact(block_bytes)
-        .map(|block| f32::from_bits(super::word_at(block, 0)))
-        .collect();
-    let sum: f64 = magnitudes.iter().copied().map(f64::from).sum();
-    let mean = (sum / magnitudes.len().max(1) as f64) as f32;
+fn magnitudes(nf4_blocks: &[u8]) -> impl Iterator<Item = f32> {
+    let blocks = nf4_blocks.chunks_exact(Format::Nf4.block_bytes());
+    blocks.map(|block| f32::from_bits(super::word_at(block, 0)))
+}
+
+/// The sum of the magnitudes of a matrix up to these blocks, which follow those that `before` is the sum of.
+#[must_use]
+pub fn sum_of_magnitudes(before: f64, nf4_blocks: &[u8]) -> f64 {
+    magnitudes(nf4_blocks).map(f64::from).fold(before, |sum, magnitude| sum + magnitude)
+}
+
+/// Replaces the magnitudes of blocks of a matrix, in their order, by what they are after double quantisation: one of
+/// 256 levels times a scale, plus the mean of the whole matrix. Which elements the codes stand for stays as it is.
+pub fn quantise_magnitudes(nf4_blocks: &mut [u8], mean: f32) {
+    let mut magnitudes: Vec<f32> = magnitudes(nf4_blocks).collect();
     let levels = levels();
     let bounds: [f32; 255] = std::array::from_fn(|i| f32::midpoint(levels[i], levels[i + 1]));
-    for shared in magnitudes.chunks_mut(SHARED) {
+    for shared in magnitudes.chunks_mut(SHARED_BLOCKS) {
         let scale =
             shared.iter().fold(0.0_f32, |most, magnitude| most.max((magnitude - mean).abs()));
         let inverse = 1.0 / scale.max(1e-38);
@@ -31,7 +36,8 @@ pub fn quantise_magnitudes(nf4_blocks: &mut [u8]) {
             *magnitude = levels[bounds.partition_point(|bound| *bound < wanted)] * scale + mean;
         }
     }
-    for (block, magnitude) in nf4_blocks.chunks_exact_mut(block_bytes).zip(magnitudes) {
+    let blocks = nf4_blocks.chunks_exact_mut(Format::Nf4.block_bytes());
+    for (block, magnitude) in blocks.zip(magnitudes) {
         block[..4].copy_from_slice(&magnitude.to_le_bytes());
     }
 }

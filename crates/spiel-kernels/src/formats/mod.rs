@@ -34,7 +34,7 @@ macro_rules! formats {
 mod double_quantisation;
 mod k_blocks;
 
-pub use double_quantisation::quantise_magnitudes;
+pub use double_quantisation::{SHARED_BLOCKS, quantise_magnitudes, sum_of_magnitudes};
 
 macro_rules! define {
     ($($what:literal, $format:ident, $file:ident;)+) => {

@@ -79,15 +79,39 @@ fn double_quantisation_gives_the_bits_of_bitsandbytes() {
     let source = golden.floats("NF4DQ.source");
     let mut stored = vec![0; Format::Nf4.bytes(source.len())];
     encode(Format::Nf4, &source, &mut stored);
-    quantise_magnitudes(&mut stored);
+    quantise_in_parts(&mut stored, usize::MAX);
     let (expected, _) = golden.decoded(Format::Nf4).swap_remove(1);
     assert!(stored == expected);
     // One magnitude for all: nothing to scale.
     let mut stored = vec![0; Format::Nf4.bytes(128)];
     encode(Format::Nf4, &[0.5; 128], &mut stored);
     let expected = stored.clone();
-    quantise_magnitudes(&mut stored);
+    quantise_in_parts(&mut stored, usize::MAX);
     assert!(stored == expected);
+}
+
+/// Quantises the magnitudes of a matrix, so many blocks at a time.
+fn quantise_in_parts(stored: &mut [u8], blocks: usize) {
+    let part = Format::Nf4.block_bytes().saturating_mul(blocks);
+    let count = stored.len() / Format::Nf4.block_bytes();
+    let sum = stored.chunks(part).fold(0.0, sum_of_magnitudes);
+    for part in stored.chunks_mut(part) {
+        quantise_magnitudes(part, (sum / count as f64) as f32);
+    }
+}
+
+#[test]
+fn parts_are_quantised_as_the_whole_is() {
+    let mut whole = vec![0; Format::Nf4.bytes(64 * 1000)];
+    encode(Format::Nf4, &uniform(1, 64 * 1000), &mut whole);
+    let before = whole.clone();
+    for blocks in [SHARED_BLOCKS, 3 * SHARED_BLOCKS] {
+        let mut parts = before.clone();
+        quantise_in_parts(&mut parts, blocks);
+        whole.copy_from_slice(&before);
+        quantise_in_parts(&mut whole, usize::MAX);
+        assert!(parts == whole && parts != before, "{blocks} blocks at a time");
+    }
 }
 
 /// The tensors of a safetensors file.

@@ -3,7 +3,7 @@
 use super::fixture::{self, TOKENS, UPDATE, micro_batch};
 use super::native::gpus;
 use crate::device::{BlockOps, GpuDevice, Memory, Qkv};
-use crate::protocol::{GrowthCriterion, ModelConfig, ModelOptions};
+use crate::protocol::{ForwardOutput, GrowthCriterion, ModelConfig, ModelOptions};
 use crate::session::{Session, plan};
 use crate::training::ReselectionPlan;
 use pollster::block_on;
@@ -154,10 +154,43 @@ fn operations_hold_no_more_than_planned() {
         for _ in 0..2 {
             whole_step(&mut session);
         }
+        let (shape, payload) = micro_batch(TOKENS, &[0]);
+        for output in [ForwardOutput::HiddenStates, ForwardOutput::Logits] {
+            block_on(session.forward(shape, output, &payload)).expect("a pass");
+        }
         let rows = session.memory().rows;
         let planned = rows.iter().find(|row| row.purpose == "held by operations");
-        let (held, planned) = (session.device.pooled_bytes(), planned.expect("a row").bytes);
-        assert!(held > 0 && held <= planned, "{held} of {planned}");
+        let (pooled, planned) = (session.device.pooled_bytes(), planned.expect("a row").bytes);
+        let staging = session.device.counters().largest_staging;
+        assert!(pooled > 0 && staging > 0, "{pooled}, {staging}");
+        assert!(pooled + staging <= planned, "{pooled} and {staging} of {planned}");
+    }
+}
+
+#[test]
+fn what_is_long_is_read_in_parts() {
+    for gpu in gpus() {
+        let words: Vec<u32> = (0..9 << 20).collect();
+        let bytes: &[u8] = bytemuck::cast_slice(&words);
+        let mut buffer = gpu.allocate(bytes.len()).expect("memory");
+        gpu.write(&mut buffer, 0, bytes);
+        let before = gpu.counters().read_backs;
+        let read = block_on(gpu.read(&buffer, 3, bytes.len() - 5)).expect("a read");
+        assert!(read == bytes[3..bytes.len() - 2]);
+        let after = gpu.counters();
+        assert_eq!(after.read_backs - before, 3);
+        assert!(after.largest_staging <= 16 << 20, "{}", after.largest_staging);
+    }
+}
+
+#[test]
+fn a_plan_makes_no_buffers() {
+    for gpu in gpus() {
+        let before = gpu.counters().buffers;
+        let planned = plan(&gpu, &config(), &options()).expect("a plan").memory;
+        assert_eq!(gpu.counters().buffers, before);
+        let session = session(gpu);
+        assert_eq!(planned.total_bytes, session.memory().total_bytes);
     }
 }
 

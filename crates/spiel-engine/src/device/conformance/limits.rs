@@ -1,10 +1,13 @@
 //! Operations that are more work than one dispatch may be.
 
-use super::{attention, products};
-use crate::device::GpuDevice;
+use super::sampling::Operands;
+use super::{attention, products, sampling};
+use crate::device::{GpuDevice, LinearShape};
+use spiel_kernels::ops::linear::Tiling;
 
 cases! {
     long_operations_are_cut,
+    gradients_do_not_depend_on_cuts,
 }
 
 async fn long_operations_are_cut(gpus: &[GpuDevice]) {
@@ -14,4 +17,24 @@ async fn long_operations_are_cut(gpus: &[GpuDevice]) {
     products::linear(gpus).await;
     products::linear_backward(gpus).await;
     attention::attention_and_its_backward(gpus).await;
+    sampling::sampled_gradient(gpus).await;
+}
+
+async fn gradients_do_not_depend_on_cuts(gpus: &[GpuDevice]) {
+    let (shape, count) = (LinearShape { tokens: 40, inputs: 70, outputs: 90 }, 2000);
+    for gpu in gpus {
+        let operands = Operands::new(gpu, shape, count);
+        for tiling in [Tiling::Shared, Tiling::Registers] {
+            gpu.tile_by(tiling);
+            gpu.limit_bytes_to(1 << 30);
+            let whole = operands.in_both_ways(gpu, shape).await;
+            // A slot reads two rows of 40 tokens, which makes 332 bytes a slot and 256 slots a dispatch.
+            gpu.limit_bytes_to(64 << 10);
+            gpu.gather_from_dense(shape, count, false);
+            let before = gpu.counters().dispatches;
+            operands.gradients(gpu, shape).await;
+            assert_eq!(gpu.counters().dispatches - before, 8, "{tiling:?}");
+            assert!(operands.in_both_ways(gpu, shape).await == whole, "{tiling:?}");
+        }
+    }
 }

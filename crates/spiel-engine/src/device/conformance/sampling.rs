@@ -49,7 +49,7 @@ async fn drawn_positions_are_those_of_the_cpu(gpus: &[GpuDevice]) {
     }
 }
 
-async fn sampled_gradient(gpus: &[GpuDevice]) {
+pub(super) async fn sampled_gradient(gpus: &[GpuDevice]) {
     for gpu in gpus {
         for (tokens, inputs, outputs, count) in [
             (1, 1, 1, 1),
@@ -92,7 +92,7 @@ async fn sampled_gradient(gpus: &[GpuDevice]) {
 type Buffer = <GpuDevice as Memory>::Buffer;
 
 /// What gradients are computed from.
-struct Operands {
+pub(super) struct Operands {
     count: usize,
     indices: Buffer,
     x_t: Buffer,
@@ -100,7 +100,7 @@ struct Operands {
 }
 
 impl Operands {
-    fn new(
+    pub(super) fn new(
         gpu: &GpuDevice,
         LinearShape { tokens, inputs, outputs }: LinearShape,
         count: usize,
@@ -114,14 +114,14 @@ impl Operands {
     }
 
     /// What is added to random numbers, in the way that is taken for the module.
-    async fn gradients(&self, gpu: &GpuDevice, shape: LinearShape) -> Vec<u32> {
+    pub(super) async fn gradients(&self, gpu: &GpuDevice, shape: LinearShape) -> Vec<u32> {
         let mut grads = gpu.holding(&normal(4, self.count));
         gpu.sampled_gradient(&self.indices, &self.x_t, &self.grad_y_t, shape, &mut grads);
         gpu.taken(&grads, self.count).await
     }
 
     /// The same in both ways, by samples first.
-    async fn in_both_ways(&self, gpu: &GpuDevice, shape: LinearShape) -> [Vec<u32>; 2] {
+    pub(super) async fn in_both_ways(&self, gpu: &GpuDevice, shape: LinearShape) -> [Vec<u32>; 2] {
         let mut both: [Vec<u32>; 2] = Default::default();
         for (dense, grads) in [false, true].into_iter().zip(&mut both) {
             gpu.gather_from_dense(shape, self.count, dense);

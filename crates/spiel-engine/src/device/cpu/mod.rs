@@ -115,6 +115,10 @@ impl Memory for CpuDevice {
         zeros(words).map(Words)
     }
 
+    fn nothing(&self) -> Words {
+        Words(Vec::new())
+    }
+
     fn write(&self, buffer: &mut Words, offset_bytes: usize, bytes: &[u8]) {
         bytemuck::cast_slice_mut::<u32, u8>(&mut buffer.0)[offset_bytes..][..bytes.len()]
             .copy_from_slice(bytes);

@@ -11,13 +11,19 @@ pub(super) struct Budget {
     pub(super) bytes: u64,
     /// Floating-point operations of one dispatch, which no submission can divide. Larger operations are cut.
     pub(super) dispatch_flops: u64,
+    /// Bytes that one dispatch moves.
+    pub(super) dispatch_bytes: u64,
 }
 
 impl Budget {
     /// Submissions of 100 ms where a GPU reaches 0.3 TFLOP/s and 10 GB/s, and of 1 ms on an H100; dispatches that still
-    /// fill an H100, of 100 ms at 2 TFLOP/s.
-    pub(super) const DEFAULT: Self =
-        Self { flops: 30_000_000_000, bytes: 1 << 30, dispatch_flops: 200_000_000_000 };
+    /// fill an H100, of 100 ms at 2 TFLOP/s and 10 GB/s.
+    pub(super) const DEFAULT: Self = Self {
+        flops: 30_000_000_000,
+        bytes: 1 << 30,
+        dispatch_flops: 200_000_000_000,
+        dispatch_bytes: 1 << 30,
+    };
 
     /// What is left after this much work.
     pub(super) fn after(self, work: &Work) -> Self {
@@ -33,8 +39,26 @@ impl Budget {
         self.flops == 0 || self.bytes == 0
     }
 
-    /// In how many dispatches so many operations are made.
-    pub(super) fn dispatches(self, flops: u64) -> usize {
-        flops.div_ceil(self.dispatch_flops).max(1) as usize
+    /// In how many dispatches so much work is done.
+    pub(super) fn dispatches(self, work: &Work) -> usize {
+        let by_flops = work.flops.div_ceil(self.dispatch_flops);
+        by_flops.max(work.bytes.div_ceil(self.dispatch_bytes)).max(1) as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_is_divided_by_its_operations_or_by_its_bytes() {
+        let Budget { dispatch_flops, dispatch_bytes, .. } = Budget::DEFAULT;
+        let dispatches =
+            |flops, bytes| Budget::DEFAULT.dispatches(&Work { flops, bytes, ..Work::default() });
+        assert_eq!(dispatches(0, 0), 1);
+        assert_eq!(dispatches(dispatch_flops, dispatch_bytes), 1);
+        assert_eq!(dispatches(dispatch_flops + 1, 0), 2);
+        assert_eq!(dispatches(1, 4 * dispatch_bytes + 1), 5);
+        assert_eq!(dispatches(7 * dispatch_flops, 4 * dispatch_bytes), 7);
     }
 }

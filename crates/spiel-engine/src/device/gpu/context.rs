@@ -38,6 +38,8 @@ pub(crate) struct GpuDevice {
     /// Whether a buffer was freed that bind groups may still hold.
     pub(super) freed: Arc<AtomicBool>,
     pub(super) pool: RefCell<Pool>,
+    /// What stands for every buffer of a plan.
+    pub(super) nothing: wgpu::Buffer,
     /// What the last read-back was mapped from.
     pub(super) staging: RefCell<Option<wgpu::Buffer>>,
     pub(super) recorder: RefCell<Recorder>,
@@ -99,6 +101,12 @@ impl GpuDevice {
         })?;
         let faults = Faults::of(&device);
         let recorder = RefCell::new(Recorder::new(&device));
+        let nothing = device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("nothing"),
+            size: 4,
+            usage: wgpu::BufferUsages::STORAGE,
+            mapped_at_creation: false,
+        });
         Ok(Self {
             device,
             queue,
@@ -107,6 +115,7 @@ impl GpuDevice {
             groups: RefCell::default(),
             freed: Arc::default(),
             pool: RefCell::default(),
+            nothing,
             staging: RefCell::default(),
             recorder,
             counters: Cell::default(),

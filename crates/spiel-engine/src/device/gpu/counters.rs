@@ -13,6 +13,8 @@ pub(crate) struct Counters {
     pub(crate) read_backs: u64,
     /// Bytes read back.
     pub(crate) read_bytes: u64,
+    /// Bytes of the largest buffer that was read back through.
+    pub(crate) largest_staging: u64,
     /// Bytes written by the host.
     pub(crate) written_bytes: u64,
     /// Buffers made.

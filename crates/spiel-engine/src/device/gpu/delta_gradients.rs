@@ -12,7 +12,7 @@ use spiel_kernels::random::fill_normal;
 /// Elements of a dense tile.
 const TILE_ELEMENTS: usize = 4 << 20;
 /// Numbers that a trial computes with, repeated as often as needed.
-const NUMBERS: usize = 1 << 16;
+pub(super) const NUMBERS: usize = 1 << 16;
 /// Deltas whose gradients a trial compares at either end, where ragged tiles are.
 const COMPARED: usize = 1 << 16;
 /// A trial goes on until it has measured for so long, so often at most.
@@ -64,22 +64,26 @@ impl GpuDevice {
         grads: &GpuBuffer,
     ) {
         let LinearShape { tokens, inputs, outputs } = shape;
+        let (count, tiling) = (indices.len(), self.tiling.get());
+        let work = delta::sampled_gradient_work(count, tokens, accumulate);
+        let slots_at_once = count.div_ceil(self.budget.get().dispatches(&work));
+        let slots_at_once = slots_at_once.next_multiple_of(delta::SAMPLED_SLOTS).max(1);
         // Every slot is in one pair of rows and columns alone.
         for rows in self.cuts(outputs, &[tokens * 4]) {
             for columns in self.cuts(inputs, &[tokens * 4]) {
-                let count = indices.len();
-                let program = delta::sampled_gradient_program(
-                    self.tiling.get(),
-                    count,
-                    tokens,
-                    inputs,
-                    &rows,
-                    &columns,
-                    accumulate,
-                );
-                let x_t = self.part(x_t, &columns, tokens * 4);
-                let grad_y_t = self.part(grad_y_t, &rows, tokens * 4);
-                self.run(&program, &[indices.whole(), x_t, grad_y_t, grads.whole()]);
+                let bound = [
+                    indices.whole(),
+                    self.part(x_t, &columns, tokens * 4),
+                    self.part(grad_y_t, &rows, tokens * 4),
+                    grads.whole(),
+                ];
+                for first in (0..count).step_by(slots_at_once) {
+                    let slots = first..count.min(first + slots_at_once);
+                    let program = delta::sampled_gradient_program(
+                        tiling, &slots, tokens, inputs, &rows, &columns, accumulate,
+                    );
+                    self.run(&program, &bound);
+                }
             }
         }
     }

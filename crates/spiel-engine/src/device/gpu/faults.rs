@@ -54,6 +54,16 @@ impl Faults {
         }
     }
 
+    /// What waiting in vain ends with: the first fault, or that the operation that was issued last failed.
+    pub(super) fn failure(&self, cause: impl std::fmt::Display) -> EngineError {
+        let state = &*self.state();
+        state.first.clone().unwrap_or_else(|| {
+            let (operation, cause) = (state.operation, one_line(&cause.to_string()));
+            let message = format!("The GPU failed in operation \"{operation}\": {cause}");
+            EngineError::DeviceUnavailable(message)
+        })
+    }
+
     /// What came first is the cause; the loss of the device overrules what followed from it.
     fn keep(&self, fault: impl FnOnce(&str) -> EngineError) {
         let state = &mut *self.state();
@@ -152,9 +162,58 @@ mod tests {
             let refusal = message(gpu.faults.check());
             assert!(refusal.starts_with("The GPU refused operation \"a test\": "), "{refusal}");
             gpu.device.destroy();
-            let _ = pollster::block_on(gpu.read(&buffer, 0, 64));
+            let read = pollster::block_on(gpu.read(&buffer, 0, 64));
+            assert!(read.is_err(), "a device that is gone was read");
             let error = gpu.faults.check();
             assert!(matches!(error, Err(EngineError::DeviceLost(_))), "{error:?}");
+            assert_eq!(message(error.clone()), message(read.map(|_| ())));
+            assert!(message(error).contains("operation \"read-back\""), "no operation");
+        }
+    }
+
+    #[test]
+    fn waiting_in_vain_names_the_operation_or_the_fault_before() {
+        let faults = Faults::default();
+        faults.during("clear");
+        let error = faults.failure("timed\n out");
+        assert!(matches!(error, EngineError::DeviceUnavailable(_)), "{error:?}");
+        assert_eq!(error.to_string(), "The GPU failed in operation \"clear\": timed out");
+        faults.keep(|operation| lost("reset", operation));
+        let error = faults.failure("mapping failed");
+        assert!(matches!(error, EngineError::DeviceLost(_)), "{error:?}");
+        assert_eq!(error.to_string(), "The GPU was lost in operation \"clear\" (reset)");
+    }
+
+    #[cfg(feature = "native")]
+    #[test]
+    fn copies_clears_and_read_backs_are_named() {
+        use crate::device::{GpuDevice, Memory};
+        type Fault = (&'static str, fn(&GpuDevice));
+        /// Beyond the end of a buffer of 64 bytes.
+        const BEYOND: usize = 1 << 10;
+        let faulty: [Fault; 3] = [
+            ("copy", |gpu| {
+                let [from, to] = [(); 2].map(|()| gpu.allocate(64).expect("memory"));
+                gpu.record_copy(&from.buffer, BEYOND, &to.buffer, 0);
+                gpu.submit();
+            }),
+            ("clear", |gpu| {
+                let buffer = gpu.allocate(64).expect("memory");
+                gpu.record_clear(&buffer.buffer, BEYOND);
+                gpu.submit();
+            }),
+            ("read-back", |gpu| {
+                let buffer = gpu.allocate(64).expect("memory");
+                let _ = pollster::block_on(gpu.read(&buffer, 0, BEYOND));
+            }),
+        ];
+        for (operation, fault) in faulty {
+            for gpu in crate::device::conformance::gpus() {
+                fault(&gpu);
+                let refusal = message(gpu.faults.check());
+                let named = format!("The GPU refused operation \"{operation}\": ");
+                assert!(refusal.starts_with(&named), "{refusal}");
+            }
         }
     }
 

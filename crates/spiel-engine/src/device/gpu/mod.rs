@@ -102,6 +102,10 @@ impl Memory for GpuDevice {
         Ok(GpuBuffer { _freed: freed, ..GpuBuffer::unowned(buffer, elements) })
     }
 
+    fn nothing(&self) -> GpuBuffer {
+        GpuBuffer::unowned(self.nothing.clone(), 0)
+    }
+
     fn operation_bytes(&self, sizes: &OperationSizes) -> u64 {
         self.bytes_of_operations(sizes)
     }
@@ -109,6 +113,7 @@ impl Memory for GpuDevice {
     fn write(&self, buffer: &mut GpuBuffer, offset_bytes: usize, bytes: &[u8]) {
         // What is recorded must not see the new bytes.
         self.submit();
+        self.faults.during("write");
         let kept = offset_bytes % 4;
         let mut joined;
         let (start, mut bytes) = (offset_bytes - kept, bytes);
@@ -170,7 +175,7 @@ impl Memory for GpuDevice {
 
 impl GpuDevice {
     /// What has been asked of the device so far.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "conformance"))]
     pub(crate) fn counters(&self) -> counters::Counters {
         self.counters.get()
     }
@@ -186,6 +191,12 @@ impl GpuDevice {
     pub(super) fn limit_to(&self, flops: u64, dispatch_flops: u64) {
         self.submit();
         self.budget.set(budget::Budget { flops, dispatch_flops, ..self.budget.get() });
+    }
+
+    /// Dispatches what moves so many bytes at most from now on.
+    #[cfg(any(test, feature = "conformance"))]
+    pub(super) fn limit_bytes_to(&self, dispatch_bytes: u64) {
+        self.budget.set(budget::Budget { dispatch_bytes, ..self.budget.get() });
     }
 
     /// Bytes held for the operations of calls.

@@ -1,8 +1,9 @@
 //! What operations hold beside their operands: the most that the pool, the recorder and read-backs come to.
 
 use super::GpuDevice;
+use super::delta_gradients::NUMBERS;
 use super::pool::pooled_bytes;
-use super::readback::staging_bytes;
+use super::readback::most_staging_bytes;
 use super::recorder::UNIFORM_BYTES;
 use crate::device::{ModuleSize, OperationSizes};
 use spiel_kernels::ops::{clip, top_k};
@@ -16,23 +17,26 @@ const SMALL_ARRAYS: u64 = 8;
 impl GpuDevice {
     /// Bytes that operations of these sizes hold at most.
     pub(super) fn bytes_of_operations(&self, sizes: &OperationSizes) -> u64 {
-        let OperationSizes { tokens, heads, vocab, trained, modules, replaces } = sizes;
+        let OperationSizes { tokens, heads, largest_array, trained, modules, replaces } = sizes;
         let runs = |elements: &usize| -> usize {
             let cuts = self.cuts(*elements, &[4]);
             cuts.iter().map(|part| part.len().div_ceil(clip::RUN)).sum()
         };
         let norm_parts: usize = trained.iter().map(runs).sum();
-        let reads = [*tokens, *vocab, norm_parts].map(|words| words as u64 * 4);
-        let staging = reads.map(staging_bytes).into_iter().max().unwrap_or(0);
+        // What a trial of gradients computes with.
+        let numbers = modules.iter().flat_map(|module| {
+            [module.inputs, module.outputs].map(|width| NUMBERS.min(width * tokens))
+        });
 
         // What queries see and what sees keys; a backward pass's statistics; inverse norms. Smaller micro-batches may
         // take smaller buffers, which all together are at most as large again.
         let rows = [2 * tokens, 2 * tokens, 2 * tokens * heads, tokens * heads];
         let of_tokens: u64 = 2 * rows.map(pooled_bytes).iter().sum::<u64>();
         UNIFORM_BYTES as u64
-            + staging
+            + most_staging_bytes(*largest_array)
+            + distinct(numbers)
             + of_tokens
-            + pooled_bytes(norm_parts)
+            + pooled_bytes(2 * norm_parts)
             + distinct(
                 modules.iter().map(|module| self.tile_elements(module.inputs, module.outputs)),
             )

@@ -1,7 +1,7 @@
 //! Keeping up with the device: the host may run ahead of it, but not without bound, since what is submitted takes memory.
 
 use super::GpuDevice;
-use crate::error::{EngineError, Result};
+use crate::error::Result;
 
 /// What the host has run ahead by.
 #[derive(Default)]
@@ -27,8 +27,7 @@ impl GpuDevice {
         let now = self.queue.submit([]);
         let Some(last) = self.pace.borrow_mut().last.replace(now) else { return Ok(()) };
         let poll = wgpu::PollType::Wait { submission_index: Some(last), timeout: None };
-        let failed = |error| EngineError::Internal(format!("Cannot wait for the GPU: {error}"));
-        self.device.poll(poll).map(|_| ()).map_err(failed)
+        self.device.poll(poll).map(|_| ()).map_err(|error| self.faults.failure(error))
     }
 
     /// Submits what is recorded, and now and then waits for all of it.
@@ -45,7 +44,6 @@ impl GpuDevice {
             // The receiver lives until the work is done.
             let _ = sender.send(());
         });
-        let failed = |error| EngineError::Internal(format!("Cannot wait for the GPU: {error}"));
-        receiver.await.map_err(failed)
+        receiver.await.map_err(|error| self.faults.failure(error))
     }
 }

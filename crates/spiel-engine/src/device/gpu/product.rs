@@ -3,7 +3,7 @@
 use super::{GpuBuffer, GpuDevice};
 use crate::device::Dense;
 use spiel_kernels::element::Element;
-use spiel_kernels::ops::linear::{Layout, product_program};
+use spiel_kernels::ops::linear::{Layout, product_program, product_work};
 
 /// A matrix in a buffer.
 #[derive(Clone, Copy)]
@@ -62,8 +62,8 @@ impl GpuDevice {
         };
         let half = |count: usize| (count / 2).next_multiple_of(64).min(count - 1);
         let (a_fits, b_fits) = (fits(a, m, k), fits(b, k, n));
-        let flops = [m, n, k].into_iter().fold(2, |flops, size| flops * size as u64);
-        let is_long = self.budget.get().dispatches(flops) > 1;
+        let work = product_work([m, n, k], b.element, accumulate);
+        let is_long = self.budget.get().dispatches(&work) > 1;
         let (cuts_m, cuts_n) = (is_long && m >= n && m > 64, is_long && n > m && n > 64);
         if cuts_m || (m > 1 && ((!a_fits && a.layout.is_row_major()) || !fits(c, m, n))) {
             let top = half(m);

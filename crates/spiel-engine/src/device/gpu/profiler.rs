@@ -7,7 +7,7 @@ use super::GpuDevice;
 use super::counters::Counters;
 use super::recorder::MOST_DISPATCHES;
 use crate::device::profile::ProfileTable;
-use crate::error::{EngineError, Result};
+use crate::error::Result;
 use crate::protocol::{Profile, ProfileTotals};
 use futures_channel::oneshot::Receiver;
 use spiel_kernels::program::{Program, Work};
@@ -239,19 +239,15 @@ impl GpuDevice {
             // In WebGPU the event loop drives the device.
             if cfg!(not(target_arch = "wasm32")) {
                 let poll = wgpu::PollType::wait_indefinitely();
-                self.device.poll(poll).map_err(|error| unread(error.to_string()))?;
+                self.device.poll(poll).map_err(|error| self.faults.failure(error))?;
             }
             for mut pending in std::mem::take(&mut stamps.pending) {
                 let result = (&mut pending.mapped).await;
-                let result = result.map_err(|error| unread(error.to_string()))?;
-                result.map_err(|error| unread(error.to_string()))?;
+                let result = result.map_err(|error| self.faults.failure(error))?;
+                result.map_err(|error| self.faults.failure(error))?;
                 pending.take(stamps.seconds_per_tick, &mut profiler.table);
             }
         }
         Ok(Profile { operations: profiler.table.rows(), totals: profiler.totals })
     }
-}
-
-fn unread(what: String) -> EngineError {
-    EngineError::Internal(format!("Cannot read the timestamps of the GPU: {what}"))
 }

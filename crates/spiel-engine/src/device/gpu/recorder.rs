@@ -96,6 +96,7 @@ impl GpuDevice {
         to: &wgpu::Buffer,
         at: usize,
     ) {
+        self.faults.during("copy");
         let mut recorder = self.recorder.borrow_mut();
         let encoder = recorder.encoder(&self.device);
         encoder.copy_buffer_to_buffer(from, 0, to, at as u64 * 4, count as u64 * 4);
@@ -119,6 +120,7 @@ impl GpuDevice {
 
     /// Records zeros over the first `count` words.
     pub(super) fn record_clear(&self, buffer: &wgpu::Buffer, count: usize) {
+        self.faults.during("clear");
         let mut recorder = self.recorder.borrow_mut();
         recorder.encoder(&self.device).clear_buffer(buffer, 0, Some(count as u64 * 4));
         self.profile_transfer("clear", count);

@@ -167,7 +167,7 @@ impl TrainingOps for GpuDevice {
         let parts: Vec<_> = parts.collect();
         let runs = |part: &Range<usize>| part.len().div_ceil(clip::RUN);
         let total: usize = parts.iter().map(|(_, part)| runs(part)).sum();
-        let sums = self.temporary(total);
+        let sums = self.temporary(2 * total);
         let mut place = 0;
         for (buffer, part) in &parts {
             let program = clip::sum_of_squares_program(part.len(), place);

@@ -42,6 +42,7 @@ impl GpuDevice {
     fn upload(&self, words: &[u32], buffer: &GpuBuffer) {
         // What is recorded may be about what the buffer held before.
         self.submit();
+        self.faults.during("upload");
         self.queue.write_buffer(&buffer.buffer, 0, bytemuck::cast_slice(words));
         count(&self.counters, |counters| counters.written_bytes += words.len() as u64 * 4);
     }

@@ -7,7 +7,7 @@ pub const RUN: usize = 4096;
 
 const LANES: Constant = Constant::U32("REDUCE_WIDTH", 256);
 
-/// Writes a sum per run, from `place` on. Buffers: x, sums.
+/// Writes a scaled sum per run, from `place` on. Buffers: x, sums `[runs, 2]`.
 #[must_use]
 pub fn sum_of_squares_program(count: usize, place: usize) -> Program {
     let text = include_str!("sum_of_squares.wgsl");
@@ -15,8 +15,8 @@ pub fn sum_of_squares_program(count: usize, place: usize) -> Program {
     let runs = count.div_ceil(RUN);
     Program::new("sum_of_squares", text, &[LANES], buffers, params, runs).doing(Work::new(
         [count],
-        2,
-        count + runs,
+        3,
+        count + 2 * runs,
     ))
 }
 
@@ -32,15 +32,15 @@ pub fn add_losses_program(count: usize, scale: f32) -> Program {
     ))
 }
 
-/// What follows for update `step` from `count` partial sums and the loss. Buffers: sums, loss, clip.
+/// What follows for update `step` from `count` partial sums and the loss. Buffers: sums `[count, 2]`, loss, clip.
 #[must_use]
 pub fn clip_program(count: usize, max_norm: f64, step: u32) -> Program {
     let params = vec![count as u32, step, word(max_norm as f32)];
     let text = include_str!("clip.wgsl");
     Program::new("clip", text, &[LANES], &[Read, Read, ReadWrite], params, 1).doing(Work::new(
         [count.max(1)],
-        1,
-        count + 8,
+        2,
+        2 * count + 8,
     ))
 }
 

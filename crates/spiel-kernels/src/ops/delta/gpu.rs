@@ -83,12 +83,23 @@ fn scattered(
     Program::new(label, text, constants, buffers, params, count.div_ceil(256))
 }
 
-/// Positions in the given rows and columns of a matrix `inputs` wide; it is given those rows of the transposes alone.
-/// Buffers: indices, `x_t`, `grad_y_t`, grads.
+/// Slots of a workgroup that samples gradients.
+pub const SAMPLED_SLOTS: usize = 128;
+
+/// What sampling the gradients of `count` slots has to do.
+#[must_use]
+pub fn sampled_gradient_work(count: usize, tokens: usize, accumulate: bool) -> Work {
+    // No two slots need share a row or column of the transposes.
+    let words = count.saturating_mul(2 * tokens + 2 + usize::from(accumulate));
+    Work::new([count, tokens], 2, words)
+}
+
+/// The slots `slots`, whose positions are in the given rows and columns of a matrix `inputs` wide; it is given those rows
+/// of the transposes alone. Buffers: indices, `x_t`, `grad_y_t`, grads.
 #[must_use]
 pub fn sampled_gradient_program(
     tiling: Tiling,
-    count: usize,
+    slots: &Range<usize>,
     tokens: usize,
     inputs: usize,
     rows: &Range<usize>,
@@ -101,12 +112,12 @@ pub fn sampled_gradient_program(
     ];
     let text = include_str!("sampled_gradient.wgsl");
     let buffers = &[Read, Read, Read, ReadWrite];
-    let params = [count, tokens, inputs, rows.start, rows.len(), columns.start, columns.len()];
-    let params = params.map(|param| param as u32).to_vec();
-    // No two slots need share a row or column of the transposes.
-    let words = count.saturating_mul(2 * tokens + 2 + usize::from(accumulate));
-    Program::new("sampled_gradient", text, &constants, buffers, params, count.div_ceil(128))
-        .doing(Work::new([count, tokens], 2, words))
+    let params = [slots.start, slots.end, tokens, inputs].into_iter();
+    let bound = [rows.start, rows.len(), columns.start, columns.len()];
+    let params = params.chain(bound).map(|param| param as u32).collect();
+    let groups = slots.len().div_ceil(SAMPLED_SLOTS);
+    Program::new("sampled_gradient", text, &constants, buffers, params, groups)
+        .doing(sampled_gradient_work(slots.len(), tokens, accumulate))
 }
 
 /// Buffers: sample, grads, squared grads.
@@ -134,8 +145,8 @@ pub(crate) fn programs() -> Vec<Program> {
         restore_program(9, window),
         gather_program(9, window, false),
         gather_program(9, window, true),
-        sampled_gradient_program(Tiling::Shared, 9, 3, 64, window, window, true),
-        sampled_gradient_program(Tiling::Registers, 9, 3, 64, window, window, false),
+        sampled_gradient_program(Tiling::Shared, window, 3, 64, window, window, true),
+        sampled_gradient_program(Tiling::Registers, window, 3, 64, window, window, false),
         accumulate_candidates_program(9),
     ];
     decoders.chain(others).collect()

@@ -7,6 +7,7 @@ pub use cpu::{add_deltas, apply_in_place, gather, restore, sampled_gradient};
 #[cfg(test)]
 pub(crate) use gpu::programs;
 pub use gpu::{
-    accumulate_candidates_program, add_deltas_program, apply_in_place_program, gather_program,
-    materialise_program, restore_program, sampled_gradient_program,
+    SAMPLED_SLOTS, accumulate_candidates_program, add_deltas_program, apply_in_place_program,
+    gather_program, materialise_program, restore_program, sampled_gradient_program,
+    sampled_gradient_work,
 };

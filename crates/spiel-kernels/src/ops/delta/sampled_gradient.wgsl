@@ -1,10 +1,11 @@
 // uses: grid
 // grads[i] (+)= grad_y_t[row] · x_t[column] for the position of every slot, which one invocation owns. Neighbours share
 // a row, but have columns of their own: with STAGED these pass through workgroup memory, sixteen tokens at a time. Tokens
-// are added one after another, as a dense product adds them, so that all ways give the same bits. Slots outside of the
-// bound rows and columns are left alone.
+// are added one after another, as a dense product adds them, so that all ways give the same bits. Of the slots from
+// `first_slot` to `end_slot` those outside of the bound rows and columns are left alone.
 struct Params {
-  count: u32, tokens: u32, width: u32,
+  first_slot: u32, end_slot: u32,
+  tokens: u32, width: u32,
   first_row: u32, rows: u32,
   first_column: u32, columns: u32,
 }
@@ -26,10 +27,10 @@ fn main(
   @builtin(num_workgroups) groups: vec3<u32>,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let slot = grid_index(group, groups) * 128u + local;
+  let slot = params.first_slot + grid_index(group, groups) * 128u + local;
   var start = NOWHERE;
   var y = 0u;
-  if (slot < params.count) {
+  if (slot < params.end_slot) {
     let index = indices[slot];
     // These wrap when they are before what is bound.
     let row = index / params.width - params.first_row;

@@ -1,0 +1,90 @@
+/**
+ * Trains the same run on three forms of one base, a quantised GGUF file, its weights in f32, and these as NF4, and
+ * prints one JSON line each with the held-out losses.
+ *
+ * `quantised_bases.ts --model FILE.gguf --data FILE --eval-data FILE [--map FIELD=NAME,…] [--steps N]`
+ */
+
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { open } from "../src/engine/open.ts";
+import { denoFiles } from "../src/io/files.ts";
+import { inferenceUse, loadModel } from "../src/model/load.ts";
+import { saveModel } from "../src/model/save.ts";
+import { openModelSource } from "../src/model/source.ts";
+import { trainRun } from "../src/train/run.ts";
+import { runConfig, type RunOptions } from "../src/train/run_config.ts";
+
+const { values: flags } = parseArgs({
+  options: {
+    model: { type: "string" },
+    data: { type: "string" },
+    "eval-data": { type: "string" },
+    map: { type: "string", default: "prompt=question,completion=answer" },
+    steps: { type: "string", default: "30" },
+  },
+});
+const { model, data, "eval-data": evalData } = flags;
+if (model === undefined || data === undefined || evalData === undefined) {
+  throw new RangeError("Expected --model, --data and --eval-data");
+}
+const map = Object.fromEntries(flags.map.split(",").map((pair) => pair.split("=")));
+const common = { data: [data], evalData: [evalData], map, maxSteps: Number(flags.steps) };
+
+const work = await Deno.makeTempDir({ prefix: "spiel_bases_" });
+try {
+  const dequantised = join(work, "f32");
+  await dequantise(model, dequantised);
+  const bases: [name: string, options: Pick<RunOptions, "model" | "quantize">][] = [
+    ["as stored", { model }],
+    ["f32", { model: dequantised }],
+    ["nf4", { model: dequantised, quantize: "nf4" }],
+  ];
+  for (const [name, options] of bases) console.log(JSON.stringify(await measure(name, options)));
+} finally {
+  await Deno.remove(work, { recursive: true });
+}
+
+/** Writes the weights that a model computes with as f32. */
+async function dequantise(path: string, folder: string): Promise<void> {
+  await using engine = await open({ device: "cpu" });
+  using source = openModelSource(path);
+  const { tensors } = await loadModel(engine, source, inferenceUse(1));
+  await saveModel(denoFiles, engine, source, tensors, folder, { dtype: "f32" });
+}
+
+/** The settings of docs/results.md, but for the length. */
+async function measure(name: string, options: Pick<RunOptions, "model" | "quantize">) {
+  const losses: number[] = [];
+  const { elapsedS, peakMemoryBytes } = await trainRun(
+    runConfig({
+      ...common,
+      ...options,
+      out: join(work, `run on ${name}`),
+      device: "cpu",
+      numDeltas: 2_442_240,
+      lr: 1e-3,
+      lrSchedule: "linear",
+      warmupRatio: 0.03,
+      reselectionSteps: 20,
+      selectionAccumulationSteps: 5,
+      gradientAccumulationSteps: 2,
+      microBatchExamples: 4,
+      packing: "none",
+      maxLength: 512,
+      microBatchTokens: 2048,
+      lossNormalization: "micro_batch",
+      evalEvery: 0,
+      saveEvery: 0,
+      seed: 1,
+    }),
+    {
+      onEvent: (event) => {
+        if (event.type === "eval") losses.push(event.loss);
+      },
+    },
+  );
+  const [before, after] = losses;
+  // The most that the process has held so far, earlier bases included.
+  return { base: name, steps: common.maxSteps, before, after, seconds: elapsedS, peakMemoryBytes };
+}

@@ -1,0 +1,168 @@
+//! A plan is what a model then holds. Alone in its process, whose allocations it counts.
+#![cfg(feature = "native")]
+#![expect(unsafe_code, reason = "an allocator that counts")]
+
+use serde_json::{Value, json};
+use spiel_engine::Engine;
+use spiel_engine::protocol::{ModelPlan, Reply};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+static LIVE: AtomicU64 = AtomicU64::new(0);
+static PEAK: AtomicU64 = AtomicU64::new(0);
+
+struct Counting;
+
+// SAFETY: all is left to the system's allocator; counting touches no memory of the caller's.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let live = LIVE.fetch_add(layout.size() as u64, Relaxed) + layout.size() as u64;
+        PEAK.fetch_max(live, Relaxed);
+        // SAFETY: the caller's promises are those that the system's allocator asks for.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size() as u64, Relaxed);
+        // SAFETY: as above; the pointer came from `alloc`, thus from the system's.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// What operations take while they run, whatever the model's size: packed parts of products and blocks of scores per
+/// thread, and here the lists of one small module's deltas.
+const PASSING: u64 = 4 << 20;
+const LAYERS: u32 = 3;
+const TOKENS: u32 = 128;
+/// Names inside a block, and shapes.
+const MODULES: [(&str, u32); 7] = [
+    ("self_attn.q_proj", 256 * 256),
+    ("self_attn.k_proj", 128 * 256),
+    ("self_attn.v_proj", 128 * 256),
+    ("self_attn.o_proj", 256 * 256),
+    ("mlp.gate_proj", 704 * 256),
+    ("mlp.up_proj", 704 * 256),
+    ("mlp.down_proj", 256 * 704),
+];
+
+fn ask(engine: &mut Engine, request: &Value, payload: &[u8]) -> Reply {
+    let (reply, _) = pollster::block_on(engine.handle(request.to_string().as_bytes(), payload));
+    assert!(!matches!(reply, Reply::Error(_)), "{request}: {reply:?}");
+    reply
+}
+
+fn modules() -> impl Iterator<Item = (String, u32)> {
+    (0..LAYERS).flat_map(|layer| {
+        MODULES.map(|(name, weights)| {
+            (format!("model.layers.{layer}.{name}"), (f64::from(weights) * 0.024) as u32)
+        })
+    })
+}
+
+fn model(format: &str, checkpointing: &str, dry_run: bool) -> Value {
+    let ends = if format == "nf4" { "bf16" } else { format };
+    let ends = ["model.embed_tokens", "lm_head"].map(|name| (name.to_owned(), ends));
+    let formats: Vec<_> = ends
+        .into_iter()
+        .chain(modules().map(|(name, _)| (name, format)))
+        .map(|(name, format)| json!({ "name": format!("{name}.weight"), "format": format }))
+        .collect();
+    let deltas: Vec<_> =
+        modules().map(|(module, count)| json!({ "module": module, "count": count })).collect();
+    json!({
+        "op": "modelCreate", "dryRun": dry_run,
+        "config": {
+            "hidden_size": 256, "intermediate_size": 704, "num_hidden_layers": LAYERS,
+            "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 64,
+            "vocab_size": 1024, "max_position_embeddings": 256, "rms_norm_eps": 1e-5,
+            "rope_theta": 10000.0, "rope_scaling": null, "tie_word_embeddings": false,
+            "attention_bias": false, "qk_norm": false, "sliding_window": null,
+        },
+        "options": {
+            "formats": formats, "trainable": "deltas", "deltas": deltas, "candidates": true,
+            "optimizer": "adamw", "microBatchTokens": TOKENS,
+            "activationCheckpointing": checkpointing, "memoryBudget": null,
+        },
+    })
+}
+
+fn planned(reply: Reply) -> ModelPlan {
+    match reply {
+        Reply::ModelPlan(plan) => plan,
+        reply => panic!("expected a plan, got {reply:?}"),
+    }
+}
+
+/// A step in a selection window, and the reselection.
+fn train(engine: &mut Engine, step: u32) {
+    ask(engine, &json!({ "op": "candidatesBegin" }), &[]);
+    let batch: Vec<u32> = (0..TOKENS).chain(1..=TOKENS).chain([0, TOKENS]).collect();
+    let shape = json!({ "tokens": TOKENS, "sequences": 1 });
+    let backward = json!({ "op": "forwardBackward", "batch": shape, "lossScale": 1.0 });
+    ask(engine, &backward, bytemuck::cast_slice(&batch));
+    ask(
+        engine,
+        &json!({ "op": "optimizerStep", "update": {
+            "learningRate": 0.1, "weightDecay": 0.0, "beta1": 0.9, "beta2": 0.999,
+            "epsilon": 1e-8, "maxGradNorm": 1.0, "step": step,
+        }}),
+        &[],
+    );
+    ask(
+        engine,
+        &json!({
+            "op": "deltaReselect", "criterion": "accumulatedGradients", "rate": 1.0,
+            "gradientAccumulationSteps": 1, "beta1": 0.9, "beta2": 0.999,
+        }),
+        &[],
+    );
+}
+
+/// Bytes allocated since there were `base`.
+fn since(base: u64, counter: &AtomicU64) -> u64 {
+    counter.load(Relaxed) - base
+}
+
+const FORMATS: [&str; 3] = ["bf16", "nf4", "q4_0"];
+const CHECKPOINTING: [&str; 2] = ["none", "block"];
+
+#[test]
+fn a_model_holds_what_was_planned_through_steps_and_their_reselections() {
+    // One engine, since the threads of another would still be ending while this one is measured.
+    let mut engine = Engine::new();
+    let open = json!({
+        "op": "engineOpen", "device": "cpu", "threads": 2, "gpu": null, "allowSoftware": false,
+    });
+    ask(&mut engine, &open, &[]);
+    let base = LIVE.load(Relaxed);
+    let cases = || FORMATS.into_iter().flat_map(|format| CHECKPOINTING.map(|kept| (format, kept)));
+    for (format, kept) in cases() {
+        let total = planned(ask(&mut engine, &model(format, kept, true), &[])).memory.total_bytes;
+        let made = planned(ask(&mut engine, &model(format, kept, false), &[])).memory.total_bytes;
+        let held = since(base, &LIVE);
+        assert_eq!(made, total);
+        // Names and lists of buffers come on top.
+        assert!((total..total + total / 100).contains(&held), "{format} {kept}: {held} of {total}");
+    }
+    for (format, kept) in cases() {
+        let total = planned(ask(&mut engine, &model(format, kept, false), &[])).memory.total_bytes;
+        ask(&mut engine, &json!({ "op": "tensorInit", "seed": 1, "std": 0.02 }), &[]);
+        for (module, count) in modules() {
+            let attach =
+                json!({ "op": "deltaAttach", "module": module, "count": count, "seed": 1 });
+            ask(&mut engine, &attach, &[]);
+        }
+        // The first step also makes what threads keep for the next.
+        train(&mut engine, 1);
+        let left = since(base, &LIVE);
+        PEAK.store(LIVE.load(Relaxed), Relaxed);
+        train(&mut engine, 2);
+        let (peak, after) = (since(base, &PEAK), since(base, &LIVE));
+        let most = total + total / 100 + PASSING;
+        assert!(peak <= most, "{format} {kept}: {peak} of {total}");
+        assert!(after <= left + left / 1000, "{format} {kept}: {after} left after {left}");
+    }
+}
