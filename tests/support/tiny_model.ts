@@ -47,9 +47,10 @@ const OWN: Readonly<Record<string, Partial<ModelConfig>>> = {
     num_hidden_layers: 4,
     layers: [ROTATED, ROTATED, ROTATED, { rope: null, sliding_window: null }],
   },
-  gemma: GEMMA,
+  gemma: { ...GEMMA, tie_word_embeddings: true },
   gemma2: {
     ...FOUR_NORMS,
+    tie_word_embeddings: true,
     attn_logit_softcapping: 50,
     final_logit_softcapping: 30,
     layers: [{ ...ROTATED, sliding_window: 8 }, ROTATED],

@@ -1,5 +1,6 @@
 /** Gemma 1, and what all Gemma models share: scaled embeddings, GeGLU, and norms whose weights are offsets from one. */
 import type { ModelConfig } from "../../engine/protocol.gen.ts";
+import { SpielError } from "../../errors.ts";
 import type { GgufFile } from "../../io/gguf.ts";
 import type { ConfigFields } from "../config_fields.ts";
 import {
@@ -23,6 +24,10 @@ export const gemma: Architecture = {
     interleavesHeads: false,
     addsOneToNorms: true,
     read: (file) => gemmaFromGguf(file, "gemma"),
+    metadata(config) {
+      refuseOthers(config, { tie_word_embeddings: true });
+      return {};
+    },
   },
 };
 
@@ -58,4 +63,25 @@ function shared({ hidden_size }: ModelConfig): Partial<ModelConfig> {
     // Not rounded, as in llama.cpp and in transformers in f32; in bf16 transformers rounds it to that first.
     embedding_multiplier: Math.sqrt(hidden_size),
   };
+}
+
+/**
+ * Refuses a configuration that is other than a file of it would be read as.
+ *
+ * @throws {SpielError} kind "data".
+ */
+export function refuseOthers(
+  config: ModelConfig,
+  held: { [Key in keyof ModelConfig]?: ModelConfig[Key] | undefined },
+): void {
+  for (const [key, value] of Object.entries(held)) {
+    const [given, expected] = [config[key as keyof ModelConfig], value].map((it) =>
+      JSON.stringify(it ?? null)
+    );
+    if (given === expected) continue;
+    throw new SpielError(
+      "data",
+      `A GGUF file cannot hold this model: its ${key} is ${given}; expected ${expected}`,
+    );
+  }
 }

@@ -1,11 +1,10 @@
 /** Gemma 2: Gemma with norms on both sides of each half of a block, windows in every other layer, and soft caps. */
 import type { LayerAttention, ModelConfig, Rope } from "../../engine/protocol.gen.ts";
 import type { GgufFile } from "../../io/gguf.ts";
-import { SpielError } from "../../errors.ts";
 import type { ConfigFields } from "../config_fields.ts";
 import { type Architecture, ggufFields } from "./decoder.ts";
 import { layerTypes, windowKeys } from "./layers.ts";
-import { gemma, gemmaFromGguf, gemmaFromHuggingFace } from "./gemma.ts";
+import { gemma, gemmaFromGguf, gemmaFromHuggingFace, refuseOthers } from "./gemma.ts";
 
 const WINDOW = 4096;
 /** Every second layer sees all. */
@@ -51,6 +50,7 @@ export const gemma2: Architecture = {
     metadata(config) {
       const { attn_logit_softcapping: attention, final_logit_softcapping: final } = config;
       refuseOthers(config, {
+        tie_word_embeddings: true,
         attention_multiplier: scoreScale(config, WIDE_LAYERS),
         sliding_window: config.sliding_window ?? WINDOW,
         attn_logit_softcapping: attention ?? CAPS.attention,
@@ -102,27 +102,6 @@ export function gemma2FromGguf(file: GgufFile, name: string, wideLayers: number)
 export function scoreScale(config: ModelConfig, wideLayers: number): number {
   const isWide = config.num_hidden_layers === wideLayers;
   return 1 / Math.sqrt(isWide ? config.hidden_size / config.num_attention_heads : config.head_dim);
-}
-
-/**
- * Refuses a configuration that is other than a file of it would be read as.
- *
- * @throws {SpielError} kind "data".
- */
-export function refuseOthers(
-  config: ModelConfig,
-  held: { [Key in keyof ModelConfig]?: ModelConfig[Key] | undefined },
-): void {
-  for (const [key, value] of Object.entries(held)) {
-    const [given, expected] = [config[key as keyof ModelConfig], value].map((it) =>
-      JSON.stringify(it ?? null)
-    );
-    if (given === expected) continue;
-    throw new SpielError(
-      "data",
-      `A GGUF file cannot hold this model: its ${key} is ${given}; expected ${expected}`,
-    );
-  }
 }
 
 function capped(attention: number | null, final: number | null): Partial<ModelConfig> {

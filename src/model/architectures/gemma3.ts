@@ -1,5 +1,6 @@
 /** Gemma 3 (text): Gemma 2 with norms of q and k for its soft caps, and local layers that are rotated by a base of their own. */
 import type { ModelConfig, Rope } from "../../engine/protocol.gen.ts";
+import { refuseOthers } from "./gemma.ts";
 import { ropeOfLayersFromHuggingFace } from "../rope.ts";
 import { type Architecture, ggufFields } from "./decoder.ts";
 import {
@@ -9,7 +10,6 @@ import {
   gemma2FromHuggingFace,
   gemma2ToHuggingFace,
   layersOf,
-  refuseOthers,
   scoreScale,
   slidingLayers,
 } from "./gemma2.ts";

@@ -141,6 +141,7 @@ Deno.test("what a GGUF file cannot say of a model is refused, and not left out",
     architectureOf(modelType, "").gguf.metadata!({ ...tinyConfig(modelType), ...changes });
   const layers = tinyConfig("gemma2").layers!.toReversed();
   const cases: [modelType: string, changes: Partial<ModelConfig>, ...fragments: string[]][] = [
+    ["gemma", { tie_word_embeddings: false }, "tie_word_embeddings is false; expected true"],
     ["gemma2", { attention_multiplier: 0.5 }, "attention_multiplier is 0.5"],
     ["gemma2", { layers }, "layers"],
     ["gemma3_text", { attn_logit_softcapping: 50 }, "attn_logit_softcapping is 50"],
