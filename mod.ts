@@ -18,6 +18,14 @@ export type { Message as TransportMessage, Transport } from "./src/engine/transp
 export type * from "./src/engine/protocol.gen.ts";
 export { IGNORE } from "./src/engine/protocol.gen.ts";
 
+export { downloadData, downloadModel } from "./src/hub/hub.ts";
+export type { Downloaded, HubUse } from "./src/hub/hub.ts";
+export type { DownloadProgress } from "./src/hub/fetch_files.ts";
+export type { HubName, RepoKind } from "./src/hub/name.ts";
+export { HUB_PREFIX, parseHubName } from "./src/hub/name.ts";
+export { localData } from "./src/hub/local_names.ts";
+export { downloadNamed, localModelPath } from "./src/model/local_model.ts";
+
 export * from "./src/model/source.ts";
 export * from "./src/model/load.ts";
 export { formatBytes } from "./src/model/memory.ts";

@@ -11,6 +11,7 @@ import {
   type TrainSummary,
 } from "../mod.ts";
 import { type CurvePoint, drawCurve } from "./chart.ts";
+import { DownloadView } from "./downloading.ts";
 import {
   formatAmount,
   formatCount,
@@ -41,6 +42,7 @@ export type EventOf<Type extends TrainEvent["type"]> = Extract<TrainEvent, { typ
 export class TrainView {
   readonly #ui: Ui;
   readonly #resolved: ResolvedConfig;
+  readonly #downloads: DownloadView;
   readonly #losses: CurvePoint[] = [];
   #lastPlainLine = -Infinity;
   /** Held-out loss of the untrained model. */
@@ -53,6 +55,7 @@ export class TrainView {
 
   constructor(ui: Ui, resolved: ResolvedConfig) {
     this.#ui = ui;
+    this.#downloads = new DownloadView(ui);
     this.#resolved = resolved;
   }
 
@@ -63,6 +66,8 @@ export class TrainView {
         return this.#opened(event);
       case "planned":
         return this.#planned(event);
+      case "downloading":
+        return this.#downloads.show(event);
       case "reading":
         return this.#ui.status(`reading the ${event.data} data: ${formatCount(event.examples)}`);
       case "data":

@@ -21,13 +21,22 @@ const BLOCKS_AT_ONCE = 1 << 20;
 export function makeSynthetic(path: string, shape: string, seed: number): void {
   const config = MODEL_SHAPES[shape];
   if (config === undefined) {
-    throw new RangeError(
-      `Shape "${shape}"; expected one of ${Object.keys(MODEL_SHAPES).join(", ")}`,
-    );
+    const names = Object.keys(MODEL_SHAPES).join(", ");
+    throw new RangeError(`Shape "${shape}"; expected one of ${names}`);
   }
+  makeSyntheticModel(path, shape, config, seed);
+}
+
+/** Writes the model of a configuration; `name` is for people. */
+export function makeSyntheticModel(
+  path: string,
+  name: string,
+  config: ModelConfig,
+  seed: number,
+): void {
   const tensors = tensorsOf(config);
   using file = Deno.openSync(path, { write: true, create: true, truncate: true });
-  writeAll(file, ggufHeader(llamaMetadata(shape, config), tensors));
+  writeAll(file, ggufHeader(llamaMetadata(name, config), tensors));
   // Every part has a seed of its own.
   let part = seed * 1_000_003;
   for (const { type, byteLength } of tensors) {

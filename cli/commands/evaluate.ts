@@ -2,6 +2,7 @@
 
 import { type ConfigKey, evaluateModel, resolveKeys } from "../../mod.ts";
 import { showEvaluating } from "../evaluating.ts";
+import { shownDownloads } from "../downloading.ts";
 import {
   addKeyFlags,
   type AnyCommand,
@@ -20,6 +21,7 @@ const KEYS = [
   "model",
   "quantize",
   "adapter",
+  "offline",
   "data",
   "map",
   "format",
@@ -43,7 +45,8 @@ const WORDS: KeyWords = {
   quantize: QUANTIZE_WORDS,
   adapter: { description: "adapter to add to the model, a folder", defaultText: "none" },
   data: {
-    description: "examples to measure on, a JSONL file; repeat the flag for several files",
+    description:
+      "examples to measure on, a file or hf:org/name:split of the hub; repeat the flag for several",
     defaultText: undefined,
   },
 };
@@ -73,6 +76,7 @@ export async function runEvaluate(args: readonly string[]): Promise<void> {
   const result = await evaluateModel({
     ...resolveKeys(KEYS, flagEntries(options, KEYS)),
     signal,
+    ...shownDownloads(ui),
     onWarning: (message) => ui.warn(message),
     onProgress: (progress) => showEvaluating(ui, progress),
   }).finally(() => ui.clearStatus());

@@ -9,6 +9,7 @@ import {
   resolveKeys,
   SpielError,
 } from "../../mod.ts";
+import { shownDownloads } from "../downloading.ts";
 import {
   addKeyFlags,
   addNumberFlag,
@@ -30,6 +31,7 @@ const KEYS = [
   "model",
   "quantize",
   "adapter",
+  "offline",
   "host",
   "device",
   "gpu",
@@ -174,6 +176,7 @@ export async function runGenerate(args: readonly string[]): Promise<void> {
   await using responder = await openResponder({
     ...keys,
     signal,
+    ...shownDownloads(ui),
     onWarning: (text) => ui.warn(text),
   });
   const answer: Answer = async (prompt) => {

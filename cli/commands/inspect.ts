@@ -4,15 +4,18 @@ import {
   camelCase,
   type ConfigKey,
   type Dataset,
+  downloadNamed,
   inspectPath,
   learningWarnings,
   loadDataset,
   loadTokenizer,
+  localModelPath,
   openWithoutWeights,
   resolveKeys,
   SpielError,
   type Tokenizer,
 } from "../../mod.ts";
+import { shownDownloads } from "../downloading.ts";
 import { showFacts } from "../facts.ts";
 import {
   addKeyFlags,
@@ -29,6 +32,7 @@ import { markedText, type Stretch, stretchesOf } from "../marked_example.ts";
 import { standardOutput } from "../streams.ts";
 import { openUi, type Ui } from "../ui.ts";
 
+const HUB_KEYS = ["offline"] as const satisfies readonly ConfigKey[];
 /** Keys that decide how examples are read. */
 const DATA_KEYS = ["map", "format", "max_length"] as const satisfies readonly ConfigKey[];
 
@@ -49,9 +53,12 @@ export function inspectCommand(): AnyCommand {
     "Describes a model, adapter, checkpoint, run folder or data file. With --model, shows examples of " +
       "a data file as that model sees them, and which of their tokens are trained on.",
   );
-  command.argument("<path>", "file or folder");
-  command.option("--model <PATH>", "model whose tokenizer and chat template read the data");
-  addKeyFlags(command, DATA_KEYS);
+  command.argument(
+    "<path>",
+    "file or folder; org/name is a model of the hub, hf:org/name a data set",
+  );
+  command.option("--model <MODEL>", "model whose tokenizer and chat template read the data");
+  addKeyFlags(command, [...DATA_KEYS, ...HUB_KEYS]);
   addNumberFlag(command, ROWS);
   command.optionsGroup("Command line:").option("--json", "print one JSON object");
   return command;
@@ -113,8 +120,9 @@ export async function runInspect(args: readonly string[]): Promise<void> {
   const command = inspectCommand();
   const options = parseFlags(command, args);
   if (options === undefined) return;
-  const path = String(command.args[0]);
-  const { reading, count } = checkAll({
+  const named = String(command.args[0]);
+  const { hub, reading, count } = checkAll({
+    hub: () => resolveKeys(HUB_KEYS, flagEntries(options, HUB_KEYS)),
     model: () => refuseWithoutModel(options),
     reading: () => resolveKeys(DATA_KEYS, flagEntries(options, DATA_KEYS)),
     count: () => readNumberFlag(options, ROWS),
@@ -122,8 +130,12 @@ export async function runInspect(args: readonly string[]): Promise<void> {
   const ui = openUi(options["json"] === true);
   standardOutput.endWithReader();
 
+  const use = { ...hub, ...shownDownloads(ui), onWarning: (message: string) => ui.warn(message) };
+  const path = (await downloadNamed(named, use))?.paths[0] ?? named;
   const { kind, facts } = await inspectPath(path);
-  const { model } = options;
+  const model = typeof options["model"] === "string"
+    ? await localModelPath(options["model"], use)
+    : undefined;
   if (typeof model === "string" && kind !== "data") {
     throw new SpielError("usage", `--model belongs to a data file; "${path}" is of kind ${kind}`);
   }

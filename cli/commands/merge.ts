@@ -12,6 +12,7 @@ import {
   type SelfTest,
   SpielError,
 } from "../../mod.ts";
+import { shownDownloads } from "../downloading.ts";
 import {
   addKeyFlags,
   type AnyCommand,
@@ -30,6 +31,7 @@ const KEYS = [
   "model",
   "quantize",
   "adapter",
+  "offline",
   "host",
   "device",
   "gpu",
@@ -179,6 +181,7 @@ export async function runMerge(args: readonly string[]): Promise<void> {
     selfTest: isTested,
     testData: examples,
     signal: interrupts.signal,
+    ...shownDownloads(ui),
     onWarning: (message) => ui.warn(message),
   });
   const { selfTest, bytes, dtype } = result;

@@ -36,6 +36,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./adapter.ts")).runAdapter,
   },
   {
+    name: "download",
+    summary: "download models and data sets of the hub",
+    load: async () => (await import("./download.ts")).runDownload,
+  },
+  {
     name: "inspect",
     summary: "describe a model, adapter, checkpoint, run folder or data file",
     load: async () => (await import("./inspect.ts")).runInspect,

@@ -1,5 +1,6 @@
 /** Opens an engine with a model and perhaps an adapter in it, for everything but training. */
 
+import type { HubUse } from "../hub/hub.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { OpenOptions } from "../engine/open.ts";
 import { type Opener, PreferredEngine } from "../engine/preferred.ts";
@@ -13,6 +14,7 @@ import {
   type ModelUse,
   type QuantizedFormat,
 } from "../model/load.ts";
+import { localModelPath } from "../model/local_model.ts";
 import { modelIdentity, type ModelSource, openModelSource } from "../model/source.ts";
 import type { TensorChanges } from "../model/tensor_changes.ts";
 import type { Adapter } from "./adapter.ts";
@@ -21,8 +23,8 @@ import { loadAdapter } from "./load.ts";
 import { quantizationFor } from "./quantized_base.ts";
 
 /** Which model to open, and where. */
-export interface OpenModelOptions extends OpenOptions {
-  /** A Hugging Face folder or a .gguf file. */
+export interface OpenModelOptions extends OpenOptions, HubUse {
+  /** A Hugging Face folder, a .gguf file, or a repository of the hub as `org/name[@revision]`. */
   readonly model: string;
   /** An adapter folder of any layout that is read. */
   readonly adapter?: string | undefined;
@@ -34,8 +36,6 @@ export interface OpenModelOptions extends OpenOptions {
   readonly memoryBudget?: number | undefined;
   /** Stops the loading. */
   readonly signal?: AbortSignal | undefined;
-  /** Told in one sentence of what is odd but no error, and awaited. */
-  readonly onWarning?: ((message: string) => void | Promise<void>) | undefined;
 }
 
 /** An open model. Closing it closes the engine. */
@@ -72,7 +72,7 @@ export async function openModel(
   const { model, adapter: folder, memoryBudget, signal } = options;
   const warn = async (message: string) => await options.onWarning?.(message);
   await using held = new AsyncDisposableStack();
-  const source = held.use(openModelSource(model));
+  const source = held.use(openModelSource(await localModelPath(model, options)));
   const adapter = folder === undefined ? null : loadAdapter(folder, baseModelOf(source));
   const preferred = held.use(await PreferredEngine.open(options, { onWarning: warn, open }));
   const { quantize, notice } = quantizationFor(options.quantize, adapter, folder, source);

@@ -5,6 +5,7 @@ import { ChatTemplate, type Message } from "../data/chat_template.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import type { Engine } from "../engine/engine.ts";
 import { SpielError } from "../errors.ts";
+import { localModelPath } from "../model/local_model.ts";
 import { loadModelTokenizer } from "../model/tokenizer.ts";
 import { decodeStream, generateTokens } from "./generate.ts";
 
@@ -57,8 +58,9 @@ export interface Responder extends AsyncDisposable {
  * ```
  */
 export async function openResponder(options: OpenModelOptions): Promise<Responder> {
-  const { tokenizer, stopTokens } = loadModelTokenizer(options.model);
-  const model = await openModel(options, { microBatchTokens: PREFILL_TOKENS });
+  const path = await localModelPath(options.model, options);
+  const { tokenizer, stopTokens } = loadModelTokenizer(path);
+  const model = await openModel({ ...options, model: path }, { microBatchTokens: PREFILL_TOKENS });
   const limit = model.source.config.max_position_embeddings;
   let answering = false;
   return {

@@ -101,7 +101,7 @@ function formOf(path: string): "gguf" | "folder" {
     );
   }
   const hint = REMOTE.test(path)
-    ? "; models are not downloaded, so get its files first and name where they lie"
+    ? "; one of the hub is named as org/name, or hf:org/name"
     : meantInstead(path);
   throw fail(`does not exist; expected a Hugging Face folder or a .gguf file${hint}`);
 }

@@ -4,8 +4,8 @@ import type { Engine } from "../engine/engine.ts";
 import type { TensorInfo, WeightFormat } from "../engine/protocol.gen.ts";
 import { formatInfo } from "./formats.ts";
 
-/** Bytes that are on their way between the engine and a file at once. */
-export const PART_BYTES = 16 << 20;
+/** Bytes that are on their way between the engine and a file at once; several such parts wait to be collected. */
+export const PART_BYTES = 4 << 20;
 
 /**
  * Reads a tensor in parts of whole rows.

@@ -5,13 +5,15 @@ import { loadDataset } from "../data/dataset.ts";
 import { sequentialMicroBatches } from "../data/sampler.ts";
 import type { ReadingOptions } from "../data/data_files.ts";
 import { SpielError } from "../errors.ts";
+import { localData } from "../hub/local_names.ts";
+import { localModelPath } from "../model/local_model.ts";
 import { loadModelTokenizer } from "../model/tokenizer.ts";
 import { evaluate, type Evaluation, type EvaluationHooks, type Exam } from "./evaluate.ts";
 import { checkData, dataWarnings, examOf } from "./run_data.ts";
 
 /** What to measure, and on what. */
 export interface EvaluateModelOptions extends OpenModelOptions, Readonly<ReadingOptions> {
-  /** JSON Lines files of examples. */
+  /** Files of examples, or data sets of the hub as `hf:org/name[@revision][:split]`. */
   readonly data: readonly string[];
   /** Leaves out examples that cannot be used, with a warning, instead of refusing the data. */
   readonly skipBad?: boolean | undefined;
@@ -51,14 +53,16 @@ export interface ModelEvaluation extends Evaluation {
  */
 export async function evaluateModel(options: EvaluateModelOptions): Promise<ModelEvaluation> {
   const { maxLength, signal, onAnswer, onProgress } = options;
-  checkData({ data: options.data }, options);
+  const paths = await localData(options.data, options);
+  checkData({ data: paths }, options);
   const microBatchTokens = Math.max(options.microBatchTokens ?? maxLength, maxLength);
-  const { tokenizer, stopTokens } = loadModelTokenizer(options.model);
-  await using model = await openModel(options, {
+  const path = await localModelPath(options.model, options);
+  const { tokenizer, stopTokens } = loadModelTokenizer(path);
+  await using model = await openModel({ ...options, model: path }, {
     microBatchTokens,
     remedies: ["a smaller --micro-batch-tokens"],
   });
-  const { format, map, data: paths } = options;
+  const { format, map } = options;
   const bad = options.skipBad ? "skip" : "refuse";
   const dataset = await loadDataset({ paths, tokenizer, maxLength, format, map, bad, signal });
   for (const warning of dataWarnings([dataset], maxLength, model.source)) {

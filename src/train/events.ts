@@ -1,6 +1,7 @@
 /** What a training run tells while it goes on. */
 
 import type { OpenInfo } from "../engine/engine.ts";
+import type { DownloadProgress } from "../hub/fetch_files.ts";
 import type { GradientTrial, MemoryTable } from "../engine/protocol.gen.ts";
 import type { Evaluation, EvaluationProgress } from "./evaluate.ts";
 import type { MetricsEvent } from "./metrics.ts";
@@ -34,6 +35,9 @@ export interface PlannedEvent extends TaggedEvent<"planned"> {
   /** Numbers that are trained. */
   readonly trainable: number;
 }
+
+/** A model or data set comes from the hub. */
+export interface DownloadingEvent extends TaggedEvent<"downloading">, DownloadProgress {}
 
 /** Data is being read and tokenised. */
 export interface ReadingEvent extends TaggedEvent<"reading"> {
@@ -178,6 +182,7 @@ export interface FinishedEvent extends SteppedEvent<"finished"> {
 
 /** Everything that a run tells, by `type`. */
 export type TrainEvent =
+  | DownloadingEvent
   | OpenedEvent
   | PlannedEvent
   | ReadingEvent

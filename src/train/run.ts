@@ -22,7 +22,7 @@ import {
   saveOutput,
   writeReport,
 } from "./run_output.ts";
-import { openFolder, prepareRun, type RunContext } from "./run_preparation.ts";
+import { localFiles, openFolder, prepareRun, type RunContext } from "./run_preparation.ts";
 import { storageFailure } from "./saving.ts";
 import { Trainer, type TrainerParts, type TrainingResult } from "./trainer.ts";
 
@@ -74,13 +74,14 @@ export async function trainRun(
   const warn = (message: string) => tell({ type: "warning", message });
   await using held = new AsyncDisposableStack();
   const context: RunContext = { files, open, signal, tell, warn, held };
-  const folder = await openFolder(resolved, context);
+  const data = await localFiles(resolved.config, context);
+  const folder = await openFolder(resolved, data, context);
   const finished = folder && await finishedRun(files, folder, resolved.config);
   if (finished !== null) {
     await tell({ type: "finished", step: finished.step, output: finished.output });
     return { ...finished, samples: [] };
   }
-  const prepared = await prepareRun(resolved, folder, context);
+  const prepared = await prepareRun(resolved, data, folder, context);
   if (folder === null) return dryRunSummary();
   const run: RealRun = { ...prepared, folder };
   const begun = await beginRun(run, context, hooks);

@@ -8,6 +8,7 @@ import { loadCheckpoint, type LoadedCheckpoint, type OnWarning } from "../checkp
 import type { Engine } from "../engine/engine.ts";
 import type { TensorInfo } from "../engine/protocol.gen.ts";
 import { isSpielError } from "../errors.ts";
+import { modelNameForOthers } from "../hub/name.ts";
 import { type Files, storageError } from "../io/files.ts";
 import { saveModel } from "../model/save.ts";
 import type { ModelSource } from "../model/source.ts";
@@ -78,7 +79,7 @@ function adapterConfig({ config, tensors, baseModelHash }: OutputParts, step: nu
   const quantize = quantizeOf(config);
   return {
     ...REFERENCE_FIELDS,
-    base_model_name_or_path: config.model,
+    base_model_name_or_path: modelNameForOthers(config.model),
     density: config.density ?? null,
     num_tunable_weights: config.numDeltas ?? null,
     initial_reselection_rate: config.initialReselectionRate,

@@ -5,6 +5,9 @@ import { loadSparseAdapter } from "../adapter/load.ts";
 import { loadNewestCheckpoint } from "../checkpoint/checkpoint.ts";
 import { type Opener, PreferredEngine } from "../engine/preferred.ts";
 import type { Files } from "../io/files.ts";
+import type { HubUse } from "../hub/hub.ts";
+import { localData } from "../hub/local_names.ts";
+import { localModelPath } from "../model/local_model.ts";
 import {
   type ModelSource,
   openModelSource,
@@ -13,6 +16,7 @@ import {
 } from "../model/source.ts";
 import { type ModelTokenizer, tokenizerOf } from "../model/tokenizer.ts";
 import { shortRunWarning } from "../spiel/schedule.ts";
+import type { DownloadProgress } from "../hub/fetch_files.ts";
 import type { TrainEvent } from "./events.ts";
 import { type TrainerOptions, trainerOptions } from "./options.ts";
 import type { ResolvedConfig, RunConfig } from "./run_config.ts";
@@ -53,11 +57,13 @@ export interface PreparedRun {
 /** Prepares a run in its open folder. What is quickly seen to be wrong is told before anything that takes time. */
 export async function prepareRun(
   resolved: ResolvedConfig,
+  files: RunFiles,
   folder: RunFolder | null,
   context: RunContext,
 ): Promise<PreparedRun> {
-  const { config } = resolved;
   const { tell, held, warn, open } = context;
+  const path = await localModelPath(resolved.config.model, hubUse(resolved.config, context));
+  const config = { ...resolved.config, ...files, model: path };
   const source = held.use(await openSource(config, context));
   const preferred = held.use(
     await PreferredEngine.open(config, {
@@ -75,6 +81,26 @@ export async function prepareRun(
   const tooShort = options.spiel && shortRunWarning(options.spiel.schedule);
   if (tooShort !== null) await warn(tooShort);
   return { resolved, folder, source, tokenizer, preferred, model, beginning, data, options };
+}
+
+/** The data files of a run, here or in the hub's cache. */
+export interface RunFiles {
+  readonly data: readonly string[];
+  readonly evalData: readonly string[];
+}
+
+/** Downloads those of the hub. */
+export async function localFiles(config: RunConfig, context: RunContext): Promise<RunFiles> {
+  const use = hubUse(config, context);
+  const data = await localData(config.data, use);
+  return { data, evalData: await localData(config.evalData, use) };
+}
+
+/** How names of the hub become local paths, with which everything works; what is written down of a run has the names. */
+function hubUse({ offline }: RunConfig, { tell, warn, signal }: RunContext): HubUse {
+  const onDownload = (progress: DownloadProgress) =>
+    void tell({ type: "downloading", ...progress });
+  return { offline, signal, onDownload, onWarning: warn };
 }
 
 /** A dry run plans a model whose weights are yet to come; all else needs them. */
@@ -100,15 +126,16 @@ export async function tellPlanned(
 /** Opens the folder of a run whose data can be read; null for a dry run. */
 export async function openFolder(
   resolved: ResolvedConfig,
+  data: RunFiles,
   { files, held }: RunContext,
 ): Promise<RunFolder | null> {
   const { config } = resolved;
-  checkData(config, config);
+  checkData(data, config);
   if (config.dryRun) return null;
   const folder = held.use(await RunFolder.open(files, config.out, { resume: config.resume }));
   const output = config.method === "full" ? folder.modelPath : folder.adapterPath;
-  const { model, adapter = [], data, evalData } = config;
-  folder.refuseInputsIn(output, [model, adapter, data, evalData].flat());
+  const { model, adapter = [] } = config;
+  folder.refuseInputsIn(output, [model, adapter, data.data, data.evalData].flat());
   if (config.resume) refuseConflicts(folder, resolved);
   return folder;
 }

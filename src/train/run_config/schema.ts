@@ -57,9 +57,9 @@ const path = () => z.string().min(1);
 export const runConfigSchema = z.strictObject({
   model: path().register(keyWords, {
     group: "Model and data",
-    description: "base model: a Hugging Face folder or a GGUF file",
-    placeholder: "PATH",
-    expected: "a Hugging Face folder or a .gguf file",
+    description: "base model: a Hugging Face folder, a GGUF file, or org/name of the hub",
+    placeholder: "MODEL",
+    expected: "a folder, a .gguf file or org/name of the hub",
   }),
   init: z.enum(["pretrained", "random"]).default("pretrained").register(keyWords, {
     group: "Model and data",
@@ -85,18 +85,24 @@ export const runConfigSchema = z.strictObject({
   }),
   data: z.array(path()).min(1).register(keyWords, {
     group: "Model and data",
-    description: "training examples, a JSONL file; repeat the flag for several files",
+    description:
+      "training examples: a file, or hf:org/name:split of the hub; repeat the flag for several",
     placeholder: "FILE",
     expected: "a list of one or more JSONL files",
     repeatable: true,
   }),
   eval_data: z.array(path()).default([]).register(keyWords, {
     group: "Model and data",
-    description: "held-out examples, a JSONL file; repeat the flag for several files",
+    description: "held-out examples, named as data is; repeat the flag for several",
     placeholder: "FILE",
     expected: "a list of JSONL files",
     repeatable: true,
     defaultText: "none",
+  }),
+  offline: z.boolean().default(false).register(keyWords, {
+    group: "Model and data",
+    description: "take what is named on the hub from its cache, and ask no server",
+    changeable: true,
   }),
   map: z.record(z.string().min(1), z.string().min(1)).default({}).register(keyWords, {
     group: "Model and data",

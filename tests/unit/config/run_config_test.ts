@@ -103,7 +103,7 @@ const REFUSED: [title: string, entries: ConfigEntry[], words: RegExp][] = [
   [
     "no model",
     [flag("data", ["a"])],
-    /^--model \(in a file model:\) is missing; expected a Hugging/,
+    /^--model \(in a file model:\) is missing; expected a folder, a/,
   ],
   ["no data", [flag("model", "a")], /^--data \(in a file data:\) is missing; expected a list of/],
   [
@@ -392,7 +392,7 @@ Deno.test("every key has words, a place in the JSON Schema, and either a default
 
 Deno.test("what is missing is called as whoever configures would give it", () => {
   assert.throws(() => resolveKeys(["model"], []), {
-    message: "--model is missing; expected a Hugging Face folder or a .gguf file",
+    message: "--model is missing; expected a folder, a .gguf file or org/name of the hub",
   });
   assert.throws(() => runConfig({ model: "m" } as RunOptions), {
     message: "data is missing; expected a list of one or more JSONL files",

@@ -134,7 +134,12 @@ Deno.test("what is no model is refused by path", () =>
   withTempDir((dir) => {
     assertRefuses(() => openModelSource(`${dir}/none`), "data", `${dir}/none`, "does not exist");
     for (const remote of ["org/name-1B", "hf://org/name", "https://host/a.gguf"]) {
-      assertRefuses(() => openModelSource(remote), "data", "does not exist", "not downloaded");
+      assertRefuses(
+        () => openModelSource(remote),
+        "data",
+        "does not exist",
+        "is named as org/name",
+      );
     }
     Deno.writeTextFileSync(`${dir}/model.bin`, "");
     assertRefuses(

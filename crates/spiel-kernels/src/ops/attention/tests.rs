@@ -50,10 +50,11 @@ fn shares(q: &[f32], k: &[f32], shape: Heads, spans: &[Span]) -> Vec<(usize, Vec
                     let key = ((span.key_start + key) * shape.kv_heads + shape.kv_head(head)) * d;
                     let product = (0..d).map(|i| f64::from(q[at + i]) * f64::from(k[key + i]));
                     let score = product.sum::<f64>() * factor;
-                    let (score, slope) = shape.soft_cap.map(f64::from).map_or((score, 1.0), |cap| {
-                        let share = (score / cap).tanh();
-                        (cap * share, 1.0 - share * share)
-                    });
+                    let (score, slope) =
+                        shape.soft_cap.map(f64::from).map_or((score, 1.0), |cap| {
+                            let share = (score / cap).tanh();
+                            (cap * share, 1.0 - share * share)
+                        });
                     Seen { key, share: score.exp(), slope: slope * factor }
                 })
                 .collect();

@@ -119,8 +119,7 @@ mod tests {
         for x in [-200.0, -12.0, -3.0, -0.5, 0.0, 1e-4, 0.7, 2.5, 9.0, 200.0_f32] {
             let exact = f64::from(x);
             let root = (2.0 / std::f64::consts::PI).sqrt();
-            let gelu =
-                0.5 * exact * (1.0 + (root * (exact + 0.044_715 * exact.powi(3))).tanh());
+            let gelu = 0.5 * exact * (1.0 + (root * (exact + 0.044_715 * exact.powi(3))).tanh());
             let silu = exact / (1.0 + (-exact).exp());
             for (activation, expected) in [(Activation::Silu, silu), (Activation::GeluTanh, gelu)] {
                 let (mut y, mut grads) = ([0.0], ([0.0], [0.0]));

@@ -34,6 +34,8 @@ pub fn glu_backward_program(activation: Activation, count: usize) -> Program {
 pub(crate) fn programs() -> Vec<Program> {
     Activation::ALL
         .into_iter()
-        .flat_map(|activation| [glu_program(activation, 100), glu_backward_program(activation, 100)])
+        .flat_map(|activation| {
+            [glu_program(activation, 100), glu_backward_program(activation, 100)]
+        })
         .collect()
 }

@@ -6,8 +6,11 @@ use crate::program::{Program, Work, word};
 pub fn soft_cap_program(count: usize, cap: f32) -> Program {
     let params = vec![count as u32, word(cap)];
     let text = include_str!("soft_cap.wgsl");
-    Program::new("soft_cap", text, &[], &[ReadWrite], params, count.div_ceil(256))
-        .doing(Work::new([count], 6, 2 * count))
+    Program::new("soft_cap", text, &[], &[ReadWrite], params, count.div_ceil(256)).doing(Work::new(
+        [count],
+        6,
+        2 * count,
+    ))
 }
 
 /// One of every variant, for tests without a device.

@@ -1,0 +1,127 @@
+/**
+ * Measures the most memory that a process holds while it loads a model of four of LLaMA-2-7B's blocks (1.07 billion
+ * weights), from every kind of file, and prints one JSON line each.
+ *
+ * `limitBytes` is the process before, 1.1 times the weights in memory, the largest tensor of the files, and the rest of
+ * the memory plan, which the loaded model needs to compute.
+ *
+ * `load_memory.ts` makes the files in a temporary folder (8 GB) and loads each in a process of its own.
+ */
+
+import { join } from "node:path";
+import { open } from "../src/engine/open.ts";
+import type { ModelConfig } from "../src/engine/protocol.gen.ts";
+import { safetensorsContent, type SafetensorsTensor } from "../src/io/safetensors_writer.ts";
+import { toHuggingFaceConfig } from "../src/model/architectures/mod.ts";
+import { inferenceUse, loadModel, type QuantizedFormat } from "../src/model/load.ts";
+import { openModelSource } from "../src/model/source.ts";
+import { expectedShapes } from "../src/model/tensors.ts";
+import { makeSyntheticModel } from "../tools/make_synthetic.ts";
+import { MODEL_SHAPES } from "../tools/make_synthetic/shapes.ts";
+
+const CONFIG: ModelConfig = { ...MODEL_SHAPES["llama-2-7b"]!, num_hidden_layers: 4 };
+const SHARDS = 3;
+/** Elements that are written at once. */
+const PART = 4 << 20;
+
+const [path, quantize] = Deno.args;
+if (path === undefined) await measureAll();
+else console.log(JSON.stringify(await measure(path, quantize as QuantizedFormat | undefined)));
+
+async function measureAll(): Promise<void> {
+  const work = await Deno.makeTempDir({ prefix: "spiel_load_" });
+  try {
+    const at = (name: string) => join(work, name);
+    makeSyntheticModel(at("q4_0.gguf"), "four blocks", CONFIG, 1);
+    await writeFolder(at("single"), 1);
+    await writeFolder(at("sharded"), SHARDS);
+    const cases = [
+      ["q4_0.gguf"],
+      ["single"],
+      ["sharded"],
+      ["single", "nf4"],
+      ["sharded", "q8_0"],
+      ["sharded", "q4_0"],
+    ] as const;
+    for (const [name, ...format] of cases) {
+      const args = ["run", "-A", "--no-check", import.meta.filename!, at(name), ...format];
+      const { code } = await new Deno.Command(Deno.execPath(), { args }).spawn().status;
+      if (code !== 0) throw new Error(`${name} was not loaded`);
+    }
+  } finally {
+    await Deno.remove(work, { recursive: true });
+  }
+}
+
+async function measure(path: string, quantize?: QuantizedFormat) {
+  await using engine = await open({ host: "native", device: "cpu" });
+  using source = openModelSource(path);
+  const idleBytes = peak();
+  const start = performance.now();
+  const { memory } = await loadModel(engine, source, { ...inferenceUse(1), quantize });
+  const seconds = (performance.now() - start) / 1000;
+  const peakBytes = peak();
+  const weights = memory.rows.find(({ purpose }) => purpose === "weights")!.bytes;
+  const largest = Math.max(...[...source.tensors.values()].map(({ byteLength }) => byteLength));
+  return {
+    files: path.split("/").at(-1),
+    quantize: quantize ?? null,
+    seconds: Number(seconds.toPrecision(3)),
+    idleBytes,
+    weightsBytes: weights,
+    planBytes: memory.totalBytes,
+    peakBytes,
+    limitBytes: Math.round(idleBytes + memory.totalBytes + 0.1 * weights + largest),
+  };
+}
+
+/** Most resident bytes of this process: `getrusage` would count what its parent held when it began. Linux only. */
+function peak(): number {
+  const [, kilobytes] = /^VmHWM:\s+(\d+) kB$/m.exec(Deno.readTextFileSync("/proc/self/status"))!;
+  return 1024 * Number(kilobytes);
+}
+
+/** Writes a Hugging Face folder of random bf16 matrices. */
+async function writeFolder(folder: string, shards: number): Promise<void> {
+  await Deno.mkdir(folder);
+  const json = toHuggingFaceConfig("llama", CONFIG, { bos: 1, eos: [2] });
+  await Deno.writeTextFile(join(folder, "config.json"), JSON.stringify(json));
+  const shapes = [...expectedShapes(CONFIG)];
+  const weight_map: Record<string, string> = {};
+  for (let shard = 0; shard < shards; shard++) {
+    const number = (n: number) => String(n).padStart(5, "0");
+    const name = shards === 1
+      ? "model.safetensors"
+      : `model-${number(shard + 1)}-of-${number(shards)}.safetensors`;
+    const share = shapes.filter((_, index) => Math.floor(index * shards / shapes.length) === shard);
+    const tensors = new Map(share.map(([tensor, shape]) => [tensor, randomTensor(shape)]));
+    const file = await Deno.create(join(folder, name));
+    await ReadableStream.from(safetensorsContent(tensors)).pipeTo(file.writable);
+    for (const [tensor] of share) weight_map[tensor] = name;
+  }
+  if (shards === 1) return;
+  const index = JSON.stringify({ metadata: {}, weight_map });
+  await Deno.writeTextFile(join(folder, "model.safetensors.index.json"), index);
+}
+
+function randomTensor(shape: readonly number[]): SafetensorsTensor {
+  const elements = shape.reduce((product, size) => product * size, 1);
+  return {
+    dtype: "BF16",
+    shape,
+    *parts() {
+      let state = elements;
+      for (let at = 0; at < elements; at += PART) {
+        const part = new Uint16Array(Math.min(PART, elements - at));
+        for (let i = 0; i < part.length; i++) {
+          state ^= state << 13;
+          state ^= state >>> 17;
+          state ^= state << 5;
+          // Of either sign, from 2⁻⁷ to 2⁻⁶.
+          part[i] = state & 0x807F | 0x3C00;
+        }
+        yield part;
+      }
+    },
+  };
+}
