@@ -88,7 +88,7 @@ export async function saveModel(
   const shards = shardsOf(engine, source, tensors, options);
   const contents: FileToPublish[] = [
     // First, so that what an interruption leaves is recognised as a model, however many shards it was to have.
-    { name: "config.json", content: () => encodeJson(configJson(source, options.dtype)) },
+    { name: "config.json", content: () => encodeConfig(configJson(source, options.dtype)) },
     ...companions(source),
     ...shards.map(({ name, tensors }) => ({
       name,
@@ -220,6 +220,14 @@ function companions(source: ModelSource): FileToPublish[] {
     ...tokenizer.map(([name, text]) => ({ name, content: () => new TextEncoder().encode(text) })),
     { name: "generation_config.json", content: () => encodeJson(generation) },
   ];
+}
+
+/** Whole numbers that transformers 5 refuses where it expects a float, which JSON does not tell from an integer. */
+const WHOLE_FLOAT = /("(?:attn|final)_logit_softcapping": \d+)(?=,?$)/gm;
+
+function encodeConfig(config: Record<string, unknown>): Uint8Array {
+  const text = new TextDecoder().decode(encodeJson(config));
+  return new TextEncoder().encode(text.replaceAll(WHOLE_FLOAT, "$1.0"));
 }
 
 function encodeJson(value: unknown): Uint8Array {

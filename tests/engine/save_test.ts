@@ -61,6 +61,22 @@ engineTest(
   },
 );
 
+engineTest("save: Gemma has its norms as they were, and floats in config.json", async (engine) => {
+  await withTempDir(async (dir) => {
+    const gemma2 = decodeURIComponent(new URL("../golden/tiny_gemma2", import.meta.url).pathname);
+    await save(engine, `${dir}/saved`, { dtype: "f32" }, gemma2);
+    using before = openModelSource(gemma2);
+    using after = openModelSource(`${dir}/saved`);
+    assert.deepEqual(after.config, before.config);
+    for (const [name, { byteLength }] of before.tensors) {
+      assert.deepEqual(after.read(name, 0, byteLength), before.read(name, 0, byteLength), name);
+    }
+    const config = Deno.readTextFileSync(`${dir}/saved/config.json`);
+    assert.match(config, /"attn_logit_softcapping": 2\.0,\n/);
+    assert.match(config, /"final_logit_softcapping": 3\.0,\n/);
+  });
+});
+
 engineTest(
   "save: weights that a type cannot hold are refused, and nothing is saved",
   async (engine) => {
