@@ -7,8 +7,9 @@ import type { Block, FileKind, RecordAt, RecordFile, RecordPlace } from "./recor
 
 /** The longest record, in bytes; a longer one is a mistake in the file. */
 export const MAX_RECORD_BYTES = 8 * 1024 * 1024;
-/** A block ends with the first line that reaches this far. */
+/** A block ends with the line that reaches one of these. */
 const BLOCK_BYTES = 4 * 1024 * 1024;
+const BLOCK_LINES = 16 * 1024;
 const CHUNK_BYTES = 1024 * 1024;
 const NEWLINE = 0x0A;
 /** Tab, line feed, carriage return and space. */
@@ -18,6 +19,7 @@ const BYTE_ORDER_MARK = [0xEF, 0xBB, 0xBF];
 export const jsonLines: FileKind = {
   name: "JSON Lines",
   expected: "JSON Lines, one object per line",
+  where: (name, { line }) => `${name}:${line}`,
   // Lines that are no objects are told one by one.
   recognises: (head) => otherFile(head) === null,
   open: (path, name) => Promise.try(() => new JsonLinesFile(name, RandomAccessFile.open(path))),
@@ -35,16 +37,17 @@ class JsonLinesFile implements RecordFile {
   async *blocks(): AsyncGenerator<Block> {
     let start = 0;
     let line = 1;
-    let newlines = 0;
+    let lines = 0;
     for (let at = 0; at < this.#file.size; at += CHUNK_BYTES) {
       const chunk = this.#file.read(at, Math.min(CHUNK_BYTES, this.#file.size - at));
       for (let i = -1; (i = chunk.indexOf(NEWLINE, i + 1)) >= 0;) {
-        newlines++;
+        lines++;
         const end = at + i + 1;
-        if (end - start < BLOCK_BYTES) continue;
+        if (end - start < BLOCK_BYTES && lines < BLOCK_LINES) continue;
         yield { line, start, end };
         start = end;
-        line = newlines + 1;
+        line += lines;
+        lines = 0;
       }
     }
     if (start < this.#file.size) yield { line, start, end: this.#file.size };
@@ -56,19 +59,14 @@ class JsonLinesFile implements RecordFile {
       line++;
       if (bytes?.every((byte) => WHITE_SPACE.has(byte))) continue;
       const place = { line, offset, length: bytes?.length ?? 0 };
-      const where = this.where(place);
+      const where = jsonLines.where(this.#name, place);
       yield { where, place, parse: () => parseLine(bytes, where) };
     }
   }
 
   read(place: RecordPlace): Promise<Record<string, unknown>> {
-    return Promise.try(() =>
-      parseLine(this.#file.read(place.offset, place.length), this.where(place))
-    );
-  }
-
-  where({ line }: RecordPlace): string {
-    return `${this.#name}:${line}`;
+    const where = jsonLines.where(this.#name, place);
+    return Promise.try(() => parseLine(this.#file.read(place.offset, place.length), where));
   }
 
   [Symbol.dispose](): void {

@@ -15,6 +15,8 @@ export interface FileKind {
   name: string;
   /** What a file without records is not, such as "JSON Lines, one object per line". */
   expected: string;
+  /** Tells a person where a record stands: file and line, such as `train.jsonl:12`, or `train.parquet:row 12`. */
+  where(name: string, place: Pick<RecordPlace, "line">): string;
   /** Whether a file that begins so is of this kind. */
   recognises(head: FileHead): boolean;
   /**
@@ -48,7 +50,7 @@ export interface RecordPlace {
 
 /** A record that was found, not yet understood. */
 export interface RecordAt {
-  /** File and line, such as `train.jsonl:12`. */
+  /** As the kind's `where` tells it. */
   where: string;
   place: RecordPlace;
   /** @throws {RecordError} when it is no record. */
@@ -67,6 +69,4 @@ export interface RecordFile extends Disposable {
    * @throws {SpielError} kind "data" when the file has changed so that it is no record any more.
    */
   read(place: RecordPlace): Promise<Record<string, unknown>>;
-  /** File and line of a place, as in `RecordAt`. */
-  where(place: RecordPlace): string;
 }
