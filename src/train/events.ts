@@ -45,6 +45,8 @@ export interface ReadingEvent extends TaggedEvent<"reading"> {
   readonly data: "train" | "held-out";
   /** Examples of it so far. */
   readonly examples: number;
+  /** Share of it that is done, and kept where it is kept for later runs, 0 to 1. */
+  readonly done: number;
 }
 
 /** What the data holds. */

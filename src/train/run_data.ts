@@ -6,7 +6,8 @@ import {
   type ReadingOptions,
   refuseIdleMap,
 } from "../data/data_files.ts";
-import { type Dataset, loadDataset } from "../data/dataset.ts";
+import type { Dataset } from "../data/dataset.ts";
+import { type DatasetOptions, loadDataset } from "../data/load_dataset.ts";
 import { MicroBatchStream } from "../data/sampler.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import { SpielError } from "../errors.ts";
@@ -113,10 +114,14 @@ export async function loadRunData(
   { signal, onEvent }: RunDataHooks,
 ): Promise<RunData> {
   const { maxLength, format, map, microBatchTokens, microBatchExamples } = config;
-  const bad = config.skipBad ? "skip" : "refuse";
+  const options: Omit<DatasetOptions, "paths"> = {
+    ...{ tokenizer, maxLength, format, map, signal, workers: config.dataWorkers },
+    bad: config.skipBad ? "skip" : "refuse",
+  };
   const load = async (data: ReadingEvent["data"], paths: readonly string[]) => {
-    const onProgress = (examples: number) => onEvent({ type: "reading", data, examples });
-    return await loadDataset({ tokenizer, maxLength, format, map, bad, signal, paths, onProgress });
+    const onProgress = (examples: number, done: number) =>
+      onEvent({ type: "reading", data, examples, done });
+    return await loadDataset({ ...options, paths, onProgress });
   };
   const train = await load("train", config.data);
   const heldOut = config.evalData.length === 0 ? null : await load("held-out", config.evalData);

@@ -8,8 +8,8 @@ import type { Block, FileKind, RecordAt, RecordFile, RecordPlace } from "./recor
 /** The longest record, in bytes; a longer one is a mistake in the file. */
 export const MAX_RECORD_BYTES = 8 * 1024 * 1024;
 /** A block ends with the line that reaches one of these. */
-const BLOCK_BYTES = 4 * 1024 * 1024;
-const BLOCK_LINES = 16 * 1024;
+const BLOCK_BYTES = 1024 * 1024;
+const BLOCK_LINES = 8 * 1024;
 const CHUNK_BYTES = 1024 * 1024;
 const NEWLINE = 0x0A;
 /** Tab, line feed, carriage return and space. */

@@ -8,39 +8,7 @@
 import { z } from "npm:zod@4.6.7";
 import { QUANTIZED_FORMATS } from "../../model/load.ts";
 import { BYTES, parseBytes } from "./bytes.ts";
-
-/** The headings under which keys are shown. */
-export type ConfigGroup =
-  | "Model and data"
-  | "Method"
-  | "Optimiser"
-  | "Batches and length"
-  | "Evaluation"
-  | "Run folder"
-  | "Machine";
-
-/** The words that go with a key. */
-export interface KeyInfo {
-  /** What the key does, for `--help` and the reference. */
-  description: string;
-  /** The heading it is shown under. */
-  group: ConfigGroup;
-  /** The unit of a number. */
-  unit?: string;
-  /** What stands for the value in `--help`, where not the unit. */
-  placeholder?: string;
-  /** The default in words, where it depends on other keys. */
-  defaultText?: string;
-  /** What a valid value is, where the type does not say it. */
-  expected?: string;
-  /** A list given as a flag once per item; other lists are one comma-separated flag. */
-  repeatable?: boolean;
-  /** A resumed run may change it: it has no part in what is computed. */
-  changeable?: boolean;
-}
-
-/** The words of every key, by its schema. */
-export const keyWords = z.registry<KeyInfo>();
+import { keyWords } from "./key_words.ts";
 
 /** The linear layers of a block that get deltas unless told otherwise. */
 const LINEAR_LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
@@ -361,6 +329,13 @@ export const runConfigSchema = z.strictObject({
     group: "Machine",
     description: "threads that compute; results do not depend on it",
     defaultText: "all cores",
+    changeable: true,
+  }),
+  data_workers: z.int().min(0).max(MAX_THREADS).optional().register(keyWords, {
+    group: "Machine",
+    description:
+      "workers that tokenise the data; 0 is the main thread, and results do not depend on it",
+    defaultText: "all cores up to 8, or 0 for up to 4 MiB of data",
     changeable: true,
   }),
   precision: z.enum(["f32", "f16"]).default("f32").register(keyWords, {
