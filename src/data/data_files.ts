@@ -6,6 +6,8 @@ import {
   checkFieldMap,
   type DataFormat,
   type FieldMap,
+  fieldsOf,
+  type Fit,
   fitsNone,
   fittingFormat,
   type FormatChoice,
@@ -13,19 +15,24 @@ import {
   RecordFields,
 } from "./formats/mod.ts";
 import { refuseOtherFile } from "./other_files.ts";
+import type { TrainOn } from "./train_on.ts";
 
-/** How records are read. */
+/** How records are read, and what of them is trained on. */
 export interface ReadingOptions {
   /** Default "auto": each file by the first record that fits a format. */
   format?: FormatChoice | undefined;
   /** Names of the records' fields by those of the format. */
   map?: FieldMap | undefined;
+  /** Default "assistant". */
+  trainOn?: TrainOn | undefined;
 }
 
 /** A file and how its records are read. */
 export interface DataFile {
   path: string;
   format: DataFormat;
+  /** Why it is read so, such as `line 1 has the field "text"`. */
+  why: string;
 }
 
 /** Lines in which a record that fits must be found; those before it are then bad one by one. */
@@ -41,7 +48,7 @@ export function openDataFiles(paths: readonly string[], options: ReadingOptions)
   const { format = "auto", map = {} } = options;
   checkFieldMap(map);
   const formats = formatsFor(format);
-  return paths.map((path) => ({ path, format: formatOf(path, formats, map) }));
+  return paths.map((path) => ({ path, ...formatOf(path, formats, map) }));
 }
 
 /**
@@ -50,14 +57,14 @@ export function openDataFiles(paths: readonly string[], options: ReadingOptions)
  * @throws {SpielError} kind "data".
  */
 export function refuseIdleMap(files: readonly DataFile[], map: FieldMap): void {
-  const used = new Set(files.flatMap(({ format }) => format.fields));
+  const used = new Set(files.flatMap(({ format }) => fieldsOf(format)));
   const idle = Object.entries(map).find(([field]) => !used.has(field));
   if (idle === undefined) return;
   const read = files.map(({ path, format }) => `"${path}" is read as ${format.name}`).join(", ");
   throw new SpielError("data", `--map ${idle.join("=")} is of no use: ${read}`);
 }
 
-function formatOf(path: string, formats: readonly DataFormat[], map: FieldMap): DataFormat {
+function formatOf(path: string, formats: readonly DataFormat[], map: FieldMap): Fit {
   refuseOtherFile(path);
   let unfit: RecordFields | undefined;
   let broken: RecordError | undefined;
@@ -66,8 +73,8 @@ function formatOf(path: string, formats: readonly DataFormat[], map: FieldMap): 
       broken ??= record;
       continue;
     }
-    const format = fittingFormat(formats, record);
-    if (format !== undefined) return format;
+    const fit = fittingFormat(formats, record);
+    if (fit !== undefined) return fit;
     unfit ??= record;
   }
   if (unfit !== undefined) throw fitsNone(formats, unfit);

@@ -44,7 +44,7 @@ export interface DatasetCounts {
 }
 
 /** Where an example comes from. */
-interface Origin extends DataFile {
+interface Origin extends Omit<DataFile, "why"> {
   place: LinePlace;
 }
 
@@ -60,7 +60,7 @@ const LINES_PER_TURN = 256;
 export async function loadDataset(options: DatasetOptions): Promise<Dataset> {
   const { tokenizer, maxLength, map = {}, signal, bad: policy = "refuse" } = options;
   const files = openDataFiles(options.paths, options);
-  const encoder = new ExampleEncoder(tokenizer);
+  const encoder = new ExampleEncoder(tokenizer, options.trainOn);
   const store = new TokenStore();
   const origins: Origin[] = [];
   const bad = new BadExamples();

@@ -100,11 +100,17 @@ export async function loadRunData(
   tokenizer: Tokenizer,
   { signal, onEvent }: RunDataHooks,
 ): Promise<RunData> {
-  const { maxLength, format, map, microBatchTokens, microBatchExamples } = config;
-  const bad = config.skipBad ? "skip" : "refuse";
+  const { maxLength, format, map, trainOn, microBatchTokens, microBatchExamples } = config;
+  const reading = {
+    maxLength,
+    format,
+    map,
+    trainOn,
+    bad: config.skipBad ? "skip" : "refuse",
+  } as const;
   const load = async (data: ReadingEvent["data"], paths: readonly string[]) => {
     const onProgress = (examples: number) => onEvent({ type: "reading", data, examples });
-    return await loadDataset({ tokenizer, maxLength, format, map, bad, signal, paths, onProgress });
+    return await loadDataset({ tokenizer, ...reading, signal, paths, onProgress });
   };
   const train = await load("train", config.data);
   const heldOut = config.evalData.length === 0 ? null : await load("held-out", config.evalData);
