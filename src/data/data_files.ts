@@ -1,7 +1,7 @@
 /** Finds how each data file is read, by its first records, before anything that takes time. */
 import { SpielError } from "../errors.ts";
-import { readJsonLines } from "../io/json_lines.ts";
 import { RecordError } from "../io/record_error.ts";
+import { type KnownFile, readRecords, recogniseFile } from "./files/mod.ts";
 import {
   checkFieldMap,
   type DataFormat,
@@ -14,7 +14,6 @@ import {
   formatsFor,
   RecordFields,
 } from "./formats/mod.ts";
-import { refuseOtherFile } from "./other_files.ts";
 import type { TrainOn } from "./train_on.ts";
 
 /** How records are read, and what of them is trained on. */
@@ -28,27 +27,34 @@ export interface ReadingOptions {
 }
 
 /** A file and how its records are read. */
-export interface DataFile {
-  path: string;
+export interface DataFile extends KnownFile {
   format: DataFormat;
   /** Why it is read so, such as `line 1 has the field "text"`. */
   why: string;
 }
 
-/** Lines in which a record that fits must be found; those before it are then bad one by one. */
-const LINES_LOOKED_AT = 1000;
+/** Records in which a record that fits must be found; those before it are then bad one by one. */
+const RECORDS_LOOKED_AT = 1000;
 
 /**
  * Looks at the first records of every file.
  *
- * @throws {SpielError} kind "data" for a file that cannot be read, is no JSON Lines, has no records, or none that
+ * @throws {SpielError} kind "data" for a file that cannot be read, is of no known kind, has no records, or none that
  * fits; "usage" for an unknown format or a map to fields that no format has.
  */
-export function openDataFiles(paths: readonly string[], options: ReadingOptions): DataFile[] {
+export async function openDataFiles(
+  paths: readonly string[],
+  options: ReadingOptions,
+): Promise<DataFile[]> {
   const { format = "auto", map = {} } = options;
   checkFieldMap(map);
   const formats = formatsFor(format);
-  return paths.map((path) => ({ path, ...formatOf(path, formats, map) }));
+  const files: DataFile[] = [];
+  for (const path of paths) {
+    const file = await recogniseFile(path);
+    files.push({ ...file, ...await formatOf(file, formats, map) });
+  }
+  return files;
 }
 
 /**
@@ -64,11 +70,14 @@ export function refuseIdleMap(files: readonly DataFile[], map: FieldMap): void {
   throw new SpielError("data", `--map ${idle.join("=")} is of no use: ${read}`);
 }
 
-function formatOf(path: string, formats: readonly DataFormat[], map: FieldMap): Fit {
-  refuseOtherFile(path);
+async function formatOf(
+  file: KnownFile,
+  formats: readonly DataFormat[],
+  map: FieldMap,
+): Promise<Fit> {
   let unfit: RecordFields | undefined;
   let broken: RecordError | undefined;
-  for (const record of firstRecords(path, map)) {
+  for await (const record of firstRecords(file, map)) {
     if (record instanceof RecordError) {
       broken ??= record;
       continue;
@@ -78,18 +87,24 @@ function formatOf(path: string, formats: readonly DataFormat[], map: FieldMap): 
     unfit ??= record;
   }
   if (unfit !== undefined) throw fitsNone(formats, unfit);
-  throw noRecords(path, broken);
+  throw noRecords(file, broken);
 }
 
 /** The error for a file without records, whose first line may be none. */
-export function noRecords(path: string, broken: RecordError | undefined): SpielError {
+export function noRecords(
+  { path, kind: { expected } }: KnownFile,
+  broken: RecordError | undefined,
+): SpielError {
   const found = broken?.message ?? `"${path}" has no records`;
-  return new SpielError("data", `${found}; expected JSON Lines, one object per line`);
+  return new SpielError("data", `${found}; expected ${expected}`);
 }
 
-function* firstRecords(path: string, map: FieldMap): Generator<RecordFields | RecordError> {
-  let left = LINES_LOOKED_AT;
-  for (const { where, parse } of readJsonLines(path)) {
+async function* firstRecords(
+  file: KnownFile,
+  map: FieldMap,
+): AsyncGenerator<RecordFields | RecordError> {
+  let left = RECORDS_LOOKED_AT;
+  for await (const { where, parse } of readRecords(file)) {
     if (left-- === 0) return;
     try {
       yield new RecordFields(where, parse(), map);

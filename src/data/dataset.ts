@@ -1,18 +1,18 @@
-/** Examples from JSON Lines files, tokenised once and held in memory. */
+/** Examples from data files, tokenised once and held in memory. */
 import { createHash } from "node:crypto";
 import { SpielError } from "../errors.ts";
-import { type LinePlace, readJsonLine, readJsonLines } from "../io/json_lines.ts";
 import { RecordError } from "../io/record_error.ts";
 import { BadExamples, type BadGroup } from "./bad_examples.ts";
 import { type DataFile, openDataFiles, type ReadingOptions } from "./data_files.ts";
 import { ExampleEncoder, type Question, type TokenizedExample } from "./example.ts";
+import { openRecords, readRecords, type RecordPlace } from "./files/mod.ts";
 import { type FieldMap, RecordFields } from "./formats/mod.ts";
 import { TokenStore } from "./token_store.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /** What to load. */
 export interface DatasetOptions extends ReadingOptions {
-  /** JSON Lines files, taken one after another. */
+  /** Data files, taken one after another. */
   paths: readonly string[];
   /** The model's tokenizer. */
   tokenizer: Tokenizer;
@@ -44,12 +44,14 @@ export interface DatasetCounts {
 }
 
 /** Where an example comes from. */
-interface Origin extends Omit<DataFile, "why"> {
-  place: LinePlace;
+interface Origin {
+  file: DataFile;
+  where: string;
+  place: RecordPlace;
 }
 
-/** Lines between two pauses, in which timers and signals are served. */
-const LINES_PER_TURN = 256;
+/** Records between two pauses, in which timers and signals are served. */
+const RECORDS_PER_TURN = 256;
 
 /**
  * Loads and tokenises data.
@@ -59,23 +61,23 @@ const LINES_PER_TURN = 256;
  */
 export async function loadDataset(options: DatasetOptions): Promise<Dataset> {
   const { tokenizer, maxLength, map = {}, signal, bad: policy = "refuse" } = options;
-  const files = openDataFiles(options.paths, options);
+  const files = await openDataFiles(options.paths, options);
   const encoder = new ExampleEncoder(tokenizer, options.trainOn);
   const store = new TokenStore();
   const origins: Origin[] = [];
   const bad = new BadExamples();
-  for (const { path, format } of files) {
-    for (const { where, place, parse } of readJsonLines(path)) {
+  for (const file of files) {
+    for await (const { where, place, parse } of readRecords(file)) {
       try {
-        const sample = format.read(new RecordFields(where, parse(), map));
+        const sample = file.format.read(new RecordFields(where, parse(), map));
         store.push(encoder.encode(sample, where, maxLength));
-        origins.push({ path, format, place });
+        origins.push({ file, where, place });
       } catch (error) {
         if (!(error instanceof RecordError)) throw error;
         bad.add(error);
       }
       const read = store.length + bad.count;
-      if (read % LINES_PER_TURN !== 0) continue;
+      if (read % RECORDS_PER_TURN !== 0) continue;
       await options.onProgress?.(read);
       await new Promise((resolve) => setTimeout(resolve, 0));
       if (signal?.aborted) throw new SpielError("interrupted", "Stopped while reading the data");
@@ -178,8 +180,7 @@ export class Dataset {
 
   /** File and line of an example, such as `train.jsonl:12`. */
   origin(index: number): string {
-    const { path, place } = this.#origins[index]!;
-    return `${path}:${place.line}`;
+    return this.#origins[index]!.where;
   }
 
   /**
@@ -188,12 +189,11 @@ export class Dataset {
    *
    * @throws {SpielError} kind "data" when the file has changed.
    */
-  prompt(index: number): Question | null {
-    const { path, format, place } = this.#origins[index]!;
-    const record = readJsonLine(path, place);
-    return this.#encoder.question(
-      format.read(new RecordFields(this.origin(index), record, this.#map)),
-    );
+  async prompt(index: number): Promise<Question | null> {
+    const { file, where, place } = this.#origins[index]!;
+    using records = await openRecords(file);
+    const record = await records.read(place);
+    return this.#encoder.question(file.format.read(new RecordFields(where, record, this.#map)));
   }
 }
 

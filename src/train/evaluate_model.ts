@@ -54,7 +54,7 @@ export interface ModelEvaluation extends Evaluation {
 export async function evaluateModel(options: EvaluateModelOptions): Promise<ModelEvaluation> {
   const { maxLength, signal, onAnswer, onProgress } = options;
   const paths = await localData(options.data, options);
-  checkData({ data: paths }, options);
+  await checkData({ data: paths }, options);
   const microBatchTokens = Math.max(options.microBatchTokens ?? maxLength, maxLength);
   const path = await localModelPath(options.model, options);
   const { tokenizer, stopTokens } = loadModelTokenizer(path);
@@ -70,7 +70,7 @@ export async function evaluateModel(options: EvaluateModelOptions): Promise<Mode
     await options.onWarning?.(warning);
   }
   const examples = Math.min(options.evalExamples ?? dataset.length, dataset.length);
-  const exam = examOf(dataset, tokenizer, {
+  const exam = await examOf(dataset, tokenizer, {
     count: options.evalGenerate ?? 0,
     maxNewTokens: options.evalMaxNewTokens ?? 128,
     maxLength: model.source.config.max_position_embeddings,

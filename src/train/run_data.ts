@@ -40,23 +40,35 @@ interface DataPaths {
  *
  * @throws {SpielError} `data`, `usage` or `environment`, naming the first file that cannot be read.
  */
-export function checkData({ data, evalData = [] }: DataPaths, options: ReadingOptions): void {
-  const files = [...openAs("--data", data, options), ...openAs("--eval-data", evalData, options)];
+export async function checkData(
+  { data, evalData = [] }: DataPaths,
+  options: ReadingOptions,
+): Promise<void> {
+  const files = [
+    ...await openAs("--data", data, options),
+    ...await openAs("--eval-data", evalData, options),
+  ];
   refuseIdleMap(files, options.map ?? {});
 }
 
 /** Opens data files; one that is missing is named with its flag, and with what was probably meant. */
-function openAs(flag: string, paths: readonly string[], options: ReadingOptions): DataFile[] {
-  return paths.flatMap((path) => {
+async function openAs(
+  flag: string,
+  paths: readonly string[],
+  options: ReadingOptions,
+): Promise<DataFile[]> {
+  const files: DataFile[] = [];
+  for (const path of paths) {
     try {
-      return openDataFiles([path], options);
+      files.push(...await openDataFiles([path], options));
     } catch (error) {
       const isMissing = error instanceof SpielError && error.cause instanceof Deno.errors.NotFound;
       if (!isMissing) throw error;
       const message = `${flag} ${error.message}${meantInstead(path)}`;
       throw new SpielError("data", message, { cause: error });
     }
-  });
+  }
+  return files;
 }
 
 /** Warnings of examples that were left out, and `learningWarnings`. */
@@ -150,12 +162,16 @@ export interface ExamOptions {
  *
  * @throws {SpielError} `data` when the data has no questions.
  */
-export function examOf(dataset: Dataset, tokenizer: Tokenizer, options: ExamOptions): Exam | null {
+export async function examOf(
+  dataset: Dataset,
+  tokenizer: Tokenizer,
+  options: ExamOptions,
+): Promise<Exam | null> {
   const { count, ...rest } = options;
   if (count === 0) return null;
   const questions: Exam["questions"][number][] = [];
   for (let index = 0; index < dataset.length && questions.length < count; index++) {
-    const question = dataset.prompt(index);
+    const question = await dataset.prompt(index);
     if (question === null) continue;
     const { prompt: text, promptIds: prompt, completion: answer } = question;
     questions.push({ text, prompt, answer });

@@ -130,7 +130,7 @@ export async function openFolder(
   { files, held }: RunContext,
 ): Promise<RunFolder | null> {
   const { config } = resolved;
-  checkData(data, config);
+  await checkData(data, config);
   if (config.dryRun) return null;
   const folder = held.use(await RunFolder.open(files, config.out, { resume: config.resume }));
   const output = config.method === "full" ? folder.modelPath : folder.adapterPath;

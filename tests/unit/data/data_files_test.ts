@@ -1,7 +1,7 @@
 /** How files are read: formats and maps by the first records, and files that are no JSON Lines. */
 import assert from "node:assert/strict";
 import { openDataFiles, type ReadingOptions, refuseIdleMap } from "../../../src/data/data_files.ts";
-import { assertRefuses } from "../../support/refuses.ts";
+import { assertRefuses, assertRejects } from "../../support/refuses.ts";
 import { withTempDir } from "../../support/temp_dir.ts";
 
 function write(dir: string, content: string | Uint8Array): string {
@@ -72,9 +72,9 @@ const UNFIT: [title: string, text: string, options: ReadingOptions, ...fragments
 
 for (const [title, text, options, ...fragments] of UNFIT) {
   Deno.test(`refuses a file with ${title}`, () =>
-    withTempDir((dir) => {
+    withTempDir(async (dir) => {
       const path = write(dir, text);
-      assertRefuses(() => openDataFiles([path], options), "data", path, ...fragments);
+      await assertRejects(() => openDataFiles([path], options), "data", path, ...fragments);
     }));
 }
 
@@ -93,25 +93,27 @@ const FIT: [title: string, text: string, options: ReadingOptions, format: string
 
 for (const [title, text, options, format] of FIT) {
   Deno.test(`reads a file with ${title}`, () =>
-    withTempDir((dir) => {
-      const [file] = openDataFiles([write(dir, text)], options);
+    withTempDir(async (dir) => {
+      const [file] = await openDataFiles([write(dir, text)], options);
       assert.equal(file?.format.name, format);
     }));
 }
 
-Deno.test("unknown formats and fields are refused before any file is opened", () => {
-  assertRefuses(() => openDataFiles(["none"], { format: "csv" }), "usage", `"csv"`, "messages");
-  assertRefuses(() => openDataFiles(["none"], { map: { answer: "a" } }), "usage", `"answer"`);
+Deno.test("unknown formats and fields are refused before any file is opened", async () => {
+  const csv = { format: "csv" };
+  await assertRejects(() => openDataFiles(["none"], csv), "usage", `"csv"`, "messages");
+  await assertRejects(() => openDataFiles(["none"], { map: { answer: "a" } }), "usage", `"answer"`);
 });
 
-Deno.test("a URL is told from a missing file", () => {
-  assertRefuses(() => openDataFiles(["https://a.b/c.jsonl"], {}), "data", "is a URL", "download");
+Deno.test("a URL is told from a missing file", async () => {
+  const open = () => openDataFiles(["https://a.b/c.jsonl"], {});
+  await assertRejects(open, "data", "is a URL", "download");
 });
 
 Deno.test("a map that no file is read by is refused", () =>
-  withTempDir((dir) => {
+  withTempDir(async (dir) => {
     const map = { prompt: "question" };
-    const files = openDataFiles([write(dir, '{"text":"t"}')], {});
+    const files = await openDataFiles([write(dir, '{"text":"t"}')], {});
     assertRefuses(() => refuseIdleMap(files, map), "data", "--map prompt=question", "as text");
     refuseIdleMap(files, { text: "text" });
   }));
@@ -147,9 +149,9 @@ const OTHER: [title: string, content: string | Uint8Array, ...fragments: string[
 
 for (const [title, content, ...fragments] of OTHER) {
   Deno.test(`knows ${title}`, () =>
-    withTempDir((dir) => {
+    withTempDir(async (dir) => {
       const path = write(dir, content);
       const words = ["expected JSON Lines, one object per line", ...fragments];
-      assertRefuses(() => openDataFiles([path], {}), "data", `"${path}" is `, ...words);
+      await assertRejects(() => openDataFiles([path], {}), "data", `"${path}" is `, ...words);
     }));
 }

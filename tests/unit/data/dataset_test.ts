@@ -86,7 +86,7 @@ Deno.test("fields are found by their mapped names", () =>
     const map = { prompt: "question", completion: "answer" };
     const dataset = await load(dir, [{ question: "q", answer: "a", text: 1 }], { map });
     assert.match(shown(dataset, 0), /\[a<\|end\|>\]$/);
-    assert.equal(dataset.prompt(0)?.completion, "a");
+    assert.equal((await dataset.prompt(0))?.completion, "a");
   }));
 
 Deno.test("a text that ends with the end token gets no second one", () =>
@@ -168,7 +168,7 @@ Deno.test("a prompt is to be continued: the tokenizer's end token is not behind 
     const post_processor = { type: "TemplateProcessing", single, pair: [], special_tokens: {} };
     const tokenizer = byteTokenizer({ chatTemplate: null }, { post_processor });
     const dataset = await load(dir, [{ prompt: "q", completion: "a" }], { tokenizer });
-    assert.equal(tokenizer.decode(dataset.prompt(0)!.promptIds), "<s>q");
+    assert.equal(tokenizer.decode((await dataset.prompt(0))!.promptIds), "<s>q");
     assert.equal(shown(dataset, 0, tokenizer), "<s>q[a</s>]");
   }));
 
@@ -190,15 +190,16 @@ Deno.test("questions prompt the model as it was trained", () =>
     ];
     const dataset = await load(dir, records);
     const prompt = "<|turn|>user\nq<|end|>\n<|turn|>assistant\n";
-    assert.deepEqual(dataset.prompt(0), {
+    assert.deepEqual(await dataset.prompt(0), {
       prompt,
       promptIds: CHAT.encode(prompt),
       completion: "a",
     });
-    assert.equal(dataset.prompt(1), null, "does not end with the assistant");
+    assert.equal(await dataset.prompt(1), null, "does not end with the assistant");
     const [pair, text] = [RECORDS.prompt_completion!.record, RECORDS.text!.record];
-    assert.equal((await load(dir, [pair], { tokenizer: PLAIN })).prompt(0)?.prompt, "the q");
-    assert.equal((await load(dir, [text])).prompt(0), null);
+    const plain = await load(dir, [pair], { tokenizer: PLAIN });
+    assert.equal((await plain.prompt(0))?.prompt, "the q");
+    assert.equal(await (await load(dir, [text])).prompt(0), null);
   }));
 
 Deno.test("several files are taken in order, each in its own format", () =>
@@ -208,8 +209,8 @@ Deno.test("several files are taken in order, each in its own format", () =>
     const paths = [`${dir}/a.jsonl`, `${dir}/b.jsonl`];
     const dataset = await loadDataset({ paths, tokenizer: CHAT, maxLength: 99 });
     assert.deepEqual([dataset.origin(0), dataset.origin(1)], [`${paths[0]}:2`, `${paths[1]}:1`]);
-    assert.equal(dataset.prompt(0), null);
-    assert.equal(dataset.prompt(1)?.completion, "c");
+    assert.equal(await dataset.prompt(0), null);
+    assert.equal((await dataset.prompt(1))?.completion, "c");
   }));
 
 Deno.test("the fingerprint sees tokens and masks", () =>

@@ -1,9 +1,7 @@
 /** Recognises files that are no JSON Lines, and says how to turn them into such. */
-import { SpielError } from "../errors.ts";
-import { isObject, RandomAccessFile } from "../io/random_access.ts";
-
-/** Enough to see the first lines of nearly any file. */
-const HEAD_BYTES = 256 * 1024;
+import { SpielError } from "../../errors.ts";
+import { isObject } from "../../io/random_access.ts";
+import type { FileHead } from "./record_file.ts";
 
 /** Characters of a table's head that are shown. */
 const SHOWN = 80;
@@ -36,44 +34,40 @@ const COLUMN = String.raw`(?:"[^"]*"|[\w .-]+)`;
 const TABLE_HEAD = new RegExp(`^${COLUMN}(?:([,;\\t])${COLUMN})(?:\\1${COLUMN})*$`);
 
 /**
- * Refuses a file that is seen to be something else than JSON Lines.
+ * Refuses an address of the web in the place of a file.
  *
- * @throws {SpielError} kind "data" that says what it is and how to convert it; also when it cannot be read.
+ * @throws {SpielError} kind "data".
  */
-export function refuseOtherFile(path: string): void {
+export function refuseUrl(path: string): void {
   if (/^https?:\/\//.test(path)) {
     throw new SpielError("data", `"${path}" is a URL; expected a file: download it first`);
   }
-  const { bytes, isWhole } = headOf(path);
+}
+
+/** The error for a file that is seen to be something else than JSON Lines: what it is, and how to convert it; else null. */
+export function otherFile({ path, bytes, isWhole }: FileHead): SpielError | null {
   const signature = SIGNATURES.find(({ bytes: begin }) => begin.every((b, i) => bytes[i] === b));
-  if (signature !== undefined) throw otherThan(path, signature.kind, signature.remedy);
+  if (signature !== undefined) return otherThan(path, signature.kind, signature.remedy);
   // What is cut off at the end, or is no UTF-8, is told where records are read.
   const lines = new TextDecoder().decode(bytes).split(/\r?\n/).filter((line) => line.trim() !== "");
   const [first = "", second] = lines;
-  if (first.includes("\0")) throw otherThan(path, "not text");
+  if (first.includes("\0")) return otherThan(path, "not text");
   const goesOn = second !== undefined || !isWhole;
   if (first.trimStart().startsWith("[") && isArrayOfExamples(first, goesOn)) {
-    throw otherThan(path, "a JSON array", "jq -c '.[]' in.json > out.jsonl converts it");
+    return otherThan(path, "a JSON array", "jq -c '.[]' in.json > out.jsonl converts it");
   }
-  if (second === undefined || isObject(parsed(second))) return;
+  if (second === undefined || isObject(parsed(second))) return null;
   if (/^\s*\{(?:.*[{[,:])?\s*$/.test(first)) {
-    throw otherThan(path, "JSON over many lines", "jq -c . in.json > out.jsonl converts it");
+    return otherThan(path, "JSON over many lines", "jq -c . in.json > out.jsonl converts it");
   }
   const separator = TABLE_HEAD.exec(first.trim())?.[1];
-  if (separator !== undefined && second.includes(separator)) {
-    const format = separator === "\t" ? "tsv" : separator === ";" ? "csv --ifs ';'" : "csv";
-    throw otherThan(
-      path,
-      `a table whose columns are ${first.trim().slice(0, SHOWN)}`,
-      `mlr --i${format} --ojsonl cat in > out.jsonl converts it`,
-    );
-  }
-}
-
-function headOf(path: string): { bytes: Uint8Array; isWhole: boolean } {
-  using file = RandomAccessFile.open(path);
-  const length = Math.min(HEAD_BYTES, file.size);
-  return { bytes: file.read(0, length), isWhole: length === file.size };
+  if (separator === undefined || !second.includes(separator)) return null;
+  const format = separator === "\t" ? "tsv" : separator === ";" ? "csv --ifs ';'" : "csv";
+  return otherThan(
+    path,
+    `a table whose columns are ${first.trim().slice(0, SHOWN)}`,
+    `mlr --i${format} --ojsonl cat in > out.jsonl converts it`,
+  );
 }
 
 /** Whether an array that begins here holds the examples: it has an object in it, or goes on. */
