@@ -27,6 +27,7 @@ const KEYS = [
   "format",
   "skip_bad",
   "max_length",
+  "train_on",
   "micro_batch_tokens",
   "eval_examples",
   "eval_generate",

@@ -6,24 +6,35 @@ import {
   checkFieldMap,
   type DataFormat,
   type FieldMap,
+  fieldsOf,
+  type Fit,
   fitsNone,
   fittingFormat,
   type FormatChoice,
   formatsFor,
   RecordFields,
 } from "./formats/mod.ts";
+import type { TrainOn } from "./train_on.ts";
 
-/** How records are read. */
+/** How records are read, and what of them is trained on. */
 export interface ReadingOptions {
   /** Default "auto": each file by the first record that fits a format. */
   format?: FormatChoice | undefined;
   /** Names of the records' fields by those of the format. */
   map?: FieldMap | undefined;
+  /** Default "assistant". */
+  trainOn?: TrainOn | undefined;
 }
 
 /** A file and how its records are read. */
 export interface DataFile extends KnownFile {
   format: DataFormat;
+}
+
+/** A file of which it was found how its records are read. */
+export interface OpenedDataFile extends DataFile {
+  /** Why they are read so, such as `line 1 has the field "text"`. */
+  why: string;
 }
 
 /** Records in which a record that fits must be found; those before it are then bad one by one. */
@@ -38,14 +49,14 @@ const RECORDS_LOOKED_AT = 1000;
 export async function openDataFiles(
   paths: readonly string[],
   options: ReadingOptions,
-): Promise<DataFile[]> {
+): Promise<OpenedDataFile[]> {
   const { format = "auto", map = {} } = options;
   checkFieldMap(map);
   const formats = formatsFor(format);
-  const files: DataFile[] = [];
+  const files: OpenedDataFile[] = [];
   for (const path of paths) {
     const file = await recogniseFile(path);
-    files.push({ ...file, format: await formatOf(file, formats, map) });
+    files.push({ ...file, ...await formatOf(file, formats, map) });
   }
   return files;
 }
@@ -56,7 +67,7 @@ export async function openDataFiles(
  * @throws {SpielError} kind "data".
  */
 export function refuseIdleMap(files: readonly DataFile[], map: FieldMap): void {
-  const used = new Set(files.flatMap(({ format }) => format.fields));
+  const used = new Set(files.flatMap(({ format }) => fieldsOf(format)));
   const idle = Object.entries(map).find(([field]) => !used.has(field));
   if (idle === undefined) return;
   const read = files.map(({ path, format }) => `"${path}" is read as ${format.name}`).join(", ");
@@ -67,7 +78,7 @@ async function formatOf(
   file: KnownFile,
   formats: readonly DataFormat[],
   map: FieldMap,
-): Promise<DataFormat> {
+): Promise<Fit> {
   let unfit: RecordFields | undefined;
   let broken: RecordError | undefined;
   for await (const record of firstRecords(file, map)) {
@@ -75,8 +86,8 @@ async function formatOf(
       broken ??= record;
       continue;
     }
-    const format = fittingFormat(formats, record);
-    if (format !== undefined) return format;
+    const fit = fittingFormat(formats, record);
+    if (fit !== undefined) return fit;
     unfit ??= record;
   }
   if (unfit !== undefined) throw fitsNone(formats, unfit);

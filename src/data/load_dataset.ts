@@ -29,10 +29,10 @@ export interface DatasetOptions extends ReadingOptions, PreparationOptions {
  * signal fires.
  */
 export async function loadDataset(options: DatasetOptions): Promise<Dataset> {
-  const { tokenizer, maxLength, map = {}, bad: policy = "refuse" } = options;
+  const { tokenizer, maxLength, map = {}, trainOn = "assistant", bad: policy = "refuse" } = options;
   const opened = await openDataFiles(options.paths, options);
-  const encoder = new ExampleEncoder(tokenizer);
-  const files = await prepareFiles(opened, tokenizer, { map, maxLength }, options);
+  const encoder = new ExampleEncoder(tokenizer, trainOn);
+  const files = await prepareFiles(opened, tokenizer, { map, maxLength, trainOn }, options);
   const bad = new BadExamples();
   for (const { file: { kind, path }, shards } of files) {
     for (const shard of shards) {

@@ -62,9 +62,10 @@ export async function evaluateModel(options: EvaluateModelOptions): Promise<Mode
     microBatchTokens,
     remedies: ["a smaller --micro-batch-tokens"],
   });
-  const { format, map } = options;
+  const { format, map, trainOn } = options;
   const bad = options.skipBad ? "skip" : "refuse";
-  const dataset = await loadDataset({ paths, tokenizer, maxLength, format, map, bad, signal });
+  const reading = { maxLength, format, map, trainOn, bad } as const;
+  const dataset = await loadDataset({ paths, tokenizer, ...reading, signal });
   for (const warning of dataWarnings([dataset], maxLength, model.source)) {
     await options.onWarning?.(warning);
   }

@@ -113,9 +113,9 @@ export async function loadRunData(
   tokenizer: Tokenizer,
   { signal, onEvent }: RunDataHooks,
 ): Promise<RunData> {
-  const { maxLength, format, map, microBatchTokens, microBatchExamples } = config;
+  const { maxLength, format, map, trainOn, microBatchTokens, microBatchExamples } = config;
   const options: Omit<DatasetOptions, "paths"> = {
-    ...{ tokenizer, maxLength, format, map, signal, workers: config.dataWorkers },
+    ...{ tokenizer, maxLength, format, map, trainOn, signal, workers: config.dataWorkers },
     bad: config.skipBad ? "skip" : "refuse",
   };
   const load = async (data: ReadingEvent["data"], paths: readonly string[]) => {

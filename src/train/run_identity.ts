@@ -13,6 +13,9 @@ import type { RunFolder } from "./run_folder.ts";
 /** Keys that name what is identified by its content: moving files does not make another run. */
 const BY_CONTENT: ReadonlySet<string> = new Set(["model", "adapter", "data", "eval_data"]);
 
+/** Keys that the fingerprints of the data see, younger than the hash, which must not change for older runs. */
+const IN_FINGERPRINT: ReadonlySet<string> = new Set(["train_on"]);
+
 /** What a run is made from, besides its options. */
 export interface RunParts {
   readonly source: ModelSource;
@@ -26,7 +29,8 @@ export async function runIdentity(
   { source, data, adapterDigest }: RunParts,
 ): Promise<RunIdentity> {
   const options = Object.entries(configRecord(resolved)).filter(([key]) =>
-    configKeyHelp().get(key as never)?.changeable === false && !BY_CONTENT.has(key)
+    configKeyHelp().get(key as never)?.changeable === false && !BY_CONTENT.has(key) &&
+    !IN_FINGERPRINT.has(key)
   ).map(([key, { value }]) => [key, value]);
   return {
     config_hash: sha256(JSON.stringify(options)),

@@ -6,12 +6,14 @@ import { ExampleEncoder, type TokenizedExample } from "../example.ts";
 import type { RecordAt, RecordPlace } from "../files/mod.ts";
 import { type DataFormat, type FieldMap, RecordFields, type Sample } from "../formats/mod.ts";
 import type { Tokenizer } from "../tokenizer.ts";
+import type { TrainOn } from "../train_on.ts";
 
 /** All that decides what a record becomes, besides the tokenizer and the record's format. Plain data. */
 export interface Encoding {
   map: FieldMap;
   /** The most tokens of an example. */
   maxLength: number;
+  trainOn: TrainOn;
 }
 
 /** The arrays of a prepared block of N examples. */
@@ -66,8 +68,8 @@ export class BlockPreparer {
     format: DataFormat,
     onRecord: () => void | Promise<void>,
   ): Promise<PreparedBlock> {
-    const { map, maxLength } = this.#encoding;
-    const encoder = new ExampleEncoder(this.#tokenizer);
+    const { map, maxLength, trainOn } = this.#encoding;
+    const encoder = new ExampleEncoder(this.#tokenizer, trainOn);
     const builder = new ArraysBuilder();
     const bad = new BadReasons();
     for await (const { where, place, parse } of records) {

@@ -6,6 +6,8 @@
  */
 
 import { z } from "npm:zod@4.6.7";
+import { FORMAT_NAMES } from "../../data/formats/mod.ts";
+import { TRAIN_ON } from "../../data/train_on.ts";
 import { QUANTIZED_FORMATS } from "../../model/load.ts";
 import { BYTES, parseBytes } from "./bytes.ts";
 import { keyWords } from "./key_words.ts";
@@ -79,10 +81,16 @@ export const runConfigSchema = z.strictObject({
     expected: "FIELD=NAME pairs such as prompt=question,completion=answer",
     defaultText: "as in the format",
   }),
-  format: z.enum(["auto", "messages", "prompt_completion", "text"]).default("auto").register(
-    keyWords,
-    { group: "Model and data", description: "how a line of the data is read" },
-  ),
+  format: z.enum(FORMAT_NAMES).default("auto").register(keyWords, {
+    group: "Model and data",
+    description: "how a record of the data is read; auto goes by the fields of the first records",
+  }),
+  train_on: z.enum(TRAIN_ON).default("assistant").register(keyWords, {
+    group: "Model and data",
+    description: "what of an example is trained on: every message of the assistant, everything, " +
+      "the assistant's last message, or the completion, which in a conversation is what the assistant " +
+      "says after the user's last message",
+  }),
   skip_bad: z.boolean().default(false).register(keyWords, {
     group: "Model and data",
     description: "leave out examples that cannot be used, and list them, instead of refusing them",

@@ -192,7 +192,7 @@ Deno.test("what the template or the tokenizer cannot do is told with file and li
       ":1: it is a conv",
       "chat template",
     );
-    const calls = said(asked, answered(null, { tool_calls: [{}] }));
+    const calls = said(asked, answered(null, { tool_calls: [{ name: "f" }] }));
     const concatenates = byteTokenizer({ chatTemplate: "{{ messages[1]['content'] + '.' }}" });
     const withCalls = () => load(dir, [calls], { tokenizer: concatenates });
     await assertRejects(withCalls, "data", ":1: The chat template", "(message 1 has no content");

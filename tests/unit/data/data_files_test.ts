@@ -19,12 +19,13 @@ const UNFIT: [title: string, text: string, options: ReadingOptions, ...fragments
     "names of its own",
     pair,
     {},
-    ':1 has the fields "question", "answer"; expected messages, or prompt and completion, or text.',
+    ':1 has the fields "question", "answer"; expected messages, or conversations, or prompt and completion, ' +
+    "or instruction and output, or text.",
     "perhaps --map prompt=question,completion=answer",
   ],
   [
     "names of which several may be meant",
-    '{"instruction":"i","input":"x","output":"o"}',
+    '{"query":"i","input":"x","response":"o"}',
     {},
     "such as --map prompt=question,completion=answer",
   ],

@@ -6,6 +6,7 @@ import { FORMATS } from "../../../src/data/formats/mod.ts";
 import { loadTokenizer } from "../../../src/data/tokenizer.ts";
 import { byteTokenizer } from "../../support/byte_tokenizer.ts";
 import { assertRejects } from "../../support/refuses.ts";
+import { shownExample } from "../../support/shown_example.ts";
 import { withTempDir } from "../../support/temp_dir.ts";
 
 const CHAT = byteTokenizer();
@@ -26,15 +27,8 @@ async function load(
 }
 
 /** An example with its trained tokens in brackets. */
-function shown(dataset: Dataset, index: number, tokenizer = CHAT): string {
-  const { ids, trained } = dataset.example(index);
-  let text = "";
-  for (let i = 0; i < ids.length; i++) {
-    if (trained[i] !== (trained[i - 1] ?? 0)) text += trained[i] === 1 ? "[" : "]";
-    text += tokenizer.decode([ids[i]!]);
-  }
-  return trained.at(-1) === 1 ? `${text}]` : text;
-}
+const shown = (dataset: Dataset, index: number, tokenizer = CHAT) =>
+  shownExample(dataset.example(index), tokenizer);
 
 /** One record of each format, and what is trained of it with and without a chat template. */
 const RECORDS: Record<string, { record: unknown; chat: string; plain: string | null }> = {
@@ -50,10 +44,23 @@ const RECORDS: Record<string, { record: unknown; chat: string; plain: string | n
     chat: "<|turn|>system\ns<|end|>\n<|turn|>user\nq<|end|>\n<|turn|>assistant\n[a<|end|>]",
     plain: null,
   },
+  sharegpt: {
+    record: { conversations: [{ from: "human", value: "q" }, { from: "gpt", value: "a" }] },
+    chat: "<|turn|>user\nq<|end|>\n<|turn|>assistant\n[a<|end|>]",
+    plain: null,
+  },
   prompt_completion: {
     record: { prompt: "the q", completion: " the a" },
     chat: "<|turn|>user\nthe q<|end|>\n<|turn|>assistant\n[ the a<|end|>]",
     plain: "the q[ the a</s>]",
+  },
+  alpaca: {
+    record: { instruction: "do", input: "x", output: "a" },
+    chat: "<|turn|>user\ndo\n\nx<|end|>\n<|turn|>assistant\n[a<|end|>]",
+    plain:
+      "Below is an instruction that describes a task, paired with an input that provides further context. " +
+      "Write a response that appropriately completes the request.\n\n### Instruction:\ndo\n\n### Input:\nx\n\n" +
+      "### Response:[a</s>]",
   },
   // Nothing stands before the first token that it could be predicted from.
   text: { record: { text: "the words" }, chat: "the[ words</s>]", plain: "the[ words</s>]" },
