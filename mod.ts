@@ -44,7 +44,7 @@ export type { Dataset, DatasetCounts } from "./src/data/dataset.ts";
 export type { DatasetOptions } from "./src/data/load_dataset.ts";
 export type { PreparationOptions } from "./src/data/prepare/prepare.ts";
 export type { Question as DatasetQuestion, TokenizedExample } from "./src/data/example.ts";
-export type { TrainOn } from "./src/data/train_on.ts";
+export { TRAIN_ON, type TrainOn } from "./src/data/train_on.ts";
 export type { FieldMap, FormatChoice } from "./src/data/formats/mod.ts";
 export type { MicroBatch, PackingOptions } from "./src/data/packing.ts";
 export * from "./src/data/sampler.ts";

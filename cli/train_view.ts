@@ -139,8 +139,23 @@ export class TrainView {
       ...heldOut,
     ]);
     this.#ui.line();
+    if (event.mixture !== undefined) this.#mixture(event.mixture);
+    if (event.repeated !== undefined) {
+      const repeats = formatAmount(event.repeated, "example");
+      this.#ui.line(`${repeats} left out that repeat others`);
+    }
     const steps = formatAmount(event.totalSteps, "step");
     this.#ui.line(`${steps}; micro-batches are ${formatShare(event.filled)} full`);
+  }
+
+  #mixture(sources: NonNullable<EventOf<"data">["mixture"]>): void {
+    const rows = sources.map(({ name, examples, drawn }) => [
+      name,
+      formatCount(examples),
+      formatCount(drawn),
+    ]);
+    this.#ui.table(["source", "examples", "drawn an epoch"], rows);
+    this.#ui.line();
   }
 
   #resumed({ step, path, history, elapsedS }: EventOf<"resumed">): void {

@@ -7,6 +7,7 @@ import { type FieldMap, RecordFields } from "./formats/mod.ts";
 import { decodeExample, tokensIn } from "./prepare/block.ts";
 import type { PreparedFile } from "./prepare/prepare.ts";
 import type { Shard } from "./prepare/shard.ts";
+import { HashSet } from "./hash_set.ts";
 
 /** What a data set holds. */
 export interface DatasetCounts {
@@ -44,11 +45,16 @@ export class Dataset {
   readonly length: number;
   readonly #parts: DatasetParts;
   readonly #shards: PlacedShard[] = [];
+  /** Examples of all files. */
+  readonly #total: number;
+  /** Which of all files' examples these are, ascending; null for all. */
+  readonly #chosen: Uint32Array | null;
   #fingerprint: string | undefined;
 
   /** @internal Use `loadDataset`. */
-  constructor(parts: DatasetParts) {
+  constructor(parts: DatasetParts, chosen: Uint32Array | null = null) {
     this.#parts = parts;
+    this.#chosen = chosen;
     let first = 0;
     for (const { file, shards } of parts.files) {
       for (const shard of shards) {
@@ -56,7 +62,8 @@ export class Dataset {
         first += shard.length;
       }
     }
-    this.length = first;
+    this.#total = first;
+    this.length = chosen?.length ?? first;
   }
 
   /** What it holds. */
@@ -68,7 +75,7 @@ export class Dataset {
   get fingerprint(): string {
     if (this.#fingerprint === undefined) {
       const hash = createHash("sha256");
-      for (const { shard } of this.#shards) hash.update(shard.read(0, shard.starts.at(-1)!));
+      for (const bytes of this.#allBytes()) hash.update(bytes);
       this.#fingerprint = hash.digest("hex");
     }
     return this.#fingerprint;
@@ -86,7 +93,7 @@ export class Dataset {
 
   /** What was left out and why, in words; null where nothing was. */
   get badNotice(): string | null {
-    return this.#parts.bad.notice(this.length + this.badExamples);
+    return this.#parts.bad.notice(this.#total + this.badExamples);
   }
 
   /** What cannot be learnt from the answers of where they end, in words; null where all is well. */
@@ -154,17 +161,85 @@ export class Dataset {
     return this.#parts.encoder.question(file.format.read(fields));
   }
 
-  /** The shard of an example, and its index there. */
-  #find(index: number): PlacedShard & { at: number } {
-    let low = 0;
-    for (let high = this.#shards.length; high - low > 1;) {
-      const middle = (low + high) >> 1;
-      if (this.#shards[middle]!.first <= index) low = middle;
-      else high = middle;
+  /**
+   * Holds examples out: by their words alone, so that the same ones are held out for every model, and equal ones lie
+   * on one side.
+   *
+   * @param share Of all examples, about; above 0 and below 1.
+   */
+  split(share: number): { train: Dataset; heldOut: Dataset } {
+    const isHeldOut = (index: number) => this.#hashOf(index)[0] / 2 ** 32 < share;
+    return {
+      train: this.#choose((index) => !isHeldOut(index)),
+      heldOut: this.#choose(isHeldOut),
+    };
+  }
+
+  /** The first of every example in words that there is. */
+  withoutRepeats(): Dataset {
+    const seen = new HashSet(this.length);
+    return this.#choose((index) => seen.add(...this.#hashOf(index)));
+  }
+
+  /** How many of the examples are in the first files. */
+  examplesBefore(file: number): number {
+    let before = 0;
+    for (const { shards } of this.#parts.files.slice(0, file)) {
+      for (const { length } of shards) before += length;
     }
-    const found = this.#shards[low]!;
+    const chosen = this.#chosen;
+    return chosen === null ? before : firstFrom(chosen.length, (i) => chosen[i]! >= before);
+  }
+
+  #choose(isWanted: (index: number) => boolean): Dataset {
+    const chosen: number[] = [];
+    for (let index = 0; index < this.length; index++) {
+      if (isWanted(index)) chosen.push(this.#chosen?.[index] ?? index);
+    }
+    return new Dataset(this.#parts, Uint32Array.from(chosen));
+  }
+
+  #hashOf(index: number): [number, number] {
+    const { shard: { hashes }, at } = this.#find(index);
+    return [hashes[2 * at]!, hashes[2 * at + 1]!];
+  }
+
+  /** The bytes of all examples, read shard by shard. */
+  *#allBytes(): Generator<Uint8Array> {
+    const chosen = this.#chosen;
+    let next = 0;
+    for (const { shard, first } of this.#shards) {
+      const { starts, length } = shard;
+      const bytes = shard.read(0, starts[length]!);
+      if (chosen === null) {
+        yield bytes;
+        continue;
+      }
+      for (; next < chosen.length && chosen[next]! < first + length; next++) {
+        const at = chosen[next]! - first;
+        yield bytes.subarray(starts[at], starts[at + 1]);
+      }
+    }
+  }
+
+  /** The shard of an example, and its index there. */
+  #find(position: number): PlacedShard & { at: number } {
+    const index = this.#chosen?.[position] ?? position;
+    const after = firstFrom(this.#shards.length, (i) => this.#shards[i]!.first > index);
+    const found = this.#shards[after - 1]!;
     return { ...found, at: index - found.first };
   }
+}
+
+/** The first of 0 … count - 1 for which something holds that holds for all after it too; count where for none. */
+function firstFrom(count: number, holds: (index: number) => boolean): number {
+  let low = 0;
+  for (let high = count; low < high;) {
+    const middle = (low + high) >> 1;
+    if (holds(middle)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 function lengthIn({ starts }: Shard, at: number): number {

@@ -14,7 +14,7 @@ import type { RunFolder } from "./run_folder.ts";
 const BY_CONTENT: ReadonlySet<string> = new Set(["model", "adapter", "data", "eval_data"]);
 
 /** Keys that the fingerprints of the data see, younger than the hash, which must not change for older runs. */
-const IN_FINGERPRINT: ReadonlySet<string> = new Set(["train_on"]);
+const IN_FINGERPRINT: ReadonlySet<string> = new Set(["train_on", "eval_split", "dedupe"]);
 
 /** What a run is made from, besides its options. */
 export interface RunParts {

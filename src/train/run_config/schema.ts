@@ -56,18 +56,29 @@ export const runConfigSchema = z.strictObject({
   data: z.array(path()).min(1).register(keyWords, {
     group: "Model and data",
     description:
-      "training examples: a file, or hf:org/name:split of the hub; repeat the flag for several",
-    placeholder: "FILE",
-    expected: "a list of one or more JSONL files",
+      "training examples: a file, or hf:org/name:split of the hub; repeat the flag for " +
+      "several, each with a weight to draw them in that proportion",
+    placeholder: "FILE[:WEIGHT]",
+    expected: "a list of one or more data files",
     repeatable: true,
   }),
   eval_data: z.array(path()).default([]).register(keyWords, {
     group: "Model and data",
     description: "held-out examples, named as data is; repeat the flag for several",
     placeholder: "FILE",
-    expected: "a list of JSONL files",
+    expected: "a list of data files",
     repeatable: true,
     defaultText: "none",
+  }),
+  eval_split: z.number().gt(0).lt(1).optional().register(keyWords, {
+    group: "Model and data",
+    description:
+      "share of the training examples to hold out instead of eval_data, always the same ones",
+    defaultText: "none",
+  }),
+  dedupe: z.boolean().default(false).register(keyWords, {
+    group: "Model and data",
+    description: "train on one of examples that are exactly alike",
   }),
   offline: z.boolean().default(false).register(keyWords, {
     group: "Model and data",

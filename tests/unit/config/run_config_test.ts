@@ -189,7 +189,7 @@ const REFUSED: [title: string, entries: ConfigEntry[], words: RegExp][] = [
   [
     "the best without data",
     [...BASE, flag("result", "best")],
-    /--result is best but there is no held-out data; expected eval_data as well/,
+    /--result is best but there is no held-out data; expected eval_data or eval_split as well/,
   ],
   [
     "generation without data",
@@ -197,10 +197,12 @@ const REFUSED: [title: string, entries: ConfigEntry[], words: RegExp][] = [
     /--eval-generate is 2 but there is no held-out data/,
   ],
   [
-    "weights of files",
-    [flag("model", "a"), flag("data", ["a.jsonl:0.5"])],
-    /--data is "a.jsonl:0.5"; mixing files by weight is not supported yet/,
+    "two kinds of held-out data",
+    [...BASE, flag("eval_data", ["e"]), flag("eval_split", "0.1")],
+    /--eval-split cannot be combined with eval_data; expected at most one of eval_data, eval_split/,
   ],
+  ["no share", [...BASE, flag("eval_split", "0")], /--eval-split is 0; expected a number above 0/],
+  ["all as a share", [...BASE, flag("eval_split", "1")], /--eval-split is 1; .* below 1/],
   [
     "LoRA",
     [...BASE, flag("method", "lora")],
@@ -395,6 +397,6 @@ Deno.test("what is missing is called as whoever configures would give it", () =>
     message: "--model is missing; expected a folder, a .gguf file or org/name of the hub",
   });
   assert.throws(() => runConfig({ model: "m" } as RunOptions), {
-    message: "data is missing; expected a list of one or more JSONL files",
+    message: "data is missing; expected a list of one or more data files",
   });
 });
