@@ -5,6 +5,7 @@
 
 export { CONFIG_KEYS, type ConfigKey, runConfigSchema } from "./run_config/schema.ts";
 export type { ConfigGroup, KeyInfo } from "./run_config/key_words.ts";
+export { firstValue } from "./run_config/older_values.ts";
 export {
   type ConfigKeyHelp,
   configKeyHelp,

@@ -139,7 +139,7 @@ export async function loadRunData(
     : splitOf(unique, config.evalSplit);
   const stream = new MicroBatchStream(train, {
     seed: config.seed,
-    policy: config.packing,
+    policy: config.packing === "pack" ? "ffd" : "none",
     microBatchTokens,
     microBatchExamples,
     mixture: config.mixture,

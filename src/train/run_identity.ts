@@ -6,7 +6,14 @@ import type { RunIdentity } from "../checkpoint/state.ts";
 import { SpielError } from "../errors.ts";
 import { type Files, isNotFound, storageError } from "../io/files.ts";
 import { modelIdentity, type ModelSource } from "../model/source.ts";
-import { configKeyHelp, configRecord, type ResolvedConfig, resumeConflicts } from "./run_config.ts";
+import {
+  type ConfigKey,
+  configKeyHelp,
+  configRecord,
+  firstValue,
+  type ResolvedConfig,
+  resumeConflicts,
+} from "./run_config.ts";
 import type { RunData } from "./run_data.ts";
 import type { RunFolder } from "./run_folder.ts";
 
@@ -31,7 +38,7 @@ export async function runIdentity(
   const options = Object.entries(configRecord(resolved)).filter(([key]) =>
     configKeyHelp().get(key as never)?.changeable === false && !BY_CONTENT.has(key) &&
     !IN_FINGERPRINT.has(key)
-  ).map(([key, { value }]) => [key, value]);
+  ).map(([key, { value }]) => [key, firstValue(key as ConfigKey, value)]);
   return {
     config_hash: sha256(JSON.stringify(options)),
     base_model_hash: resolved.config.init === "random"

@@ -227,9 +227,10 @@ export const runConfigSchema = z.strictObject({
     description: "most examples of a micro-batch",
     defaultText: "as many as fit",
   }),
-  packing: z.enum(["ffd", "none"]).default("ffd").register(keyWords, {
+  packing: z.enum(["pack", "none"]).default("pack").register(keyWords, {
     group: "Batches and length",
-    description: "fill micro-batches by first-fit decreasing, or take the examples in their order",
+    description: "fill micro-batches well, by first-fit decreasing among neighbours, " +
+      "or take the examples in their order",
   }),
   gradient_accumulation_steps: count(1).default(1).register(keyWords, {
     group: "Batches and length",

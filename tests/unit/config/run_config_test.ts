@@ -363,6 +363,16 @@ Deno.test("resuming may change the machine and the folder but not the numbers", 
   ]);
 });
 
+Deno.test("a value that was renamed is still read, and no other one to a run that recorded it", () => {
+  assert.equal(resolveRunConfig([...BASE, flag("packing", "ffd")]).config.packing, "pack");
+  const [pack, none] = (["pack", "none"] as const).map((packing) =>
+    runConfig({ model: "m", data: ["d"], packing })
+  );
+  const before = { ...configRecord(pack!), packing: { value: "ffd" } };
+  assert.deepEqual(resumeConflicts(before, pack!), []);
+  assert.deepEqual(resumeConflicts(before, none!), ["packing"]);
+});
+
 Deno.test("a part of the keys can be resolved alone", () => {
   const part = resolveKeys(["model", "threads"], [flag("model", "m"), flag("threads", "2")]);
   assert.deepEqual(part, { model: "m", threads: 2 });

@@ -16,5 +16,7 @@ Deno.test("the options of a run hash as they did when the first runs were record
   const first = "ad88990d4ce52dec252bbed96357e548bfc908491b7262484944fd6ca50941ba";
   assert.equal(await hashOf(), first);
   assert.equal(await hashOf({ threads: 3, dataWorkers: 2, data: ["moved"] }), first);
+  assert.equal(await hashOf({ packing: "pack" }), first);
+  assert.notEqual(await hashOf({ packing: "none" }), first);
   assert.notEqual(await hashOf({ seed: 1 }), first);
 });
