@@ -47,6 +47,7 @@ export type { Question as DatasetQuestion, TokenizedExample } from "./src/data/e
 export { TRAIN_ON, type TrainOn } from "./src/data/train_on.ts";
 export type { FieldMap, FormatChoice } from "./src/data/formats/mod.ts";
 export type { MicroBatch, PackingOptions } from "./src/data/packing.ts";
+export type { MixtureSource } from "./src/data/mixture.ts";
 export * from "./src/data/sampler.ts";
 
 export * from "./src/spiel/budget.ts";

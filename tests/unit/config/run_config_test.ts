@@ -9,7 +9,6 @@ import {
   configRecord,
   resolveKeys,
   resolveRunConfig,
-  resumeConflicts,
   type RunConfig,
   runConfig,
   runConfigJsonSchema,
@@ -351,26 +350,6 @@ Deno.test("the record has every key with value and origin, and JSON keeps it", (
   assert.deepEqual(record.lr, { value: 0.5, origin: "run.yaml:2" });
   assert.deepEqual(record.threads, { value: null, origin: "default" });
   assert.deepEqual(JSON.parse(JSON.stringify(record)), record);
-});
-
-Deno.test("resuming may change the machine and the folder but not the numbers", () => {
-  const base = { model: "m", data: ["d"], threads: 2 };
-  const before = configRecord(runConfig(base));
-  assert.deepEqual(resumeConflicts(before, runConfig({ ...base, threads: 1, keep: 9 })), []);
-  assert.deepEqual(resumeConflicts(before, runConfig({ ...base, lr: 0.5, seed: 3 })), [
-    "lr",
-    "seed",
-  ]);
-});
-
-Deno.test("a value that was renamed is still read, and no other one to a run that recorded it", () => {
-  assert.equal(resolveRunConfig([...BASE, flag("packing", "ffd")]).config.packing, "pack");
-  const [pack, none] = (["pack", "none"] as const).map((packing) =>
-    runConfig({ model: "m", data: ["d"], packing })
-  );
-  const before = { ...configRecord(pack!), packing: { value: "ffd" } };
-  assert.deepEqual(resumeConflicts(before, pack!), []);
-  assert.deepEqual(resumeConflicts(before, none!), ["packing"]);
 });
 
 Deno.test("a part of the keys can be resolved alone", () => {
