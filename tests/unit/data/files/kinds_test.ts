@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
 import { parquetWriteBuffer } from "npm:hyparquet-writer@0.17.0";
+import { CHUNK_BYTES } from "../../../../src/data/files/chunks.ts";
 import {
   FILE_KINDS,
   type KnownFile,
@@ -108,6 +109,22 @@ for (const { name } of FILE_KINDS) {
       const again = await recogniseFile(write(`${cache}/copy.gz`, packed));
       assert.equal(again.content, known.content);
       assert.deepEqual(Deno.statSync(known.content).mtime, before);
+    }));
+}
+
+for (const name of ["JSON", "CSV", "TSV", "JSON Lines"]) {
+  Deno.test(`${name}: signs on both sides of a chunk's end are understood`, () =>
+    withTempDir(async (dir) => {
+      const signs = '\\"",\r\n\t{[}]';
+      for (let shift = 0; shift < 40; shift++) {
+        const filling = "x".repeat(CHUNK_BYTES - 40 - shift);
+        const records = [{ prompt: filling + signs, completion: "1" }, {
+          prompt: signs,
+          completion: "2",
+        }];
+        const known = await recogniseFile(write(`${dir}/a`, WRITERS[name]!(records)));
+        assert.deepEqual(await allOf(known), records);
+      }
     }));
 }
 
