@@ -49,6 +49,7 @@ const WORDS: KeyWords = {
     description:
       "examples to measure on, a file or hf:org/name:split of the hub; repeat the flag for several",
     defaultText: undefined,
+    placeholder: "FILE",
   },
 };
 

@@ -29,7 +29,11 @@ export interface ReadingOptions {
 /** A file and how its records are read. */
 export interface DataFile extends KnownFile {
   format: DataFormat;
-  /** Why it is read so, such as `line 1 has the field "text"`. */
+}
+
+/** A file of which it was found how its records are read. */
+export interface OpenedDataFile extends DataFile {
+  /** Why they are read so, such as `line 1 has the field "text"`. */
   why: string;
 }
 
@@ -45,11 +49,11 @@ const RECORDS_LOOKED_AT = 1000;
 export async function openDataFiles(
   paths: readonly string[],
   options: ReadingOptions,
-): Promise<DataFile[]> {
+): Promise<OpenedDataFile[]> {
   const { format = "auto", map = {} } = options;
   checkFieldMap(map);
   const formats = formatsFor(format);
-  const files: DataFile[] = [];
+  const files: OpenedDataFile[] = [];
   for (const path of paths) {
     const file = await recogniseFile(path);
     files.push({ ...file, ...await formatOf(file, formats, map) });

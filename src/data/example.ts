@@ -92,6 +92,16 @@ export class ExampleEncoder {
     };
   }
 
+  /** Whether the template ends answers: of the conversations encoded here some, none, or null without any. */
+  get hasEnds(): boolean | null {
+    return this.#hasEnds;
+  }
+
+  /** Takes note of what another encoder has seen. */
+  noteEnds(hasEnds: boolean | null): void {
+    if (hasEnds !== null) this.#hasEnds ||= hasEnds;
+  }
+
   /** What the model cannot learn of where answers end, in words; null where the chat template ends them. */
   get endNotice(): string | null {
     if (this.#template === null || this.#hasEnds !== false) return null;

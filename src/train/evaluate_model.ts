@@ -1,7 +1,7 @@
 /** Measures a model on disk, with or without an adapter, on examples. */
 
 import { openModel, type OpenModelOptions } from "../adapter/open_model.ts";
-import { loadDataset } from "../data/dataset.ts";
+import { loadDataset } from "../data/load_dataset.ts";
 import { sequentialMicroBatches } from "../data/sampler.ts";
 import type { ReadingOptions } from "../data/data_files.ts";
 import { SpielError } from "../errors.ts";

@@ -6,8 +6,9 @@ import {
   type ReadingOptions,
   refuseIdleMap,
 } from "../data/data_files.ts";
-import { type Dataset, loadDataset } from "../data/dataset.ts";
-import { MicroBatchStream } from "../data/sampler.ts";
+import type { Dataset } from "../data/dataset.ts";
+import { type DatasetOptions, loadDataset } from "../data/load_dataset.ts";
+import { MicroBatchStream, type StreamOptions } from "../data/sampler.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import { SpielError } from "../errors.ts";
 import { meantInstead } from "../io/nearest_path.ts";
@@ -22,6 +23,8 @@ export interface RunData {
   readonly stream: MicroBatchStream;
   /** `null` where there is none. */
   readonly heldOut: Dataset | null;
+  /** Training examples that were left out as they repeat others. */
+  readonly repeated: number;
   /** Optimiser steps of the whole run. */
   readonly totalSteps: number;
   /** Micro-batches of the whole run: the last step takes what is left of them. */
@@ -106,33 +109,55 @@ export interface RunDataHooks {
   readonly onEvent: (event: ReadingEvent) => void | Promise<void>;
 }
 
-/** Loads the data of a run and counts its steps. */
+/**
+ * Loads the data of a run and counts its steps.
+ *
+ * @throws {SpielError} `data` also when `eval_split` leaves one side without examples.
+ */
 export async function loadRunData(
-  config: RunConfig,
+  config: RunConfig & Pick<StreamOptions, "mixture">,
   tokenizer: Tokenizer,
   { signal, onEvent }: RunDataHooks,
 ): Promise<RunData> {
   const { maxLength, format, map, trainOn, microBatchTokens, microBatchExamples } = config;
-  const reading = {
-    maxLength,
-    format,
-    map,
-    trainOn,
+  const options: Omit<DatasetOptions, "paths"> = {
+    ...{ tokenizer, maxLength, format, map, trainOn, signal, workers: config.dataWorkers },
     bad: config.skipBad ? "skip" : "refuse",
-  } as const;
-  const load = async (data: ReadingEvent["data"], paths: readonly string[]) => {
-    const onProgress = (examples: number) => onEvent({ type: "reading", data, examples });
-    return await loadDataset({ tokenizer, ...reading, signal, paths, onProgress });
   };
-  const train = await load("train", config.data);
-  const heldOut = config.evalData.length === 0 ? null : await load("held-out", config.evalData);
+  const load = async (data: ReadingEvent["data"], paths: readonly string[]) => {
+    const onProgress = (examples: number, done: number) =>
+      onEvent({ type: "reading", data, examples, done });
+    return await loadDataset({ ...options, paths, onProgress });
+  };
+  const all = await load("train", config.data);
+  const unique = config.dedupe ? all.withoutRepeats() : all;
+  const { train, heldOut } = config.evalSplit === undefined
+    ? {
+      train: unique,
+      heldOut: config.evalData.length === 0 ? null : await load("held-out", config.evalData),
+    }
+    : splitOf(unique, config.evalSplit);
   const stream = new MicroBatchStream(train, {
     seed: config.seed,
-    policy: config.packing,
+    policy: config.packing === "pack" ? "ffd" : "none",
     microBatchTokens,
     microBatchExamples,
+    mixture: config.mixture,
   });
-  return { train, stream, heldOut, ...lengthOf(config, stream) };
+  const repeated = all.length - unique.length;
+  return { train, stream, heldOut, repeated, ...lengthOf(config, stream) };
+}
+
+function splitOf(dataset: Dataset, share: number): { train: Dataset; heldOut: Dataset } {
+  const parts = dataset.split(share);
+  const { train, heldOut } = parts;
+  if (train.length > 0 && heldOut.length > 0) return parts;
+  const amount = heldOut.length === 0 ? "none" : "all";
+  throw new SpielError(
+    "data",
+    `eval_split ${share} holds out ${amount} of the ${dataset.length} examples; ` +
+      "expected more data, another share, or a file of held-out examples as eval_data",
+  );
 }
 
 /** What the events tell of the first examples of a data set, of all where their number is not given. */

@@ -6,8 +6,8 @@ import type { RecordPlace } from "./record_file.ts";
 /** The longest record, in bytes; a longer one is a mistake in the file. */
 export const MAX_RECORD_BYTES = 8 * 1024 * 1024;
 /** A block ends with the record that reaches one of these. */
-export const BLOCK_BYTES = 4 * 1024 * 1024;
-export const BLOCK_RECORDS = 16 * 1024;
+export const BLOCK_BYTES = 1024 * 1024;
+export const BLOCK_RECORDS = 8 * 1024;
 /** Bytes that are read at once. */
 export const CHUNK_BYTES = 1024 * 1024;
 

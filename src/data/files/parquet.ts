@@ -8,7 +8,7 @@ import type { Block, FileKind, RecordAt, RecordFile, RecordPlace } from "./recor
 const SIGNATURE = [..."PAR1"].map((letter) => letter.charCodeAt(0));
 /** Bytes of columns, unpacked, for which a block has room. */
 const BLOCK_BYTES = 32 * 1024 * 1024;
-const BLOCK_ROWS = 16 * 1024;
+const BLOCK_ROWS = 8 * 1024;
 
 export const parquet: FileKind = {
   name: "Parquet",

@@ -5,7 +5,7 @@ import type { FileHead } from "./record_file.ts";
 /** A name in the head of a table, quoted or not. */
 const COLUMN = String.raw`(?:"[^"]*"|[\w .-]+)`;
 
-/** Lines in which another separator must be found, where the first is no proof: a comma is in every text. */
+/** Lines in which another separator or a quoted field must be found: a comma is in every text. */
 const LINES_LOOKED_AT = 20;
 
 /** Whether the first lines are a table's, or the name says so and they are nothing else. */
@@ -18,7 +18,7 @@ export function looksLikeTable(head: FileHead, extension: string, separators: st
   const separator = pattern.exec(first.trim())?.[1];
   if (separator === undefined || others.length === 0 || isJsonObject(others[0]!)) return false;
   return separator === "\t" ||
-    others.slice(0, LINES_LOOKED_AT).some((line) => line.includes(separator));
+    others.slice(0, LINES_LOOKED_AT).some((line) => line.includes(separator) || line[0] === '"');
 }
 
 /** The lines that are not blank, as far as they were read. */

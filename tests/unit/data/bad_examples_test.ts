@@ -1,6 +1,7 @@
 /** Examples that cannot be used: each reason with file, line and field, all of them at once, or left out. */
 import assert from "node:assert/strict";
-import { type Dataset, type DatasetOptions, loadDataset } from "../../../src/data/dataset.ts";
+import type { Dataset } from "../../../src/data/dataset.ts";
+import { type DatasetOptions, loadDataset } from "../../../src/data/load_dataset.ts";
 import { byteTokenizer } from "../../support/byte_tokenizer.ts";
 import { assertRejects } from "../../support/refuses.ts";
 import { withTempDir } from "../../support/temp_dir.ts";

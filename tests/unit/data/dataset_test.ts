@@ -1,6 +1,7 @@
 /** Data sets: formats, masks, truncation and questions. What cannot be used: bad_examples_test.ts. */
 import assert from "node:assert/strict";
-import { type Dataset, type DatasetOptions, loadDataset } from "../../../src/data/dataset.ts";
+import type { Dataset } from "../../../src/data/dataset.ts";
+import { type DatasetOptions, loadDataset } from "../../../src/data/load_dataset.ts";
 import { FORMATS } from "../../../src/data/formats/mod.ts";
 import { loadTokenizer } from "../../../src/data/tokenizer.ts";
 import { byteTokenizer } from "../../support/byte_tokenizer.ts";

@@ -219,3 +219,25 @@ Deno.test("JSON: an empty list has no records, and an object that is a record is
     assert.equal(wrapped.kind.name, "JSON");
     assert.equal((await allOf(wrapped)).length, 1);
   }));
+
+/** What a file begins with, and the kind that it is. */
+const KINDS: [title: string, content: string, kind: string][] = [
+  ["an array in one line", '[{"text":"a"},{"text":"b"}]', "JSON"],
+  ["an array of lines", '[\n{"text":"a"},\n{"text":"b"}\n]\n', "JSON"],
+  ["a printed array", '\uFEFF[\n  {\n    "text": "a"\n  }\n]\n', "JSON"],
+  ["a long array", `[{"text":"${"a".repeat(300_000)}"}]`, "JSON"],
+  ["a long object with a list", `{"a": 1, "data":[{"text":"${"a".repeat(300_000)}"}]}`, "JSON"],
+  ["a long line", `{"text":"${"a".repeat(300_000)}","tags":[{"a":1}]}\n{"text":"b"}`, "JSON Lines"],
+  ["CSV", 'prompt,completion\n"a, b",c\n', "CSV"],
+  ["quoted CSV", '"the prompt","answer"\r\na,b\r\n', "CSV"],
+  ["CSV of semicolons", "prompt;completion\na;b\n", "CSV"],
+  ["TSV", "prompt\tcompletion\na\tb\n", "TSV"],
+  ["prose with a comma", "Well, then\nthere was\n", "JSON Lines"],
+];
+
+for (const [title, content, kind] of KINDS) {
+  Deno.test(`takes ${title} for ${kind}`, () =>
+    withTempDir(async (dir) => {
+      assert.equal((await recogniseFile(write(`${dir}/a`, content))).kind.name, kind);
+    }));
+}
