@@ -3,7 +3,7 @@ import { isObject } from "../../io/random_access.ts";
 import { suggest } from "../../suggest.ts";
 import type { Message } from "../chat_template.ts";
 import { listed, type RecordFields, shown } from "./fields.ts";
-import { readToolCalls } from "./tools.ts";
+import { parsedJson, readToolCalls } from "./tools.ts";
 
 /** Who speaks. A template that does not know a role passes over it, or prints it and teaches nothing of it. */
 const ROLES = ["system", "developer", "user", "assistant", "tool"] as const;
@@ -40,9 +40,32 @@ export function readConversation(record: RecordFields, field: string): Message[]
  * @throws {RecordError} naming the field or message and what was expected.
  */
 export function readMessages(record: RecordFields, field: string): Message[] {
-  const list = record.value(field);
-  if (!Array.isArray(list) || list.length === 0) throw record.mismatch(field, "a list of messages");
-  return list.map((message, index) => readMessage(record, message, index));
+  return messageList(record, field).map((message, index) => readMessage(record, message, index));
+}
+
+/**
+ * The list of a field, whatever is in it. Tables without lists have it in JSON, and some an object of lists.
+ *
+ * @throws {RecordError} when it is none, or empty.
+ */
+export function messageList(record: RecordFields, field: string): unknown[] {
+  const value = record.value(field);
+  const list = typeof value === "string" ? parsedJson(value) : rowsOf(value) ?? value;
+  if (Array.isArray(list) && list.length > 0) return list;
+  throw record.mismatch(field, "a list of messages");
+}
+
+/** The objects of an object of lists of the same length; undefined for anything else. */
+function rowsOf(value: unknown): Record<string, unknown>[] | undefined {
+  if (!isObject(value)) return undefined;
+  const columns = Object.entries(value);
+  const length = columns[0]?.[1] instanceof Array ? columns[0][1].length : 0;
+  const isEven = columns.every(([, list]) => Array.isArray(list) && list.length === length);
+  if (!isEven) return undefined;
+  return Array.from(
+    { length },
+    (_, row) => Object.fromEntries(columns.map(([name, list]) => [name, (list as unknown[])[row]])),
+  );
 }
 
 /**

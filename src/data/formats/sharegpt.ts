@@ -5,7 +5,7 @@
 import { isObject } from "../../io/random_access.ts";
 import { suggest } from "../../suggest.ts";
 import type { Message } from "../chat_template.ts";
-import { OTHER_ROLES, readMessage } from "./conversation.ts";
+import { messageList, OTHER_ROLES, readMessage } from "./conversation.ts";
 import { type RecordFields, shown } from "./fields.ts";
 import type { DataFormat } from "./format.ts";
 import { callOfText, readTools } from "./tools.ts";
@@ -27,10 +27,7 @@ export const sharegpt: DataFormat = {
   fields: ["conversations"],
   optional: ["system", "tools"],
   read(record) {
-    const list = record.value("conversations");
-    if (!Array.isArray(list) || list.length === 0) {
-      throw record.mismatch("conversations", "a list of messages");
-    }
+    const list = messageList(record, "conversations");
     const tools = readTools(record);
     const system = record.optionalString("system") ?? "";
     const spoken = list.map((message, index) => readTurn(record, message, index));

@@ -13,7 +13,7 @@ type ToolCall = Record<string, unknown>;
  */
 export function readTools(record: RecordFields): Tool[] | undefined {
   const value = record.value("tools");
-  const list = typeof value === "string" ? parsed(value) : value;
+  const list = typeof value === "string" ? parsedJson(value) : value;
   if (list === undefined && typeof value !== "string" || list === null) return undefined;
   if (!Array.isArray(list) || !list.every(isObject)) {
     throw record.mismatch("tools", "a list of objects, or one in JSON");
@@ -49,7 +49,7 @@ function namedCall(record: RecordFields, call: Record<string, unknown>, where: s
     throw record.error(`${where} has a call whose name is ${shown(call.name)}; expected text`);
   }
   if (typeof call.arguments !== "string") return call;
-  const values = parsed(call.arguments);
+  const values = parsedJson(call.arguments);
   if (isObject(values)) return { ...call, arguments: values };
   throw record.error(
     `${where} has a call whose arguments are ${shown(call.arguments)}; expected an object in JSON`,
@@ -58,7 +58,7 @@ function namedCall(record: RecordFields, call: Record<string, unknown>, where: s
 
 /** The call of a message whose whole content is one in JSON: `{"name": "...", "arguments": {...}}`. */
 export function callOfText(record: RecordFields, text: string, index: number): ToolCall {
-  const call = parsed(text);
+  const call = parsedJson(text);
   const where = `message ${index}`;
   if (!isObject(call)) {
     throw record.error(`${where}, a function call, is ${shown(text)}; expected an object in JSON`);
@@ -66,7 +66,8 @@ export function callOfText(record: RecordFields, text: string, index: number): T
   return { type: "function", function: namedCall(record, call, where) };
 }
 
-function parsed(text: string): unknown {
+/** What JSON says; undefined where it is none. */
+export function parsedJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

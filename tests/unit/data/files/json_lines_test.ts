@@ -1,6 +1,7 @@
 /** JSON Lines: records of any chunking are found, and bad ones are named by file and line. */
 import assert from "node:assert/strict";
-import { jsonLines, MAX_RECORD_BYTES } from "../../../../src/data/files/json_lines.ts";
+import { MAX_RECORD_BYTES } from "../../../../src/data/files/chunks.ts";
+import { jsonLines } from "../../../../src/data/files/json_lines.ts";
 import type { RecordAt } from "../../../../src/data/files/mod.ts";
 import { assertRefuses, assertRejects } from "../../../support/refuses.ts";
 import { withTempDir } from "../../../support/temp_dir.ts";
