@@ -39,11 +39,15 @@ export type { TokenOffsets } from "./src/data/token_offsets.ts";
 export type { Message } from "./src/data/chat_template.ts";
 export type { BadGroup } from "./src/data/bad_examples.ts";
 export type { ReadingOptions } from "./src/data/data_files.ts";
-export { loadDataset } from "./src/data/dataset.ts";
-export type { Dataset, DatasetCounts, DatasetOptions } from "./src/data/dataset.ts";
+export { loadDataset } from "./src/data/load_dataset.ts";
+export type { Dataset, DatasetCounts } from "./src/data/dataset.ts";
+export type { DatasetOptions } from "./src/data/load_dataset.ts";
+export type { PreparationOptions } from "./src/data/prepare/prepare.ts";
 export type { Question as DatasetQuestion, TokenizedExample } from "./src/data/example.ts";
+export { TRAIN_ON, type TrainOn } from "./src/data/train_on.ts";
 export type { FieldMap, FormatChoice } from "./src/data/formats/mod.ts";
 export type { MicroBatch, PackingOptions } from "./src/data/packing.ts";
+export type { MixtureSource } from "./src/data/mixture.ts";
 export * from "./src/data/sampler.ts";
 
 export * from "./src/spiel/budget.ts";

@@ -72,7 +72,10 @@ export function makeCommand(name: string, summary: string, columns = 100): AnyCo
 
 /** What a command says of a key in words of its own; a default of undefined means that it must be given. */
 export type KeyWords = Partial<
-  Record<ConfigKey, Pick<ConfigKeyHelp, "description" | "defaultText">>
+  Record<
+    ConfigKey,
+    Pick<ConfigKeyHelp, "description" | "defaultText"> & Partial<Pick<ConfigKeyHelp, "placeholder">>
+  >
 >;
 
 /** What commands that take an adapter say of `quantize`. */

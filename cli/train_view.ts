@@ -23,6 +23,7 @@ import {
 } from "./format.ts";
 import { showEvaluating } from "./evaluating.ts";
 import { showProfile } from "./profile_view.ts";
+import { ReadingView } from "./reading.ts";
 import { showTrials } from "./trials_view.ts";
 import type { Ui } from "./ui.ts";
 
@@ -43,6 +44,7 @@ export class TrainView {
   readonly #ui: Ui;
   readonly #resolved: ResolvedConfig;
   readonly #downloads: DownloadView;
+  readonly #reading: ReadingView;
   readonly #losses: CurvePoint[] = [];
   #lastPlainLine = -Infinity;
   /** Held-out loss of the untrained model. */
@@ -56,6 +58,7 @@ export class TrainView {
   constructor(ui: Ui, resolved: ResolvedConfig) {
     this.#ui = ui;
     this.#downloads = new DownloadView(ui);
+    this.#reading = new ReadingView(ui);
     this.#resolved = resolved;
   }
 
@@ -69,7 +72,7 @@ export class TrainView {
       case "downloading":
         return this.#downloads.show(event);
       case "reading":
-        return this.#ui.status(`reading the ${event.data} data: ${formatCount(event.examples)}`);
+        return this.#reading.show(event);
       case "data":
         return this.#data(event);
       case "gradients":
@@ -136,8 +139,23 @@ export class TrainView {
       ...heldOut,
     ]);
     this.#ui.line();
+    if (event.mixture !== undefined) this.#mixture(event.mixture);
+    if (event.repeated !== undefined) {
+      const repeats = formatAmount(event.repeated, "example");
+      this.#ui.line(`${repeats} left out that repeat others`);
+    }
     const steps = formatAmount(event.totalSteps, "step");
     this.#ui.line(`${steps}; micro-batches are ${formatShare(event.filled)} full`);
+  }
+
+  #mixture(sources: NonNullable<EventOf<"data">["mixture"]>): void {
+    const rows = sources.map(({ name, examples, drawn }) => [
+      name,
+      formatCount(examples),
+      formatCount(drawn),
+    ]);
+    this.#ui.table(["source", "examples", "drawn an epoch"], rows);
+    this.#ui.line();
   }
 
   #resumed({ step, path, history, elapsedS }: EventOf<"resumed">): void {

@@ -27,6 +27,7 @@ const KEYS = [
   "format",
   "skip_bad",
   "max_length",
+  "train_on",
   "micro_batch_tokens",
   "eval_examples",
   "eval_generate",
@@ -48,6 +49,7 @@ const WORDS: KeyWords = {
     description:
       "examples to measure on, a file or hf:org/name:split of the hub; repeat the flag for several",
     defaultText: undefined,
+    placeholder: "FILE",
   },
 };
 

@@ -34,7 +34,12 @@ import { openUi, type Ui } from "../ui.ts";
 
 const HUB_KEYS = ["offline"] as const satisfies readonly ConfigKey[];
 /** Keys that decide how examples are read. */
-const DATA_KEYS = ["map", "format", "max_length"] as const satisfies readonly ConfigKey[];
+const DATA_KEYS = [
+  "map",
+  "format",
+  "train_on",
+  "max_length",
+] as const satisfies readonly ConfigKey[];
 
 const ROWS: NumberFlag = {
   flag: "--rows",

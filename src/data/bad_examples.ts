@@ -24,6 +24,35 @@ export interface BadGroup {
   readonly problem: string;
 }
 
+/** Examples of one block with which the same is wrong. Plain data, which can be sent and stored. */
+export interface BadReason {
+  reason: string;
+  examples: number;
+  /** Lines or rows of the first ones, as many as are ever told. */
+  lines: number[];
+  /** Tokens of the longest one, where length is what is wrong; else 0. */
+  longest: number;
+}
+
+/** Gathers what is wrong in one block. It keeps every reason, as only all blocks together know which are the first. */
+export class BadReasons {
+  readonly #gathered = new Map<string, BadReason>();
+
+  /** By reason, in the order in which they were met. */
+  get list(): BadReason[] {
+    return [...this.#gathered.values()];
+  }
+
+  add(error: RecordError, line: number): void {
+    const { reason } = error;
+    const found = this.#gathered.get(reason) ?? { reason, examples: 0, lines: [], longest: 0 };
+    this.#gathered.set(reason, found);
+    found.examples++;
+    if (found.lines.length < MAX_PLACES) found.lines.push(line);
+    found.longest = Math.max(found.longest, lengthOf(error));
+  }
+}
+
 interface Gathered {
   examples: number;
   places: string[];
@@ -52,17 +81,31 @@ export class BadExamples {
   }
 
   add(error: RecordError): void {
-    this.#count++;
-    const { where, reason } = error;
+    this.#add(error.reason, { examples: 1, places: [error.where], longest: lengthOf(error) });
+  }
+
+  /**
+   * Adds those of a block; blocks come in their order.
+   *
+   * @param where Names the place of a line.
+   */
+  addBlock(reasons: readonly BadReason[], where: (line: number) => string): void {
+    for (const { reason, examples, lines, longest } of reasons) {
+      this.#add(reason, { examples, places: lines.map(where), longest });
+    }
+  }
+
+  #add(reason: string, { examples, places, longest }: Gathered): void {
+    this.#count += examples;
     let found = this.#gathered.get(reason);
     if (found === undefined) {
       if (this.#gathered.size === MAX_REASONS) return;
       found = { examples: 0, places: [], longest: 0 };
       this.#gathered.set(reason, found);
     }
-    found.examples++;
-    if (found.places.length < MAX_PLACES) found.places.push(where);
-    if (error instanceof TooLongError) found.longest = Math.max(found.longest, error.length);
+    found.examples += examples;
+    found.places.push(...places.slice(0, MAX_PLACES - found.places.length));
+    found.longest = Math.max(found.longest, longest);
   }
 
   /**
@@ -89,6 +132,10 @@ export class BadExamples {
     const rest = this.#count === told ? [] : [`${this.#count - told} more for other reasons`];
     return [...groups.map(({ where, problem }) => `${where}: ${problem}`), ...rest];
   }
+}
+
+function lengthOf(error: RecordError): number {
+  return error instanceof TooLongError ? error.length : 0;
 }
 
 function listOf(sentences: readonly string[]): string {

@@ -1,47 +1,64 @@
 /** Finds how each data file is read, by its first records, before anything that takes time. */
 import { SpielError } from "../errors.ts";
-import { readJsonLines } from "../io/json_lines.ts";
 import { RecordError } from "../io/record_error.ts";
+import { type KnownFile, readRecords, recogniseFile } from "./files/mod.ts";
 import {
   checkFieldMap,
   type DataFormat,
   type FieldMap,
+  fieldsOf,
+  type Fit,
   fitsNone,
   fittingFormat,
   type FormatChoice,
   formatsFor,
   RecordFields,
 } from "./formats/mod.ts";
-import { refuseOtherFile } from "./other_files.ts";
+import type { TrainOn } from "./train_on.ts";
 
-/** How records are read. */
+/** How records are read, and what of them is trained on. */
 export interface ReadingOptions {
   /** Default "auto": each file by the first record that fits a format. */
   format?: FormatChoice | undefined;
   /** Names of the records' fields by those of the format. */
   map?: FieldMap | undefined;
+  /** Default "assistant". */
+  trainOn?: TrainOn | undefined;
 }
 
 /** A file and how its records are read. */
-export interface DataFile {
-  path: string;
+export interface DataFile extends KnownFile {
   format: DataFormat;
 }
 
-/** Lines in which a record that fits must be found; those before it are then bad one by one. */
-const LINES_LOOKED_AT = 1000;
+/** A file of which it was found how its records are read. */
+export interface OpenedDataFile extends DataFile {
+  /** Why they are read so, such as `line 1 has the field "text"`. */
+  why: string;
+}
+
+/** Records in which a record that fits must be found; those before it are then bad one by one. */
+const RECORDS_LOOKED_AT = 1000;
 
 /**
  * Looks at the first records of every file.
  *
- * @throws {SpielError} kind "data" for a file that cannot be read, is no JSON Lines, has no records, or none that
+ * @throws {SpielError} kind "data" for a file that cannot be read, is of no known kind, has no records, or none that
  * fits; "usage" for an unknown format or a map to fields that no format has.
  */
-export function openDataFiles(paths: readonly string[], options: ReadingOptions): DataFile[] {
+export async function openDataFiles(
+  paths: readonly string[],
+  options: ReadingOptions,
+): Promise<OpenedDataFile[]> {
   const { format = "auto", map = {} } = options;
   checkFieldMap(map);
   const formats = formatsFor(format);
-  return paths.map((path) => ({ path, format: formatOf(path, formats, map) }));
+  const files: OpenedDataFile[] = [];
+  for (const path of paths) {
+    const file = await recogniseFile(path);
+    files.push({ ...file, ...await formatOf(file, formats, map) });
+  }
+  return files;
 }
 
 /**
@@ -50,39 +67,48 @@ export function openDataFiles(paths: readonly string[], options: ReadingOptions)
  * @throws {SpielError} kind "data".
  */
 export function refuseIdleMap(files: readonly DataFile[], map: FieldMap): void {
-  const used = new Set(files.flatMap(({ format }) => format.fields));
+  const used = new Set(files.flatMap(({ format }) => fieldsOf(format)));
   const idle = Object.entries(map).find(([field]) => !used.has(field));
   if (idle === undefined) return;
   const read = files.map(({ path, format }) => `"${path}" is read as ${format.name}`).join(", ");
   throw new SpielError("data", `--map ${idle.join("=")} is of no use: ${read}`);
 }
 
-function formatOf(path: string, formats: readonly DataFormat[], map: FieldMap): DataFormat {
-  refuseOtherFile(path);
+async function formatOf(
+  file: KnownFile,
+  formats: readonly DataFormat[],
+  map: FieldMap,
+): Promise<Fit> {
   let unfit: RecordFields | undefined;
   let broken: RecordError | undefined;
-  for (const record of firstRecords(path, map)) {
+  for await (const record of firstRecords(file, map)) {
     if (record instanceof RecordError) {
       broken ??= record;
       continue;
     }
-    const format = fittingFormat(formats, record);
-    if (format !== undefined) return format;
+    const fit = fittingFormat(formats, record);
+    if (fit !== undefined) return fit;
     unfit ??= record;
   }
   if (unfit !== undefined) throw fitsNone(formats, unfit);
-  throw noRecords(path, broken);
+  throw noRecords(file, broken);
 }
 
 /** The error for a file without records, whose first line may be none. */
-export function noRecords(path: string, broken: RecordError | undefined): SpielError {
+export function noRecords(
+  { path, kind: { expected } }: KnownFile,
+  broken: RecordError | undefined,
+): SpielError {
   const found = broken?.message ?? `"${path}" has no records`;
-  return new SpielError("data", `${found}; expected JSON Lines, one object per line`);
+  return new SpielError("data", `${found}; expected ${expected}`);
 }
 
-function* firstRecords(path: string, map: FieldMap): Generator<RecordFields | RecordError> {
-  let left = LINES_LOOKED_AT;
-  for (const { where, parse } of readJsonLines(path)) {
+async function* firstRecords(
+  file: KnownFile,
+  map: FieldMap,
+): AsyncGenerator<RecordFields | RecordError> {
+  let left = RECORDS_LOOKED_AT;
+  for await (const { where, parse } of readRecords(file)) {
     if (left-- === 0) return;
     try {
       yield new RecordFields(where, parse(), map);

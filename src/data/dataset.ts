@@ -1,35 +1,15 @@
-/** Examples from JSON Lines files, tokenised once and held in memory. */
+/** Tokenised examples by their index, of one or several files, wherever they are kept. */
 import { createHash } from "node:crypto";
-import { SpielError } from "../errors.ts";
-import { type LinePlace, readJsonLine, readJsonLines } from "../io/json_lines.ts";
-import { RecordError } from "../io/record_error.ts";
-import { BadExamples, type BadGroup } from "./bad_examples.ts";
-import { type DataFile, openDataFiles, type ReadingOptions } from "./data_files.ts";
-import { ExampleEncoder, type Question, type TokenizedExample } from "./example.ts";
+import type { BadExamples, BadGroup } from "./bad_examples.ts";
+import type { ExampleEncoder, Question, TokenizedExample } from "./example.ts";
+import { openRecords } from "./files/mod.ts";
 import { type FieldMap, RecordFields } from "./formats/mod.ts";
-import { TokenStore } from "./token_store.ts";
-import type { Tokenizer } from "./tokenizer.ts";
+import { decodeExample, tokensIn } from "./prepare/block.ts";
+import type { PreparedFile } from "./prepare/prepare.ts";
+import type { Shard } from "./prepare/shard.ts";
+import { HashSet } from "./hash_set.ts";
 
-/** What to load. */
-export interface DatasetOptions extends ReadingOptions {
-  /** JSON Lines files, taken one after another. */
-  paths: readonly string[];
-  /** The model's tokenizer. */
-  tokenizer: Tokenizer;
-  /** The most tokens of an example; longer ones are cut. */
-  maxLength: number;
-  /**
-   * What to do about examples that cannot be used: "refuse" the data, "skip" them, or only "report" them, which is
-   * the same but allows that none is left. Default "refuse".
-   */
-  bad?: "refuse" | "skip" | "report" | undefined;
-  /** Stops the reading. */
-  signal?: AbortSignal | undefined;
-  /** Told from time to time how many examples have been read, and awaited. */
-  onProgress?: ((examples: number) => void | Promise<void>) | undefined;
-}
-
-/** What was loaded. */
+/** What a data set holds. */
 export interface DatasetCounts {
   /** Number of examples. */
   examples: number;
@@ -43,101 +23,82 @@ export interface DatasetCounts {
   truncatedTokens: number;
 }
 
-/** Where an example comes from. */
-interface Origin extends DataFile {
-  place: LinePlace;
+/** What a data set is made of. */
+export interface DatasetParts {
+  files: readonly PreparedFile[];
+  /** Makes questions of examples, and knows what the answers' ends are. */
+  encoder: ExampleEncoder;
+  map: FieldMap;
+  bad: BadExamples;
 }
 
-/** Lines between two pauses, in which timers and signals are served. */
-const LINES_PER_TURN = 256;
-
-/**
- * Loads and tokenises data.
- *
- * @throws {SpielError} kind "data" naming file and line of what cannot be used, and how much there is of it; "usage"
- * for a bad format or map; "interrupted" when the signal fires.
- */
-export async function loadDataset(options: DatasetOptions): Promise<Dataset> {
-  const { tokenizer, maxLength, map = {}, signal, bad: policy = "refuse" } = options;
-  const files = openDataFiles(options.paths, options);
-  const encoder = new ExampleEncoder(tokenizer);
-  const store = new TokenStore();
-  const origins: Origin[] = [];
-  const bad = new BadExamples();
-  for (const { path, format } of files) {
-    for (const { where, place, parse } of readJsonLines(path)) {
-      try {
-        const sample = format.read(new RecordFields(where, parse(), map));
-        store.push(encoder.encode(sample, where, maxLength));
-        origins.push({ path, format, place });
-      } catch (error) {
-        if (!(error instanceof RecordError)) throw error;
-        bad.add(error);
-      }
-      const read = store.length + bad.count;
-      if (read % LINES_PER_TURN !== 0) continue;
-      await options.onProgress?.(read);
-      await new Promise((resolve) => setTimeout(resolve, 0));
-      if (signal?.aborted) throw new SpielError("interrupted", "Stopped while reading the data");
-    }
-  }
-  const isRefused = policy === "refuse" ? bad.count > 0 : policy === "skip" && store.length === 0;
-  if (isRefused) throw bad.refusal(store.length + bad.count);
-  return new Dataset(store, origins, encoder, map, bad);
+/** A shard and what stands before it. */
+interface PlacedShard extends Pick<PreparedFile, "file"> {
+  shard: Shard;
+  /** Examples of the shards before it. */
+  first: number;
 }
 
 /** Tokenised examples. */
 export class Dataset {
-  /** What was loaded. */
-  readonly counts: Readonly<DatasetCounts>;
-  /** SHA-256 (hex) of all tokens and masks. */
-  readonly fingerprint: string;
-  readonly #store: TokenStore;
-  readonly #origins: readonly Origin[];
-  readonly #encoder: ExampleEncoder;
-  readonly #map: FieldMap;
-  readonly #bad: BadExamples;
+  /** Number of examples. */
+  readonly length: number;
+  readonly #parts: DatasetParts;
+  readonly #shards: PlacedShard[] = [];
+  /** Examples of all files. */
+  readonly #total: number;
+  /** Which of all files' examples these are, ascending; null for all. */
+  readonly #chosen: Uint32Array | null;
+  #fingerprint: string | undefined;
 
   /** @internal Use `loadDataset`. */
-  constructor(
-    store: TokenStore,
-    origins: readonly Origin[],
-    encoder: ExampleEncoder,
-    map: FieldMap,
-    bad: BadExamples,
-  ) {
-    this.#store = store;
-    this.#origins = origins;
-    this.#encoder = encoder;
-    this.#map = map;
-    this.#bad = bad;
-    this.counts = this.countsOfFirst(store.length);
-    this.fingerprint = fingerprintOf(store);
+  constructor(parts: DatasetParts, chosen: Uint32Array | null = null) {
+    this.#parts = parts;
+    this.#chosen = chosen;
+    let first = 0;
+    for (const { file, shards } of parts.files) {
+      for (const shard of shards) {
+        if (shard.length > 0) this.#shards.push({ file, shard, first });
+        first += shard.length;
+      }
+    }
+    this.#total = first;
+    this.length = chosen?.length ?? first;
   }
 
-  /** Number of examples. */
-  get length(): number {
-    return this.#store.length;
+  /** What it holds. */
+  get counts(): DatasetCounts {
+    return this.countsOfFirst(this.length);
+  }
+
+  /** SHA-256 (hex) of all tokens and masks. */
+  get fingerprint(): string {
+    if (this.#fingerprint === undefined) {
+      const hash = createHash("sha256");
+      for (const bytes of this.#allBytes()) hash.update(bytes);
+      this.#fingerprint = hash.digest("hex");
+    }
+    return this.#fingerprint;
   }
 
   /** Examples that could not be used, by what is wrong with them; the first reasons where there are many. */
   get bad(): BadGroup[] {
-    return this.#bad.groups;
+    return this.#parts.bad.groups;
   }
 
   /** Number of examples that could not be used. */
   get badExamples(): number {
-    return this.#bad.count;
+    return this.#parts.bad.count;
   }
 
   /** What was left out and why, in words; null where nothing was. */
   get badNotice(): string | null {
-    return this.#bad.notice(this.length + this.#bad.count);
+    return this.#parts.bad.notice(this.#total + this.badExamples);
   }
 
   /** What cannot be learnt from the answers of where they end, in words; null where all is well. */
   get endNotice(): string | null {
-    return this.#encoder.endNotice;
+    return this.#parts.encoder.endNotice;
   }
 
   /** What the first examples hold. */
@@ -149,12 +110,13 @@ export class Dataset {
       truncatedExamples: 0,
       truncatedTokens: 0,
     };
-    for (let i = 0; i < counts.examples; i++) {
-      const { ids, trained, truncatedTokens } = this.#store.get(i);
-      counts.tokens += ids.length;
-      counts.targetTokens += trained.reduce((sum, flag) => sum + flag, 0);
-      counts.truncatedTokens += truncatedTokens;
-      if (truncatedTokens > 0) counts.truncatedExamples++;
+    for (let index = 0; index < counts.examples; index++) {
+      const { shard, at } = this.#find(index);
+      const truncated = shard.truncated[at]!;
+      counts.tokens += lengthIn(shard, at);
+      counts.targetTokens += shard.targets[at]!;
+      counts.truncatedTokens += truncated;
+      if (truncated > 0) counts.truncatedExamples++;
     }
     return counts;
   }
@@ -168,18 +130,21 @@ export class Dataset {
 
   /** Tokens of one example. */
   lengthOf(index: number): number {
-    return this.#store.lengthOf(index);
+    const { shard, at } = this.#find(index);
+    return lengthIn(shard, at);
   }
 
-  /** One example, as views that must not be written to. */
+  /** One example. */
   example(index: number): TokenizedExample {
-    return this.#store.get(index);
+    const { shard, at } = this.#find(index);
+    const bytes = shard.read(shard.starts[at]!, shard.starts[at + 1]!);
+    return { ...decodeExample(bytes), truncatedTokens: shard.truncated[at]! };
   }
 
   /** File and line of an example, such as `train.jsonl:12`. */
   origin(index: number): string {
-    const { path, place } = this.#origins[index]!;
-    return `${path}:${place.line}`;
+    const { file: { kind, path }, shard, at } = this.#find(index);
+    return kind.where(path, shard.place(at));
   }
 
   /**
@@ -188,22 +153,95 @@ export class Dataset {
    *
    * @throws {SpielError} kind "data" when the file has changed.
    */
-  prompt(index: number): Question | null {
-    const { path, format, place } = this.#origins[index]!;
-    const record = readJsonLine(path, place);
-    return this.#encoder.question(
-      format.read(new RecordFields(this.origin(index), record, this.#map)),
-    );
+  async prompt(index: number): Promise<Question | null> {
+    const { file, shard, at } = this.#find(index);
+    using records = await openRecords(file);
+    const record = await records.read(shard.place(at));
+    const fields = new RecordFields(this.origin(index), record, this.#parts.map);
+    return this.#parts.encoder.question(file.format.read(fields));
+  }
+
+  /**
+   * Holds examples out: by their words alone, so that the same ones are held out for every model, and equal ones lie
+   * on one side.
+   *
+   * @param share Of all examples, about; above 0 and below 1.
+   */
+  split(share: number): { train: Dataset; heldOut: Dataset } {
+    const isHeldOut = (index: number) => this.#hashOf(index)[0] / 2 ** 32 < share;
+    return {
+      train: this.#choose((index) => !isHeldOut(index)),
+      heldOut: this.#choose(isHeldOut),
+    };
+  }
+
+  /** The first of every example in words that there is. */
+  withoutRepeats(): Dataset {
+    const seen = new HashSet(this.length);
+    return this.#choose((index) => seen.add(...this.#hashOf(index)));
+  }
+
+  /** How many of the examples are in the first files. */
+  examplesBefore(file: number): number {
+    let before = 0;
+    for (const { shards } of this.#parts.files.slice(0, file)) {
+      for (const { length } of shards) before += length;
+    }
+    const chosen = this.#chosen;
+    return chosen === null ? before : firstFrom(chosen.length, (i) => chosen[i]! >= before);
+  }
+
+  #choose(isWanted: (index: number) => boolean): Dataset {
+    const chosen: number[] = [];
+    for (let index = 0; index < this.length; index++) {
+      if (isWanted(index)) chosen.push(this.#chosen?.[index] ?? index);
+    }
+    return new Dataset(this.#parts, Uint32Array.from(chosen));
+  }
+
+  #hashOf(index: number): [number, number] {
+    const { shard: { hashes }, at } = this.#find(index);
+    return [hashes[2 * at]!, hashes[2 * at + 1]!];
+  }
+
+  /** The bytes of all examples, read shard by shard. */
+  *#allBytes(): Generator<Uint8Array> {
+    const chosen = this.#chosen;
+    let next = 0;
+    for (const { shard, first } of this.#shards) {
+      const { starts, length } = shard;
+      const bytes = shard.read(0, starts[length]!);
+      if (chosen === null) {
+        yield bytes;
+        continue;
+      }
+      for (; next < chosen.length && chosen[next]! < first + length; next++) {
+        const at = chosen[next]! - first;
+        yield bytes.subarray(starts[at], starts[at + 1]);
+      }
+    }
+  }
+
+  /** The shard of an example, and its index there. */
+  #find(position: number): PlacedShard & { at: number } {
+    const index = this.#chosen?.[position] ?? position;
+    const after = firstFrom(this.#shards.length, (i) => this.#shards[i]!.first > index);
+    const found = this.#shards[after - 1]!;
+    return { ...found, at: index - found.first };
   }
 }
 
-function fingerprintOf(store: TokenStore): string {
-  const hash = createHash("sha256");
-  for (let i = 0; i < store.length; i++) {
-    const { ids, trained } = store.get(i);
-    hash.update(Uint32Array.of(ids.length));
-    hash.update(ids);
-    hash.update(trained);
+/** The first of 0 … count - 1 for which something holds that holds for all after it too; count where for none. */
+function firstFrom(count: number, holds: (index: number) => boolean): number {
+  let low = 0;
+  for (let high = count; low < high;) {
+    const middle = (low + high) >> 1;
+    if (holds(middle)) high = middle;
+    else low = middle + 1;
   }
-  return hash.digest("hex");
+  return low;
+}
+
+function lengthIn({ starts }: Shard, at: number): number {
+  return tokensIn(starts[at + 1]! - starts[at]!);
 }

@@ -2,9 +2,10 @@
 import { SpielError } from "../errors.ts";
 import { RecordError } from "../io/record_error.ts";
 import { TooLongError } from "./bad_examples.ts";
-import { ChatTemplate, type Message, type Span } from "./chat_template.ts";
+import { ChatTemplate, type Span, type Turn } from "./chat_template.ts";
 import type { Sample } from "./formats/mod.ts";
 import type { Tokenizer } from "./tokenizer.ts";
+import { firstTrained, type TrainOn } from "./train_on.ts";
 
 /** An example ready for training. Its last token is a trained one: what follows could teach nothing. */
 export interface TokenizedExample {
@@ -26,16 +27,31 @@ export interface Question {
   completion: string;
 }
 
+/** An example in words, as it is tokenised. */
+interface RenderedExample {
+  text: string;
+  /** Trained parts, in order. */
+  spans: Span[];
+  /** Ends of turns, where a text that is too long is best cut. */
+  ends: number[];
+  /** Whether a chat template has put all special tokens there. */
+  isChat: boolean;
+}
+
+type Conversation = Extract<Sample, { kind: "conversation" }>;
+
 /** Tokenises examples with one tokenizer and its chat template. */
 export class ExampleEncoder {
   readonly #tokenizer: Tokenizer;
+  readonly #trainOn: TrainOn;
   readonly #template: ChatTemplate | null;
   /** Whether the template ends answers: of the conversations so far some, none, or null where there are none. */
   #hasEnds: boolean | null = null;
 
   /** @throws {SpielError} kind "data" when the tokenizer's chat template does not parse. */
-  constructor(tokenizer: Tokenizer) {
+  constructor(tokenizer: Tokenizer, trainOn: TrainOn = "assistant") {
     this.#tokenizer = tokenizer;
+    this.#trainOn = trainOn;
     this.#template = tokenizer.chatTemplate === null
       ? null
       : new ChatTemplate(tokenizer.chatTemplate, tokenizer);
@@ -43,14 +59,15 @@ export class ExampleEncoder {
 
   /**
    * Tokenises the whole example at once, so that no token border is forced where training begins. A token is
-   * trained when it begins inside a trained part of the text.
+   * trained when it begins inside a trained part of the text. What is too long ends with the last turn that fits and
+   * is trained, or where none does, in the middle of one.
    *
    * @param where File and line of the example.
    * @param maxLength The most tokens to keep.
    * @throws {RecordError} when no token would be trained, or the template or tokenizer refuses the example.
    */
   encode(sample: Sample, where: string, maxLength: number): TokenizedExample {
-    const { text, spans, isChat } = this.#render(sample, where);
+    const { text, spans, ends, isChat } = this.#render(sample, where);
     if (!text.isWellFormed()) {
       throw new RecordError(
         where,
@@ -61,14 +78,9 @@ export class ExampleEncoder {
       where,
       () => this.#tokenizer.encodeWithOffsets(text, { addSpecialTokens: !isChat }),
     );
-    const trained = new Uint8Array(ids.length);
-    // The first token has nothing before it to be predicted from.
-    for (let i = 1; i < ids.length; i++) {
-      const start = starts[i]!;
-      if (spans.some((span) => span.start <= start && start < span.end)) trained[i] = 1;
-    }
+    const trained = maskOf(starts, spans);
     const length = trained.lastIndexOf(1) + 1;
-    const kept = trained.subarray(0, Math.min(length, maxLength)).lastIndexOf(1) + 1;
+    const kept = length > maxLength ? cutLength(trained, starts, ends, maxLength) : length;
     if (kept === 0) {
       if (length > 0) throw new TooLongError(where, maxLength, length);
       throw new RecordError(where, "no token of it is trained, so there is nothing to learn");
@@ -78,6 +90,16 @@ export class ExampleEncoder {
       trained: trained.slice(0, kept),
       truncatedTokens: length - kept,
     };
+  }
+
+  /** Whether the template ends answers: of the conversations encoded here some, none, or null without any. */
+  get hasEnds(): boolean | null {
+    return this.#hasEnds;
+  }
+
+  /** Takes note of what another encoder has seen. */
+  noteEnds(hasEnds: boolean | null): void {
+    if (hasEnds !== null) this.#hasEnds ||= hasEnds;
   }
 
   /** What the model cannot learn of where answers end, in words; null where the chat template ends them. */
@@ -101,62 +123,128 @@ export class ExampleEncoder {
    */
   question(sample: Sample): Question | null {
     if (sample.kind === "text") return null;
-    const messages = this.#messages(sample);
-    if (messages === null && sample.kind === "completion") {
-      const { prompt, completion } = sample;
+    const conversation = this.#conversation(sample);
+    if (conversation === null && sample.kind === "completion") {
+      const { plainPrompt: prompt = sample.prompt, completion } = sample;
       const promptIds = this.#tokenizer.encode(prompt, { addSpecialTokens: "begin" });
       return { prompt, promptIds, completion };
     }
-    if (messages === null || this.#template === null) return null;
+    if (conversation === null || this.#template === null) return null;
+    const { messages, tools } = conversation;
     const answer = messages.at(-1);
     if (answer?.role !== "assistant" || answer.content === null) return null;
-    const prompt = this.#template.render(messages.slice(0, -1), { addGenerationPrompt: true });
+    const asked = { addGenerationPrompt: true, tools };
+    const prompt = this.#template.render(messages.slice(0, -1), asked);
     const promptIds = this.#tokenizer.encode(prompt, { addSpecialTokens: false });
     return { prompt, promptIds, completion: answer.content };
   }
 
-  #render(sample: Sample, where: string): { text: string; spans: Span[]; isChat: boolean } {
-    const template = this.#template;
-    const messages = this.#messages(sample);
-    if (messages !== null && template !== null) {
-      const silent = messages.findIndex(({ content }) => content === null);
-      const note = silent < 0
-        ? ""
-        : ` (message ${silent} has no content but tool calls, which not every template takes)`;
-      const { hasEnds, ...rendered } = located(
-        where,
-        () => template.renderForTraining(messages),
-        note,
-      );
-      this.#hasEnds ||= hasEnds;
-      return { ...rendered, isChat: true };
+  #render(sample: Sample, where: string): RenderedExample {
+    const conversation = this.#conversation(sample);
+    if (conversation !== null && this.#template !== null) {
+      return this.#renderConversation(this.#template, conversation, where);
     }
     if (sample.kind === "conversation") {
       const { where: place } = this.#tokenizer.parts;
       throw new RecordError(where, `it is a conversation, but ${place} has no chat template`);
     }
-    const { body, start } = plainText(sample);
+    const isPart = this.#trainOn === "last" || this.#trainOn === "completion";
+    if (sample.kind === "text" && isPart) {
+      throw new RecordError(
+        where,
+        `it is text, which has no completion; expected train_on assistant or all`,
+      );
+    }
+    const { body, completionAt } = plainText(sample);
     const end = this.#tokenizer.eosToken ?? "";
     const text = body.endsWith(end) ? body : body + end;
-    return { text, spans: [{ start, end: text.length }], isChat: false };
+    const start = this.#trainOn === "all" ? 0 : completionAt;
+    return { text, spans: [{ start, end: text.length }], ends: [], isChat: false };
+  }
+
+  #renderConversation(
+    template: ChatTemplate,
+    conversation: Conversation,
+    where: string,
+  ): RenderedExample {
+    const silent = conversation.messages.findIndex(({ content }) => content === null);
+    const note = silent < 0
+      ? ""
+      : ` (message ${silent} has no content but tool calls, which not every template takes)`;
+    const { text, turns, hasEnds } = located(
+      where,
+      () => template.renderForTraining(conversation),
+      note,
+    );
+    this.#hasEnds ||= hasEnds;
+    const ends = turns.map(({ end }) => end);
+    if (this.#trainOn === "all") {
+      return { text, spans: [{ start: 0, end: text.length }], ends, isChat: true };
+    }
+    const spans = trainedTurns(turns, conversation, this.#trainOn);
+    if (spans === null) {
+      throw new RecordError(
+        where,
+        "the chat template's {% generation %} blocks are not one for each message of the assistant, " +
+          "so the ones to train cannot be told; expected train_on assistant or all",
+      );
+    }
+    return { text, spans, ends, isChat: true };
   }
 
   /** The example as a conversation, or null when it is not one. */
-  #messages(sample: Sample): Message[] | null {
-    if (sample.kind === "conversation") return sample.messages;
+  #conversation(sample: Sample): Conversation | null {
+    if (sample.kind === "conversation") return sample;
     if (sample.kind === "text" || this.#template === null) return null;
-    return [
+    const messages = [
       { role: "user", content: sample.prompt },
       { role: "assistant", content: sample.completion },
     ];
+    return { kind: "conversation", messages, promptMessages: 1 };
   }
 }
 
-/** The text of an example that is no conversation, and where its trained part starts. */
-function plainText(sample: Exclude<Sample, { kind: "conversation" }>) {
-  return sample.kind === "text"
-    ? { body: sample.text, start: 0 }
-    : { body: sample.prompt + sample.completion, start: sample.prompt.length };
+/** The turns that are trained; null when it cannot be told which they are. */
+function trainedTurns(
+  turns: readonly Turn[],
+  conversation: Conversation,
+  trainOn: TrainOn,
+): Turn[] | null {
+  const first = firstTrained(trainOn, conversation);
+  const isWhole = conversation.messages.slice(0, first).every(({ role }) => role !== "assistant");
+  if (isWhole) return [...turns];
+  if (turns.some(({ message }) => message === null)) return null;
+  return turns.filter(({ message }) => message! >= first);
+}
+
+/** The text of an example that is no conversation, and where its completion starts. */
+function plainText(sample: Exclude<Sample, Conversation>) {
+  if (sample.kind === "text") return { body: sample.text, completionAt: 0 };
+  const { plainPrompt = sample.prompt, completion } = sample;
+  return { body: plainPrompt + completion, completionAt: plainPrompt.length };
+}
+
+/** 1 for each token that begins in a trained part; the first one has nothing before it to be predicted from. */
+function maskOf(starts: Uint32Array, spans: readonly Span[]): Uint8Array {
+  const trained = new Uint8Array(starts.length);
+  for (let i = 1; i < starts.length; i++) {
+    const start = starts[i]!;
+    if (spans.some((span) => span.start <= start && start < span.end)) trained[i] = 1;
+  }
+  return trained;
+}
+
+/** How many tokens to keep of too many; 0 when none of them would be trained. */
+function cutLength(
+  trained: Uint8Array,
+  starts: Uint32Array,
+  ends: readonly number[],
+  maxLength: number,
+): number {
+  const fitting = ends.filter((end) => end <= starts[maxLength]!);
+  const afterTurn = starts.findIndex((start) => start >= (fitting.at(-1) ?? 0));
+  const whole = trained.subarray(0, afterTurn).lastIndexOf(1) + 1;
+  return whole > 0 ? whole : trained.subarray(0, maxLength).lastIndexOf(1) + 1;
 }
 
 /** Adds file and line, and a note if there is one, to what a template or tokenizer complains about. */

@@ -9,12 +9,15 @@ import {
   type PackingOptions,
   type PackingPlan,
 } from "./packing.ts";
+import { MixtureOrder, type MixtureSource } from "./mixture.ts";
 import { mixKey, permuteIndex } from "./permutation.ts";
 
 /** How micro-batches are made. */
 export interface StreamOptions extends PackingOptions {
   /** Whole number that the order of every epoch follows from. */
   seed: number;
+  /** Sources that examples are drawn from by weight. Default: every example once in an epoch. */
+  mixture?: readonly MixtureSource[] | undefined;
 }
 
 /** A micro-batch and where its examples come from. */
@@ -33,6 +36,16 @@ export interface StreamPosition {
   count: number;
 }
 
+/** What a mixture takes of a source. */
+export interface DrawnSource {
+  /** What it is called. */
+  name: string;
+  /** Examples that it has. */
+  examples: number;
+  /** Examples that an epoch draws from it, some of them again where it has fewer. */
+  drawn: number;
+}
+
 /**
  * Endless micro-batches: one shuffled pass over the data after another. Nothing is remembered between calls but
  * caches, so a resumed run needs only the index of its next micro-batch.
@@ -40,6 +53,8 @@ export interface StreamPosition {
 export class MicroBatchStream {
   readonly #dataset: Dataset;
   readonly #options: StreamOptions;
+  /** Null where every example is taken once in an epoch. */
+  readonly #mixture: MixtureOrder | null;
   /** Micro-batches before each epoch, as far as known; one more entry than epochs. */
   readonly #before: number[] = [0];
   #cached: { epoch: number; plan: PackingPlan } | null = null;
@@ -47,12 +62,16 @@ export class MicroBatchStream {
   /**
    * Plans the first epoch.
    *
-   * @throws {SpielError} kind "usage" when the longest example does not fit a micro-batch; "data" without examples.
+   * @throws {SpielError} kind "usage" when the longest example does not fit a micro-batch; "data" without examples, of
+   * all or of one source of a mixture.
    */
   constructor(dataset: Dataset, options: StreamOptions) {
     if (dataset.length === 0) throw new SpielError("data", "There are no examples to train on");
     this.#dataset = dataset;
     this.#options = options;
+    this.#mixture = options.mixture === undefined
+      ? null
+      : mixtureOrder(dataset, options.mixture, options.seed);
     this.#plan(0);
   }
 
@@ -100,8 +119,19 @@ export class MicroBatchStream {
 
   /** Share of the micro-batches' capacity that an epoch's tokens fill, 0 to 1. */
   fillRate(epoch: number): number {
-    const capacity = this.microBatchesIn(epoch) * this.#options.microBatchTokens;
-    return this.#dataset.counts.tokens / capacity;
+    const plan = this.#plan(epoch);
+    let tokens = 0;
+    for (const examples of plan) {
+      for (const example of examples) tokens += this.#dataset.lengthOf(example);
+    }
+    return tokens / (plan.length * this.#options.microBatchTokens);
+  }
+
+  /** What an epoch draws from each source of a mixture; null where it takes every example once. */
+  get drawn(): readonly DrawnSource[] | null {
+    const { mixture = [] } = this.#options;
+    return this.#mixture?.sources.map((source, i) => ({ name: mixture[i]!.name, ...source })) ??
+      null;
   }
 
   /** SHA-256 (hex) of all that the order and content of micro-batches depend on. */
@@ -113,6 +143,8 @@ export class MicroBatchStream {
       policy,
       microBatchTokens,
       microBatchExamples,
+      // The numbers of examples, not the weights, as weights of equal shares are equal.
+      ...(this.#mixture?.sources.map(({ examples, drawn }) => [examples, drawn]) ?? []),
     ];
     return createHash("sha256").update(JSON.stringify(settings)).digest("hex");
   }
@@ -121,12 +153,31 @@ export class MicroBatchStream {
     if (this.#cached?.epoch !== epoch) {
       const { length } = this.#dataset;
       const key = mixKey(this.#options.seed, epoch);
-      const order = Uint32Array.from({ length }, (_, i) => permuteIndex(i, length, key));
+      const example = (place: number) =>
+        this.#mixture?.example(epoch, place) ?? permuteIndex(place, length, key);
+      const order = Uint32Array.from({ length }, (_, place) => example(place));
       const plan = packExamples(order, (i) => this.#dataset.lengthOf(i), this.#options);
       this.#cached = { epoch, plan };
     }
     return this.#cached.plan;
   }
+}
+
+function mixtureOrder(
+  dataset: Dataset,
+  sources: readonly MixtureSource[],
+  seed: number,
+): MixtureOrder {
+  let file = 0;
+  const parts = sources.map(({ name, files, weight }) => {
+    const start = dataset.examplesBefore(file);
+    const length = dataset.examplesBefore(file += files) - start;
+    if (length === 0) {
+      throw new SpielError("data", `There are no examples of "${name}" to train on`);
+    }
+    return { start, length, weight };
+  });
+  return new MixtureOrder(parts, seed);
 }
 
 /**

@@ -1,7 +1,7 @@
 /** Examples on which a self-test measures what saving costs in loss. */
 
 import type { ReadingOptions } from "../data/data_files.ts";
-import { loadDataset } from "../data/dataset.ts";
+import { loadDataset } from "../data/load_dataset.ts";
 import { sequentialMicroBatches } from "../data/sampler.ts";
 import type { ModelSource } from "../model/source.ts";
 import { tokenizerOf } from "../model/tokenizer.ts";

@@ -43,11 +43,9 @@ export function turnEnds(tokenizer: Tokenizer): number[] {
   if (tokenizer.chatTemplate === null) return [];
   const template = new ChatTemplate(tokenizer.chatTemplate, tokenizer);
   try {
-    const { text, spans } = template.renderForTraining([
-      { role: "user", content: "a" },
-      { role: "assistant", content: "b" },
-    ]);
-    const turn = text.slice(spans[0]?.start, spans[0]?.end).trimEnd();
+    const messages = [{ role: "user", content: "a" }, { role: "assistant", content: "b" }];
+    const { text, turns } = template.renderForTraining({ messages });
+    const turn = text.slice(turns[0]?.start, turns[0]?.end).trimEnd();
     const special = tokenizer.specialTokens.find((token) => turn.endsWith(token));
     return special === undefined ? [] : [...tokenizer.encode(special, { addSpecialTokens: false })];
   } catch (error) {

@@ -1,7 +1,7 @@
 /** Measures a model on disk, with or without an adapter, on examples. */
 
 import { openModel, type OpenModelOptions } from "../adapter/open_model.ts";
-import { loadDataset } from "../data/dataset.ts";
+import { loadDataset } from "../data/load_dataset.ts";
 import { sequentialMicroBatches } from "../data/sampler.ts";
 import type { ReadingOptions } from "../data/data_files.ts";
 import { SpielError } from "../errors.ts";
@@ -54,7 +54,7 @@ export interface ModelEvaluation extends Evaluation {
 export async function evaluateModel(options: EvaluateModelOptions): Promise<ModelEvaluation> {
   const { maxLength, signal, onAnswer, onProgress } = options;
   const paths = await localData(options.data, options);
-  checkData({ data: paths }, options);
+  await checkData({ data: paths }, options);
   const microBatchTokens = Math.max(options.microBatchTokens ?? maxLength, maxLength);
   const path = await localModelPath(options.model, options);
   const { tokenizer, stopTokens } = loadModelTokenizer(path);
@@ -62,14 +62,15 @@ export async function evaluateModel(options: EvaluateModelOptions): Promise<Mode
     microBatchTokens,
     remedies: ["a smaller --micro-batch-tokens"],
   });
-  const { format, map } = options;
+  const { format, map, trainOn } = options;
   const bad = options.skipBad ? "skip" : "refuse";
-  const dataset = await loadDataset({ paths, tokenizer, maxLength, format, map, bad, signal });
+  const reading = { maxLength, format, map, trainOn, bad } as const;
+  const dataset = await loadDataset({ paths, tokenizer, ...reading, signal });
   for (const warning of dataWarnings([dataset], maxLength, model.source)) {
     await options.onWarning?.(warning);
   }
   const examples = Math.min(options.evalExamples ?? dataset.length, dataset.length);
-  const exam = examOf(dataset, tokenizer, {
+  const exam = await examOf(dataset, tokenizer, {
     count: options.evalGenerate ?? 0,
     maxNewTokens: options.evalMaxNewTokens ?? 128,
     maxLength: model.source.config.max_position_embeddings,

@@ -1,6 +1,7 @@
 /** What a training run tells while it goes on. */
 
 import type { OpenInfo } from "../engine/engine.ts";
+import type { DrawnSource } from "../data/sampler.ts";
 import type { DownloadProgress } from "../hub/fetch_files.ts";
 import type { GradientTrial, MemoryTable } from "../engine/protocol.gen.ts";
 import type { Evaluation, EvaluationProgress } from "./evaluate.ts";
@@ -45,12 +46,18 @@ export interface ReadingEvent extends TaggedEvent<"reading"> {
   readonly data: "train" | "held-out";
   /** Examples of it so far. */
   readonly examples: number;
+  /** Share of it that is done, and kept where it is kept for later runs, 0 to 1. */
+  readonly done: number;
 }
 
 /** What the data holds. */
 export interface DataEvent extends TaggedEvent<"data">, DataCounts {
   /** The held-out examples that are evaluated; absent without any. */
   readonly eval?: DataCounts;
+  /** Training examples that were left out as they repeat others; absent where none were to be. */
+  readonly repeated?: number;
+  /** What an epoch draws from each source; absent where it takes every example once. */
+  readonly mixture?: readonly DrawnSource[];
   /** Share of the micro-batches' room that the training data fills in the first epoch, 0 to 1. */
   readonly filled: number;
   /** Optimiser steps of the whole run. */

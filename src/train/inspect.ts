@@ -5,11 +5,10 @@ import { describeAdapter } from "../adapter/describe.ts";
 import { listCheckpoints } from "../checkpoint/folder.ts";
 import { BadExamples } from "../data/bad_examples.ts";
 import { noRecords } from "../data/data_files.ts";
-import { refuseOtherFile } from "../data/other_files.ts";
+import { readRecords, recogniseFile } from "../data/files/mod.ts";
 import { SpielError } from "../errors.ts";
 import { denoFiles } from "../io/files.ts";
 import { GgufFile } from "../io/gguf.ts";
-import { readJsonLines } from "../io/json_lines.ts";
 import { meantInstead } from "../io/nearest_path.ts";
 import { isFile, isFolder, readJsonObject, readTextFile } from "../io/random_access.ts";
 import { kindOfPath, knownInside, mistakenForWhole, type PathKind } from "../io/recognise.ts";
@@ -124,13 +123,13 @@ function describeTensors(path: string): Record<string, unknown> {
   return { metadata: file.metadata, tensors: Object.fromEntries(tensors) };
 }
 
-function describeData(path: string): Record<string, unknown> {
-  refuseOtherFile(path);
+async function describeData(path: string): Promise<Record<string, unknown>> {
+  const file = await recogniseFile(path);
   const fields = new Map<string, number>();
   const bad = new BadExamples();
   let broken: RecordError | undefined;
   let records = 0;
-  for (const { parse } of readJsonLines(path)) {
+  for await (const { parse } of readRecords(file)) {
     try {
       for (const name of Object.keys(parse())) fields.set(name, (fields.get(name) ?? 0) + 1);
       records++;
@@ -140,7 +139,7 @@ function describeData(path: string): Record<string, unknown> {
       bad.add(error);
     }
   }
-  if (records === 0) throw noRecords(path, broken);
+  if (records === 0) throw noRecords(file, broken);
   const refused = broken === undefined ? {} : { bad_examples: bad.groups };
   return { records, fields: Object.fromEntries(fields), ...refused };
 }

@@ -106,7 +106,8 @@ async function train(run: RealRun, begun: BegunRun, context: RunContext): Promis
   const profiler = run.resolved.config.profile ? new StepProfiler(engine) : undefined;
   let result: TrainingResult;
   try {
-    result = await trainerOf(run, begun, { samples, profiler }, context).run();
+    const trainer = await trainerOf(run, begun, { samples, profiler }, context);
+    result = await trainer.run();
   } catch (error) {
     if (endsInOrder(error)) {
       await leave(
@@ -121,12 +122,12 @@ async function train(run: RealRun, begun: BegunRun, context: RunContext): Promis
   return await finish(output, about, samples, result, journal);
 }
 
-function trainerOf(
+async function trainerOf(
   { resolved: { config }, source, tokenizer, folder, data, options }: RealRun,
   { identity, model: { engine, trained }, position, metrics, journal }: BegunRun,
   { samples, profiler }: { samples: Samples; profiler: StepProfiler | undefined },
   { files, signal, tell, warn }: RunContext,
-): Trainer {
+): Promise<Trainer> {
   const answers = { ...tokenizer, maxLength: source.config.max_position_embeddings };
   const onProgress = (progress: EvaluationProgress) => tell({ type: "evaluating", ...progress });
   const { keep } = config;
@@ -134,7 +135,7 @@ function trainerOf(
   const parts: TrainerParts = {
     engine,
     batches: data.stream,
-    evaluate: evaluationOf(engine, config, data, answers, samples, onProgress),
+    evaluate: await evaluationOf(engine, config, data, answers, samples, onProgress),
     save: async (position) => {
       // A checkpoint never outlives the lines that lead up to it.
       await metrics.sync();

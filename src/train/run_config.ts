@@ -3,13 +3,9 @@
  * reference and the JSON Schema derive, and the checks that make a `RunConfig` of what was given.
  */
 
-export {
-  CONFIG_KEYS,
-  type ConfigGroup,
-  type ConfigKey,
-  type KeyInfo,
-  runConfigSchema,
-} from "./run_config/schema.ts";
+export { CONFIG_KEYS, type ConfigKey, runConfigSchema } from "./run_config/schema.ts";
+export type { ConfigGroup, KeyInfo } from "./run_config/key_words.ts";
+export { firstValue } from "./run_config/older_values.ts";
 export {
   type ConfigKeyHelp,
   configKeyHelp,

@@ -6,8 +6,9 @@ import {
   type ReadingOptions,
   refuseIdleMap,
 } from "../data/data_files.ts";
-import { type Dataset, loadDataset } from "../data/dataset.ts";
-import { MicroBatchStream } from "../data/sampler.ts";
+import type { Dataset } from "../data/dataset.ts";
+import { type DatasetOptions, loadDataset } from "../data/load_dataset.ts";
+import { MicroBatchStream, type StreamOptions } from "../data/sampler.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import { SpielError } from "../errors.ts";
 import { meantInstead } from "../io/nearest_path.ts";
@@ -22,6 +23,8 @@ export interface RunData {
   readonly stream: MicroBatchStream;
   /** `null` where there is none. */
   readonly heldOut: Dataset | null;
+  /** Training examples that were left out as they repeat others. */
+  readonly repeated: number;
   /** Optimiser steps of the whole run. */
   readonly totalSteps: number;
   /** Micro-batches of the whole run: the last step takes what is left of them. */
@@ -40,23 +43,35 @@ interface DataPaths {
  *
  * @throws {SpielError} `data`, `usage` or `environment`, naming the first file that cannot be read.
  */
-export function checkData({ data, evalData = [] }: DataPaths, options: ReadingOptions): void {
-  const files = [...openAs("--data", data, options), ...openAs("--eval-data", evalData, options)];
+export async function checkData(
+  { data, evalData = [] }: DataPaths,
+  options: ReadingOptions,
+): Promise<void> {
+  const files = [
+    ...await openAs("--data", data, options),
+    ...await openAs("--eval-data", evalData, options),
+  ];
   refuseIdleMap(files, options.map ?? {});
 }
 
 /** Opens data files; one that is missing is named with its flag, and with what was probably meant. */
-function openAs(flag: string, paths: readonly string[], options: ReadingOptions): DataFile[] {
-  return paths.flatMap((path) => {
+async function openAs(
+  flag: string,
+  paths: readonly string[],
+  options: ReadingOptions,
+): Promise<DataFile[]> {
+  const files: DataFile[] = [];
+  for (const path of paths) {
     try {
-      return openDataFiles([path], options);
+      files.push(...await openDataFiles([path], options));
     } catch (error) {
       const isMissing = error instanceof SpielError && error.cause instanceof Deno.errors.NotFound;
       if (!isMissing) throw error;
       const message = `${flag} ${error.message}${meantInstead(path)}`;
       throw new SpielError("data", message, { cause: error });
     }
-  });
+  }
+  return files;
 }
 
 /** Warnings of examples that were left out, and `learningWarnings`. */
@@ -94,27 +109,55 @@ export interface RunDataHooks {
   readonly onEvent: (event: ReadingEvent) => void | Promise<void>;
 }
 
-/** Loads the data of a run and counts its steps. */
+/**
+ * Loads the data of a run and counts its steps.
+ *
+ * @throws {SpielError} `data` also when `eval_split` leaves one side without examples.
+ */
 export async function loadRunData(
-  config: RunConfig,
+  config: RunConfig & Pick<StreamOptions, "mixture">,
   tokenizer: Tokenizer,
   { signal, onEvent }: RunDataHooks,
 ): Promise<RunData> {
-  const { maxLength, format, map, microBatchTokens, microBatchExamples } = config;
-  const bad = config.skipBad ? "skip" : "refuse";
-  const load = async (data: ReadingEvent["data"], paths: readonly string[]) => {
-    const onProgress = (examples: number) => onEvent({ type: "reading", data, examples });
-    return await loadDataset({ tokenizer, maxLength, format, map, bad, signal, paths, onProgress });
+  const { maxLength, format, map, trainOn, microBatchTokens, microBatchExamples } = config;
+  const options: Omit<DatasetOptions, "paths"> = {
+    ...{ tokenizer, maxLength, format, map, trainOn, signal, workers: config.dataWorkers },
+    bad: config.skipBad ? "skip" : "refuse",
   };
-  const train = await load("train", config.data);
-  const heldOut = config.evalData.length === 0 ? null : await load("held-out", config.evalData);
+  const load = async (data: ReadingEvent["data"], paths: readonly string[]) => {
+    const onProgress = (examples: number, done: number) =>
+      onEvent({ type: "reading", data, examples, done });
+    return await loadDataset({ ...options, paths, onProgress });
+  };
+  const all = await load("train", config.data);
+  const unique = config.dedupe ? all.withoutRepeats() : all;
+  const { train, heldOut } = config.evalSplit === undefined
+    ? {
+      train: unique,
+      heldOut: config.evalData.length === 0 ? null : await load("held-out", config.evalData),
+    }
+    : splitOf(unique, config.evalSplit);
   const stream = new MicroBatchStream(train, {
     seed: config.seed,
-    policy: config.packing,
+    policy: config.packing === "pack" ? "ffd" : "none",
     microBatchTokens,
     microBatchExamples,
+    mixture: config.mixture,
   });
-  return { train, stream, heldOut, ...lengthOf(config, stream) };
+  const repeated = all.length - unique.length;
+  return { train, stream, heldOut, repeated, ...lengthOf(config, stream) };
+}
+
+function splitOf(dataset: Dataset, share: number): { train: Dataset; heldOut: Dataset } {
+  const parts = dataset.split(share);
+  const { train, heldOut } = parts;
+  if (train.length > 0 && heldOut.length > 0) return parts;
+  const amount = heldOut.length === 0 ? "none" : "all";
+  throw new SpielError(
+    "data",
+    `eval_split ${share} holds out ${amount} of the ${dataset.length} examples; ` +
+      "expected more data, another share, or a file of held-out examples as eval_data",
+  );
 }
 
 /** What the events tell of the first examples of a data set, of all where their number is not given. */
@@ -144,12 +187,16 @@ export interface ExamOptions {
  *
  * @throws {SpielError} `data` when the data has no questions.
  */
-export function examOf(dataset: Dataset, tokenizer: Tokenizer, options: ExamOptions): Exam | null {
+export async function examOf(
+  dataset: Dataset,
+  tokenizer: Tokenizer,
+  options: ExamOptions,
+): Promise<Exam | null> {
   const { count, ...rest } = options;
   if (count === 0) return null;
   const questions: Exam["questions"][number][] = [];
   for (let index = 0; index < dataset.length && questions.length < count; index++) {
-    const question = dataset.prompt(index);
+    const question = await dataset.prompt(index);
     if (question === null) continue;
     const { prompt: text, promptIds: prompt, completion: answer } = question;
     questions.push({ text, prompt, answer });

@@ -43,17 +43,17 @@ export class Samples {
 }
 
 /** The evaluation of a run's held-out data; `null` where there is none. */
-export function evaluationOf(
+export async function evaluationOf(
   engine: Engine,
   config: RunConfig,
   { heldOut }: RunData,
   { tokenizer, stopTokens, maxLength }: ModelTokenizer & Pick<Exam, "maxLength">,
   samples: Samples,
   onProgress: EvaluationHooks["onProgress"],
-): ((signal?: AbortSignal) => Promise<Evaluation | null>) | null {
+): Promise<((signal?: AbortSignal) => Promise<Evaluation | null>) | null> {
   if (heldOut === null) return null;
   const batches = sequentialMicroBatches(heldOut, config, config.evalExamples);
-  const exam = examOf(heldOut, tokenizer, {
+  const exam = await examOf(heldOut, tokenizer, {
     count: config.evalGenerate,
     maxNewTokens: config.evalMaxNewTokens,
     maxLength,

@@ -6,12 +6,22 @@ import type { RunIdentity } from "../checkpoint/state.ts";
 import { SpielError } from "../errors.ts";
 import { type Files, isNotFound, storageError } from "../io/files.ts";
 import { modelIdentity, type ModelSource } from "../model/source.ts";
-import { configKeyHelp, configRecord, type ResolvedConfig, resumeConflicts } from "./run_config.ts";
+import {
+  type ConfigKey,
+  configKeyHelp,
+  configRecord,
+  firstValue,
+  type ResolvedConfig,
+  resumeConflicts,
+} from "./run_config.ts";
 import type { RunData } from "./run_data.ts";
 import type { RunFolder } from "./run_folder.ts";
 
 /** Keys that name what is identified by its content: moving files does not make another run. */
 const BY_CONTENT: ReadonlySet<string> = new Set(["model", "adapter", "data", "eval_data"]);
+
+/** Keys that the fingerprints of the data see, younger than the hash, which must not change for older runs. */
+const IN_FINGERPRINT: ReadonlySet<string> = new Set(["train_on", "eval_split", "dedupe"]);
 
 /** What a run is made from, besides its options. */
 export interface RunParts {
@@ -26,8 +36,9 @@ export async function runIdentity(
   { source, data, adapterDigest }: RunParts,
 ): Promise<RunIdentity> {
   const options = Object.entries(configRecord(resolved)).filter(([key]) =>
-    configKeyHelp().get(key as never)?.changeable === false && !BY_CONTENT.has(key)
-  ).map(([key, { value }]) => [key, value]);
+    configKeyHelp().get(key as never)?.changeable === false && !BY_CONTENT.has(key) &&
+    !IN_FINGERPRINT.has(key)
+  ).map(([key, { value }]) => [key, firstValue(key as ConfigKey, value)]);
   return {
     config_hash: sha256(JSON.stringify(options)),
     base_model_hash: resolved.config.init === "random"

@@ -7,6 +7,7 @@ import { type Opener, PreferredEngine } from "../engine/preferred.ts";
 import type { Files } from "../io/files.ts";
 import type { HubUse } from "../hub/hub.ts";
 import { localData } from "../hub/local_names.ts";
+import { type MixtureSource, namedSources } from "../data/mixture.ts";
 import { localModelPath } from "../model/local_model.ts";
 import {
   type ModelSource,
@@ -63,7 +64,7 @@ export async function prepareRun(
 ): Promise<PreparedRun> {
   const { tell, held, warn, open } = context;
   const path = await localModelPath(resolved.config.model, hubUse(resolved.config, context));
-  const config = { ...resolved.config, ...files, model: path };
+  const config: PreparedConfig = { ...resolved.config, ...files, model: path };
   const source = held.use(await openSource(config, context));
   const preferred = held.use(
     await PreferredEngine.open(config, {
@@ -83,17 +84,33 @@ export async function prepareRun(
   return { resolved, folder, source, tokenizer, preferred, model, beginning, data, options };
 }
 
+/** A configuration whose model and data are here. */
+type PreparedConfig = Omit<RunConfig, keyof RunFiles> & RunFiles;
+
 /** The data files of a run, here or in the hub's cache. */
 export interface RunFiles {
   readonly data: readonly string[];
   readonly evalData: readonly string[];
+  /** How they share an epoch, in their order; undefined where they have no weights. */
+  readonly mixture: readonly MixtureSource[] | undefined;
 }
 
-/** Downloads those of the hub. */
+/**
+ * Downloads those of the hub.
+ *
+ * @throws {SpielError} `usage` for a wrong weight, besides what goes wrong on the way.
+ */
 export async function localFiles(config: RunConfig, context: RunContext): Promise<RunFiles> {
   const use = hubUse(config, context);
-  const data = await localData(config.data, use);
-  return { data, evalData: await localData(config.evalData, use) };
+  const data: string[] = [];
+  const mixture: MixtureSource[] = [];
+  for (const { name, weight } of namedSources(config.data)) {
+    const paths = await localData([name], use);
+    data.push(...paths);
+    if (weight !== null) mixture.push({ name, files: paths.length, weight });
+  }
+  const evalData = await localData(config.evalData, use);
+  return { data, evalData, mixture: mixture.length === 0 ? undefined : mixture };
 }
 
 /** How names of the hub become local paths, with which everything works; what is written down of a run has the names. */
@@ -130,7 +147,7 @@ export async function openFolder(
   { files, held }: RunContext,
 ): Promise<RunFolder | null> {
   const { config } = resolved;
-  checkData(data, config);
+  await checkData(data, config);
   if (config.dryRun) return null;
   const folder = held.use(await RunFolder.open(files, config.out, { resume: config.resume }));
   const output = config.method === "full" ? folder.modelPath : folder.adapterPath;
@@ -157,7 +174,7 @@ async function beginningOf(
 
 /** Loads the data, and tells how much there is and what is odd about it. */
 async function readData(
-  config: RunConfig,
+  config: PreparedConfig,
   source: ModelSource,
   { tokenizer }: ModelTokenizer,
   { signal, tell, warn }: RunContext,
@@ -167,7 +184,10 @@ async function readData(
   const datasets = heldOut === null ? [train] : [train, heldOut];
   for (const warning of dataWarnings(datasets, config.maxLength, source)) await warn(warning);
   const counts = heldOut === null ? {} : { eval: dataCounts(heldOut, config.evalExamples) };
+  const repeated = config.dedupe ? { repeated: data.repeated } : {};
+  const mixture = stream.drawn === null ? {} : { mixture: stream.drawn };
   const filled = stream.fillRate(0);
-  await tell({ type: "data", ...dataCounts(train), ...counts, filled, totalSteps });
+  const found = { ...dataCounts(train), ...counts, ...repeated, ...mixture };
+  await tell({ type: "data", ...found, filled, totalSteps });
   return data;
 }

@@ -75,7 +75,7 @@ const EVENTS: TrainEvent[] = [
     parameters: 100_000,
     trainable: 1_000,
   },
-  { type: "reading", data: "train", examples: 256 },
+  { type: "reading", data: "train", examples: 256, done: 0 },
   {
     type: "data",
     examples: 1000,

@@ -4,11 +4,21 @@ import { suggest } from "../../suggest.ts";
 import { listed, type RecordFields } from "./fields.ts";
 import type { DataFormat } from "./format.ts";
 
+/** A format and the reason for it. */
+export interface Fit {
+  format: DataFormat;
+  /** Such as `line 1 has the fields "prompt", "completion"`. */
+  why: string;
+}
+
 /** What other collections call the fields of the formats. */
 const OTHER_NAMES: Readonly<Record<string, readonly string[]>> = {
-  messages: ["conversation", "conversations", "chat", "dialog", "dialogue"],
+  messages: ["conversation", "chat", "dialog", "dialogue"],
+  conversations: ["conversation", "chat", "dialog", "dialogue"],
   prompt: ["question", "instruction", "input", "query", "problem"],
   completion: ["answer", "output", "response", "solution", "target"],
+  instruction: ["question", "task"],
+  output: ["answer", "response"],
   text: ["content", "document"],
 };
 
@@ -19,9 +29,18 @@ const UNKNOWN = "NAME";
 export function fittingFormat(
   formats: readonly DataFormat[],
   record: RecordFields,
-): DataFormat | undefined {
+): Fit | undefined {
   const fitting = formats.filter(({ fields }) => fields.every((field) => record.has(field)));
-  return fitting.find(({ fields }) => fields.some((field) => record.isMapped(field))) ?? fitting[0];
+  const mapped = fitting.find(({ fields }) => fields.some((field) => record.isMapped(field)));
+  const format = mapped ?? fitting[0];
+  if (format === undefined) return undefined;
+  const place = record.where.slice(record.where.lastIndexOf(":") + 1);
+  const spot = /^\d+$/.test(place) ? `line ${place}` : place;
+  const names = format.fields.map((field) => record.nameOf(field));
+  const others = fitting.filter((other) => other !== format).map(({ name }) => name);
+  const also = others.length === 0 ? "" : `; it would fit ${others.join(" and ")} as well`;
+  const named = formats.length === 1 ? "named by --format; " : "";
+  return { format, why: `${named}${spot} has ${listed(names)}${also}` };
 }
 
 /** The error for a record that fits none of the formats. */

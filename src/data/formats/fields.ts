@@ -36,6 +36,11 @@ export class RecordFields {
     return value;
   }
 
+  /** A field that may be absent or null, and must be a string else. */
+  optionalString(field: string): string | undefined {
+    return this.value(field) === null || !this.has(field) ? undefined : this.string(field);
+  }
+
   /** A field that must have something in it to learn. */
   lesson(field: string): string {
     const text = this.string(field);

@@ -1,20 +1,31 @@
 /** The registry of data formats: a new one is a new file and one line here. */
 import { SpielError } from "../../errors.ts";
 import { suggest } from "../../suggest.ts";
+import { alpaca } from "./alpaca.ts";
 import type { FieldMap } from "./fields.ts";
-import type { DataFormat } from "./format.ts";
+import { type DataFormat, fieldsOf } from "./format.ts";
 import { messages } from "./messages.ts";
 import { promptCompletion } from "./prompt_completion.ts";
+import { sharegpt } from "./sharegpt.ts";
 import { text } from "./text.ts";
 
-export { fitsNone, fittingFormat } from "./detect.ts";
+export { type Fit, fitsNone, fittingFormat } from "./detect.ts";
 export { type FieldMap, RecordFields } from "./fields.ts";
-export type { DataFormat, Sample } from "./format.ts";
+export { type DataFormat, fieldsOf, type Sample } from "./format.ts";
 
 /** All formats, in the order in which detection tries them. */
-export const FORMATS: readonly DataFormat[] = [messages, promptCompletion, text];
+export const FORMATS: readonly DataFormat[] = [
+  messages,
+  sharegpt,
+  promptCompletion,
+  alpaca,
+  text,
+];
 
-/** How the data is to be read; "auto" looks at the first records. */
+/** Names of all formats, and "auto", which looks at the first records. */
+export const FORMAT_NAMES: readonly string[] = ["auto", ...FORMATS.map(({ name }) => name)];
+
+/** How the data is to be read: one of `FORMAT_NAMES`. */
 export type FormatChoice = "auto" | string;
 
 /**
@@ -28,7 +39,7 @@ export function formatsFor(choice: FormatChoice): readonly DataFormat[] {
   if (format !== undefined) return [format];
   throw new SpielError(
     "usage",
-    `There is no data format "${choice}"; expected auto, ${FORMATS.map((f) => f.name).join(", ")}`,
+    `There is no data format "${choice}"; expected ${FORMAT_NAMES.join(", ")}`,
   );
 }
 
@@ -38,7 +49,7 @@ export function formatsFor(choice: FormatChoice): readonly DataFormat[] {
  * @throws {SpielError} kind "usage".
  */
 export function checkFieldMap(map: FieldMap): void {
-  const known = FORMATS.flatMap(({ fields }) => fields);
+  const known = [...new Set(FORMATS.flatMap(fieldsOf))];
   const unknown = Object.keys(map).find((field) => !known.includes(field));
   if (unknown !== undefined) {
     const meant = suggest(unknown, known);

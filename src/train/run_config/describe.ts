@@ -1,14 +1,9 @@
 /** Words and JSON Schema of the keys, derived from the schema. */
 
 import { z } from "npm:zod@4.6.7";
+import { type ConfigGroup, keyWords } from "./key_words.ts";
 import { flagName } from "./naming.ts";
-import {
-  CONFIG_KEYS,
-  type ConfigGroup,
-  type ConfigKey,
-  keyWords,
-  runConfigSchema,
-} from "./schema.ts";
+import { CONFIG_KEYS, type ConfigKey, runConfigSchema } from "./schema.ts";
 
 /** How the text of a flag becomes a value. */
 export type ValueKind = "text" | "number" | "boolean" | "list" | "map" | "bytes";

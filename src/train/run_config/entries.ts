@@ -4,6 +4,7 @@ import { LIST_ITEM, SpielError } from "../../errors.ts";
 import { configKeyHelp } from "./describe.ts";
 import { flagName } from "./naming.ts";
 import { meantKey } from "./other_names.ts";
+import { presentValue } from "./older_values.ts";
 import { readText } from "./read_text.ts";
 import { EXCLUSIVE_KEYS } from "./rules.ts";
 import type { ConfigKey } from "./schema.ts";
@@ -131,7 +132,8 @@ export function layEntries(
     } else if (entry.value !== null) {
       const key = entry.key as ConfigKey;
       dropWeakerSynonyms(given.values, key, entry.source);
-      given.values.set(key, { value: read(entry, key), source: entry.source });
+      const value = presentValue(key, read(entry, key));
+      given.values.set(key, { value, source: entry.source });
     }
   }
   dropIdleBudget(given);

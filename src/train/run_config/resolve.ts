@@ -12,6 +12,7 @@ import {
 } from "./entries.ts";
 import { LATER_VALUES } from "./later.ts";
 import { camelCase, flagName } from "./naming.ts";
+import { presentValue } from "./older_values.ts";
 import { RULES, type Values } from "./rules.ts";
 import { CONFIG_KEYS, type ConfigKey, runConfigSchema } from "./schema.ts";
 import type { ConfigPart, ConfigValues, DerivedKey, RunConfig, RunOptions } from "./types.ts";
@@ -198,6 +199,6 @@ export function resumeConflicts(
   const after = configRecord(now);
   return CONFIG_KEYS.filter((key) =>
     configKeyHelp().get(key)?.changeable === false && key in before &&
-    JSON.stringify(before[key]?.value) !== JSON.stringify(after[key].value)
+    JSON.stringify(presentValue(key, before[key]?.value)) !== JSON.stringify(after[key].value)
   );
 }

@@ -24,6 +24,7 @@ type Rule = (values: Values, given: GivenKeys) => Finding[];
 export const EXCLUSIVE_KEYS: readonly (readonly ConfigKey[])[] = [
   ["density", "num_deltas", "rank_equivalent"],
   ["max_steps", "epochs"],
+  ["eval_data", "eval_split"],
   ["warmup_ratio", "warmup_steps"],
 ];
 
@@ -74,13 +75,16 @@ const quantizeNeedsWeights: Rule = ({ init, quantize }) => {
 };
 
 const evaluationNeedsData: Rule = (values) => {
-  if (values.eval_data === undefined || values.eval_data.length > 0) return [];
+  const { eval_data: files, eval_split: share } = values;
+  if (files === undefined || files.length > 0 || share !== undefined) return [];
   const counts = ["eval_generate", "early_stop_patience"] as const;
   const keys: ConfigKey[] = counts.filter((key) => (values[key] ?? 0) > 0);
   if (values.result === "best") keys.push("result");
   return keys.map((key) => ({
     key,
-    message: `is ${values[key]} but there is no held-out data; expected eval_data as well`,
+    message: `is ${
+      values[key]
+    } but there is no held-out data; expected eval_data or eval_split as well`,
   }));
 };
 
@@ -91,16 +95,6 @@ const patienceNeedsEvaluations: Rule = (values) => {
     key: "early_stop_patience",
     message: `is ${patience} but eval_every is 0; expected eval_every of at least 1`,
   }];
-};
-
-const noWeights: Rule = (values) => {
-  const keys = ["data", "eval_data"] as const;
-  return keys.flatMap((key) =>
-    (values[key] ?? []).filter((file) => /:\d+(\.\d+)?$/.test(file)).map((file) => ({
-      key,
-      message: `is "${file}"; mixing files by weight is not supported yet, expected FILE alone`,
-    }))
-  );
 };
 
 const gpuNeedsDevice: Rule = ({ device }, given) => {
@@ -120,6 +114,5 @@ export const RULES: readonly Rule[] = [
   quantizeNeedsWeights,
   evaluationNeedsData,
   patienceNeedsEvaluations,
-  noWeights,
   gpuNeedsDevice,
 ];

@@ -6,41 +6,11 @@
  */
 
 import { z } from "npm:zod@4.6.7";
+import { FORMAT_NAMES } from "../../data/formats/mod.ts";
+import { TRAIN_ON } from "../../data/train_on.ts";
 import { QUANTIZED_FORMATS } from "../../model/load.ts";
 import { BYTES, parseBytes } from "./bytes.ts";
-
-/** The headings under which keys are shown. */
-export type ConfigGroup =
-  | "Model and data"
-  | "Method"
-  | "Optimiser"
-  | "Batches and length"
-  | "Evaluation"
-  | "Run folder"
-  | "Machine";
-
-/** The words that go with a key. */
-export interface KeyInfo {
-  /** What the key does, for `--help` and the reference. */
-  description: string;
-  /** The heading it is shown under. */
-  group: ConfigGroup;
-  /** The unit of a number. */
-  unit?: string;
-  /** What stands for the value in `--help`, where not the unit. */
-  placeholder?: string;
-  /** The default in words, where it depends on other keys. */
-  defaultText?: string;
-  /** What a valid value is, where the type does not say it. */
-  expected?: string;
-  /** A list given as a flag once per item; other lists are one comma-separated flag. */
-  repeatable?: boolean;
-  /** A resumed run may change it: it has no part in what is computed. */
-  changeable?: boolean;
-}
-
-/** The words of every key, by its schema. */
-export const keyWords = z.registry<KeyInfo>();
+import { keyWords } from "./key_words.ts";
 
 /** The linear layers of a block that get deltas unless told otherwise. */
 const LINEAR_LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
@@ -86,18 +56,29 @@ export const runConfigSchema = z.strictObject({
   data: z.array(path()).min(1).register(keyWords, {
     group: "Model and data",
     description:
-      "training examples: a file, or hf:org/name:split of the hub; repeat the flag for several",
-    placeholder: "FILE",
-    expected: "a list of one or more JSONL files",
+      "training examples: a file, or hf:org/name:split of the hub; repeat the flag for " +
+      "several, each with a weight to draw them in that proportion",
+    placeholder: "FILE[:WEIGHT]",
+    expected: "a list of one or more data files",
     repeatable: true,
   }),
   eval_data: z.array(path()).default([]).register(keyWords, {
     group: "Model and data",
     description: "held-out examples, named as data is; repeat the flag for several",
     placeholder: "FILE",
-    expected: "a list of JSONL files",
+    expected: "a list of data files",
     repeatable: true,
     defaultText: "none",
+  }),
+  eval_split: z.number().gt(0).lt(1).optional().register(keyWords, {
+    group: "Model and data",
+    description:
+      "share of the training examples to hold out instead of eval_data, always the same ones",
+    defaultText: "none",
+  }),
+  dedupe: z.boolean().default(false).register(keyWords, {
+    group: "Model and data",
+    description: "train on one of examples that are exactly alike",
   }),
   offline: z.boolean().default(false).register(keyWords, {
     group: "Model and data",
@@ -111,10 +92,16 @@ export const runConfigSchema = z.strictObject({
     expected: "FIELD=NAME pairs such as prompt=question,completion=answer",
     defaultText: "as in the format",
   }),
-  format: z.enum(["auto", "messages", "prompt_completion", "text"]).default("auto").register(
-    keyWords,
-    { group: "Model and data", description: "how a line of the data is read" },
-  ),
+  format: z.enum(FORMAT_NAMES).default("auto").register(keyWords, {
+    group: "Model and data",
+    description: "how a record of the data is read; auto goes by the fields of the first records",
+  }),
+  train_on: z.enum(TRAIN_ON).default("assistant").register(keyWords, {
+    group: "Model and data",
+    description: "what of an example is trained on: every message of the assistant, everything, " +
+      "the assistant's last message, or the completion, which in a conversation is what the assistant " +
+      "says after the user's last message",
+  }),
   skip_bad: z.boolean().default(false).register(keyWords, {
     group: "Model and data",
     description: "leave out examples that cannot be used, and list them, instead of refusing them",
@@ -240,9 +227,10 @@ export const runConfigSchema = z.strictObject({
     description: "most examples of a micro-batch",
     defaultText: "as many as fit",
   }),
-  packing: z.enum(["ffd", "none"]).default("ffd").register(keyWords, {
+  packing: z.enum(["pack", "none"]).default("pack").register(keyWords, {
     group: "Batches and length",
-    description: "fill micro-batches by first-fit decreasing, or take the examples in their order",
+    description: "fill micro-batches well, by first-fit decreasing among neighbours, " +
+      "or take the examples in their order",
   }),
   gradient_accumulation_steps: count(1).default(1).register(keyWords, {
     group: "Batches and length",
@@ -361,6 +349,13 @@ export const runConfigSchema = z.strictObject({
     group: "Machine",
     description: "threads that compute; results do not depend on it",
     defaultText: "all cores",
+    changeable: true,
+  }),
+  data_workers: z.int().min(0).max(MAX_THREADS).optional().register(keyWords, {
+    group: "Machine",
+    description:
+      "workers that tokenise the data; 0 is the main thread, and results do not depend on it",
+    defaultText: "all cores up to 8, or 0 for up to 4 MiB of data",
     changeable: true,
   }),
   precision: z.enum(["f32", "f16"]).default("f32").register(keyWords, {

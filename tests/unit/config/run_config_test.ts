@@ -9,7 +9,6 @@ import {
   configRecord,
   resolveKeys,
   resolveRunConfig,
-  resumeConflicts,
   type RunConfig,
   runConfig,
   runConfigJsonSchema,
@@ -189,7 +188,7 @@ const REFUSED: [title: string, entries: ConfigEntry[], words: RegExp][] = [
   [
     "the best without data",
     [...BASE, flag("result", "best")],
-    /--result is best but there is no held-out data; expected eval_data as well/,
+    /--result is best but there is no held-out data; expected eval_data or eval_split as well/,
   ],
   [
     "generation without data",
@@ -197,10 +196,12 @@ const REFUSED: [title: string, entries: ConfigEntry[], words: RegExp][] = [
     /--eval-generate is 2 but there is no held-out data/,
   ],
   [
-    "weights of files",
-    [flag("model", "a"), flag("data", ["a.jsonl:0.5"])],
-    /--data is "a.jsonl:0.5"; mixing files by weight is not supported yet/,
+    "two kinds of held-out data",
+    [...BASE, flag("eval_data", ["e"]), flag("eval_split", "0.1")],
+    /--eval-split cannot be combined with eval_data; expected at most one of eval_data, eval_split/,
   ],
+  ["no share", [...BASE, flag("eval_split", "0")], /--eval-split is 0; expected a number above 0/],
+  ["all as a share", [...BASE, flag("eval_split", "1")], /--eval-split is 1; .* below 1/],
   [
     "LoRA",
     [...BASE, flag("method", "lora")],
@@ -351,16 +352,6 @@ Deno.test("the record has every key with value and origin, and JSON keeps it", (
   assert.deepEqual(JSON.parse(JSON.stringify(record)), record);
 });
 
-Deno.test("resuming may change the machine and the folder but not the numbers", () => {
-  const base = { model: "m", data: ["d"], threads: 2 };
-  const before = configRecord(runConfig(base));
-  assert.deepEqual(resumeConflicts(before, runConfig({ ...base, threads: 1, keep: 9 })), []);
-  assert.deepEqual(resumeConflicts(before, runConfig({ ...base, lr: 0.5, seed: 3 })), [
-    "lr",
-    "seed",
-  ]);
-});
-
 Deno.test("a part of the keys can be resolved alone", () => {
   const part = resolveKeys(["model", "threads"], [flag("model", "m"), flag("threads", "2")]);
   assert.deepEqual(part, { model: "m", threads: 2 });
@@ -395,6 +386,6 @@ Deno.test("what is missing is called as whoever configures would give it", () =>
     message: "--model is missing; expected a folder, a .gguf file or org/name of the hub",
   });
   assert.throws(() => runConfig({ model: "m" } as RunOptions), {
-    message: "data is missing; expected a list of one or more JSONL files",
+    message: "data is missing; expected a list of one or more data files",
   });
 });

@@ -1,6 +1,7 @@
 /** Examples that cannot be used: each reason with file, line and field, all of them at once, or left out. */
 import assert from "node:assert/strict";
-import { type Dataset, type DatasetOptions, loadDataset } from "../../../src/data/dataset.ts";
+import type { Dataset } from "../../../src/data/dataset.ts";
+import { type DatasetOptions, loadDataset } from "../../../src/data/load_dataset.ts";
 import { byteTokenizer } from "../../support/byte_tokenizer.ts";
 import { assertRejects } from "../../support/refuses.ts";
 import { withTempDir } from "../../support/temp_dir.ts";
@@ -168,7 +169,7 @@ Deno.test("what is left out does not change the rest", () =>
     const dataset = await load(dir, lines, { bad: "skip" });
     assert.equal(dataset.fingerprint, alone.fingerprint);
     assert.equal(dataset.origin(1), `${dir}/data.jsonl:4`);
-    assert.equal(dataset.prompt(1)?.completion, "d");
+    assert.equal((await dataset.prompt(1))?.completion, "d");
     assert.match(dataset.badNotice ?? "", /^left out 3 of 5 examples:\n {2}- .*:1: not valid/);
     assert.equal(alone.badNotice, null);
   }));
@@ -191,7 +192,7 @@ Deno.test("what the template or the tokenizer cannot do is told with file and li
       ":1: it is a conv",
       "chat template",
     );
-    const calls = said(asked, answered(null, { tool_calls: [{}] }));
+    const calls = said(asked, answered(null, { tool_calls: [{ name: "f" }] }));
     const concatenates = byteTokenizer({ chatTemplate: "{{ messages[1]['content'] + '.' }}" });
     const withCalls = () => load(dir, [calls], { tokenizer: concatenates });
     await assertRejects(withCalls, "data", ":1: The chat template", "(message 1 has no content");

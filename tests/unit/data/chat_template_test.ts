@@ -11,8 +11,8 @@ const conversation = (...contents: string[]): Message[] =>
 
 /** The trained pieces of a conversation. */
 function trained(source: string, messages: Message[]): string[] {
-  const { text, spans } = new ChatTemplate(source, TOKENS).renderForTraining(messages);
-  return spans.map(({ start, end }) => text.slice(start, end));
+  const { text, turns } = new ChatTemplate(source, TOKENS).renderForTraining({ messages });
+  return turns.map(({ start, end }) => text.slice(start, end));
 }
 
 /** Trims contents, as LLaMA 3 does, and prints the header of an answer whether asked or not. */
@@ -66,8 +66,8 @@ Deno.test("what begins the next turn is not trained, and an endless template's l
     assert.deepEqual(trained(source, two), ["one", "two</s>"]);
     assert.deepEqual(trained(source, followed), ["one"]);
     const withoutEnd = new ChatTemplate(source, { ...TOKENS, eosToken: null });
-    const { text, spans } = withoutEnd.renderForTraining(two);
-    assert.deepEqual(spans.map(({ start, end }) => text.slice(start, end)), ["one", "two"]);
+    const { text, turns } = withoutEnd.renderForTraining({ messages: two });
+    assert.deepEqual(turns.map(({ start, end }) => text.slice(start, end)), ["one", "two"]);
   }
   // One that is there already is not doubled.
   assert.deepEqual(trained(ENDLESS, conversation("q", "one</s>")), ["one</s>"]);
@@ -76,7 +76,7 @@ Deno.test("what begins the next turn is not trained, and an endless template's l
 Deno.test("whether a template ends its answers", () => {
   const two = conversation("q", "one", "r", "two");
   const hasEnds = (source: string) =>
-    new ChatTemplate(source, TOKENS).renderForTraining(two).hasEnds;
+    new ChatTemplate(source, TOKENS).renderForTraining({ messages: two }).hasEnds;
   for (const source of [CHAT_TEMPLATE, LLAMA3_LIKE, THINKING, INSTRUCT, MARKED]) {
     assert.ok(hasEnds(source), source);
   }
@@ -97,8 +97,12 @@ Deno.test("white space and strange contents stay inside their answer", () => {
 
 Deno.test("an answer that repeats the question is found where it stands", () => {
   const template = new ChatTemplate(CHAT_TEMPLATE, TOKENS);
-  const { text, spans } = template.renderForTraining(conversation("same", "same"));
-  assert.deepEqual(spans, [{ start: text.lastIndexOf("same"), end: text.length - 1 }]);
+  const { text, turns } = template.renderForTraining({ messages: conversation("same", "same") });
+  assert.deepEqual(turns, [{
+    message: 1,
+    start: text.lastIndexOf("same"),
+    end: text.length - 1,
+  }]);
 });
 
 Deno.test("tool calls without content are located by what precedes and follows them", () => {

@@ -1,7 +1,7 @@
-/** How files are read: formats and maps by the first records, and files that are no JSON Lines. */
+/** How files are read: formats and maps by the first records, and files of kinds that are not read. */
 import assert from "node:assert/strict";
 import { openDataFiles, type ReadingOptions, refuseIdleMap } from "../../../src/data/data_files.ts";
-import { assertRefuses } from "../../support/refuses.ts";
+import { assertRefuses, assertRejects } from "../../support/refuses.ts";
 import { withTempDir } from "../../support/temp_dir.ts";
 
 function write(dir: string, content: string | Uint8Array): string {
@@ -19,12 +19,13 @@ const UNFIT: [title: string, text: string, options: ReadingOptions, ...fragments
     "names of its own",
     pair,
     {},
-    ':1 has the fields "question", "answer"; expected messages, or prompt and completion, or text.',
+    ':1 has the fields "question", "answer"; expected messages, or conversations, or prompt and completion, ' +
+    "or instruction and output, or text.",
     "perhaps --map prompt=question,completion=answer",
   ],
   [
     "names of which several may be meant",
-    '{"instruction":"i","input":"x","output":"o"}',
+    '{"query":"i","input":"x","response":"o"}',
     {},
     "such as --map prompt=question,completion=answer",
   ],
@@ -71,9 +72,9 @@ const UNFIT: [title: string, text: string, options: ReadingOptions, ...fragments
 
 for (const [title, text, options, ...fragments] of UNFIT) {
   Deno.test(`refuses a file with ${title}`, () =>
-    withTempDir((dir) => {
+    withTempDir(async (dir) => {
       const path = write(dir, text);
-      assertRefuses(() => openDataFiles([path], options), "data", path, ...fragments);
+      await assertRejects(() => openDataFiles([path], options), "data", path, ...fragments);
     }));
 }
 
@@ -92,25 +93,27 @@ const FIT: [title: string, text: string, options: ReadingOptions, format: string
 
 for (const [title, text, options, format] of FIT) {
   Deno.test(`reads a file with ${title}`, () =>
-    withTempDir((dir) => {
-      const [file] = openDataFiles([write(dir, text)], options);
+    withTempDir(async (dir) => {
+      const [file] = await openDataFiles([write(dir, text)], options);
       assert.equal(file?.format.name, format);
     }));
 }
 
-Deno.test("unknown formats and fields are refused before any file is opened", () => {
-  assertRefuses(() => openDataFiles(["none"], { format: "csv" }), "usage", `"csv"`, "messages");
-  assertRefuses(() => openDataFiles(["none"], { map: { answer: "a" } }), "usage", `"answer"`);
+Deno.test("unknown formats and fields are refused before any file is opened", async () => {
+  const csv = { format: "csv" };
+  await assertRejects(() => openDataFiles(["none"], csv), "usage", `"csv"`, "messages");
+  await assertRejects(() => openDataFiles(["none"], { map: { answer: "a" } }), "usage", `"answer"`);
 });
 
-Deno.test("a URL is told from a missing file", () => {
-  assertRefuses(() => openDataFiles(["https://a.b/c.jsonl"], {}), "data", "is a URL", "download");
+Deno.test("a URL is told from a missing file", async () => {
+  const open = () => openDataFiles(["https://a.b/c.jsonl"], {});
+  await assertRejects(open, "data", "is a URL", "download");
 });
 
 Deno.test("a map that no file is read by is refused", () =>
-  withTempDir((dir) => {
+  withTempDir(async (dir) => {
     const map = { prompt: "question" };
-    const files = openDataFiles([write(dir, '{"text":"t"}')], {});
+    const files = await openDataFiles([write(dir, '{"text":"t"}')], {});
     assertRefuses(() => refuseIdleMap(files, map), "data", "--map prompt=question", "as text");
     refuseIdleMap(files, { text: "text" });
   }));
@@ -123,32 +126,22 @@ const utf16 = (text: string, isLittle: boolean) =>
 
 /** Files of other kinds, and what is said of them. */
 const OTHER: [title: string, content: string | Uint8Array, ...fragments: string[]][] = [
-  ["gzip", Uint8Array.of(0x1F, 0x8B, 8, 0), "compressed with gzip", "gunzip"],
   ["zstd", Uint8Array.of(0x28, 0xB5, 0x2F, 0xFD, 0), "compressed with zstd"],
   ["ZIP", "PK\x03\x04\x00", "a ZIP archive"],
-  ["Parquet", "PAR1\x15\x04", "a Parquet file", "duckdb"],
   ["UTF-16 with a mark", utf16(`\uFEFF${pair}`, true), "UTF-16 text", "iconv -f UTF-16 -t UTF-8"],
   ["UTF-16 with the other mark", utf16(`\uFEFF${pair}`, false), "UTF-16 text"],
   ["UTF-16 without a mark", utf16(pair, true), "UTF-16 text", "iconv -f UTF-16LE"],
   ["other UTF-16 without a mark", utf16(pair, false), "UTF-16 text", "iconv -f UTF-16BE"],
   ["bytes", Uint8Array.of(1, 0, 2, 0), "not text"],
-  ["an array in one line", '[{"text":"a"},{"text":"b"}]', "a JSON array", "jq -c '.[]'"],
-  ["an array of lines", '[\n{"text":"a"},\n{"text":"b"}\n]\n', "a JSON array"],
-  ["a printed array", '[\n  {\n    "text": "a"\n  }\n]\n', "a JSON array"],
-  ["a long array", `[{"text":"${"a".repeat(300_000)}"}]`, "a JSON array"],
   ["a printed object", '{\n  "text": "a"\n}\n', "JSON over many lines", "jq -c ."],
   ["an object that goes on", '{"text":"a",\n "id":1}\n', "JSON over many lines"],
-  ["CSV", 'prompt,completion\n"a, b",c\n', "a table whose columns are prompt,completion", "--icsv"],
-  ["quoted CSV", '"the prompt","answer"\r\na,b\r\n', "a table whose columns are"],
-  ["CSV of semicolons", "prompt;completion\na;b\n", "--icsv --ifs ';'"],
-  ["TSV", "prompt\tcompletion\na\tb\n", "--itsv"],
 ];
 
 for (const [title, content, ...fragments] of OTHER) {
   Deno.test(`knows ${title}`, () =>
-    withTempDir((dir) => {
+    withTempDir(async (dir) => {
       const path = write(dir, content);
-      const words = ["expected JSON Lines, one object per line", ...fragments];
-      assertRefuses(() => openDataFiles([path], {}), "data", `"${path}" is `, ...words);
+      const words = ["expected JSON Lines, JSON, CSV, TSV or Parquet", ...fragments];
+      await assertRejects(() => openDataFiles([path], {}), "data", `"${path}" is `, ...words);
     }));
 }

@@ -1,10 +1,12 @@
 /** Data sets: formats, masks, truncation and questions. What cannot be used: bad_examples_test.ts. */
 import assert from "node:assert/strict";
-import { type Dataset, type DatasetOptions, loadDataset } from "../../../src/data/dataset.ts";
+import type { Dataset } from "../../../src/data/dataset.ts";
+import { type DatasetOptions, loadDataset } from "../../../src/data/load_dataset.ts";
 import { FORMATS } from "../../../src/data/formats/mod.ts";
 import { loadTokenizer } from "../../../src/data/tokenizer.ts";
 import { byteTokenizer } from "../../support/byte_tokenizer.ts";
 import { assertRejects } from "../../support/refuses.ts";
+import { shownExample } from "../../support/shown_example.ts";
 import { withTempDir } from "../../support/temp_dir.ts";
 
 const CHAT = byteTokenizer();
@@ -25,15 +27,8 @@ async function load(
 }
 
 /** An example with its trained tokens in brackets. */
-function shown(dataset: Dataset, index: number, tokenizer = CHAT): string {
-  const { ids, trained } = dataset.example(index);
-  let text = "";
-  for (let i = 0; i < ids.length; i++) {
-    if (trained[i] !== (trained[i - 1] ?? 0)) text += trained[i] === 1 ? "[" : "]";
-    text += tokenizer.decode([ids[i]!]);
-  }
-  return trained.at(-1) === 1 ? `${text}]` : text;
-}
+const shown = (dataset: Dataset, index: number, tokenizer = CHAT) =>
+  shownExample(dataset.example(index), tokenizer);
 
 /** One record of each format, and what is trained of it with and without a chat template. */
 const RECORDS: Record<string, { record: unknown; chat: string; plain: string | null }> = {
@@ -49,10 +44,23 @@ const RECORDS: Record<string, { record: unknown; chat: string; plain: string | n
     chat: "<|turn|>system\ns<|end|>\n<|turn|>user\nq<|end|>\n<|turn|>assistant\n[a<|end|>]",
     plain: null,
   },
+  sharegpt: {
+    record: { conversations: [{ from: "human", value: "q" }, { from: "gpt", value: "a" }] },
+    chat: "<|turn|>user\nq<|end|>\n<|turn|>assistant\n[a<|end|>]",
+    plain: null,
+  },
   prompt_completion: {
     record: { prompt: "the q", completion: " the a" },
     chat: "<|turn|>user\nthe q<|end|>\n<|turn|>assistant\n[ the a<|end|>]",
     plain: "the q[ the a</s>]",
+  },
+  alpaca: {
+    record: { instruction: "do", input: "x", output: "a" },
+    chat: "<|turn|>user\ndo\n\nx<|end|>\n<|turn|>assistant\n[a<|end|>]",
+    plain:
+      "Below is an instruction that describes a task, paired with an input that provides further context. " +
+      "Write a response that appropriately completes the request.\n\n### Instruction:\ndo\n\n### Input:\nx\n\n" +
+      "### Response:[a</s>]",
   },
   // Nothing stands before the first token that it could be predicted from.
   text: { record: { text: "the words" }, chat: "the[ words</s>]", plain: "the[ words</s>]" },
@@ -79,7 +87,7 @@ Deno.test("fields are found by their mapped names", () =>
     const map = { prompt: "question", completion: "answer" };
     const dataset = await load(dir, [{ question: "q", answer: "a", text: 1 }], { map });
     assert.match(shown(dataset, 0), /\[a<\|end\|>\]$/);
-    assert.equal(dataset.prompt(0)?.completion, "a");
+    assert.equal((await dataset.prompt(0))?.completion, "a");
   }));
 
 Deno.test("a text that ends with the end token gets no second one", () =>
@@ -161,7 +169,7 @@ Deno.test("a prompt is to be continued: the tokenizer's end token is not behind 
     const post_processor = { type: "TemplateProcessing", single, pair: [], special_tokens: {} };
     const tokenizer = byteTokenizer({ chatTemplate: null }, { post_processor });
     const dataset = await load(dir, [{ prompt: "q", completion: "a" }], { tokenizer });
-    assert.equal(tokenizer.decode(dataset.prompt(0)!.promptIds), "<s>q");
+    assert.equal(tokenizer.decode((await dataset.prompt(0))!.promptIds), "<s>q");
     assert.equal(shown(dataset, 0, tokenizer), "<s>q[a</s>]");
   }));
 
@@ -183,15 +191,16 @@ Deno.test("questions prompt the model as it was trained", () =>
     ];
     const dataset = await load(dir, records);
     const prompt = "<|turn|>user\nq<|end|>\n<|turn|>assistant\n";
-    assert.deepEqual(dataset.prompt(0), {
+    assert.deepEqual(await dataset.prompt(0), {
       prompt,
       promptIds: CHAT.encode(prompt),
       completion: "a",
     });
-    assert.equal(dataset.prompt(1), null, "does not end with the assistant");
+    assert.equal(await dataset.prompt(1), null, "does not end with the assistant");
     const [pair, text] = [RECORDS.prompt_completion!.record, RECORDS.text!.record];
-    assert.equal((await load(dir, [pair], { tokenizer: PLAIN })).prompt(0)?.prompt, "the q");
-    assert.equal((await load(dir, [text])).prompt(0), null);
+    const plain = await load(dir, [pair], { tokenizer: PLAIN });
+    assert.equal((await plain.prompt(0))?.prompt, "the q");
+    assert.equal(await (await load(dir, [text])).prompt(0), null);
   }));
 
 Deno.test("several files are taken in order, each in its own format", () =>
@@ -201,8 +210,8 @@ Deno.test("several files are taken in order, each in its own format", () =>
     const paths = [`${dir}/a.jsonl`, `${dir}/b.jsonl`];
     const dataset = await loadDataset({ paths, tokenizer: CHAT, maxLength: 99 });
     assert.deepEqual([dataset.origin(0), dataset.origin(1)], [`${paths[0]}:2`, `${paths[1]}:1`]);
-    assert.equal(dataset.prompt(0), null);
-    assert.equal(dataset.prompt(1)?.completion, "c");
+    assert.equal(await dataset.prompt(0), null);
+    assert.equal((await dataset.prompt(1))?.completion, "c");
   }));
 
 Deno.test("the fingerprint sees tokens and masks", () =>

@@ -1,7 +1,8 @@
 /** Packing and order: every example exactly once an epoch, masks kept, and all of it a pure function of the index. */
 import assert from "node:assert/strict";
 import { IGNORE as ENGINE_IGNORE } from "../../../src/engine/protocol.gen.ts";
-import { type Dataset, loadDataset } from "../../../src/data/dataset.ts";
+import type { Dataset } from "../../../src/data/dataset.ts";
+import { loadDataset } from "../../../src/data/load_dataset.ts";
 import type { TokenizedExample } from "../../../src/data/example.ts";
 import {
   IGNORE,

@@ -1,0 +1,84 @@
+/** Unpacks files that are compressed with gzip, once: every kind needs bytes that can be read anywhere. */
+import { createHash, randomUUID } from "node:crypto";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { createGunzip } from "node:zlib";
+import { SpielError } from "../../errors.ts";
+import { cacheFolder } from "../../io/cache_folder.ts";
+import { denoFiles as files, storageError, writeAll } from "../../io/files.ts";
+import { TEMPORARY_PREFIX } from "../../io/publish.ts";
+import { RandomAccessFile } from "../../io/random_access.ts";
+import { readChunks } from "./chunks.ts";
+
+const SIGNATURE = [0x1F, 0x8B];
+/** How much more a file may unpack to than it has, unless that is not more than `FREE_BYTES`. */
+const MAX_RATIO = 100;
+const FREE_BYTES = 64 * 1024 * 1024;
+
+/** Whether a file begins as gzip's do. */
+export function isGzip(bytes: Uint8Array): boolean {
+  return SIGNATURE.every((byte, i) => bytes[i] === byte);
+}
+
+/**
+ * The unpacked file in the cache, made unless it is there. Its name is the SHA-256 of what it was unpacked from.
+ *
+ * @throws {SpielError} kind "data" for a file that is damaged, cut or unpacks without measure; "storage" or
+ * "environment" when the cache cannot be written.
+ */
+export async function unpackedFile(path: string): Promise<string> {
+  using file = RandomAccessFile.open(path);
+  const hash = createHash("sha256");
+  for (const { bytes } of readChunks(file, 0, file.size)) hash.update(bytes);
+  const folder = join(cacheFolder(), "unpacked");
+  const target = join(folder, hash.digest("hex"));
+  const temporary = join(folder, TEMPORARY_PREFIX + randomUUID());
+  try {
+    if (await files.status(target) !== null) return target;
+    await files.makeFolder(folder);
+    await unpack(file, temporary);
+    await files.rename(temporary, target);
+    return target;
+  } catch (error) {
+    await files.remove(temporary);
+    throw error instanceof SpielError ? error : storageError(`Cannot unpack "${path}"`, error);
+  }
+}
+
+async function unpack(file: RandomAccessFile, target: string): Promise<void> {
+  const most = Math.max(FREE_BYTES, MAX_RATIO * file.size);
+  const output = await files.create(target);
+  try {
+    let length = 0;
+    for await (const bytes of unpackedChunks(file)) {
+      length += bytes.length;
+      if (length > most) {
+        throw new SpielError(
+          "data",
+          `"${file.path}", of ${file.size} bytes, unpacks to more than ${most}; ` +
+            `expected at most ${MAX_RATIO} times as much: gunzip unpacks it all the same`,
+        );
+      }
+      await writeAll(output, bytes);
+    }
+  } finally {
+    output.close();
+  }
+}
+
+async function* unpackedChunks(file: RandomAccessFile): AsyncGenerator<Uint8Array> {
+  const packed = Readable.from(bytesOf(file));
+  const unpacked = packed.pipe(createGunzip());
+  packed.on("error", (error) => unpacked.destroy(error));
+  try {
+    yield* unpacked;
+  } catch (cause) {
+    if (cause instanceof SpielError) throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new SpielError("data", `"${file.path}" is damaged, or cut: ${reason}`, { cause });
+  }
+}
+
+function* bytesOf(file: RandomAccessFile): Generator<Uint8Array> {
+  for (const { bytes } of readChunks(file, 0, file.size)) yield bytes;
+}

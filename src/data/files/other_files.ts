@@ -1,0 +1,56 @@
+/** Recognises files that hold no records, or not as they are, and says how to turn them into JSON Lines. */
+import { SpielError } from "../../errors.ts";
+import type { FileHead } from "./record_file.ts";
+import { firstLines, isJsonObject } from "./table_head.ts";
+
+/** How a kind of file that is not read begins, and how it becomes JSON Lines. */
+const SIGNATURES: readonly { bytes: readonly number[]; kind: string; remedy: string }[] = [
+  { bytes: [0x28, 0xB5, 0x2F, 0xFD], kind: "compressed with zstd", remedy: "unzstd unpacks it" },
+  { bytes: [0x42, 0x5A, 0x68], kind: "compressed with bzip2", remedy: "bunzip2 unpacks it" },
+  { bytes: [0xFD, 0x37, 0x7A, 0x58, 0x5A], kind: "compressed with xz", remedy: "unxz unpacks it" },
+  { bytes: [0x50, 0x4B, 0x03, 0x04], kind: "a ZIP archive", remedy: "unzip unpacks it" },
+  {
+    bytes: [...new TextEncoder().encode("ARROW1")],
+    kind: "an Arrow file",
+    remedy: "the program that wrote it can convert it",
+  },
+  { bytes: [0xFF, 0xFE], kind: "UTF-16 text", remedy: "iconv -f UTF-16 -t UTF-8 converts it" },
+  { bytes: [0xFE, 0xFF], kind: "UTF-16 text", remedy: "iconv -f UTF-16 -t UTF-8 converts it" },
+  { bytes: [0x7B, 0x00], kind: "UTF-16 text", remedy: "iconv -f UTF-16LE -t UTF-8 converts it" },
+  { bytes: [0x00, 0x7B], kind: "UTF-16 text", remedy: "iconv -f UTF-16BE -t UTF-8 converts it" },
+];
+
+/**
+ * Refuses an address of the web in the place of a file.
+ *
+ * @throws {SpielError} kind "data".
+ */
+export function refuseUrl(path: string): void {
+  if (/^https?:\/\//.test(path)) {
+    throw new SpielError("data", `"${path}" is a URL; expected a file: download it first`);
+  }
+}
+
+/** The error for a file of a kind that is not read: what it is, and what to do about it; else null. */
+export function otherFile(head: FileHead): SpielError | null {
+  const signature = SIGNATURES.find(({ bytes }) => bytes.every((b, i) => head.bytes[i] === b));
+  return signature === undefined ? null : otherThan(head, signature.kind, signature.remedy);
+}
+
+/** The error for what cannot be lines of JSON, nor anything else that is known; else null. */
+export function otherText(head: FileHead): SpielError | null {
+  // What is cut off at the end, or is no UTF-8, is told where records are read.
+  const [first = "", second] = firstLines(head);
+  if (first.includes("\0")) return otherThan(head, "not text");
+  const isPrinted = /^\s*\{(?:.*[{[,:])?\s*$/.test(first) && second !== undefined;
+  if (!isPrinted || isJsonObject(second)) return null;
+  return otherThan(head, "JSON over many lines", "jq -c . in.json > out.jsonl converts it");
+}
+
+function otherThan({ path }: FileHead, kind: string, remedy?: string): SpielError {
+  const help = remedy === undefined ? "" : `; ${remedy}`;
+  return new SpielError(
+    "data",
+    `"${path}" is ${kind}; expected JSON Lines, JSON, CSV, TSV or Parquet${help}`,
+  );
+}

@@ -1,0 +1,167 @@
+/** Parquet: tables in columns, with lists and objects in their fields. */
+import { type FileMetaData, parquetMetadataAsync, parquetReadObjects } from "npm:hyparquet@1.31.5";
+import { SpielError } from "../../errors.ts";
+import { RandomAccessFile } from "../../io/random_access.ts";
+import { boundedCompressors, checkMetadata, PageChecker } from "./parquet_bounds.ts";
+import type { Block, FileKind, RecordAt, RecordFile, RecordPlace } from "./record_file.ts";
+
+const SIGNATURE = [..."PAR1"].map((letter) => letter.charCodeAt(0));
+/** Bytes of columns, unpacked, for which a block has room. */
+const BLOCK_BYTES = 32 * 1024 * 1024;
+const BLOCK_ROWS = 8 * 1024;
+
+export const parquet: FileKind = {
+  name: "Parquet",
+  expected: "a table with a row per record",
+  where: (name, { line }) => `${name}:row ${line}`,
+  recognises: ({ bytes }) => SIGNATURE.every((byte, i) => bytes[i] === byte),
+  open: async (path, name) => {
+    const file = RandomAccessFile.open(path);
+    try {
+      return await ParquetFile.of(name, file);
+    } catch (error) {
+      file[Symbol.dispose]();
+      throw error;
+    }
+  },
+};
+
+/** What the library reads from. */
+interface Source {
+  byteLength: number;
+  slice(start: number, end?: number): ArrayBuffer;
+}
+
+class ParquetFile implements RecordFile {
+  readonly #name: string;
+  readonly #file: RandomAccessFile;
+  readonly #source: Source;
+  readonly #metadata: FileMetaData;
+  readonly #pages: PageChecker;
+  /** The rows that were read last, and which they are. */
+  #last: { block: Block; rows: Record<string, unknown>[] } | undefined;
+
+  private constructor(
+    name: string,
+    file: RandomAccessFile,
+    source: Source,
+    metadata: FileMetaData,
+  ) {
+    this.#name = name;
+    this.#file = file;
+    this.#source = source;
+    this.#metadata = metadata;
+    this.#pages = new PageChecker(file, metadata);
+  }
+
+  static async of(name: string, file: RandomAccessFile): Promise<ParquetFile> {
+    const source: Source = {
+      byteLength: file.size,
+      slice: (start, end = file.size) => file.read(start, end - start).buffer,
+    };
+    const metadata = await told(name, () => parquetMetadataAsync(source, { geoparquet: false }));
+    return await told(name, () => {
+      checkMetadata(metadata, file.size);
+      return new ParquetFile(name, file, source, metadata);
+    });
+  }
+
+  async *blocks(): AsyncGenerator<Block> {
+    yield* await Promise.resolve(this.#blocks());
+  }
+
+  async *records(block: Block): AsyncGenerator<RecordAt> {
+    const rows = await this.#rows(block);
+    for (const [i, row] of rows.entries()) {
+      const place = { line: block.line + i, offset: block.start + i, length: 1 };
+      yield { where: parquet.where(this.#name, place), place, parse: () => row };
+    }
+  }
+
+  async read({ offset }: RecordPlace): Promise<Record<string, unknown>> {
+    const block = this.#last?.block ?? { line: 0, start: 0, end: 0 };
+    const isAtHand = block.start <= offset && offset < block.end;
+    const around = isAtHand
+      ? block
+      : [...this.#blocks()].find(({ start, end }) => start <= offset && offset < end);
+    const rows = around === undefined ? [] : await this.#rows(around);
+    const row = rows[offset - (around?.start ?? 0)];
+    if (row !== undefined) return row;
+    throw new SpielError(
+      "data",
+      `"${this.#name}" has changed: it has no row ${offset + 1} any more`,
+    );
+  }
+
+  [Symbol.dispose](): void {
+    this.#last = undefined;
+    this.#file[Symbol.dispose]();
+  }
+
+  /** Parts of row groups, as the library unpacks these one by one. */
+  *#blocks(): Generator<Block> {
+    let groupStart = 0;
+    for (const { num_rows, total_byte_size } of this.#metadata.row_groups) {
+      const rows = Number(num_rows);
+      const parts = Math.max(
+        Math.ceil(Number(total_byte_size) / BLOCK_BYTES),
+        Math.ceil(rows / BLOCK_ROWS),
+      );
+      const length = Math.ceil(rows / parts);
+      for (let at = 0; at < rows; at += length) {
+        const start = groupStart + at;
+        yield { line: start + 1, start, end: groupStart + Math.min(rows, at + length) };
+      }
+      groupStart += rows;
+    }
+  }
+
+  async #rows(block: Block): Promise<Record<string, unknown>[]> {
+    if (this.#last?.block.start === block.start) return this.#last.rows;
+    const { start, end } = block;
+    const rows = await told(`${this.#name}:row ${start + 1}`, async () => {
+      this.#pages.check(start, end);
+      const objects = await parquetReadObjects({
+        file: this.#source,
+        metadata: this.#metadata,
+        compressors: boundedCompressors,
+        rowStart: start,
+        rowEnd: end,
+      });
+      if (objects.length !== end - start) throw new Error(`it has ${objects.length} of its rows`);
+      return objects.map(recordOf);
+    });
+    this.#last = { block, rows };
+    return rows;
+  }
+}
+
+/** Runs what reads the file, and says of what it finds wrong where that is. */
+async function told<Result>(where: string, read: () => Result | Promise<Result>): Promise<Result> {
+  try {
+    return await read();
+  } catch (cause) {
+    if (cause instanceof SpielError) throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new SpielError("data", `${where}: not a sound Parquet file: ${reason}`, { cause });
+  }
+}
+
+/** A row as JSON would have it. Columns that have no value in it are left out. */
+function recordOf(row: Record<string, unknown>): Record<string, unknown> {
+  const fields = Object.entries(row).filter(([, value]) => value !== null && value !== undefined);
+  return Object.fromEntries(fields.map(([name, value]) => [name, plain(value)]));
+}
+
+function plain(value: unknown): unknown {
+  if (typeof value === "bigint") {
+    const number = Number(value);
+    return Number.isSafeInteger(number) ? number : String(value);
+  }
+  if (value instanceof Date) return value.toISOString();
+  if (value === undefined) return null;
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map(plain);
+  if (ArrayBuffer.isView(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, plain(inner)]));
+}

@@ -1,0 +1,128 @@
+/** The shards of one data file in the cache: a folder named by all that they depend on. */
+import { createHash, randomUUID } from "node:crypto";
+import { join } from "node:path";
+import { type Files, storageError, writeAll } from "../../io/files.ts";
+import { TEMPORARY_PREFIX } from "../../io/publish.ts";
+import { canonicalJson } from "../../io/canonical_json.ts";
+import { SpielError } from "../../errors.ts";
+import { VERSION } from "../../version.ts";
+import type { DataFile } from "../data_files.ts";
+import type { Block } from "../files/mod.ts";
+import type { Tokenizer } from "../tokenizer.ts";
+import type { Encoding, PreparedBlock } from "./block.ts";
+import { loadShard, type Shard, shardContent } from "./shard.ts";
+
+/** To be raised by whoever changes what a record becomes, or a shard's form, between two versions of the program. */
+const PREPARATION = 1;
+
+/** What was left behind by a program that was killed is older than this, in milliseconds. */
+const ABANDONED_MS = 3_600_000;
+
+/** Shards in the cache. Another program may make the same ones meanwhile. */
+export class ShardCache {
+  readonly #files: Files;
+  readonly #folder: string;
+
+  private constructor(files: Files, folder: string) {
+    this.#files = files;
+    this.#folder = folder;
+  }
+
+  /**
+   * Opens the folder of a file's shards, made when missing.
+   *
+   * @param root The folder of the cache.
+   * @param tokenizerHash See `hashTokenizer`.
+   * @throws {SpielError} kind "storage" or "environment" when it cannot be made; "data" when the file cannot be read.
+   */
+  static async open(
+    files: Files,
+    root: string,
+    file: DataFile,
+    encoding: Encoding,
+    tokenizerHash: string,
+  ): Promise<ShardCache> {
+    const content = createHash("sha256");
+    try {
+      for await (const part of files.readParts(file.content)) content.update(part);
+    } catch (cause) {
+      throw new SpielError("data", `"${file.path}" cannot be read: ${String(cause)}`, { cause });
+    }
+    const key = canonicalJson({
+      version: [VERSION, PREPARATION],
+      content: content.digest("hex"),
+      kind: file.kind.name,
+      format: file.format.name,
+      tokenizer: tokenizerHash,
+      encoding,
+    });
+    const name = createHash("sha256").update(key).digest("hex");
+    const cache = new ShardCache(files, join(root, "tokens", name));
+    await cache.#begin();
+    return cache;
+  }
+
+  /** The shard of a block; null where it must be made. */
+  load(number: number, block: Block): Shard | null {
+    return loadShard(this.#path(number), block);
+  }
+
+  /** Keeps the shard of a block: all of it or nothing. A loss of power may take it again, which `load` sees. */
+  async save(number: number, block: Block, prepared: PreparedBlock): Promise<Shard> {
+    const path = this.#path(number);
+    const temporary = join(this.#folder, TEMPORARY_PREFIX + randomUUID());
+    try {
+      const file = await this.#files.create(temporary);
+      try {
+        for await (const part of shardContent(block, prepared)) await writeAll(file, part);
+      } finally {
+        file.close();
+      }
+      await this.#files.rename(temporary, path);
+    } catch (error) {
+      await this.#files.remove(temporary).catch(() => {});
+      throw this.#failure(error);
+    }
+    const shard = this.load(number, block);
+    if (shard !== null) return shard;
+    throw new SpielError("storage", `"${path}" is not what was written to it; look at the disk`);
+  }
+
+  #path(number: number): string {
+    return join(this.#folder, `shard-${String(number).padStart(8, "0")}.safetensors`);
+  }
+
+  async #begin(): Promise<void> {
+    try {
+      await this.#files.makeFolder(this.#folder);
+      for (const { name } of await this.#files.list(this.#folder)) {
+        const path = join(this.#folder, name);
+        if (name.startsWith(TEMPORARY_PREFIX) && isAbandoned(path)) await this.#files.remove(path);
+      }
+    } catch (error) {
+      throw this.#failure(error);
+    }
+  }
+
+  #failure(error: unknown): SpielError {
+    const doing = `Cannot keep prepared data in "${this.#folder}", ` +
+      "for which SPIEL_CACHE may name another place than this cache";
+    return storageError(doing, error);
+  }
+}
+
+/** SHA-256 (hex) of all that a tokenizer does, wherever it was loaded from. */
+export function hashTokenizer({ parts }: Tokenizer): string {
+  const { where: _where, templateWhere: _templateWhere, ...rest } = parts;
+  return createHash("sha256").update(JSON.stringify(rest)).digest("hex");
+}
+
+function isAbandoned(path: string): boolean {
+  try {
+    const { mtime } = Deno.statSync(path);
+    return mtime !== null && Date.now() - mtime.getTime() > ABANDONED_MS;
+  } catch {
+    // Its writer has renamed it meanwhile.
+    return false;
+  }
+}

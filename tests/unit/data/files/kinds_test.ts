@@ -1,0 +1,243 @@
+/** Every kind of data file: the same records from each, in blocks, again by their places, and gzipped. */
+import assert from "node:assert/strict";
+import { gzipSync } from "node:zlib";
+import { parquetWriteBuffer } from "npm:hyparquet-writer@0.17.0";
+import { CHUNK_BYTES } from "../../../../src/data/files/chunks.ts";
+import {
+  FILE_KINDS,
+  type KnownFile,
+  openRecords,
+  readRecords,
+  recogniseFile,
+} from "../../../../src/data/files/mod.ts";
+import { withCache } from "../../../support/cache.ts";
+import { assertRejects } from "../../../support/refuses.ts";
+import { withTempDir } from "../../../support/temp_dir.ts";
+
+type Records = readonly Readonly<Record<string, string>>[];
+
+/** Texts with what breaks files: quotes, separators, breaks, what looks like markup, and another script. */
+const HARD = [
+  "plain",
+  'a "quoted" word',
+  "a,b;c\td",
+  "two\nlines\r\nand three",
+  '","',
+  "",
+  " spaces ",
+  "größer 🙂",
+  "[{]}\\",
+  '"',
+];
+const RECORDS: Records = HARD.map((text, i) => ({ prompt: text, completion: `${i}` }));
+
+const quoted = (value: string) => `"${value.replaceAll('"', '""')}"`;
+const table = (separator: string) => (records: Records) =>
+  [Object.keys(records[0]!), ...records.map((record) => Object.values(record))]
+    .map((row) => row.map((value, i) => i === 1 ? value : quoted(value)).join(separator))
+    .join("\r\n") + "\r\n";
+
+/** How records are written in each kind. */
+const WRITERS: Record<string, (records: Records) => string | Uint8Array> = {
+  Parquet: (records) =>
+    new Uint8Array(parquetWriteBuffer({
+      columnData: Object.keys(records[0]!).map((name) => ({
+        name,
+        data: records.map((record) => record[name]!),
+        type: "STRING",
+      })),
+      rowGroupSize: 4,
+    })),
+  JSON: (records) => JSON.stringify({ version: 1, data: records }, null, 2),
+  CSV: table(","),
+  TSV: table("\t"),
+  "JSON Lines": (records) => records.map((record) => JSON.stringify(record)).join("\n"),
+};
+
+function write(path: string, content: string | Uint8Array): string {
+  if (typeof content === "string") Deno.writeTextFileSync(path, content);
+  else Deno.writeFileSync(path, content);
+  return path;
+}
+
+async function allOf(file: KnownFile): Promise<Record<string, unknown>[]> {
+  return (await Array.fromAsync(readRecords(file))).map(({ parse }) => parse());
+}
+
+for (const { name } of FILE_KINDS) {
+  Deno.test(`${name}: records as they were written, and each again by its place`, () =>
+    withTempDir(async (dir) => {
+      // No extension: the content tells.
+      const known = await recogniseFile(write(`${dir}/data`, WRITERS[name]!(RECORDS)));
+      assert.equal(known.kind.name, name);
+      assert.deepEqual(await allOf(known), RECORDS);
+      using file = await openRecords(known);
+      const found = await Array.fromAsync(readRecords(known));
+      for (const [i, { place, where }] of [...found.entries()].reverse()) {
+        assert.equal(where, known.kind.where(known.path, place));
+        assert.deepEqual(await file.read(place), RECORDS[i]);
+      }
+      const lines = found.map(({ place }) => place.line);
+      assert.deepEqual(lines, lines.toSorted((a, b) => a - b));
+    }));
+
+  Deno.test(`${name}: blocks are read apart, and are the same ones again`, () =>
+    withTempDir(async (dir) => {
+      const text = "word, word; word\n".repeat(30_000);
+      const many = Array.from({ length: 30 }, (_, i) => ({ text, completion: `${i}` }));
+      const known = await recogniseFile(write(`${dir}/data`, WRITERS[name]!(many)));
+      using file = await openRecords(known);
+      const blocks = await Array.fromAsync(file.blocks());
+      assert.ok(blocks.length > 2, `${blocks.length}`);
+      assert.deepEqual(await Array.fromAsync(file.blocks()), blocks);
+      const seen: unknown[] = [];
+      for (const block of blocks.toReversed()) {
+        const records = (await Array.fromAsync(file.records(block))).map(({ parse }) => parse());
+        seen.unshift(...records.map(({ completion }) => completion));
+        for (const record of records) assert.equal(record.text, text);
+      }
+      assert.deepEqual(seen, many.map(({ completion }) => completion));
+    }));
+
+  Deno.test(`${name}: the same when it is gzipped, and unpacked once`, () =>
+    withCache(async (cache) => {
+      const packed = gzipSync(WRITERS[name]!(RECORDS));
+      const known = await recogniseFile(write(`${cache}/data.gz`, packed));
+      assert.deepEqual(await allOf(known), RECORDS);
+      assert.equal(known.path, `${cache}/data.gz`);
+      const before = Deno.statSync(known.content).mtime;
+      const again = await recogniseFile(write(`${cache}/copy.gz`, packed));
+      assert.equal(again.content, known.content);
+      assert.deepEqual(Deno.statSync(known.content).mtime, before);
+    }));
+}
+
+for (const name of ["JSON", "CSV", "TSV", "JSON Lines"]) {
+  Deno.test(`${name}: signs on both sides of a chunk's end are understood`, () =>
+    withTempDir(async (dir) => {
+      const signs = '\\"",\r\n\t{[}]';
+      for (let shift = 0; shift < 40; shift++) {
+        const filling = "x".repeat(CHUNK_BYTES - 40 - shift);
+        const records = [{ prompt: filling + signs, completion: "1" }, {
+          prompt: signs,
+          completion: "2",
+        }];
+        const known = await recogniseFile(write(`${dir}/a`, WRITERS[name]!(records)));
+        assert.deepEqual(await allOf(known), records);
+      }
+    }));
+}
+
+Deno.test("the name tells what the content does not: a table of one column", () =>
+  withTempDir(async (dir) => {
+    for (const extension of ["csv", "TSV"]) {
+      const known = await recogniseFile(write(`${dir}/a.${extension}`, "text\none\n\n two \n"));
+      assert.equal(known.kind.name, extension.toUpperCase());
+      assert.deepEqual(await allOf(known), [{ text: "one" }, { text: " two " }]);
+    }
+    // What is JSON Lines stays that.
+    const lines = await recogniseFile(write(`${dir}/b.csv`, '{"text":"a"}\n'));
+    assert.equal(lines.kind.name, "JSON Lines");
+  }));
+
+Deno.test("CSV: a mark, semicolons, line numbers behind breaks in fields, and rows that are wrong", () =>
+  withTempDir(async (dir) => {
+    const text = '\uFEFF"prompt";completion\n"a\nb";c\n\nd;e;f\n"g"h;i\nj;"k;\r\n""l"\r\n';
+    const known = await recogniseFile(write(`${dir}/a.csv`, text));
+    const [first, long, behind, last] = await Array.fromAsync(readRecords(known));
+    assert.deepEqual(first?.parse(), { prompt: "a\nb", completion: "c" });
+    assert.deepEqual(last?.parse(), { prompt: "j", completion: 'k;\r\n"l' });
+    const wheres = [first, long, behind, last].map((record) => record?.where);
+    assert.deepEqual(wheres, [2, 5, 6, 7].map((line) => `${dir}/a.csv:${line}`));
+    assert.throws(() => long?.parse(), /:5: the row has 3 fields; expected 2, as the columns are/);
+    assert.throws(() => behind?.parse(), /:6: field 1 goes on behind its closing quote/);
+  }));
+
+/** Files that are wrong as a whole, and what is said of them. */
+const WRONG: [title: string, name: string, content: string | Uint8Array, ...words: string[]][] = [
+  ["a quote that is never closed", "a.csv", 'text\n"one\ntwo\n', ":2: a quote that is opened here"],
+  ["a column twice", "a.csv", "a,a\n1,2\n", ':1: the column "a" is named twice'],
+  ["a list that is cut", "a.json", '[{"text":"a"},{"te', "ends, or closes an object, inside its"],
+  ["a list that is mixed up", "a.json", '[{"text":"a"}}', "ends, or closes an object, inside its"],
+  ["something behind a list", "a.json", '[{"text":"a"}] x', "goes on behind its list"],
+  [
+    "two lists",
+    "a.json",
+    '{"train":[{"text":"a"}],"test":[{"text":"b"}]}',
+    'has the lists "train" and "test"; expected one',
+  ],
+  ["cut Parquet", "a.parquet", "PAR1cut", "not a sound Parquet file"],
+  ["cut gzip", "a.jsonl.gz", gzipSync("x".repeat(9999)).subarray(0, 30), "is damaged, or cut"],
+  ["no gzip", "a.gz", Uint8Array.of(0x1F, 0x8B, 9, 9, 9, 9), "is damaged, or cut"],
+  ["a bomb", "a.gz", gzipSync(new Uint8Array(80 << 20)), "unpacks to more than 67108864"],
+  ["gzip in gzip", "a.gz", gzipSync(gzipSync("{}")), "compressed with gzip twice"],
+];
+
+for (const [title, name, content, ...words] of WRONG) {
+  Deno.test(`refuses ${title}`, () =>
+    withCache(async (dir) => {
+      Deno.mkdirSync(`${dir}/unpacked`);
+      const path = write(`${dir}/${name}`, content);
+      await assertRejects(
+        async () => await allOf(await recogniseFile(path)),
+        "data",
+        path,
+        ...words,
+      );
+      // Nothing half unpacked is left.
+      const left = [...Deno.readDirSync(`${dir}/unpacked`)].map(({ name }) => name);
+      assert.deepEqual(left.filter((name) => name.startsWith("tmp-")), []);
+    }));
+}
+
+Deno.test("JSON: a record that is wrong is told by its row, and the next is read", () =>
+  withTempDir(async (dir) => {
+    const text = '[{"text":"a"}, 3, {"text" "b"},\n{"text":"c","text":"d"},{"text":"e"},]';
+    const known = await recogniseFile(write(`${dir}/a.json`, text));
+    const found = await Array.fromAsync(readRecords(known));
+    assert.deepEqual(
+      found.map(({ where }) => where),
+      [1, 2, 3, 4, 5, 6].map((row) => `${dir}/a.json:row ${row}`),
+    );
+    assert.throws(() => found[1]!.parse(), /row 2: not a JSON object/);
+    assert.throws(() => found[2]!.parse(), /row 3: not valid JSON/);
+    assert.throws(() => found[3]!.parse(), /row 4: the field "text" is given twice/);
+    assert.deepEqual(found[4]!.parse(), { text: "e" });
+    assert.throws(() => found[5]!.parse(), /row 6: not valid JSON: Unexpected end/);
+  }));
+
+Deno.test("JSON: an empty list has no records, and an object that is a record is no list", () =>
+  withTempDir(async (dir) => {
+    const empty = await recogniseFile(write(`${dir}/a.json`, "[\n]\n"));
+    assert.deepEqual([empty.kind.name, await allOf(empty)], ["JSON", []]);
+    const record = '{"messages":[{"role":"user","content":"q"}]}';
+    const lines = await recogniseFile(write(`${dir}/b.json`, record));
+    assert.equal(lines.kind.name, "JSON Lines");
+    const wrapped = await recogniseFile(
+      write(`${dir}/c.json`, `{"info":{"a":[1]},"rows":[${record}]}`),
+    );
+    assert.equal(wrapped.kind.name, "JSON");
+    assert.equal((await allOf(wrapped)).length, 1);
+  }));
+
+/** What a file begins with, and the kind that it is. */
+const KINDS: [title: string, content: string, kind: string][] = [
+  ["an array in one line", '[{"text":"a"},{"text":"b"}]', "JSON"],
+  ["an array of lines", '[\n{"text":"a"},\n{"text":"b"}\n]\n', "JSON"],
+  ["a printed array", '\uFEFF[\n  {\n    "text": "a"\n  }\n]\n', "JSON"],
+  ["a long array", `[{"text":"${"a".repeat(300_000)}"}]`, "JSON"],
+  ["a long object with a list", `{"a": 1, "data":[{"text":"${"a".repeat(300_000)}"}]}`, "JSON"],
+  ["a long line", `{"text":"${"a".repeat(300_000)}","tags":[{"a":1}]}\n{"text":"b"}`, "JSON Lines"],
+  ["CSV", 'prompt,completion\n"a, b",c\n', "CSV"],
+  ["quoted CSV", '"the prompt","answer"\r\na,b\r\n', "CSV"],
+  ["CSV of semicolons", "prompt;completion\na;b\n", "CSV"],
+  ["TSV", "prompt\tcompletion\na\tb\n", "TSV"],
+  ["prose with a comma", "Well, then\nthere was\n", "JSON Lines"],
+];
+
+for (const [title, content, kind] of KINDS) {
+  Deno.test(`takes ${title} for ${kind}`, () =>
+    withTempDir(async (dir) => {
+      assert.equal((await recogniseFile(write(`${dir}/a`, content))).kind.name, kind);
+    }));
+}

@@ -1,0 +1,39 @@
+"""Writes the Parquet files beside it with pyarrow, a writer that shares no code with the reader under test."""
+
+import datetime
+import pathlib
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+message = pa.struct([("role", pa.string()), ("content", pa.string()), ("name", pa.string())])
+table = pa.table(
+    {
+        "id": pa.array([1, 2, 9007199254740993], pa.int64()),
+        "messages": pa.array(
+            [
+                [
+                    {"role": "user", "content": 'q "1"', "name": "ann"},
+                    {"role": "assistant", "content": "größer 🙂", "name": None},
+                ],
+                [{"role": "user", "content": "", "name": None}, {"role": "assistant", "content": "a2", "name": None}],
+                [{"role": "assistant", "content": "x" * 3000, "name": None}],
+            ],
+            pa.list_(message),
+        ),
+        "score": pa.array([0.5, None, 2.0]),
+        "source": pa.array(["a", "b", None]).dictionary_encode(),
+        "day": pa.array([datetime.date(2024, 7, 26)] * 3),
+        "empty": pa.array([None] * 3, pa.string()),
+    }
+)
+here = pathlib.Path(__file__).parent
+for codec in ["none", "snappy", "gzip", "zstd", "lz4", "brotli"]:
+    pq.write_table(table, here / f"{codec}.parquet", compression=codec, row_group_size=2)
+    pq.write_table(
+        table, here / f"{codec}_v2.parquet", compression=codec, data_page_version="2.0", version="2.6"
+    )
+# As a `Sequence` of objects is kept: an object of lists.
+columns = pa.struct([("from", pa.list_(pa.string())), ("value", pa.list_(pa.string()))])
+rows = [{"from": ["human", "gpt"], "value": ["q", "a"]}]
+pq.write_table(pa.table({"conversations": pa.array(rows, columns)}), here / "object_of_lists.parquet")

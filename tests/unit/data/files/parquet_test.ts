@@ -1,0 +1,76 @@
+/** Parquet as pyarrow writes it: every codec and page version, with lists of objects; and counts that lie. */
+import assert from "node:assert/strict";
+import { parquet } from "../../../../src/data/files/parquet.ts";
+import { type KnownFile, readRecords, recogniseFile } from "../../../../src/data/files/mod.ts";
+import { RecordFields } from "../../../../src/data/formats/fields.ts";
+import { formatsFor } from "../../../../src/data/formats/mod.ts";
+
+const FOLDER = decodeURIComponent(new URL("parquet/", import.meta.url).pathname);
+
+const allOf = async (file: KnownFile) =>
+  (await Array.fromAsync(readRecords(file))).map(({ parse }) => parse());
+
+const EXPECTED = [
+  {
+    id: 1,
+    messages: [
+      { role: "user", content: 'q "1"', name: "ann" },
+      { role: "assistant", content: "größer 🙂", name: null },
+    ],
+    score: 0.5,
+    source: "a",
+    day: "2024-07-26T00:00:00.000Z",
+  },
+  {
+    id: 2,
+    messages: [
+      { role: "user", content: "", name: null },
+      { role: "assistant", content: "a2", name: null },
+    ],
+    source: "b",
+    day: "2024-07-26T00:00:00.000Z",
+  },
+  {
+    id: "9007199254740993",
+    messages: [{ role: "assistant", content: "x".repeat(3000), name: null }],
+    score: 2,
+    day: "2024-07-26T00:00:00.000Z",
+  },
+];
+
+for (const codec of ["none", "snappy", "gzip", "zstd", "lz4", "brotli"]) {
+  for (const version of ["", "_v2"]) {
+    Deno.test(`Parquet, ${codec}${version}`, async () => {
+      const known = await recogniseFile(`${FOLDER}${codec}${version}.parquet`);
+      assert.deepEqual(await allOf(known), EXPECTED);
+    });
+  }
+}
+
+Deno.test("rows are told by their number, and read again from any group", async () => {
+  const path = `${FOLDER}zstd.parquet`;
+  using file = await parquet.open(path, "hf:a");
+  const places = await Array.fromAsync(readRecords(await recogniseFile(path)));
+  assert.deepEqual(places.map(({ where }) => where), [1, 2, 3].map((row) => `${path}:row ${row}`));
+  for (const row of [2, 0, 1, 1]) {
+    assert.deepEqual(await file.read(places[row]!.place), EXPECTED[row]);
+  }
+});
+
+Deno.test("messages from a table: nulls are absent, and an object of lists is a list of objects", async () => {
+  const read = async (name: string, format: string) => {
+    const [record] = await allOf(await recogniseFile(`${FOLDER}${name}.parquet`));
+    return formatsFor(format)[0]!.read(new RecordFields("a", record!, {}));
+  };
+  assert.deepEqual(await read("snappy", "messages"), {
+    kind: "conversation",
+    messages: [
+      { role: "user", content: 'q "1"', name: "ann" },
+      { role: "assistant", content: "größer 🙂" },
+    ],
+  });
+  assert.deepEqual(await read("object_of_lists", "sharegpt"), {
+    kind: "conversation",
+    messages: [{ role: "user", content: "q" }, { role: "assistant", content: "a" }],
+  });
+});
