@@ -25,6 +25,21 @@ const BYTE_OF_CHARACTER = (() => {
   return table;
 })();
 
+const CHARACTER_OF_BYTE = (() => {
+  const table: string[] = [];
+  BYTE_OF_CHARACTER.forEach((byte, code) => {
+    if (byte >= 0) table[byte] = String.fromCharCode(code);
+  });
+  return table;
+})();
+
+/** A text as `byte_level` vocabularies spell its bytes. */
+export function spellBytes(text: string): string {
+  let spelled = "";
+  for (const byte of utf8.encode(text)) spelled += CHARACTER_OF_BYTE[byte];
+  return spelled;
+}
+
 /** The bytes of an ordinary token. Characters outside the byte-level table are taken literally. */
 export function tokenBytes(token: string, spelling: TokenSpelling): Uint8Array {
   if (spelling === "metaspace") {

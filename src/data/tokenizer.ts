@@ -12,6 +12,7 @@ import { readGgufTokenizer } from "./tokenizer_gguf.ts";
 import { compileNormalizer } from "./tokenizer_normalizer.ts";
 import { PieceTokenizer, type PieceTokenizerParts } from "./tokenizer_pieces.ts";
 import { unigramSegmenter } from "./tokenizer_unigram.ts";
+import { rememberWords, withoutSpelling } from "./tokenizer_word_memo.ts";
 import { compileWords } from "./tokenizer_words.ts";
 
 /** What a tokenizer is made of, in the terms of Hugging Face's files. */
@@ -85,9 +86,12 @@ export function loadTokenizer(path: string): Tokenizer {
  */
 export function makeTokenizer(parts: TokenizerParts): Tokenizer {
   const exact = exactTokenizerJson(parts.json, parts.where);
+  const words = exact.spelling === "byte_level" ? withoutSpelling(exact.json.pre_tokenizer) : null;
+  const json = words === null ? exact.json : { ...exact.json, pre_tokenizer: words.part };
   let tokenizer: HuggingFaceTokenizer;
   try {
-    tokenizer = new HuggingFaceTokenizer(exact.json, {});
+    tokenizer = new HuggingFaceTokenizer(json, {});
+    if (words !== null) rememberWords(tokenizer.model!);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new SpielError("data", `${parts.where}: unusable tokenizer: ${reason}`, { cause });
@@ -133,6 +137,8 @@ class LoadedTokenizer implements Tokenizer {
   readonly #pieces: PieceTokenizer | null;
   /** Bytes of the tokens that are recognised as a whole, by their content. */
   readonly #added = new Map<string, Uint8Array>();
+  /** Bytes of the tokens that have been asked for. */
+  readonly #known = new Map<string, Uint8Array>();
   readonly #specialIds = new Set<number>();
   /** Ids that the post-processor puts before and after a text. */
   readonly #prefix: number[];
@@ -228,7 +234,12 @@ class LoadedTokenizer implements Tokenizer {
   }
 
   #bytes(token: string): Uint8Array {
-    return this.#added.get(token) ?? tokenBytes(token, this.#exact.spelling);
+    let bytes = this.#known.get(token);
+    if (bytes === undefined) {
+      bytes = this.#added.get(token) ?? tokenBytes(token, this.#exact.spelling);
+      this.#known.set(token, bytes);
+    }
+    return bytes;
   }
 }
 

@@ -1,0 +1,146 @@
+/**
+ * Measures how a run of one step begins on a million rows (300 MB), with nothing in the cache and with all of it, and
+ * prints one JSON line each.
+ *
+ * `data_preparation.ts --model PATH [--rows N] [--workers N] [--repetitions N]`
+ *
+ * Each run is a process of its own. `aboveModelBytes` is its peak memory less that of the same run on a thousand rows:
+ * what there is besides program, model and step.
+ */
+
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { trainRun } from "../src/train/run.ts";
+import { runConfig } from "../src/train/run_config.ts";
+
+const { values: flags } = parseArgs({
+  options: {
+    model: { type: "string" },
+    rows: { type: "string", default: "1000000" },
+    workers: { type: "string", default: "2" },
+    repetitions: { type: "string", default: "3" },
+    /** One run, in a process of its own: the data file. */
+    data: { type: "string" },
+  },
+});
+if (flags.model === undefined) throw new Error("--model is missing");
+
+const FEW_ROWS = 1000;
+/** Bytes of a row with its field names and quotes. */
+const [PROMPT_BYTES, COMPLETION_BYTES] = [115, 145];
+const SEED = 1;
+
+/** What one run came to. */
+interface Measured {
+  readonly tokens: number;
+  /** Until all data was tokenised. */
+  readonly preparedS: number;
+  /** Until the first step was done, the model's loading included. */
+  readonly firstStepS: number;
+  readonly peakBytes: number;
+}
+
+if (flags.data === undefined) await measureAll(flags.model);
+else console.log(JSON.stringify(await measure(flags.model, flags.data)));
+
+async function measureAll(model: string): Promise<void> {
+  const work = await Deno.makeTempDir({ prefix: "spiel_data_" });
+  try {
+    const few = join(work, "few.jsonl");
+    const many = join(work, "many.jsonl");
+    writeRows(few, FEW_ROWS);
+    writeRows(many, Number(flags.rows));
+    const base = await run(model, few, join(work, "cache"));
+    const cold: Measured[] = [];
+    const warm: Measured[] = [];
+    for (let i = 0; i < Number(flags.repetitions); i++) {
+      const cache = join(work, `cache${i}`);
+      cold.push(await run(model, many, cache));
+      warm.push(await run(model, many, cache));
+      await Deno.remove(cache, { recursive: true });
+    }
+    const { size } = Deno.statSync(many);
+    for (const [name, runs] of Object.entries({ cold, warm })) {
+      const preparedS = median(runs.map((run) => run.preparedS));
+      const peakBytes = median(runs.map((run) => run.peakBytes));
+      console.log(JSON.stringify({
+        ...{ cache: name, rows: Number(flags.rows), bytes: size, workers: Number(flags.workers) },
+        tokens: runs[0]!.tokens,
+        ...{ preparedS, tokensPerSecond: Math.round(runs[0]!.tokens / preparedS) },
+        firstStepS: median(runs.map((run) => run.firstStepS)),
+        ...{ peakBytes, aboveModelBytes: peakBytes - base.peakBytes },
+      }));
+    }
+  } finally {
+    await Deno.remove(work, { recursive: true });
+  }
+}
+
+async function run(model: string, data: string, cache: string): Promise<Measured> {
+  const { stdout, success } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "-A", "--no-check", import.meta.filename!],
+      ...["--model", model, "--data", data, "--workers", flags.workers],
+    ],
+    env: { SPIEL_CACHE: cache },
+    stderr: "inherit",
+  }).output();
+  if (!success) throw new Error(`the run on ${data} failed`);
+  return JSON.parse(new TextDecoder().decode(stdout));
+}
+
+async function measure(model: string, data: string): Promise<Measured> {
+  const out = await Deno.makeTempDir({ prefix: "spiel_data_run_" });
+  const start = performance.now();
+  const since = () => (performance.now() - start) / 1000;
+  let [tokens, preparedS, firstStepS] = [0, 0, 0];
+  try {
+    const config = runConfig({
+      ...{ model, data: [data], out: join(out, "run"), maxSteps: 1, saveEvery: 0, evalEvery: 0 },
+      ...{ dataWorkers: Number(flags.workers), maxLength: 512, seed: SEED, warmupRatio: 0 },
+      ...{ microBatchTokens: 512, device: "cpu" },
+    });
+    const { peakMemoryBytes } = await trainRun(config, {
+      onEvent(event) {
+        if (event.type === "data") [tokens, preparedS] = [event.tokens, since()];
+        if (event.type === "step") firstStepS = since();
+      },
+    });
+    return { tokens, preparedS, firstStepS, peakBytes: peakMemoryBytes! };
+  } finally {
+    await Deno.remove(out, { recursive: true });
+  }
+}
+
+/** Rows of words drawn from this project's documents, with a number now and then; the same ones every time. */
+function writeRows(path: string, rows: number): void {
+  const words = ["README.md", "docs/guide.md", "docs/method.md", "docs/kernels.md", "docs/hub.md"]
+    .flatMap((name) => Deno.readTextFileSync(new URL(`../${name}`, import.meta.url)).split(/\s+/))
+    .filter((word) => /^[\w',.;:()-]+$/.test(word));
+  let state = SEED;
+  const random = () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32;
+  const word = () =>
+    random() < 0.03
+      ? String(Math.floor(random() * 1e5))
+      : words[Math.floor(random() * words.length)]!;
+  const text = (bytes: number) => {
+    let text = word();
+    while (text.length < bytes) text += ` ${word()}`;
+    return text;
+  };
+  const encoder = new TextEncoder();
+  using file = Deno.openSync(path, { write: true, create: true, truncate: true });
+  for (let row = 0, lines = ""; row < rows; row++) {
+    lines += `${
+      JSON.stringify({ prompt: text(PROMPT_BYTES), completion: text(COMPLETION_BYTES) })
+    }\n`;
+    if (row % 1000 !== 999 && row + 1 < rows) continue;
+    const bytes = encoder.encode(lines);
+    for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
+    lines = "";
+  }
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
+}
