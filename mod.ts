@@ -37,6 +37,12 @@ export { checkVocabulary, loadTokenizer } from "./src/data/tokenizer.ts";
 export type { EncodeOptions, Tokenizer, TokenizerParts } from "./src/data/tokenizer.ts";
 export type { TokenOffsets } from "./src/data/token_offsets.ts";
 export type { Message } from "./src/data/chat_template.ts";
+export {
+  type DataChange,
+  validateData,
+  type ValidateOptions,
+  type Validation,
+} from "./src/data/validate.ts";
 export type { BadGroup } from "./src/data/bad_examples.ts";
 export type { ReadingOptions } from "./src/data/data_files.ts";
 export { loadDataset } from "./src/data/load_dataset.ts";
