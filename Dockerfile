@@ -2,8 +2,8 @@
 #
 #   docker build -t spiel .
 #   docker run --rm --gpus all spiel                    # what the machine is ready for
-#   docker run --rm --gpus all spiel train --config examples/demo/config.yaml --device gpu --max-steps 2 \
-#     --eval-generate 0 --out /tmp/smoke            # two steps on the GPU, to see it work
+#   docker run --rm --gpus all spiel train --config examples/demo/config.yaml --host native --device gpu \
+#     --max-steps 2 --eval-generate 0 --out /tmp/smoke   # two steps on the GPU, to see it work
 #   docker run --rm --gpus all -v "$PWD:/data" -w /data spiel train --device gpu --model … --data …
 #
 # NVIDIA: the container toolkit brings the driver in, Vulkan's part of it for the capability "graphics" alone.

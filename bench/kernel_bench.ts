@@ -52,12 +52,14 @@ await using engine = await open({
 });
 const { gpus } = await engine.gpus();
 const isSoftware = gpus.find(({ name }) => engine.info.adapter.startsWith(name))?.software ?? false;
-const whole = MODEL_SHAPES[flags.shape]!;
-const scale = Number(
-  flags.scale ?? (isSoftware ? Math.ceil(whole.hidden_size / SOFTWARE_WIDTH) : 1),
-);
-const tokens = Number(flags.tokens ?? (isSoftware ? 64 : 2048));
-const repeats = Number(flags.repeats ?? (isSoftware ? 1 : 5));
+const whole = MODEL_SHAPES[flags.shape];
+if (whole === undefined) {
+  const known = Object.keys(MODEL_SHAPES).join(", ");
+  refuse(`--shape ${flags.shape} is not known; expected one of ${known}`);
+}
+const scale = count("scale", isSoftware ? Math.ceil(whole.hidden_size / SOFTWARE_WIDTH) : 1);
+const tokens = count("tokens", isSoftware ? 64 : 2048);
+const repeats = count("repeats", isSoftware ? 1 : 5);
 const config = scaled(whole, scale);
 
 await engine.switchProfile(true);
@@ -186,4 +188,16 @@ function print({ operation, shape, format, calls, seconds, flops, bytes }: Profi
     share_of_fma_rate: round(flops / seconds / fmaRate),
     share_of_copy_rate: round(bytes / seconds / copyRate),
   }));
+}
+
+/** A flag that is a whole number, or what stands for it. */
+function count(flag: "scale" | "tokens" | "repeats", usual: number): number {
+  const value = Number(flags[flag] ?? usual);
+  if (Number.isInteger(value) && value > 0) return value;
+  return refuse(`--${flag} is ${flags[flag]}; expected a whole number of at least 1`);
+}
+
+function refuse(sentence: string): never {
+  console.error(sentence);
+  Deno.exit(64);
 }

@@ -32,7 +32,7 @@ async function measureAll(): Promise<void> {
   const work = await Deno.makeTempDir({ prefix: "spiel_load_" });
   try {
     const at = (name: string) => join(work, name);
-    makeSyntheticModel(at("q4_0.gguf"), "four blocks", CONFIG, 1);
+    await makeSyntheticModel(at("q4_0.gguf"), "four blocks", CONFIG, 1);
     await writeFolder(at("single"), 1);
     await writeFolder(at("sharded"), SHARDS);
     const cases = [

@@ -47,7 +47,11 @@ function stateOf(ui: Ui, { problem, software }: GpuInfo): string {
 export function gpuAdvice(native: GpuList | null, wasm: GpuList | null): string[] {
   if (native === null) return [];
   if (native.supported) return native.problem === null ? [] : [`for a GPU: ${native.problem}`];
+  const build = "npx -y deno@2.9.6 task build:gpu";
   const seen = wasm?.gpus.find(isHardware);
-  if (seen === undefined) return [];
-  return [`to compute on ${seen.name} natively: npx -y deno@2.9.6 task build:gpu`];
+  return seen === undefined
+    ? [
+      `for a GPU: ${build} builds the engine that computes on one, and doctor then says what it lacks`,
+    ]
+    : [`to compute on ${seen.name} natively: ${build}`];
 }

@@ -23,6 +23,7 @@ import {
 } from "./format.ts";
 import { showEvaluating } from "./evaluating.ts";
 import { showProfile } from "./profile_view.ts";
+import { showRecognised } from "./recognised.ts";
 import { ReadingView } from "./reading.ts";
 import { showTrials } from "./trials_view.ts";
 import type { Ui } from "./ui.ts";
@@ -71,6 +72,8 @@ export class TrainView {
         return this.#planned(event);
       case "downloading":
         return this.#downloads.show(event);
+      case "files":
+        return showRecognised(this.#ui, event.files);
       case "reading":
         return this.#reading.show(event);
       case "data":

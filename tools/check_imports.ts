@@ -33,7 +33,7 @@ const DIRECTIONS: readonly { area: string; mayImport: readonly string[] }[] = [
   { area: "src/train/", mayImport: ["src/"] },
   { area: "examples/", mayImport: ["mod.ts", "cli/"] },
   { area: "bench/", mayImport: ["mod.ts", "src/", "tools/"] },
-  { area: "tools/", mayImport: ["mod.ts"] },
+  { area: "tools/", mayImport: ["mod.ts", "src/io/"] },
   {
     area: "tests/",
     mayImport: ["mod.ts", "src/", "cli/", "lib/", "tools/", "bench/", "examples/"],

@@ -7,70 +7,50 @@
 
 import { parseArgs } from "node:util";
 import type { ModelConfig } from "../mod.ts";
-import { ggufHeader, paddingAfter, type TensorSpec } from "./make_synthetic/gguf.ts";
+import { ggufContent, ggufTensorBytes, type GgufTensorContent } from "../src/io/gguf_writer.ts";
 import { llamaMetadata } from "./make_synthetic/metadata.ts";
 import { BLOCK, fillBlocks } from "./make_synthetic/q4_0.ts";
 import { MODEL_SHAPES } from "./make_synthetic/shapes.ts";
 
-const GGML_F32 = 0;
-const GGML_Q4_0 = 2;
 /** Blocks that are drawn and written at once: 18 MiB. */
 const BLOCKS_AT_ONCE = 1 << 20;
 
 /** Writes the model of a named shape. */
-export function makeSynthetic(path: string, shape: string, seed: number): void {
+export async function makeSynthetic(path: string, shape: string, seed: number): Promise<void> {
   const config = MODEL_SHAPES[shape];
   if (config === undefined) {
     const names = Object.keys(MODEL_SHAPES).join(", ");
     throw new RangeError(`Shape "${shape}"; expected one of ${names}`);
   }
-  makeSyntheticModel(path, shape, config, seed);
+  await makeSyntheticModel(path, shape, config, seed);
 }
 
 /** Writes the model of a configuration; `name` is for people. */
-export function makeSyntheticModel(
+export async function makeSyntheticModel(
   path: string,
   name: string,
   config: ModelConfig,
   seed: number,
-): void {
-  const tensors = tensorsOf(config);
+): Promise<void> {
   using file = Deno.openSync(path, { write: true, create: true, truncate: true });
-  writeAll(file, ggufHeader(llamaMetadata(name, config), tensors));
-  // Every part has a seed of its own.
-  let part = seed * 1_000_003;
-  for (const { type, byteLength } of tensors) {
-    if (type === GGML_F32) {
-      writeAll(file, new Uint8Array(new Float32Array(byteLength / 4).fill(1).buffer));
-    } else {
-      const most = BLOCKS_AT_ONCE * BLOCK.bytes;
-      const bytes = new Uint8Array(Math.min(most, byteLength));
-      for (let at = 0; at < byteLength; at += most) {
-        const blocks = bytes.subarray(0, Math.min(most, byteLength - at));
-        fillBlocks(blocks, part++);
-        writeAll(file, blocks);
-      }
-    }
-    writeAll(file, paddingAfter(byteLength));
+  for await (const part of ggufContent(llamaMetadata(name, config), tensorsOf(config, seed))) {
+    for (let at = 0; at < part.length;) at += file.writeSync(part.subarray(at));
   }
 }
 
-function tensorsOf(config: ModelConfig): TensorSpec[] {
+function tensorsOf(config: ModelConfig, seed: number): GgufTensorContent[] {
   const { hidden_size: hidden, intermediate_size: feed, vocab_size: vocabulary } = config;
   const queries = config.num_attention_heads * config.head_dim;
   const keys = config.num_key_value_heads * config.head_dim;
-  const norm = (name: string): TensorSpec => ({
-    name: `${name}.weight`,
-    shape: [hidden],
-    type: GGML_F32,
-    byteLength: 4 * hidden,
-  });
-  const matrix = (name: string, rows: number, columns: number): TensorSpec => ({
-    name: `${name}.weight`,
-    shape: [rows, columns],
-    type: GGML_Q4_0,
-    byteLength: rows * columns / BLOCK.elements * BLOCK.bytes,
-  });
+  // Every part has a seed of its own.
+  let partSeed = seed * 1_000_003;
+  const norm = (name: string) => ones(`${name}.weight`, hidden);
+  const matrix = (name: string, rows: number, columns: number) => {
+    const tensor = randomMatrix(`${name}.weight`, [rows, columns], partSeed);
+    partSeed += Math.ceil(ggufTensorBytes(tensor) / (BLOCKS_AT_ONCE * BLOCK.bytes));
+    return tensor;
+  };
+  const embedding = matrix("token_embd", vocabulary, hidden);
   const layers = Array.from({ length: config.num_hidden_layers }, (_, layer) => [
     norm(`blk.${layer}.attn_norm`),
     matrix(`blk.${layer}.attn_q`, queries, hidden),
@@ -83,15 +63,39 @@ function tensorsOf(config: ModelConfig): TensorSpec[] {
     matrix(`blk.${layer}.ffn_down`, hidden, feed),
   ]);
   return [
-    matrix("token_embd", vocabulary, hidden),
+    embedding,
     ...layers.flat(),
     norm("output_norm"),
     ...(config.tie_word_embeddings ? [] : [matrix("output", vocabulary, hidden)]),
   ];
 }
 
-function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
+function ones(name: string, size: number): GgufTensorContent {
+  return {
+    name,
+    type: "F32",
+    shape: [size],
+    async *parts() {
+      yield new Uint8Array(new Float32Array(size).fill(1).buffer);
+    },
+  };
+}
+
+/** A matrix whose parts are drawn from this seed and those after it. */
+function randomMatrix(name: string, shape: number[], seed: number): GgufTensorContent {
+  const spec = { name, type: "Q4_0", shape };
+  return {
+    ...spec,
+    async *parts() {
+      const most = BLOCKS_AT_ONCE * BLOCK.bytes;
+      const bytes = ggufTensorBytes(spec);
+      for (let part = 0; part * most < bytes; part++) {
+        const blocks = new Uint8Array(Math.min(most, bytes - part * most));
+        fillBlocks(blocks, seed + part);
+        yield blocks;
+      }
+    },
+  };
 }
 
 if (import.meta.main) {
@@ -103,5 +107,5 @@ if (import.meta.main) {
     },
   });
   if (path === undefined) throw new RangeError("No file to write; expected OUT.gguf");
-  makeSynthetic(path, shape, Number(seed));
+  await makeSynthetic(path, shape, Number(seed));
 }

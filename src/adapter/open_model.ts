@@ -59,12 +59,30 @@ export interface ModelPurpose {
 }
 
 /**
- * Opens an engine, loads a model into it and adds the adapter: deltas are attached, and matrices that change as a whole
- * are changed in f32 while they are loaded.
+ * Opens a model's files and loads it as `openSource` does.
  *
  * @throws {SpielError} `data` for bad files, `device` when the memory does not suffice.
  */
 export async function openModel(
+  options: OpenModelOptions,
+  purpose: ModelPurpose,
+  open?: Opener,
+): Promise<OpenModel> {
+  await using held = new AsyncDisposableStack();
+  const source = held.use(openModelSource(await localModelPath(options.model, options)));
+  const model = held.use(await openSource(source, options, purpose, open));
+  const kept = held.move();
+  return { ...model, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+/**
+ * Opens an engine, loads the model of open files into it and adds the adapter: deltas are attached, and matrices that
+ * change as a whole are changed in f32 while they are loaded. The files stay the caller's to close.
+ *
+ * @throws {SpielError} `data` for bad files, `device` when the memory does not suffice.
+ */
+export async function openSource(
+  source: ModelSource,
   options: OpenModelOptions,
   { microBatchTokens, remedies = [], changedAs = () => "f32" }: ModelPurpose,
   open?: Opener,
@@ -72,7 +90,6 @@ export async function openModel(
   const { model, adapter: folder, memoryBudget, signal } = options;
   const warn = async (message: string) => await options.onWarning?.(message);
   await using held = new AsyncDisposableStack();
-  const source = held.use(openModelSource(await localModelPath(model, options)));
   const adapter = folder === undefined ? null : loadAdapter(folder, baseModelOf(source));
   const preferred = held.use(await PreferredEngine.open(options, { onWarning: warn, open }));
   const { quantize, notice } = quantizationFor(options.quantize, adapter, folder, source);

@@ -1,12 +1,13 @@
 /** Text from a model and a prompt or conversation, as it is generated. */
 
-import { openModel, type OpenModelOptions } from "../adapter/open_model.ts";
+import { type OpenModelOptions, openSource } from "../adapter/open_model.ts";
 import { ChatTemplate, type Message } from "../data/chat_template.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import type { Engine } from "../engine/engine.ts";
 import { SpielError } from "../errors.ts";
 import { localModelPath } from "../model/local_model.ts";
-import { loadModelTokenizer } from "../model/tokenizer.ts";
+import { openModelSource } from "../model/source.ts";
+import { tokenizerOf } from "../model/tokenizer.ts";
 import { decodeStream, generateTokens } from "./generate.ts";
 
 /** Tokens of a prompt that are computed at once. */
@@ -58,10 +59,15 @@ export interface Responder extends AsyncDisposable {
  * ```
  */
 export async function openResponder(options: OpenModelOptions): Promise<Responder> {
-  const path = await localModelPath(options.model, options);
-  const { tokenizer, stopTokens } = loadModelTokenizer(path);
-  const model = await openModel({ ...options, model: path }, { microBatchTokens: PREFILL_TOKENS });
-  const limit = model.source.config.max_position_embeddings;
+  await using held = new AsyncDisposableStack();
+  const source = held.use(openModelSource(await localModelPath(options.model, options)));
+  // A bad tokenizer is told before any weight is read.
+  const { tokenizer, stopTokens } = tokenizerOf(source);
+  const { engine } = held.use(
+    await openSource(source, options, { microBatchTokens: PREFILL_TOKENS }),
+  );
+  const limit = source.config.max_position_embeddings;
+  const kept = held.move();
   let answering = false;
   return {
     async *answer(prompt) {
@@ -70,12 +76,12 @@ export async function openResponder(options: OpenModelOptions): Promise<Responde
       }
       answering = true;
       try {
-        yield* answer(model.engine, tokenizer, stopTokens, limit, prompt);
+        yield* answer(engine, tokenizer, stopTokens, limit, prompt);
       } finally {
         answering = false;
       }
     },
-    [Symbol.asyncDispose]: () => model[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
 }
 

@@ -3,7 +3,7 @@
 import { ChatTemplate } from "../data/chat_template.ts";
 import { checkVocabulary, loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import { isSpielError } from "../errors.ts";
-import { type ModelSource, openModelSource } from "./source.ts";
+import type { ModelSource } from "./source.ts";
 
 /** A tokenizer, and the ids that end a generation. */
 export interface ModelTokenizer {
@@ -24,16 +24,6 @@ export function tokenizerOf(source: ModelSource): ModelTokenizer {
   const { eos } = source.specialTokens;
   const stopTokens = new Set([...eos, ...tokenizer.eosTokenIds, ...turnEnds(tokenizer)]);
   return { tokenizer, stopTokens: [...stopTokens] };
-}
-
-/**
- * Loads the tokenizer of a model that is yet to be opened, so that a bad one is refused before any weight is read.
- *
- * @throws {SpielError} `data` for a bad model or tokenizer.
- */
-export function loadModelTokenizer(path: string): ModelTokenizer {
-  using source = openModelSource(path);
-  return tokenizerOf(source);
 }
 
 /**

@@ -1,13 +1,14 @@
 /** Measures a model on disk, with or without an adapter, on examples. */
 
-import { openModel, type OpenModelOptions } from "../adapter/open_model.ts";
+import { type OpenModelOptions, openSource } from "../adapter/open_model.ts";
 import { loadDataset } from "../data/load_dataset.ts";
 import { sequentialMicroBatches } from "../data/sampler.ts";
 import type { ReadingOptions } from "../data/data_files.ts";
 import { SpielError } from "../errors.ts";
 import { localData } from "../hub/local_names.ts";
 import { localModelPath } from "../model/local_model.ts";
-import { loadModelTokenizer } from "../model/tokenizer.ts";
+import { openModelSource } from "../model/source.ts";
+import { tokenizerOf } from "../model/tokenizer.ts";
 import { evaluate, type Evaluation, type EvaluationHooks, type Exam } from "./evaluate.ts";
 import { checkData, dataWarnings, examOf } from "./run_data.ts";
 
@@ -56,9 +57,10 @@ export async function evaluateModel(options: EvaluateModelOptions): Promise<Mode
   const paths = await localData(options.data, options);
   await checkData({ data: paths }, options);
   const microBatchTokens = Math.max(options.microBatchTokens ?? maxLength, maxLength);
-  const path = await localModelPath(options.model, options);
-  const { tokenizer, stopTokens } = loadModelTokenizer(path);
-  await using model = await openModel({ ...options, model: path }, {
+  using source = openModelSource(await localModelPath(options.model, options));
+  // A bad tokenizer is told before any weight is read.
+  const { tokenizer, stopTokens } = tokenizerOf(source);
+  await using model = await openSource(source, options, {
     microBatchTokens,
     remedies: ["a smaller --micro-batch-tokens"],
   });
@@ -66,14 +68,14 @@ export async function evaluateModel(options: EvaluateModelOptions): Promise<Mode
   const bad = options.skipBad ? "skip" : "refuse";
   const reading = { maxLength, format, map, trainOn, bad } as const;
   const dataset = await loadDataset({ paths, tokenizer, ...reading, signal });
-  for (const warning of dataWarnings([dataset], maxLength, model.source)) {
+  for (const warning of dataWarnings([dataset], maxLength, source)) {
     await options.onWarning?.(warning);
   }
   const examples = Math.min(options.evalExamples ?? dataset.length, dataset.length);
   const exam = await examOf(dataset, tokenizer, {
     count: options.evalGenerate ?? 0,
     maxNewTokens: options.evalMaxNewTokens ?? 128,
-    maxLength: model.source.config.max_position_embeddings,
+    maxLength: source.config.max_position_embeddings,
     stopTokens,
     onAnswer,
   });

@@ -40,6 +40,24 @@ export interface PlannedEvent extends TaggedEvent<"planned"> {
 /** A model or data set comes from the hub. */
 export interface DownloadingEvent extends TaggedEvent<"downloading">, DownloadProgress {}
 
+/** It is known how the data files are read. */
+export interface FilesEvent extends TaggedEvent<"files"> {
+  /** In their order, those to train on first. */
+  readonly files: readonly RecognisedFile[];
+}
+
+/** How a data file is read, and why. */
+export interface RecognisedFile {
+  /** Where it is. */
+  readonly path: string;
+  /** What kind of file it is, such as "JSON Lines". */
+  readonly kind: string;
+  /** The format of its records, as `--format` names it. */
+  readonly format: string;
+  /** The reason, such as `line 1 has the field "text"`. */
+  readonly why: string;
+}
+
 /** Data is being read and tokenised. */
 export interface ReadingEvent extends TaggedEvent<"reading"> {
   /** Which data. */
@@ -192,6 +210,7 @@ export type TrainEvent =
   | DownloadingEvent
   | OpenedEvent
   | PlannedEvent
+  | FilesEvent
   | ReadingEvent
   | DataEvent
   | GradientsEvent

@@ -1,8 +1,8 @@
 /** The data of a run: training micro-batches, held-out micro-batches, and the questions to answer. */
 
 import {
-  type DataFile,
   openDataFiles,
+  type OpenedDataFile,
   type ReadingOptions,
   refuseIdleMap,
 } from "../data/data_files.ts";
@@ -13,7 +13,7 @@ import type { Tokenizer } from "../data/tokenizer.ts";
 import { SpielError } from "../errors.ts";
 import { meantInstead } from "../io/nearest_path.ts";
 import type { ModelSource } from "../model/source.ts";
-import type { DataCounts, ReadingEvent } from "./events.ts";
+import type { DataCounts, ReadingEvent, RecognisedFile } from "./events.ts";
 import type { Exam } from "./evaluate.ts";
 import type { RunConfig } from "./run_config.ts";
 
@@ -41,17 +41,24 @@ interface DataPaths {
  * Looks at the first records of every data file, so that a wrong path, kind of file, format or map is told before
  * anything that takes time.
  *
+ * @returns How each is read, in their order.
  * @throws {SpielError} `data`, `usage` or `environment`, naming the first file that cannot be read.
  */
 export async function checkData(
   { data, evalData = [] }: DataPaths,
   options: ReadingOptions,
-): Promise<void> {
+): Promise<RecognisedFile[]> {
   const files = [
     ...await openAs("--data", data, options),
     ...await openAs("--eval-data", evalData, options),
   ];
   refuseIdleMap(files, options.map ?? {});
+  return files.map(({ path, kind, format, why }) => ({
+    path,
+    kind: kind.name,
+    format: format.name,
+    why,
+  }));
 }
 
 /** Opens data files; one that is missing is named with its flag, and with what was probably meant. */
@@ -59,8 +66,8 @@ async function openAs(
   flag: string,
   paths: readonly string[],
   options: ReadingOptions,
-): Promise<DataFile[]> {
-  const files: DataFile[] = [];
+): Promise<OpenedDataFile[]> {
+  const files: OpenedDataFile[] = [];
   for (const path of paths) {
     try {
       files.push(...await openDataFiles([path], options));

@@ -144,10 +144,10 @@ export async function tellPlanned(
 export async function openFolder(
   resolved: ResolvedConfig,
   data: RunFiles,
-  { files, held }: RunContext,
+  { files, held, tell }: RunContext,
 ): Promise<RunFolder | null> {
   const { config } = resolved;
-  await checkData(data, config);
+  await tell({ type: "files", files: await checkData(data, config) });
   if (config.dryRun) return null;
   const folder = held.use(await RunFolder.open(files, config.out, { resume: config.resume }));
   const output = config.method === "full" ? folder.modelPath : folder.adapterPath;

@@ -21,7 +21,13 @@ const REFUSED: [title: string, data: string, more: string[], words: RegExp][] = 
     /3 of 4 .*--skip-bad.*:\n {2}- .*:2, 4: field "completion" is "".*\n.*:3: .*--max-length 1\d\d /,
   ],
   ["nothing but such examples", EMPTY, ["--skip-bad"], /data\.jsonl:1: field "completion" is ""/],
-  ["a table", "prompt,completion\na,b\n", [], /is a table whose .*; mlr --icsv --ojsonl cat/],
+  [
+    "a row that is short",
+    "prompt,completion\na\n",
+    [],
+    /data\.jsonl:2: the row has 1 field; expected 2/,
+  ],
+  ["printed objects", '{\n"text": "a"\n}\n', [], /is JSON over many lines; .*; jq -c \./],
   ["a mistyped map", GOOD, ["--map", "prompt=sy"], /"sy", which --map names for prompt/],
   ["a map of no use", '{"text":"t"}\n', ["--map", "prompt=q"], /--map prompt=q is of no use/],
 ];
@@ -35,6 +41,23 @@ Deno.test("data that cannot be used is refused before the model is looked at, or
       assert.equal(refusalProblem(finished, 65, words), undefined);
     });
   }
+});
+
+Deno.test("a run says how each file is read and why", async () => {
+  using folder = new TinyFolder();
+  const table = folder.write("data.csv", "instruction,output,text\ni,o,t\n");
+  const args = [
+    ...trainOn(folder, table, "--dry-run"),
+    "--eval-data",
+    folder.write("a.jsonl", GOOD),
+  ];
+  const { code, stdout, stderr } = await runCli(args);
+  assert.equal(code, 0, stderr);
+  assert.match(
+    stdout,
+    /data\.csv: CSV, alpaca \(line 2 has the fields "instruction", "output"; it would fit text as well\)\n/,
+  );
+  assert.match(stdout, /a\.jsonl: JSON Lines, prompt_completion \(line 1 has the fields/);
 });
 
 Deno.test("--skip-bad leaves bad examples out, says so, and resumes", async () => {

@@ -13,14 +13,14 @@ import { engineTest, HOSTED_DEVICES } from "../support/hosts.ts";
 import { withTempDir } from "../support/temp_dir.ts";
 
 Deno.test("synthetic models: a shape and a seed make the file", async () => {
-  await withTempDir((dir) => {
-    const file = (name: string, seed: number) => {
-      makeSynthetic(`${dir}/${name}.gguf`, "tiny", seed);
+  await withTempDir(async (dir) => {
+    const file = async (name: string, seed: number) => {
+      await makeSynthetic(`${dir}/${name}.gguf`, "tiny", seed);
       return Deno.readFileSync(`${dir}/${name}.gguf`);
     };
-    const first = file("first", 1);
-    assert.deepEqual(file("again", 1), first);
-    assert.notDeepEqual(file("other", 2), first);
+    const first = await file("first", 1);
+    assert.deepEqual(await file("again", 1), first);
+    assert.notDeepEqual(await file("other", 2), first);
     using source = openModelSource(`${dir}/first.gguf`);
     // The file holds single precision.
     const rms_norm_eps = Math.fround(1e-5);
@@ -35,13 +35,16 @@ Deno.test("synthetic models: a shape and a seed make the file", async () => {
       tokenizer.decode(tokenizer.encode("Où? 12"), { skipSpecialTokens: true }),
       "Où? 12",
     );
-    assert.throws(() => makeSynthetic(`${dir}/none.gguf`, "huge", 1), /Shape "huge"; expected one/);
+    await assert.rejects(
+      () => makeSynthetic(`${dir}/none.gguf`, "huge", 1),
+      /Shape "huge"; expected one/,
+    );
   });
 });
 
 engineTest("synthetic models: weights are spread evenly around zero", async (engine) => {
   await withTempDir(async (dir) => {
-    makeSynthetic(`${dir}/tiny.gguf`, "tiny", 1);
+    await makeSynthetic(`${dir}/tiny.gguf`, "tiny", 1);
     using source = openModelSource(`${dir}/tiny.gguf`);
     await loadModel(engine, source, inferenceUse(8));
     const seen = new Set<number>();
@@ -71,7 +74,7 @@ for (const { name, host, device, ignore } of HOSTED_DEVICES) {
     () =>
       withTempDir(async (dir) => {
         const [model, data] = [`${dir}/tiny.gguf`, `${dir}/text.jsonl`];
-        makeSynthetic(model, "tiny", 1);
+        await makeSynthetic(model, "tiny", 1);
         const line = JSON.stringify({
           text: "The quick brown fox jumps over the lazy dog. ".repeat(4),
         });

@@ -27,3 +27,18 @@ for (const { name, ignore, host, device } of HOSTED_DEVICES) {
     assert.equal((await Array.fromAsync(ask("What is 3 plus 4?"))).join(""), whole);
   });
 }
+
+Deno.test("responder: weights are opened once", async () => {
+  const opened: unknown[] = [];
+  const openSync = Deno.openSync;
+  Deno.openSync = (path, options) => {
+    opened.push(path);
+    return openSync(path, options);
+  };
+  try {
+    await using _ = await openResponder({ model: MODEL, host: "wasm", device: "cpu" });
+  } finally {
+    Deno.openSync = openSync;
+  }
+  assert.equal(opened.filter((path) => path === `${MODEL}/model.safetensors`).length, 1);
+});

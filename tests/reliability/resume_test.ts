@@ -6,7 +6,7 @@ import type { TrainEvent } from "../../src/train/events.ts";
 import type { RunHooks } from "../../src/train/run.ts";
 import type { RunOptions } from "../../src/train/run_config.ts";
 import { FaultyFiles, Killed } from "../support/faulty_files.ts";
-import { HOSTED_DEVICES, type HostedDevice } from "../support/hosts.ts";
+import { gpuDevices, HOSTED_DEVICES, type HostedDevice } from "../support/hosts.ts";
 import { TinyRun } from "../support/tiny_run.ts";
 import {
   assertSameRemains,
@@ -118,6 +118,20 @@ for (const place of HOSTED_DEVICES) {
         });
       });
     }
+  }
+}
+
+// The programs are the same on both hosts, and take their time where a CPU plays the GPU.
+for (const place of (await gpuDevices()).filter(({ host }) => host === "native")) {
+  for (const [name, method] of Object.entries(METHODS)) {
+    Deno.test(`resume: ${name} after a stop (${place.name})`, {
+      ignore: place.ignore,
+    }, async (t) => {
+      using runs = await new Runs(place, method).begin();
+      for (const title of ["inside a window", "in an accumulation inside a window"]) {
+        await t.step(title, () => interruptAndComplete(runs, title, INTERRUPTIONS[title]!, "stop"));
+      }
+    });
   }
 }
 

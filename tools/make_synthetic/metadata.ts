@@ -1,17 +1,17 @@
 /** What a GGUF file says of a LLaMA model besides its weights, with a tokenizer that spells every text by its bytes. */
 
 import type { ModelConfig } from "../../mod.ts";
-import type { Field } from "./gguf.ts";
+import type { GgufField } from "../../src/io/gguf_writer.ts";
 
 /** What a token is for, in GGUF's numbers. */
 const TOKEN = { normal: 1, unknown: 2, control: 3, unused: 5, byte: 6 } as const;
 const SPACE = "\u2581";
 
 /** The metadata, in the order of the file. */
-export function llamaMetadata(name: string, config: ModelConfig): Map<string, Field> {
-  const u32 = (value: number): Field => ({ type: "u32", value });
-  const f32 = (value: number): Field => ({ type: "f32", value });
-  const text = (value: string): Field => ({ type: "string", value });
+export function llamaMetadata(name: string, config: ModelConfig): Map<string, GgufField> {
+  const u32 = (value: number): GgufField => ({ type: "u32", value });
+  const f32 = (value: number): GgufField => ({ type: "f32", value });
+  const text = (value: string): GgufField => ({ type: "string", value });
   const tokens = vocabulary(config.vocab_size);
   return new Map([
     ["general.architecture", text("llama")],

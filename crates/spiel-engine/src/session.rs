@@ -35,7 +35,7 @@ pub(crate) fn plan<D: Device>(
     options: &ModelOptions,
 ) -> Result<ModelPlan> {
     let (model, _, memory) = build(device, config, options, true)?;
-    check_budget(&memory, options)?;
+    check_budget(device.addressable(), &memory, options)?;
     let modules: HashMap<&str, &str> = model
         .linears()
         .map(|linear| (linear.weight.name.as_str(), linear.module.as_str()))
@@ -50,12 +50,12 @@ pub(crate) fn plan<D: Device>(
     Ok(ModelPlan { memory, tensors: tensors.collect(), parameters })
 }
 
-/// Refuses memory over the budget that was set, or over what the target's addresses reach.
-fn check_budget(memory: &MemoryTable, options: &ModelOptions) -> Result<()> {
+/// Refuses memory over the budget that was set, or over what a device's addresses reach.
+fn check_budget(addressable: u64, memory: &MemoryTable, options: &ModelOptions) -> Result<()> {
     let total = memory.total_bytes;
     let refused = match options.memory_budget {
         Some(budget) if total > budget => format!("its budget of {budget}"),
-        _ if total > usize::MAX as u64 => format!("the {} that this build can address", usize::MAX),
+        _ if total > addressable => format!("the {addressable} that this build can address"),
         _ => return Ok(()),
     };
     Err(EngineError::OutOfMemory(format!("The run needs {total} bytes of memory, over {refused}")))
@@ -274,7 +274,7 @@ impl<D: Device> Session<D> {
         if capacity == 0 {
             return Err(invalid!("maxTokens is 0, expected at least 1"));
         }
-        check_budget(&self.memory_with(capacity)?, &self.options)?;
+        check_budget(self.device.addressable(), &self.memory_with(capacity)?, &self.options)?;
         self.cache = Some(Cache::new(&mut Arena::new(&self.device, false), &self.model, capacity)?);
         Ok(())
     }

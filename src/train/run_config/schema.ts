@@ -361,7 +361,8 @@ export const runConfigSchema = z.strictObject({
   precision: z.enum(["f32", "f16"]).default("f32").register(keyWords, {
     group: "Machine",
     description:
-      "what a GPU keeps decoded weights in; f16 halves their memory and rounds them to 11 bits",
+      "what a GPU keeps decoded weights in; f16 halves their memory and rounds them to 11 bits; " +
+      "products of up to 8 tokens take weights as stored",
   }),
   activation_checkpointing: z.enum(["none", "block"]).default("none").register(keyWords, {
     group: "Machine",

@@ -69,6 +69,10 @@ pub(crate) trait Memory {
     fn threads(&self) -> usize;
     /// Bytes of the largest buffer that operations take.
     fn largest_buffer(&self) -> u64;
+    /// Bytes that its buffers can have together.
+    fn addressable(&self) -> u64 {
+        usize::MAX as u64
+    }
     /// Most deltas that a module can have.
     fn most_deltas(&self) -> usize {
         usize::MAX

@@ -264,6 +264,11 @@ impl<D: Device> UpdateBuffers<D> {
     }
 }
 
+/// As many rows or fewer, by which the tiles of a product are filled: a GPU's have 64 or 128.
+fn whole_tiles(rows: usize) -> usize {
+    [128, 64].into_iter().find(|tile| rows >= *tile).map_or(rows, |tile| rows / tile * tile)
+}
+
 impl<D: Device> HeadScratch<D> {
     fn new(
         arena: &mut Arena<D>,
@@ -272,7 +277,7 @@ impl<D: Device> HeadScratch<D> {
         training: bool,
     ) -> Result<Self> {
         let (hidden, vocab) = (config.hidden_size as usize, config.vocab_size as usize);
-        let rows = (LOGITS / vocab).clamp(1, tokens.max(1));
+        let rows = whole_tiles(LOGITS / vocab).clamp(1, tokens.max(1));
         let mut work = |width: usize| arena.elements(Purpose::Workspace, [rows, width]);
         Ok(Self {
             rows,

@@ -11,6 +11,7 @@ macro_rules! parts {
 parts! {
     blocks,
     clip,
+    elements,
     grid,
     keys,
     part_scales,

@@ -1,8 +1,8 @@
-// Runs of 256 entries, one for every workgroup of as many invocations. Each run's counts say where its results go: per
-// run two numbers, of entries that have a result for certain and of those that tie.
+// Runs of entries, one for every workgroup of 256 invocations, each of which has a stretch of 32 in the end. A run's
+// counts say where its results go: of entries that have a result for certain, and of those that tie.
 var<workgroup> run_counts: array<vec2<u32>, 256>;
 
-// The counts of a run's entries up to this one, itself included; the last invocation has the whole run's.
+// The counts of a run's entries up to the end of this invocation's; the last invocation has the whole run's.
 fn counts_until(local: u32, counts: vec2<u32>) -> vec2<u32> {
   run_counts[local] = counts;
   workgroupBarrier();

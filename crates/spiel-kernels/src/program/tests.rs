@@ -9,6 +9,8 @@ use std::path::Path;
 const MAX_STORAGE_BUFFERS: usize = 8;
 /// WebGPU's default for workgroup memory, in bytes.
 const MAX_WORKGROUP_MEMORY: u32 = 16 * 1024;
+/// Words of parameters that a launch can have.
+const MAX_PARAMS: usize = 64;
 /// WebGPU's default for invocations of a workgroup.
 const MAX_INVOCATIONS: u32 = 256;
 
@@ -33,19 +35,40 @@ fn declared(module: &naga::Module) -> Vec<(u32, Access)> {
 #[test]
 fn every_text_is_valid_and_binds_what_its_program_says() {
     for program in programs() {
-        let Program { label, buffers, .. } = &program;
+        let Program { label, buffers, params, .. } = &program;
         let source = &program.source.assemble();
         let module = naga::front::wgsl::parse_str(source)
             .unwrap_or_else(|error| panic!("{label}: {}", error.emit_to_string(source)));
         // Halves are asked for where they are used, and nowhere else.
         let halves = Capabilities::SHADER_FLOAT16;
         let halves = if source.starts_with("enable f16;") { halves } else { Capabilities::empty() };
-        Validator::new(ValidationFlags::all(), Capabilities::SHADER_FLOAT16_IN_FLOAT32 | halves)
-            .validate(&module)
-            .unwrap_or_else(|error| panic!("{label}: {}", error.emit_to_string(source)));
+        let info = Validator::new(
+            ValidationFlags::all(),
+            Capabilities::SHADER_FLOAT16_IN_FLOAT32 | halves,
+        )
+        .validate(&module)
+        .unwrap_or_else(|error| panic!("{label}: {}", error.emit_to_string(source)));
         let expected: Vec<_> = (1..).zip(buffers.iter().copied()).collect();
         assert_eq!(declared(&module), expected, "{label}");
+        assert_eq!(words_of_params(&module), params.len(), "{label}");
+        assert!(params.len() <= MAX_PARAMS, "{label}");
+        let used = info.get_entry_point(0);
+        for (handle, variable) in module.global_variables.iter() {
+            let name = variable.name.as_deref().unwrap_or_default();
+            assert!(variable.binding.is_none() || !used[handle].is_empty(), "{label}: {name}");
+        }
     }
+}
+
+/// Words that a text takes its parameters from.
+fn words_of_params(module: &naga::Module) -> usize {
+    let uniforms = module
+        .global_variables
+        .iter()
+        .filter(|(_, variable)| variable.space == naga::AddressSpace::Uniform);
+    uniforms
+        .map(|(_, params)| module.types[params.ty].inner.size(module.to_ctx()) as usize / 4)
+        .sum()
 }
 
 #[test]

@@ -186,7 +186,7 @@ async fn products_by_halves(gpus: &[GpuDevice]) {
 async fn large_tiles_of_halves(gpus: &[GpuDevice]) {
     for (gpu, tiling) in able_tilings(gpus).take(2) {
         gpu.tile_by(tiling);
-        let [tokens, inputs, outputs] = [1411, 5, 1500];
+        let [tokens, inputs, outputs] = [1411, 37, 1500];
         conform!(gpu, format!("large tiles of halves {tiling:?}"), [SUMS], |on| {
             let x = on.holding(&normal(1, tokens * inputs));
             let data = on.halves(bytemuck::cast_slice(&normal(2, outputs * inputs)));

@@ -74,13 +74,31 @@ pub(super) async fn linear_backward(gpus: &[GpuDevice]) {
 async fn large_tiles(gpus: &[GpuDevice]) {
     for (gpu, tiling) in tilings(gpus).take(2) {
         gpu.tile_by(tiling);
-        let [tokens, inputs, outputs] = [1411, 5, 1500];
-        conform!(gpu, format!("large tiles {tiling:?}"), [SUMS], |on| {
+        // Less than one stage of the inner dimension, whole ones, and a ragged one behind whole ones.
+        for inputs in [5, 32, 37] {
+            let shape = LinearShape { tokens: 1411, inputs, outputs: 1500 };
+            conform!(gpu, format!("large tiles {shape:?} {tiling:?}"), [SUMS], |on| {
+                let LinearShape { tokens, inputs, outputs } = shape;
+                let x = on.holding(&normal(1, tokens * inputs));
+                let weight = on.holding(&normal(2, outputs * inputs));
+                let mut y = on.output(tokens * outputs);
+                on.linear(&x, &weight, shape, &mut y);
+                vec![on.taken(&y, tokens * outputs).await]
+            });
+        }
+        let shape = LinearShape { tokens: 40, inputs: 1411, outputs: 1500 };
+        conform!(gpu, format!("large tiles, backward, {shape:?} {tiling:?}"), [SUMS; 2], |on| {
+            let LinearShape { tokens, inputs, outputs } = shape;
             let x = on.holding(&normal(1, tokens * inputs));
-            let weight = on.holding(&normal(2, outputs * inputs));
-            let mut y = on.output(tokens * outputs);
-            on.linear(&x, &weight, LinearShape { tokens, inputs, outputs }, &mut y);
-            vec![on.taken(&y, tokens * outputs).await]
+            let grad_y = on.holding(&normal(3, tokens * outputs));
+            let mut grad_weight = on.holding(&normal(5, outputs * inputs));
+            on.linear_backward_weight(&grad_y, &x, shape, true, &mut grad_weight);
+            let wide = LinearShape { tokens: outputs, inputs, outputs: tokens };
+            let [grad_y, weight] = [(6, outputs), (7, inputs)]
+                .map(|(seed, width)| on.holding(&normal(seed, tokens * width)));
+            let mut grad_x = on.holding(&normal(8, outputs * inputs));
+            on.linear_backward_input(&grad_y, &weight, wide, true, &mut grad_x);
+            on.all_taken(&[grad_weight, grad_x], outputs * inputs).await
         });
     }
 }

@@ -143,7 +143,7 @@ async fn both_ways_give_the_same_bits(gpus: &[GpuDevice]) {
         // More deltas than a trial compares.
         (5, 300, 260, 70_000),
         // Enough tiles for large ones.
-        (8, 1500, 1411, 20_000),
+        (40, 1500, 1411, 20_000),
     ] {
         let shape = LinearShape { tokens, inputs, outputs };
         for gpu in that_bind(gpus, count) {
@@ -209,8 +209,18 @@ fn gradients(elements: usize) -> [Vec<u32>; 3] {
 }
 
 async fn chosen_candidates_are_exactly_the_largest(gpus: &[GpuDevice]) {
-    let sizes =
-        [(1, 1), (7, 0), (7, 3), (7, 7), (256, 31), (4097, 4096), (10_007, 1), (70_001, 5003)];
+    // Within a run of 8,192, whole runs, and more than a short binding holds.
+    let sizes = [
+        (1, 1),
+        (7, 0),
+        (7, 3),
+        (7, 7),
+        (256, 31),
+        (4097, 4096),
+        (10_007, 1),
+        (16_384, 8193),
+        (70_001, 5003),
+    ];
     for gpu in gpus {
         for (elements, count) in sizes {
             for (kind, gradient) in gradients(elements).iter().enumerate() {

@@ -8,6 +8,7 @@ use crate::session::Session;
 use crate::training::ReselectionPlan;
 use pollster::block_on;
 use serde_json::json;
+use spiel_kernels::ops::linear::Tiling;
 
 const MODULES: [&str; 2] = ["model.layers.0.mlp.up_proj", "model.layers.1.self_attn.q_proj"];
 
@@ -80,6 +81,30 @@ fn steps_that_are_not_logged_read_nothing_back() {
             let info = update_info(&session);
             assert!(info.grad_norm.is_some_and(|norm| norm > 0.0), "{info:?}");
             assert_eq!((info.failed_step, read_backs(&session)), (None, before + 1));
+        }
+    }
+}
+
+/// Programs that stage operands in workgroup memory, and those that do not, add in other orders.
+#[test]
+fn both_tilings_train_alike() {
+    for method in [Method::Gradients, Method::Momentum, Method::Full] {
+        for number in 0..gpus().len() {
+            let [shared, registers] = [Tiling::Shared, Tiling::Registers].map(|tiling| {
+                let gpu = gpus().swap_remove(number);
+                gpu.tile_by(tiling);
+                let mut session = session(gpu, method);
+                for number in 1..4 {
+                    step(&mut session, number, 0.1);
+                }
+                update_info(&session)
+            });
+            let alike = |a: Option<f64>, b: Option<f64>| {
+                let (a, b) = (a.expect("finite"), b.expect("finite"));
+                assert!((a - b).abs() <= 1e-5 * b.abs(), "{method:?}: {a} and {b}");
+            };
+            alike(shared.loss, registers.loss);
+            alike(shared.grad_norm, registers.grad_norm);
         }
     }
 }

@@ -87,10 +87,12 @@ pub(super) fn choose(
     Ok(candidates.swap_remove(index))
 }
 
+/// Digits of the shortest number that is looked for in names, such as the 770 of an Arc A770.
+const SHORTEST_MODEL_NUMBER: usize = 3;
+
 fn choose_index(gpus: &[GpuInfo], wish: Option<&str>, allow_software: bool) -> Result<usize> {
     let unavailable = |what: String| Err(EngineError::DeviceUnavailable(what));
-    let meant: Vec<&GpuInfo> =
-        gpus.iter().filter(|gpu| wish.is_none_or(|wish| is_meant(gpu, wish))).collect();
+    let meant = wish.map_or_else(|| gpus.iter().collect(), |wish| meant_by(gpus, wish));
     if let (Some(wish), true) = (wish, meant.is_empty() && !gpus.is_empty()) {
         let known: Vec<String> = gpus.iter().map(name).collect();
         return unavailable(format!(
@@ -125,17 +127,22 @@ fn name(gpu: &GpuInfo) -> String {
     format!("{}: {}{place}", gpu.index, gpu.name)
 }
 
-/// Whether `wish` is the GPU's index, its PCI id or a part of its name.
-fn is_meant(gpu: &GpuInfo, wish: &str) -> bool {
+/// The GPUs whose index, PCI id or part of the name `wish` is. A number is an index, but that of a model may be long
+/// enough to be known as a name.
+fn meant_by<'a>(gpus: &'a [GpuInfo], wish: &str) -> Vec<&'a GpuInfo> {
     let wish = wish.trim().to_lowercase();
-    if let Ok(index) = wish.parse::<u32>() {
-        return gpu.index == index;
+    let index = wish.parse::<usize>().ok();
+    if let Some(gpu) = index.and_then(|index| gpus.get(index)) {
+        return vec![gpu];
     }
-    let is_at = match (pci_place(&wish), gpu.pci_id.as_deref().and_then(pci_place)) {
+    let is_name = index.is_none() || wish.len() >= SHORTEST_MODEL_NUMBER;
+    let is_at = |gpu: &GpuInfo| match (pci_place(&wish), gpu.pci_id.as_deref().and_then(pci_place))
+    {
         (Some(wish), Some(place)) => wish == place,
         _ => false,
     };
-    is_at || gpu.name.to_lowercase().contains(&wish)
+    let is_called = |gpu: &GpuInfo| is_name && gpu.name.to_lowercase().contains(&wish);
+    gpus.iter().filter(|gpu| is_at(gpu) || is_called(gpu)).collect()
 }
 
 /// Domain, bus, device and function of a PCI id such as `0000:01:00.0`; the domain may be left out.
@@ -312,6 +319,8 @@ mod tests {
         assert_eq!(chosen("c1:00.0"), Some(1));
         assert_eq!(chosen("0001:c1:00.0"), None);
         assert_eq!(chosen("h100"), Some(0));
+        assert_eq!(chosen("100"), Some(0));
+        assert_eq!(chosen("10"), None);
     }
 
     #[test]

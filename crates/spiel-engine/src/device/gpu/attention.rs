@@ -138,7 +138,7 @@ impl GpuDevice {
     /// How many of `rows` rows a dispatch takes that has so much work with all of them. Rows differ: under a causal mask
     /// the last have twice the mean.
     fn rows_at_once(&self, rows: usize, work: &Work) -> usize {
-        let dispatches = self.budget.get().dispatches(work);
+        let dispatches = self.budget.get().dispatches_of_attention(work);
         if dispatches == 1 { rows } else { rows.div_ceil(2 * dispatches).next_multiple_of(ROWS) }
     }
 

@@ -11,6 +11,8 @@ pub(super) struct Budget {
     pub(super) bytes: u64,
     /// Floating-point operations of one dispatch, which no submission can divide. Larger operations are cut.
     pub(super) dispatch_flops: u64,
+    /// As many of attention's, whose sums depend on how keys are cut: alike on all devices.
+    pub(super) attention_flops: u64,
     /// Bytes that one dispatch moves.
     pub(super) dispatch_bytes: u64,
 }
@@ -22,8 +24,19 @@ impl Budget {
         flops: 30_000_000_000,
         bytes: 1 << 30,
         dispatch_flops: 200_000_000_000,
+        attention_flops: 200_000_000_000,
         dispatch_bytes: 1 << 30,
     };
+
+    /// For a device of this type: a GPU that shares the processor's memory is a tenth as fast.
+    pub(super) fn of(device: wgpu::DeviceType) -> Self {
+        match device {
+            wgpu::DeviceType::IntegratedGpu => {
+                Self { dispatch_flops: Self::DEFAULT.dispatch_flops / 10, ..Self::DEFAULT }
+            }
+            _ => Self::DEFAULT,
+        }
+    }
 
     /// What is left after this much work.
     pub(super) fn after(self, work: &Work) -> Self {
@@ -34,6 +47,11 @@ impl Budget {
         }
     }
 
+    /// Whether this much work is more than is left.
+    pub(super) fn is_exceeded_by(self, work: &Work) -> bool {
+        work.flops > self.flops || work.bytes > self.bytes
+    }
+
     /// Whether the submission is due.
     pub(super) fn is_spent(self) -> bool {
         self.flops == 0 || self.bytes == 0
@@ -41,7 +59,16 @@ impl Budget {
 
     /// In how many dispatches so much work is done.
     pub(super) fn dispatches(self, work: &Work) -> usize {
-        let by_flops = work.flops.div_ceil(self.dispatch_flops);
+        self.within(self.dispatch_flops, work)
+    }
+
+    /// In how many dispatches so much attention is done.
+    pub(super) fn dispatches_of_attention(self, work: &Work) -> usize {
+        self.within(self.attention_flops, work)
+    }
+
+    fn within(self, flops: u64, work: &Work) -> usize {
+        let by_flops = work.flops.div_ceil(flops);
         by_flops.max(work.bytes.div_ceil(self.dispatch_bytes)).max(1) as usize
     }
 }

@@ -123,7 +123,7 @@ impl GpuDevice {
             profiler: RefCell::default(),
             uploads: RefCell::default(),
             dense_gradients: RefCell::default(),
-            budget: Cell::new(Budget::DEFAULT),
+            budget: Cell::new(Budget::of(adapter.get_info().device_type)),
             tiling: Cell::new(tiling),
             binding_bytes: binding_bytes / offset_alignment * offset_alignment,
             offset_alignment,

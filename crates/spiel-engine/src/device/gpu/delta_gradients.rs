@@ -15,9 +15,10 @@ const TILE_ELEMENTS: usize = 4 << 20;
 pub(super) const NUMBERS: usize = 1 << 16;
 /// Deltas whose gradients a trial compares at either end, where ragged tiles are.
 const COMPARED: usize = 1 << 16;
-/// A trial goes on until it has measured for so long, so often at most.
-const SECONDS: f64 = 0.02;
-const MOST_REPEATS: usize = 16;
+/// A trial goes on until it has measured for so long, so often at most. In WebGPU what is done shows some milliseconds
+/// late.
+const SECONDS: f64 = if cfg!(target_arch = "wasm32") { 0.2 } else { 0.02 };
+const MOST_REPEATS: usize = 64;
 
 /// Operands of gradients at the deltas: the positions, and the transposes `[in, T]` and `[out, T]`.
 #[derive(Clone, Copy)]
@@ -65,7 +66,7 @@ impl GpuDevice {
     ) {
         let LinearShape { tokens, inputs, outputs } = shape;
         let (count, tiling) = (indices.len(), self.tiling.get());
-        let work = delta::sampled_gradient_work(count, tokens, accumulate);
+        let work = delta::sampled_gradient_work(count, tokens, outputs, accumulate);
         let slots_at_once = count.div_ceil(self.budget.get().dispatches(&work));
         let slots_at_once = slots_at_once.next_multiple_of(delta::SAMPLED_SLOTS).max(1);
         // Every slot is in one pair of rows and columns alone.

@@ -1,9 +1,10 @@
 //! What goes wrong on a GPU, which it tells at any moment: kept until the request under way can be answered with it.
 
 use crate::error::{EngineError, Result};
+use std::fmt::{Display, Formatter};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The first fault of a device and the operation it was in.
+/// The first fault of a device and the operations it was in.
 #[derive(Default)]
 pub(crate) struct Faults {
     state: Mutex<State>,
@@ -11,8 +12,37 @@ pub(crate) struct Faults {
 
 #[derive(Default)]
 struct State {
-    operation: &'static str,
+    issued: Issued,
     first: Option<EngineError>,
+}
+
+/// Operations that a GPU is given at once: it does not say in which of them something went wrong.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Issued {
+    count: usize,
+    first: &'static str,
+    last: &'static str,
+}
+
+impl Issued {
+    /// One more operation.
+    pub(super) fn add(&mut self, operation: &'static str) {
+        if self.count == 0 {
+            self.first = operation;
+        }
+        self.last = operation;
+        self.count += 1;
+    }
+}
+
+impl Display for Issued {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        let Self { count, first, last } = self;
+        match count {
+            0 | 1 => write!(f, "operation \"{last}\""),
+            _ => write!(f, "one of {count} operations, from \"{first}\" to \"{last}\""),
+        }
+    }
 }
 
 impl Faults {
@@ -21,18 +51,23 @@ impl Faults {
         let faults = Arc::new(Self::default());
         let watched = Arc::clone(&faults);
         device.on_uncaptured_error(Arc::new(move |error| {
-            watched.keep(|operation| sentence(error, operation));
+            watched.keep(|issued| sentence(error, issued));
         }));
         let watched = Arc::clone(&faults);
         device.set_device_lost_callback(move |_, reason| {
-            watched.keep(|operation| lost(&reason, operation));
+            watched.keep(|issued| lost(&reason, issued));
         });
         faults
     }
 
     /// Names the operation that is issued next.
     pub(super) fn during(&self, operation: &'static str) {
-        self.state().operation = operation;
+        self.state().issued = Issued { count: 1, first: operation, last: operation };
+    }
+
+    /// Names the operations that are submitted next.
+    pub(super) fn during_all(&self, issued: Issued) {
+        self.state().issued = issued;
     }
 
     /// Fails with the first fault, if there was one. A device does not recover.
@@ -54,20 +89,20 @@ impl Faults {
         }
     }
 
-    /// What waiting in vain ends with: the first fault, or that the operation that was issued last failed.
-    pub(super) fn failure(&self, cause: impl std::fmt::Display) -> EngineError {
+    /// What waiting in vain ends with: the first fault, or that what was issued last failed.
+    pub(super) fn failure(&self, cause: impl Display) -> EngineError {
         let state = &*self.state();
         state.first.clone().unwrap_or_else(|| {
-            let (operation, cause) = (state.operation, one_line(&cause.to_string()));
-            let message = format!("The GPU failed in operation \"{operation}\": {cause}");
+            let (issued, cause) = (state.issued, one_line(&cause.to_string()));
+            let message = format!("The GPU failed in {issued}: {cause}");
             EngineError::DeviceUnavailable(message)
         })
     }
 
     /// What came first is the cause; the loss of the device overrules what followed from it.
-    fn keep(&self, fault: impl FnOnce(&str) -> EngineError) {
+    fn keep(&self, fault: impl FnOnce(Issued) -> EngineError) {
         let state = &mut *self.state();
-        let fault = fault(state.operation);
+        let fault = fault(state.issued);
         if state.first.is_none() || matches!(fault, EngineError::DeviceLost(_)) {
             state.first = Some(fault);
         }
@@ -78,29 +113,25 @@ impl Faults {
     }
 }
 
-/// An error as the reply says it, with the operation that was issued last.
-fn sentence(error: wgpu::Error, operation: &str) -> EngineError {
+/// An error as the reply says it, with what was issued last.
+fn sentence(error: wgpu::Error, issued: Issued) -> EngineError {
     match error {
-        wgpu::Error::OutOfMemory { .. } => EngineError::OutOfMemory(format!(
-            "The GPU ran out of memory in operation \"{operation}\""
-        )),
-        wgpu::Error::Validation { description, .. } => EngineError::Internal(format!(
-            "The GPU refused operation \"{operation}\": {}",
-            one_line(&description)
-        )),
+        wgpu::Error::OutOfMemory { .. } => {
+            EngineError::OutOfMemory(format!("The GPU ran out of memory in {issued}"))
+        }
+        wgpu::Error::Validation { description, .. } => {
+            EngineError::Internal(format!("The GPU refused {issued}: {}", one_line(&description)))
+        }
         wgpu::Error::Internal { description, .. } => EngineError::DeviceUnavailable(format!(
-            "The GPU's driver failed in operation \"{operation}\": {}",
+            "The GPU's driver failed in {issued}: {}",
             one_line(&description)
         )),
     }
 }
 
-fn lost(reason: &str, operation: &str) -> EngineError {
+fn lost(reason: &str, issued: Issued) -> EngineError {
     let reason = if reason.is_empty() { "no reason given" } else { reason };
-    EngineError::DeviceLost(format!(
-        "The GPU was lost in operation \"{operation}\" ({})",
-        one_line(reason)
-    ))
+    EngineError::DeviceLost(format!("The GPU was lost in {issued} ({})", one_line(reason)))
 }
 
 fn one_line(text: &str) -> String {
@@ -127,9 +158,9 @@ mod tests {
         let faults = Faults::default();
         assert_eq!(message(faults.check()), "none");
         faults.during("linear");
-        faults.keep(|operation| sentence(error("Buffer\n  is invalid"), operation));
+        faults.keep(|issued| sentence(error("Buffer\n  is invalid"), issued));
         faults.during("rope");
-        faults.keep(|operation| sentence(error("later"), operation));
+        faults.keep(|issued| sentence(error("later"), issued));
         let first = "The GPU refused operation \"linear\": Buffer is invalid";
         assert_eq!(message(faults.check()), first);
         assert_eq!(message(faults.check()), first);
@@ -139,8 +170,8 @@ mod tests {
     fn a_lost_device_overrules_what_followed_from_it() {
         let faults = Faults::default();
         faults.during("attention");
-        faults.keep(|operation| sentence(error("mapping failed"), operation));
-        faults.keep(|operation| lost("reset", operation));
+        faults.keep(|issued| sentence(error("mapping failed"), issued));
+        faults.keep(|issued| lost("reset", issued));
         let error = faults.check();
         assert!(matches!(error, Err(EngineError::DeviceLost(_))), "{error:?}");
         assert_eq!(message(error), "The GPU was lost in operation \"attention\" (reset)");
@@ -178,7 +209,7 @@ mod tests {
         let error = faults.failure("timed\n out");
         assert!(matches!(error, EngineError::DeviceUnavailable(_)), "{error:?}");
         assert_eq!(error.to_string(), "The GPU failed in operation \"clear\": timed out");
-        faults.keep(|operation| lost("reset", operation));
+        faults.keep(|issued| lost("reset", issued));
         let error = faults.failure("mapping failed");
         assert!(matches!(error, EngineError::DeviceLost(_)), "{error:?}");
         assert_eq!(error.to_string(), "The GPU was lost in operation \"clear\" (reset)");
@@ -217,11 +248,26 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "native")]
+    #[test]
+    fn what_is_submitted_together_is_named_together() {
+        use crate::device::Memory;
+        for gpu in crate::device::conformance::gpus() {
+            let [from, to] = [(); 2].map(|()| gpu.allocate(64).expect("memory"));
+            gpu.record_copy(&from.buffer, 1 << 10, &to.buffer, 0);
+            gpu.record_clear(&to.buffer, 16);
+            let _ = pollster::block_on(gpu.read(&from, 0, 64));
+            let refusal = message(gpu.faults.check());
+            let named = "The GPU refused one of 3 operations, from \"copy\" to \"read-back\": ";
+            assert!(refusal.starts_with(named), "{refusal}");
+        }
+    }
+
     #[test]
     fn an_allocation_that_fails_harms_nothing_else() {
         let faults = Faults::default();
         let source = || Box::new(std::fmt::Error);
-        faults.keep(|operation| sentence(wgpu::Error::OutOfMemory { source: source() }, operation));
+        faults.keep(|issued| sentence(wgpu::Error::OutOfMemory { source: source() }, issued));
         let refused = message(faults.check_allocation(4096));
         assert_eq!(refused, "The GPU has no memory left for a buffer of 4096 bytes");
         assert_eq!(message(faults.check()), "none");

@@ -87,6 +87,11 @@ impl Memory for GpuDevice {
         self.device.limits().max_buffer_size
     }
 
+    fn addressable(&self) -> u64 {
+        // The GPU's memory is its own; what it has shows when buffers are made.
+        u64::MAX
+    }
+
     fn most_deltas(&self) -> usize {
         // Temporaries have powers of two, and are bound whole.
         1 << (self.binding_bytes / 4).ilog2()
@@ -190,7 +195,12 @@ impl GpuDevice {
     #[cfg(any(test, feature = "conformance"))]
     pub(super) fn limit_to(&self, flops: u64, dispatch_flops: u64) {
         self.submit();
-        self.budget.set(budget::Budget { flops, dispatch_flops, ..self.budget.get() });
+        self.budget.set(budget::Budget {
+            flops,
+            dispatch_flops,
+            attention_flops: dispatch_flops,
+            ..self.budget.get()
+        });
     }
 
     /// Dispatches what moves so many bytes at most from now on.

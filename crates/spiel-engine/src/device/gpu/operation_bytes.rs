@@ -6,7 +6,7 @@ use super::pool::pooled_bytes;
 use super::readback::most_staging_bytes;
 use super::recorder::UNIFORM_BYTES;
 use crate::device::{ModuleSize, OperationSizes};
-use spiel_kernels::ops::{clip, top_k};
+use spiel_kernels::ops::{clip, positions, top_k};
 use std::collections::BTreeSet;
 
 /// Arrays of one word per delta that a reselection holds at once.
@@ -54,7 +54,7 @@ fn distinct(elements: impl Iterator<Item = usize>) -> u64 {
 /// Bytes that drawing the first positions holds: a bit per weight, and where each run of its words begins.
 fn bytes_of_draws(modules: &[ModuleSize]) -> u64 {
     let words = |module: &ModuleSize| (module.inputs * module.outputs).div_ceil(32);
-    let runs = |module: &ModuleSize| 2 * words(module).div_ceil(top_k::RUN);
+    let runs = |module: &ModuleSize| 2 * words(module).div_ceil(positions::RUN);
     distinct(modules.iter().map(words)) + distinct(modules.iter().map(runs))
 }
 

@@ -3,6 +3,7 @@
 use super::GpuDevice;
 use super::budget::Budget;
 use super::counters::count;
+use super::faults::Issued;
 use super::slices::Slice;
 use spiel_kernels::program::{Program, Work};
 
@@ -17,6 +18,8 @@ pub(super) struct Recorder {
     pass: Option<wgpu::ComputePass<'static>>,
     uniforms: wgpu::Buffer,
     params: Vec<u8>,
+    /// The operations.
+    issued: Issued,
     /// What is left of the submission's budget.
     left: Budget,
 }
@@ -29,9 +32,11 @@ impl Recorder {
             usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
-        Self { encoder: None, pass: None, uniforms, params: Vec::new(), left: Budget::DEFAULT }
+        let (params, issued, left) = (Vec::new(), Issued::default(), Budget::DEFAULT);
+        Self { encoder: None, pass: None, uniforms, params, issued, left }
     }
 
+    /// What an operation is recorded with outside of a pass.
     fn encoder(&mut self, device: &wgpu::Device) -> &mut wgpu::CommandEncoder {
         self.pass = None;
         self.encoder.get_or_insert_with(|| {
@@ -44,12 +49,15 @@ impl GpuDevice {
     /// Records a dispatch, and submits it with those before when together they are work enough.
     pub(super) fn record(&self, program: &Program, buffers: &[Slice]) {
         debug_assert_eq!(program.buffers.len(), buffers.len(), "{}", program.label);
-        self.faults.during(program.label);
         self.let_go();
-        let is_full = self.recorder.borrow().params.len() + UNIFORM_STRIDE > UNIFORM_BYTES;
+        let is_full = {
+            let Recorder { params, left, .. } = &*self.recorder.borrow();
+            params.len() + UNIFORM_STRIDE > UNIFORM_BYTES || left.is_exceeded_by(&program.work)
+        };
         if is_full {
             self.submit();
         }
+        self.faults.during(program.label);
         self.record_dispatch(program, buffers);
         self.spend(&program.work);
     }
@@ -66,6 +74,7 @@ impl GpuDevice {
     fn record_dispatch(&self, program: &Program, buffers: &[Slice]) {
         let pipeline = self.pipeline(program);
         let recorder = &mut *self.recorder.borrow_mut();
+        recorder.issued.add(program.label);
         let offset = recorder.params.len();
         recorder.params.extend_from_slice(bytemuck::cast_slice(&program.params));
         recorder.params.resize(offset + UNIFORM_STRIDE, 0);
@@ -77,8 +86,8 @@ impl GpuDevice {
         let timestamp_writes = profiler.and_then(|profiler| profiler.count(program));
         if recorder.pass.is_none() || timestamp_writes.is_some() {
             let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes };
-            let pass = recorder.encoder(&self.device).begin_compute_pass(&descriptor);
-            recorder.pass = Some(pass.forget_lifetime());
+            let encoder = recorder.encoder(&self.device);
+            recorder.pass = Some(encoder.begin_compute_pass(&descriptor).forget_lifetime());
         }
         let Some(pass) = &mut recorder.pass else { return };
         pass.set_pipeline(&pipeline.compute);
@@ -98,6 +107,7 @@ impl GpuDevice {
     ) {
         self.faults.during("copy");
         let mut recorder = self.recorder.borrow_mut();
+        recorder.issued.add("copy");
         let encoder = recorder.encoder(&self.device);
         encoder.copy_buffer_to_buffer(from, 0, to, at as u64 * 4, count as u64 * 4);
         self.profile_transfer("copy", 2 * count);
@@ -114,6 +124,7 @@ impl GpuDevice {
         size: u64,
     ) {
         let mut recorder = self.recorder.borrow_mut();
+        recorder.issued.add("read-back");
         let encoder = recorder.encoder(&self.device);
         encoder.copy_buffer_to_buffer(from, offset, staging, 0, size);
     }
@@ -122,6 +133,7 @@ impl GpuDevice {
     pub(super) fn record_clear(&self, buffer: &wgpu::Buffer, count: usize) {
         self.faults.during("clear");
         let mut recorder = self.recorder.borrow_mut();
+        recorder.issued.add("clear");
         recorder.encoder(&self.device).clear_buffer(buffer, 0, Some(count as u64 * 4));
         self.profile_transfer("clear", count);
         drop(recorder);
@@ -133,11 +145,14 @@ impl GpuDevice {
         let recorder = &mut *self.recorder.borrow_mut();
         recorder.pass = None;
         recorder.left = self.budget.get();
+        let issued = std::mem::take(&mut recorder.issued);
         let Some(mut encoder) = recorder.encoder.take() else { return };
         let profiler = &mut *self.profiler.borrow_mut();
         if let Some(profiler) = profiler {
             profiler.before_submission(&self.device, &mut encoder);
         }
+        // Most of what is wrong with an operation shows when its recording ends.
+        self.faults.during_all(issued);
         self.queue.write_buffer(&recorder.uniforms, 0, &recorder.params);
         recorder.params.clear();
         self.queue.submit([encoder.finish()]);

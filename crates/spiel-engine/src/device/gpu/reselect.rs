@@ -35,7 +35,7 @@ impl GpuDevice {
     ) {
         let digits = self.zeroed(top_k::DIGITS);
         let total = count.div_ceil(top_k::RUN);
-        let cuts = self.cuts(total, &[top_k::RUN * 4, 8]);
+        let cuts = self.cuts(total, &[top_k::RUN * 4]);
         // The keys of a part, and the index of its first.
         let part = |runs: &Range<usize>| {
             let first = runs.start * top_k::RUN;
@@ -51,16 +51,15 @@ impl GpuDevice {
         }
         let runs = self.temporary(2 * total);
         for cut in &cuts {
-            let (keys, count, _) = part(cut);
-            let program = top_k::count_chosen_program(kind, count);
-            self.run(&program, &[keys, selection.whole(), self.part(&runs, cut, 8)]);
+            let (keys, count, first) = part(cut);
+            let program = top_k::count_chosen_program(kind, count, first);
+            self.run(&program, &[keys, selection.whole(), runs.whole()]);
         }
-        self.run(&top_k::place_runs_program(count), &[selection, &*runs]);
+        self.run(&top_k::place_runs_program(total), &[selection, &*runs]);
         for cut in &cuts {
             let (keys, count, first) = part(cut);
             let program = top_k::write_chosen_program(kind, count, first);
-            let runs = self.part(&runs, cut, 8);
-            self.run(&program, &[keys, selection.whole(), runs, chosen.whole()]);
+            self.run(&program, &[keys, selection.whole(), runs.whole(), chosen.whole()]);
         }
     }
 
@@ -110,19 +109,19 @@ impl GpuDevice {
         let CandidateState { indices: found, grads, .. } = candidates;
         let program = reselect::candidate_keys_program(slots);
         self.run(&program, &[indices, &*flags, found, grads, &*slot_of, &*keys, &*counts]);
-        let (selection, chosen) = (self.selection_of(0), self.temporary(slots));
+        let (selection, chosen) = (self.temporary(top_k::SELECTION), self.temporary(slots));
         self.run(&reselect::want_program(count, 0), &[&counts, &selection]);
         self.select(Keys::Words, &keys, slots, &selection, &chosen);
         let is_grown = self.zeroed(slots);
         let program = reselect::settle_program(slots);
         self.run(&program, &[&chosen, &selection, &slot_of, &flags, &is_grown, &counts]);
 
-        let (selection, sources) = (self.selection_of(0), self.temporary(slots));
+        let (selection, sources) = (self.temporary(top_k::SELECTION), self.temporary(slots));
         self.run(&reselect::want_program(count, 1), &[&counts, &selection]);
         self.select(Keys::Words, &is_grown, slots, &selection, &sources);
         let grown = self.temporary(slots);
         self.gather_words(found, 0..slots, &sources, false, &grown);
-        let selection = self.selection_of(0);
+        let selection = self.temporary(top_k::SELECTION);
         self.run(&reselect::want_program(count, 1), &[&counts, &selection]);
         let dropped = self.smallest(values, &flags, true, &selection);
         (self.replacement(indices, &dropped, grown, counts), sources)

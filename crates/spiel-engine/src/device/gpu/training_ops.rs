@@ -7,9 +7,10 @@ use crate::device::{
 };
 use crate::error::Result;
 use spiel_kernels::ops::adamw::{self, AdamW};
+use spiel_kernels::ops::positions::{self, RUN};
 use spiel_kernels::ops::sm3::{self, Sm3};
-use spiel_kernels::ops::top_k::{self, Keys, RUN};
-use spiel_kernels::ops::{clip, delta, positions, transpose};
+use spiel_kernels::ops::top_k::{self, Keys};
+use spiel_kernels::ops::{clip, delta, transpose};
 use std::ops::Range;
 
 impl TrainingOps for GpuDevice {
@@ -91,19 +92,20 @@ impl TrainingOps for GpuDevice {
         }
         let runs = words.div_ceil(RUN);
         let places = self.temporary(2 * runs);
-        let cuts = self.cuts(runs, &[RUN * 4, 8]);
+        let cuts = self.cuts(runs, &[RUN * 4]);
         // The words of a cut of the runs.
         let part = |cut: &Range<usize>| cut.start * RUN..words.min(cut.end * RUN);
         for cut in &cuts {
-            let program = positions::count_marked_program(part(cut).len());
-            self.run(&program, &[self.part(&marks, cut, RUN * 4), self.part(&places, cut, 8)]);
+            let words = part(cut);
+            let program = positions::count_marked_program(words.len(), words.start);
+            self.run(&program, &[self.part(&marks, cut, RUN * 4), places.whole()]);
         }
-        self.run(&top_k::place_runs_program(words), &[&self.selection_of(0), &places]);
+        self.run(&top_k::place_runs_program(runs), &[&self.selection_of(0), &places]);
         for cut in &cuts {
             let words = part(cut);
             let program = positions::write_marked_program(words.len(), words.start);
-            let (marks, places) = (self.part(&marks, cut, RUN * 4), self.part(&places, cut, 8));
-            self.run(&program, &[marks, places, positions.whole()]);
+            let marks = self.part(&marks, cut, RUN * 4);
+            self.run(&program, &[marks, places.whole(), positions.whole()]);
         }
     }
 

@@ -1,4 +1,4 @@
-// uses: clip grid $rule
+// uses: clip elements $rule
 // AdamW: the moments here, the new value in the part: of a weight, whose age is that of all, or of a delta with its own.
 struct Params {
   count: u32,
@@ -24,16 +24,7 @@ fn correction(log2_beta: f32, age: f32) -> f32 {
   return 1.0 - exp(-x);
 }
 
-@compute @workgroup_size(256)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let i = grid_index(group, groups) * 256u + local;
-  if (i >= params.count) {
-    return;
-  }
+fn element(i: u32) {
   if (is_skipped(clip)) {
     return;
   }

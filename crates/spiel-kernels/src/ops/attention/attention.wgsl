@@ -105,10 +105,12 @@ fn main(
       sums192 = add_products(scaled(sums192, shrink), 1u, first, 192u, x, y);
     }
   }
-  // Read before the barriers, as one of the invocations that read it writes it in the end.
+  // Read before the barriers, as one of the invocations that read it writes it in the end. A workgroup's barrier alone
+  // does not order what storage holds.
   let before = vec4<f32>(
     earlier_log_sum(row), earlier_log_sum(row + 1u),
     earlier_log_sum(row + 2u), earlier_log_sum(row + 3u));
+  storageBarrier();
   workgroupBarrier();
   staged[x * 16u + y] = totals;
   workgroupBarrier();

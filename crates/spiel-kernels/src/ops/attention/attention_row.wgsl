@@ -39,6 +39,7 @@ fn main(
       }
     }
   }
+  storageBarrier();
   workgroupBarrier();
   for (var first = range.x; first < range.y; first += 128u) {
     let key = first + local;

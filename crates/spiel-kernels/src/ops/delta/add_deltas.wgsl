@@ -1,4 +1,4 @@
-// uses: grid $weight $element
+// uses: elements $weight $element
 // weights[indices] = stored[indices] + values; the indices are different. The stored weights are decoded again, so that a
 // sum is rounded once. Only a window of the weights is bound, `length` entries from `first` on.
 struct Params { count: u32, first: u32, length: u32 }
@@ -7,16 +7,7 @@ struct Params { count: u32, first: u32, length: u32 }
 @group(0) @binding(3) var<storage, read> values: array<f32>; // [k]
 @group(0) @binding(4) var<storage, read_write> weights: array<Element>; // [out, in]
 
-@compute @workgroup_size(256)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let i = grid_index(group, groups) * 256u + local;
-  if (i >= params.count) {
-    return;
-  }
+fn element(i: u32) {
   let at = indices[i] - params.first; // wraps when it is before the window
   if (at < params.length) {
     var decoded = decode8(at / 8u * 8u);

@@ -1,4 +1,4 @@
-// uses: grid
+// uses: elements
 // out[i] (+)= x[indices[i]]. Only a window of x is bound, `length` entries from `first` on.
 struct Params { count: u32, first: u32, length: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
@@ -6,16 +6,7 @@ struct Params { count: u32, first: u32, length: u32 }
 @group(0) @binding(2) var<storage, read> indices: array<u32>; // [k]
 @group(0) @binding(3) var<storage, read_write> out: array<f32>; // [k]
 
-@compute @workgroup_size(256)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let i = grid_index(group, groups) * 256u + local;
-  if (i >= params.count) {
-    return;
-  }
+fn element(i: u32) {
   let at = indices[i] - params.first; // wraps when it is before the window
   if (at < params.length) {
     if (ACCUMULATE) {

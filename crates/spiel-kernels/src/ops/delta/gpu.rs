@@ -9,7 +9,12 @@ use std::ops::Range;
 /// Decodes `count` weights to elements of this type. Buffers: stored, weights.
 #[must_use]
 pub fn materialise_program(format: Format, element: Element, count: usize) -> Program {
-    let constants = decoding(format, element);
+    let [weight, element_part] = decoding(format, element);
+    let store = match count % 8 {
+        0 => include_str!("store_vectors.wgsl"),
+        _ => include_str!("store_scalars.wgsl"),
+    };
+    let constants = [weight, element_part, Constant::Part("store", store)];
     let text = include_str!("materialise.wgsl");
     let groups = count.div_ceil(8).div_ceil(256);
     let work = Work::new([count], 0, 0).decoding(format, count).moving(element, count);
@@ -86,11 +91,14 @@ fn scattered(
 /// Slots of a workgroup that samples gradients.
 pub const SAMPLED_SLOTS: usize = 128;
 
-/// What sampling the gradients of `count` slots has to do.
+/// What sampling the gradients of `count` slots in a matrix of so many rows has to do.
 #[must_use]
-pub fn sampled_gradient_work(count: usize, tokens: usize, accumulate: bool) -> Work {
-    // No two slots need share a row or column of the transposes.
-    let words = count.saturating_mul(2 * tokens + 2 + usize::from(accumulate));
+pub fn sampled_gradient_work(count: usize, tokens: usize, rows: usize, accumulate: bool) -> Work {
+    // Slots are in the order of their rows, so neighbours read a row of the one transpose together; each has a column
+    // of its own of the other.
+    let words = count
+        .saturating_mul(tokens + 2 + usize::from(accumulate))
+        .saturating_add(count.min(rows).saturating_mul(tokens));
     Work::new([count, tokens], 2, words)
 }
 
@@ -117,7 +125,7 @@ pub fn sampled_gradient_program(
     let params = params.chain(bound).map(|param| param as u32).collect();
     let groups = slots.len().div_ceil(SAMPLED_SLOTS);
     Program::new("sampled_gradient", text, &constants, buffers, params, groups)
-        .doing(sampled_gradient_work(slots.len(), tokens, accumulate))
+        .doing(sampled_gradient_work(slots.len(), tokens, rows.len(), accumulate))
 }
 
 /// Buffers: sample, grads, squared grads.
@@ -136,8 +144,8 @@ pub(crate) fn programs() -> Vec<Program> {
     let window = &(0..9);
     let decoders = Format::ALL.iter().flat_map(|&format| {
         Element::ALL.into_iter().flat_map(move |element| {
-            let materialise = materialise_program(format, element, 64);
-            [materialise, add_deltas_program(format, element, 9, &(0..9))]
+            let [whole, ragged] = [64, 63].map(|count| materialise_program(format, element, count));
+            [whole, ragged, add_deltas_program(format, element, 9, &(0..9))]
         })
     });
     let others = [

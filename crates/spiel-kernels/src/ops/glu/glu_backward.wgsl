@@ -1,4 +1,4 @@
-// uses: grid $activation
+// uses: elements $activation
 // The gradients in gate and up.
 struct Params { count: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
@@ -8,16 +8,8 @@ struct Params { count: u32 }
 @group(0) @binding(4) var<storage, read_write> grad_gate: array<f32>; // [T, F]
 @group(0) @binding(5) var<storage, read_write> grad_up: array<f32>; // [T, F]
 
-@compute @workgroup_size(256)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let i = grid_index(group, groups) * 256u + local;
-  if (i < params.count) {
-    let s = 1.0 / (1.0 + exp(-curve(gate[i])));
-    grad_up[i] = grad[i] * gate[i] * s;
-    grad_gate[i] = grad[i] * up[i] * s * (1.0 + gate[i] * slope(gate[i]) * (1.0 - s));
-  }
+fn element(i: u32) {
+  let s = 1.0 / (1.0 + exp(-curve(gate[i])));
+  grad_up[i] = grad[i] * gate[i] * s;
+  grad_gate[i] = grad[i] * up[i] * s * (1.0 + gate[i] * slope(gate[i]) * (1.0 - s));
 }

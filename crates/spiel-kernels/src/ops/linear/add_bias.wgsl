@@ -1,18 +1,10 @@
-// uses: grid
+// uses: elements
 // y += bias, row by row.
 struct Params { count: u32, width: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> bias: array<f32>; // [width]
 @group(0) @binding(2) var<storage, read_write> y: array<f32>; // [T, width]
 
-@compute @workgroup_size(256)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let i = grid_index(group, groups) * 256u + local;
-  if (i < params.count) {
-    y[i] += bias[i % params.width];
-  }
+fn element(i: u32) {
+  y[i] += bias[i % params.width];
 }

@@ -55,7 +55,8 @@ pub fn product_program(
     [a, b, c]: [Layout; 3],
     accumulate: bool,
 ) -> Program {
-    let large = m.div_ceil(128) * n.div_ceil(128) >= BUSY;
+    // What does not fill half of a large tile is padding in it.
+    let large = m.min(n) > 64 && m.div_ceil(128) * n.div_ceil(128) >= BUSY;
     let side = if large { 128 } else { 64 };
     let (text, rows, columns) = match tiling {
         Tiling::Shared => (include_str!("product_shared.wgsl"), side, side),

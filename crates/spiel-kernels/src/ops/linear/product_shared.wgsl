@@ -27,28 +27,17 @@ fn main(
   let y = local / SIDE;
   let x = local % SIDE;
   for (var first = 0u; first < params.k; first += 16u) {
-    // Blocks of 4 x 4, four of them along k, so that neighbours read on where the other stops.
-    for (var block = local; block < TILE; block += INVOCATIONS) {
-      let vector = block / 4u;
+    // Blocks of 4 x 4, first those of A, then those of B; four of them along k, so that neighbours read on where the
+    // other stops.
+    let is_whole = first + 16u <= params.k;
+    for (var block = local; block < 2u * TILE; block += INVOCATIONS) {
+      let vector = block % TILE / 4u;
       let inner = block % 4u * 4u;
-      var a_part: mat4x4<f32>;
-      var b_part: mat4x4<Element>;
-      if (first + 16u <= params.k) {
-        a_part = a_block(first_row + vector * 4u, first + inner);
-        b_part = b_block(first_column + vector * 4u, first + inner);
+      if (block < TILE) {
+        stage_a(first_row + vector * 4u, first + inner, is_whole, inner * VECTORS + vector);
       } else {
-        a_part = a_edge(first_row + vector * 4u, first + inner);
-        b_part = b_edge(first_column + vector * 4u, first + inner);
+        stage_b(first_column + vector * 4u, first + inner, is_whole, inner * VECTORS + vector);
       }
-      let at = inner * VECTORS + vector;
-      a_tile[at] = a_part[0];
-      a_tile[at + VECTORS] = a_part[1];
-      a_tile[at + 2u * VECTORS] = a_part[2];
-      a_tile[at + 3u * VECTORS] = a_part[3];
-      b_tile[at] = b_part[0];
-      b_tile[at + VECTORS] = b_part[1];
-      b_tile[at + 2u * VECTORS] = b_part[2];
-      b_tile[at + 3u * VECTORS] = b_part[3];
     }
     workgroupBarrier();
     for (var i = 0u; i < 16u * VECTORS; i += VECTORS) {
@@ -69,4 +58,30 @@ fn main(
   store(row, column + 4u * SIDE, top_right);
   store(row + 4u * SIDE, column, bottom_left);
   store(row + 4u * SIDE, column + 4u * SIDE, bottom_right);
+}
+
+fn stage_a(row: u32, inner: u32, is_whole: bool, at: u32) {
+  var part: mat4x4<f32>;
+  if (is_whole) {
+    part = a_block(row, inner);
+  } else {
+    part = a_edge(row, inner);
+  }
+  a_tile[at] = part[0];
+  a_tile[at + VECTORS] = part[1];
+  a_tile[at + 2u * VECTORS] = part[2];
+  a_tile[at + 3u * VECTORS] = part[3];
+}
+
+fn stage_b(column: u32, inner: u32, is_whole: bool, at: u32) {
+  var part: mat4x4<Element>;
+  if (is_whole) {
+    part = b_block(column, inner);
+  } else {
+    part = b_edge(column, inner);
+  }
+  b_tile[at] = part[0];
+  b_tile[at + VECTORS] = part[1];
+  b_tile[at + 2u * VECTORS] = part[2];
+  b_tile[at + 3u * VECTORS] = part[3];
 }

@@ -1,9 +1,9 @@
 // uses: grid runs
 // How many positions every run of the bitmap's words marks.
-struct Params { words: u32 }
+struct Params { words: u32, first: u32 } // words of the bitmap, and the number of the first
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> marks: array<u32>;
-@group(0) @binding(2) var<storage, read_write> runs: array<vec2<u32>>; // per run: positions, none that tie
+@group(0) @binding(2) var<storage, read_write> runs: array<vec2<u32>>; // per run of all words: positions, none that tie
 
 @compute @workgroup_size(256)
 fn main(
@@ -19,6 +19,6 @@ fn main(
   }
   let sums = counts_until(local, vec2<u32>(count, 0u));
   if (local == 255u && run * 256u < params.words) {
-    runs[run] = sums;
+    runs[params.first / 256u + run] = sums;
   }
 }

@@ -1,8 +1,11 @@
-use crate::ops::top_k::RUN;
+use crate::ops::top_k;
 use crate::program::Access::{Read, ReadWrite};
 use crate::program::{Program, Work};
 use crate::random::half_bits;
 use std::ops::Range;
+
+/// Words of a run, the bits of which the top-k's `place_runs_program` places as it does keys.
+pub const RUN: usize = top_k::RUN / 32;
 
 /// Marks `count` of `total` positions in the words `window` of a bitmap, of which alone it is given. Buffers: marks.
 #[must_use]
@@ -19,11 +22,11 @@ pub fn mark_drawn_program(
         .doing(Work::new([count], 0, count))
 }
 
-/// Counts as the top-k's runs, which its `place_runs_program` places. Buffers: marks, runs `[words / RUN, 2]`.
+/// Of the bitmap's words from number `first` on, where a run begins. Buffers: marks, runs of all words `[_, 2]`.
 #[must_use]
-pub fn count_marked_program(words: usize) -> Program {
+pub fn count_marked_program(words: usize, first: usize) -> Program {
     let text = include_str!("count_marked.wgsl");
-    let (params, groups) = (vec![words as u32], words.div_ceil(RUN));
+    let (params, groups) = (vec![words as u32, first as u32], words.div_ceil(RUN));
     Program::new("count_marked", text, &[], &[Read, ReadWrite], params, groups).doing(Work::new(
         [words],
         0,
@@ -31,7 +34,7 @@ pub fn count_marked_program(words: usize) -> Program {
     ))
 }
 
-/// Of the bitmap's words from number `first` on. Buffers: marks, runs, positions.
+/// Of the bitmap's words from number `first` on, where a run begins. Buffers: marks, runs of all words, positions.
 #[must_use]
 pub fn write_marked_program(words: usize, first: usize) -> Program {
     let params = vec![words as u32, first as u32];
@@ -49,7 +52,7 @@ pub fn write_marked_program(words: usize, first: usize) -> Program {
 pub(crate) fn programs() -> Vec<Program> {
     vec![
         mark_drawn_program([1, 2], 9, 99, &(0..9)),
-        count_marked_program(9),
+        count_marked_program(9, 0),
         write_marked_program(9, 0),
     ]
 }

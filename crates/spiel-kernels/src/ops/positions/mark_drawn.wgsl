@@ -1,4 +1,4 @@
-// uses: grid philox
+// uses: elements philox
 // Draws the position of every slot, as `random::positions` does: the image of its number under a keyed permutation. A
 // position is one bit of a bitmap, of which only a window is bound, `length` words from `first` on.
 struct Params {
@@ -9,16 +9,7 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read_write> marks: array<atomic<u32>>; // [total / 32]
 
-@compute @workgroup_size(256)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let slot = grid_index(group, groups) * 256u + local;
-  if (slot >= params.count) {
-    return;
-  }
+fn element(slot: u32) {
   var position = permuted(slot);
   while (position >= params.total) {
     position = permuted(position);

@@ -4,4 +4,4 @@ mod gpu;
 
 #[cfg(test)]
 pub(crate) use gpu::programs;
-pub use gpu::{count_marked_program, mark_drawn_program, write_marked_program};
+pub use gpu::{RUN, count_marked_program, mark_drawn_program, write_marked_program};

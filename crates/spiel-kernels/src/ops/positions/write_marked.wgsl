@@ -3,7 +3,7 @@
 struct Params { words: u32, first: u32 } // words of the bitmap, and the number of the first
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> marks: array<u32>;
-@group(0) @binding(2) var<storage, read> runs: array<vec2<u32>>; // per run: where its positions go
+@group(0) @binding(2) var<storage, read> runs: array<vec2<u32>>; // per run of all words: where its positions go
 @group(0) @binding(3) var<storage, read_write> positions: array<u32>; // [k]
 
 @compute @workgroup_size(256)
@@ -23,7 +23,7 @@ fn main(
   if (word == 0u) {
     return;
   }
-  var place = runs[run].x + before;
+  var place = runs[params.first / 256u + run].x + before;
   while (word != 0u) {
     positions[place] = (params.first + at) * 32u + firstTrailingBit(word);
     word &= word - 1u;

@@ -1,4 +1,4 @@
-// uses: grid
+// uses: elements
 // Finds every candidate's slot, if it is active, and ranks the candidates that are open: inactive, or on the drop list.
 struct Params { count: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
@@ -10,16 +10,7 @@ struct Params { count: u32 }
 @group(0) @binding(6) var<storage, read_write> keys: array<u32>; // [k]
 @group(0) @binding(7) var<storage, read_write> counts: array<atomic<u32>>; // [2]: open candidates, grown ones
 
-@compute @workgroup_size(256)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let i = grid_index(group, groups) * 256u + local;
-  if (i >= params.count) {
-    return;
-  }
+fn element(i: u32) {
   var low = 0u;
   var high = params.count;
   while (low < high) {

@@ -1,18 +1,10 @@
-// uses: grid
+// uses: elements
 // flags[list[i]] = 1 for the first `count` entries of a list.
 struct Params { count: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> list: array<u32>;
 @group(0) @binding(2) var<storage, read_write> flags: array<u32>;
 
-@compute @workgroup_size(256)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let i = grid_index(group, groups) * 256u + local;
-  if (i < params.count) {
-    flags[list[i]] = 1u;
-  }
+fn element(i: u32) {
+  flags[list[i]] = 1u;
 }

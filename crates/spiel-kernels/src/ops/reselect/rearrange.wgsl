@@ -1,4 +1,4 @@
-// uses: grid
+// uses: elements
 // Puts an array into its new order; a grown delta's entry is seeded: `factor` times what `seeds` holds for it, or
 // `constant` where SEED is 0; SEED 1 copies the word.
 struct Params { count: u32, constant: u32, factor: f32 }
@@ -8,16 +8,7 @@ struct Params { count: u32, constant: u32, factor: f32 }
 @group(0) @binding(3) var<storage, read> seeds: array<u32>; // words, by number of the grown
 @group(0) @binding(4) var<storage, read_write> entries: array<u32>; // [k] words
 
-@compute @workgroup_size(256)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let i = grid_index(group, groups) * 256u + local;
-  if (i >= params.count) {
-    return;
-  }
+fn element(i: u32) {
   let origin = origins[i];
   if (origin < params.count) {
     entries[i] = old[origin];

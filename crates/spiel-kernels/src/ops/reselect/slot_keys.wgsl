@@ -1,4 +1,4 @@
-// uses: grid
+// uses: elements
 // Ranks slots by the smallest magnitude. With MASKED only slots on the drop list take part.
 struct Params { count: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
@@ -6,15 +6,7 @@ struct Params { count: u32 }
 @group(0) @binding(2) var<storage, read> dropped: array<u32>; // [k]: 1 on the drop list
 @group(0) @binding(3) var<storage, read_write> keys: array<u32>; // [k]
 
-@compute @workgroup_size(256)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let i = grid_index(group, groups) * 256u + local;
-  if (i < params.count) {
-    let key = ~(bitcast<u32>(values[i]) & 0x7FFFFFFFu);
-    keys[i] = select(0u, key, !MASKED || dropped[i] == 1u);
-  }
+fn element(i: u32) {
+  let key = ~(bitcast<u32>(values[i]) & 0x7FFFFFFFu);
+  keys[i] = select(0u, key, !MASKED || dropped[i] == 1u);
 }

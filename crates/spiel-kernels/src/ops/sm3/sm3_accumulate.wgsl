@@ -1,4 +1,4 @@
-// uses: clip grid
+// uses: clip elements
 // Raises both accumulators to the estimates. Floats that are not negative order as their bits do, so an integer maximum
 // serves, and its result does not depend on the order.
 struct Params { count: u32, width: u32 }
@@ -9,14 +9,8 @@ struct Params { count: u32, width: u32 }
 @group(0) @binding(4) var<storage, read_write> columns: array<atomic<u32>>; // [in]
 @group(0) @binding(5) var<storage, read> clip: Clip;
 
-@compute @workgroup_size(256)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let i = grid_index(group, groups) * 256u + local;
-  if (i >= params.count || is_skipped(clip)) {
+fn element(i: u32) {
+  if (is_skipped(clip)) {
     return;
   }
   let bits = bitcast<u32>(estimates[i]);

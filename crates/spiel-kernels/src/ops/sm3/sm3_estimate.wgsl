@@ -1,4 +1,4 @@
-// uses: clip grid
+// uses: clip elements
 // Every delta's estimate, from the accumulators as they are, and its update.
 struct Params { count: u32, width: u32, learning_rate: f32, decay: f32, epsilon: f32 }
 @group(0) @binding(0) var<uniform> params: Params;
@@ -10,14 +10,8 @@ struct Params { count: u32, width: u32, learning_rate: f32, decay: f32, epsilon:
 @group(0) @binding(6) var<storage, read_write> estimates: array<f32>; // [k]
 @group(0) @binding(7) var<storage, read> clip: Clip;
 
-@compute @workgroup_size(256)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let i = grid_index(group, groups) * 256u + local;
-  if (i >= params.count || is_skipped(clip)) {
+fn element(i: u32) {
+  if (is_skipped(clip)) {
     return;
   }
   let grad = grads[i] * clip.factor;

@@ -6,7 +6,7 @@ struct Params { count: u32, shift: u32, decided: u32 }
 @group(0) @binding(2) var<storage, read> selection: Selection;
 @group(0) @binding(3) var<storage, read_write> digits: array<atomic<u32>>; // [2048]
 
-var<workgroup> counts: array<atomic<u32>, 2048>;
+var<workgroup> counts: array<atomic<u32>, 2048>; // 0 at first, as all workgroup memory
 
 @compute @workgroup_size(256)
 fn main(
@@ -14,10 +14,6 @@ fn main(
   @builtin(num_workgroups) groups: vec3<u32>,
   @builtin(local_invocation_index) local: u32,
 ) {
-  for (var i = local; i < 2048u; i += 256u) {
-    atomicStore(&counts[i], 0u);
-  }
-  workgroupBarrier();
   let first = grid_index(group, groups) * 4096u;
   for (var i = 0u; i < 16u; i++) {
     let at = first + i * 256u + local;

@@ -4,8 +4,8 @@ use crate::program::{Program, Work};
 
 /// Words of the counts of one digit.
 pub const DIGITS: usize = 2048;
-/// Keys of a run, whose chosen ones one workgroup writes.
-pub const RUN: usize = 256;
+/// Keys of a run, whose chosen ones one workgroup writes: a word of bits an invocation.
+pub const RUN: usize = 8192;
 /// Words of a selection's state: threshold, wanted, chosen, unused.
 pub const SELECTION: usize = 4;
 /// Shift of each pass's digit, from the highest.
@@ -45,11 +45,11 @@ pub fn choose_digit_program(shift: u32) -> Program {
         .doing(Work::new([DIGITS], 0, 2 * DIGITS))
 }
 
-/// Buffers: keys, selection, runs `[count / RUN, 2]`.
+/// Of the keys from index `first` on, where a run begins. Buffers: keys, selection, runs of all keys `[_, 2]`.
 #[must_use]
-pub fn count_chosen_program(keys: Keys, count: usize) -> Program {
+pub fn count_chosen_program(keys: Keys, count: usize, first: usize) -> Program {
     let text = include_str!("count_chosen.wgsl");
-    let (buffers, params) = (&[Read, Read, ReadWrite], vec![count as u32]);
+    let (buffers, params) = (&[Read, Read, ReadWrite], vec![count as u32, first as u32]);
     let runs = count.div_ceil(RUN);
     Program::new("count_chosen", text, &[constant(keys)], buffers, params, runs).doing(Work::new(
         [count],
@@ -60,14 +60,13 @@ pub fn count_chosen_program(keys: Keys, count: usize) -> Program {
 
 /// Buffers: selection, runs.
 #[must_use]
-pub fn place_runs_program(count: usize) -> Program {
-    let runs = count.div_ceil(RUN);
+pub fn place_runs_program(runs: usize) -> Program {
     let text = include_str!("place_runs.wgsl");
     Program::new("place_runs", text, &[], &[Read, ReadWrite], vec![runs as u32], 1)
         .doing(Work::new([runs], 0, 4 * runs))
 }
 
-/// Of the keys from index `first` on. Buffers: keys, selection, runs, chosen.
+/// Of the keys from index `first` on, where a run begins. Buffers: keys, selection, runs of all keys, chosen.
 #[must_use]
 pub fn write_chosen_program(keys: Keys, count: usize, first: usize) -> Program {
     let text = include_str!("write_chosen.wgsl");
@@ -86,7 +85,7 @@ pub(crate) fn programs() -> Vec<Program> {
     let mut programs = vec![choose_digit_program(10), place_runs_program(9)];
     for keys in [Keys::Words, Keys::Magnitudes] {
         programs.push(count_digits_program(keys, 9, 0));
-        programs.push(count_chosen_program(keys, 9));
+        programs.push(count_chosen_program(keys, 9, 0));
         programs.push(write_chosen_program(keys, 9, 0));
     }
     programs
