@@ -33,8 +33,10 @@ export interface RunData {
 }
 
 /** The data files of a run or of an evaluation. */
-interface DataPaths {
+export interface DataPaths {
+  /** Of training, or of the evaluation. */
   readonly data: readonly string[];
+  /** Of a run's held-out examples. */
   readonly evalData?: readonly string[];
 }
 
