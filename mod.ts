@@ -64,7 +64,7 @@ export * from "./src/train/run.ts";
 export * from "./src/train/run_config.ts";
 export { type DataReport, type LengthBin, reportOf } from "./src/data/data_report.ts";
 export { templateNotes } from "./src/data/template_notes.ts";
-export { checkData, learningWarnings } from "./src/train/run_data.ts";
+export { checkData, type DataPaths, learningWarnings } from "./src/train/run_data.ts";
 export * from "./src/train/events.ts";
 export * from "./src/train/trainer.ts";
 export * from "./src/train/profile.ts";
