@@ -25,7 +25,7 @@ export interface DataReport {
   readonly lengths: readonly LengthBin[];
   /** Half of the examples have at most so many tokens. */
   readonly medianTokens: number;
-  /** Tokens of the longest example, after cuts. */
+  /** Tokens of the longest example. */
   readonly longestTokens: number;
   /** Share of the micro-batches' room that is filled, 0 to 1. */
   readonly filled: number;

@@ -34,9 +34,9 @@ export interface RunData {
 
 /** The data files of a run or of an evaluation. */
 export interface DataPaths {
-  /** Of training, or of the evaluation. */
+  /** Those to train or to measure on. */
   readonly data: readonly string[];
-  /** Of a run's held-out examples. */
+  /** Those that are held out. */
   readonly evalData?: readonly string[];
 }
 
