@@ -37,6 +37,12 @@ export { checkVocabulary, loadTokenizer } from "./src/data/tokenizer.ts";
 export type { EncodeOptions, Tokenizer, TokenizerParts } from "./src/data/tokenizer.ts";
 export type { TokenOffsets } from "./src/data/token_offsets.ts";
 export type { Message } from "./src/data/chat_template.ts";
+export {
+  type DataChange,
+  validateData,
+  type ValidateOptions,
+  type Validation,
+} from "./src/data/validate.ts";
 export type { BadGroup } from "./src/data/bad_examples.ts";
 export type { ReadingOptions } from "./src/data/data_files.ts";
 export { loadDataset } from "./src/data/load_dataset.ts";
@@ -56,7 +62,9 @@ export * from "./src/spiel/growth/mod.ts";
 
 export * from "./src/train/run.ts";
 export * from "./src/train/run_config.ts";
-export { learningWarnings } from "./src/train/run_data.ts";
+export { type DataReport, type LengthBin, reportOf } from "./src/data/data_report.ts";
+export { templateNotes } from "./src/data/template_notes.ts";
+export { checkData, learningWarnings } from "./src/train/run_data.ts";
 export * from "./src/train/events.ts";
 export * from "./src/train/trainer.ts";
 export * from "./src/train/profile.ts";

@@ -2,8 +2,8 @@
  * Measures the most memory that a process holds while it loads a model of four of LLaMA-2-7B's blocks (1.07 billion
  * weights), from every kind of file, and prints one JSON line each.
  *
- * `limitBytes` is the process before, 1.1 times the weights in memory, the largest tensor of the files, and the rest of
- * the memory plan, which the loaded model needs to compute.
+ * `limitBytes` is the process before, 1.1 times the weights in memory and the largest tensor of the files. The rest of
+ * the memory plan is for computing, and is not held before that.
  *
  * `load_memory.ts` makes the files in a temporary folder (8 GB) and loads each in a process of its own.
  */
@@ -71,7 +71,7 @@ async function measure(path: string, quantize?: QuantizedFormat) {
     weightsBytes: weights,
     planBytes: memory.totalBytes,
     peakBytes,
-    limitBytes: Math.round(idleBytes + memory.totalBytes + 0.1 * weights + largest),
+    limitBytes: Math.round(idleBytes + 1.1 * weights + largest),
   };
 }
 

@@ -15,7 +15,8 @@ export async function runDownload(args: readonly string[]): Promise<void> {
   );
   command.argument(
     "<names...>",
-    "org/name[@revision][:GGUF] for a model, hf:org/name[@revision][:split] for a data set",
+    "org/name[@revision][:GGUF] for a model, hf:org/name[@revision][:split] for a data set, " +
+      "https://... for a file of data",
   );
   command.option("--json", "print one JSON object per name");
   const options = parseFlags(command, args);
@@ -44,7 +45,8 @@ export async function runDownload(args: readonly string[]): Promise<void> {
     const { commit, bytes, paths } = result;
     if (ui.json) ui.data({ name, commit, bytes, paths });
     else {
-      ui.line(`${name} is at ${commit.slice(0, 8)}, ${formatBytes(bytes)}:`);
+      const at = commit === null ? "is" : `is at ${commit.replaceAll('"', "").slice(0, 8)},`;
+      ui.line(`${name} ${at} ${formatBytes(bytes)}:`);
       for (const path of paths) ui.line(`  ${path}`);
     }
   }

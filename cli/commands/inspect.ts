@@ -2,17 +2,23 @@
 
 import {
   camelCase,
+  checkData,
   type ConfigKey,
+  type DataReport,
   type Dataset,
   downloadNamed,
   inspectPath,
   learningWarnings,
+  type LengthBin,
   loadDataset,
   loadTokenizer,
   localModelPath,
   openWithoutWeights,
+  type RecognisedFile,
+  reportOf,
   resolveKeys,
   SpielError,
+  templateNotes,
   type Tokenizer,
 } from "../../mod.ts";
 import { shownDownloads } from "../downloading.ts";
@@ -28,7 +34,9 @@ import {
   parseFlags,
   readNumberFlag,
 } from "../flags.ts";
+import { formatCount } from "../format.ts";
 import { markedText, type Stretch, stretchesOf } from "../marked_example.ts";
+import { showRecognised } from "../recognised.ts";
 import { standardOutput } from "../streams.ts";
 import { openUi, type Ui } from "../ui.ts";
 
@@ -40,6 +48,10 @@ const DATA_KEYS = [
   "train_on",
   "max_length",
 ] as const satisfies readonly ConfigKey[];
+
+/** As of a run that is told nothing else. */
+const MICRO_BATCH_TOKENS = 2048;
+const BAR_WIDTH = 40;
 
 const ROWS: NumberFlag = {
   flag: "--rows",
@@ -101,6 +113,31 @@ function countsOf({ counts, badExamples }: Dataset): Record<string, number> {
   };
 }
 
+function factsOf(report: DataReport | undefined): Record<string, number> {
+  if (report === undefined) return {};
+  const { medianTokens, longestTokens, filled, unknownTokens } = report;
+  return {
+    median_tokens: medianTokens,
+    longest_tokens: longestTokens,
+    filled: Number(filled.toFixed(4)),
+    unknown_tokens: unknownTokens,
+  };
+}
+
+/** A bar for each bin of lengths. */
+function showLengths(ui: Ui, bins: readonly LengthBin[]): void {
+  const most = Math.max(...bins.map(({ examples }) => examples));
+  ui.line();
+  ui.table(
+    ["tokens", "examples", ""],
+    bins.map(({ from, to, examples }) => [
+      `${formatCount(from)} to ${formatCount(to)}`,
+      formatCount(examples),
+      "#".repeat(Math.ceil(BAR_WIDTH * examples / most)),
+    ]),
+  );
+}
+
 function showRows(ui: Ui, rows: readonly Row[]): void {
   for (const { origin, tokens, trained_tokens, text } of rows) {
     ui.line();
@@ -146,18 +183,37 @@ export async function runInspect(args: readonly string[]): Promise<void> {
   }
   let rows: Row[] = [];
   let read = {};
+  let recognised: readonly RecognisedFile[] = [];
+  let report: DataReport | undefined;
   if (typeof model === "string") {
     const tokenizer = loadTokenizer(model);
+    recognised = await checkData({ data: [path] }, reading);
     const dataset = await loadDataset({ paths: [path], tokenizer, ...reading, bad: "report" });
     rows = rowsOf(dataset, tokenizer, count);
     using source = openWithoutWeights(model);
     const warnings = learningWarnings([dataset], reading.maxLength, source);
-    for (const warning of warnings) ui.warn(warning);
+    for (const warning of [...warnings, ...templateNotes(tokenizer)]) ui.warn(warning);
     const bad = dataset.bad.length === 0 ? {} : { bad_examples: dataset.bad };
-    read = { read_by_model: countsOf(dataset), ...bad };
+    const microBatchTokens = Math.max(MICRO_BATCH_TOKENS, reading.maxLength);
+    report = dataset.length === 0 ? undefined : reportOf(dataset, tokenizer, microBatchTokens);
+    read = { read_by_model: { ...countsOf(dataset), ...factsOf(report) }, ...bad };
   }
-  if (ui.json) return ui.data({ kind, path, ...facts, ...read, ...(rows.length > 0 && { rows }) });
+  if (ui.json) {
+    const lengths = report && { lengths: report.lengths };
+    const format = recognised[0] && { format: recognised[0].format, why: recognised[0].why };
+    return ui.data({
+      kind,
+      path,
+      ...facts,
+      ...format,
+      ...read,
+      ...lengths,
+      ...(rows.length > 0 && { rows }),
+    });
+  }
   ui.line(ui.paint("bold", `${kind} ${path}`));
+  showRecognised(ui, recognised);
   showFacts(ui, { ...facts, ...read });
+  if (report !== undefined) showLengths(ui, report.lengths);
   showRows(ui, rows);
 }

@@ -21,6 +21,7 @@ import {
   type KeyWords,
   makeCommand,
   parseFlags,
+  QUANTIZE_WORDS,
 } from "../flags.ts";
 import { formatAmount, formatCount, formatLoss, formatShare } from "../format.ts";
 import { Interrupts } from "../signals.ts";
@@ -50,6 +51,7 @@ const DATA_KEYS = [
 ] as const satisfies readonly ConfigKey[];
 
 const WORDS: KeyWords = {
+  quantize: QUANTIZE_WORDS,
   adapter: {
     description: "adapter to add to the model, a folder; with --gguf it may be left out",
     defaultText: undefined,

@@ -46,6 +46,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./inspect.ts")).runInspect,
   },
   {
+    name: "validate",
+    summary: "look at every record of data files, and write corrected copies",
+    load: async () => (await import("./validate.ts")).runValidate,
+  },
+  {
     name: "doctor",
     summary: "check what this machine can do and what is missing",
     load: async () => (await import("./doctor.ts")).runDoctor,

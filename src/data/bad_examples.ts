@@ -143,7 +143,7 @@ function listOf(sentences: readonly string[]): string {
 }
 
 /** Such as `train.jsonl:4, 9, 13 and 40 more`. */
-function whereOf(places: readonly string[], examples: number): string {
+export function whereOf(places: readonly string[], examples: number): string {
   let file = "";
   const shown = places.map((place) => {
     const before = file;

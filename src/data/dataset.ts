@@ -134,6 +134,12 @@ export class Dataset {
     return lengthIn(shard, at);
   }
 
+  /** Tokens that were cut off one example. */
+  truncatedOf(index: number): number {
+    const { shard, at } = this.#find(index);
+    return shard.truncated[at]!;
+  }
+
   /** One example. */
   example(index: number): TokenizedExample {
     const { shard, at } = this.#find(index);

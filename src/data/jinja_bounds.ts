@@ -10,7 +10,7 @@ const MAX_WORK = 1_000_000;
 /** Evaluations in one another. */
 const MAX_DEPTH = 500;
 /** A turn of a loop has a scope of its own. */
-const UNITS_PER_TURN = 5;
+const UNITS_PER_TURN = 10;
 /** Characters that are looked through, and elements, in one unit of work. */
 const CHARACTERS_PER_UNIT = 512;
 const ELEMENTS_PER_UNIT = 4;

@@ -38,12 +38,17 @@ export interface HubUse {
 
 /** What a name of the hub stands for. */
 export interface Downloaded {
-  /** The commit whose files these are. */
-  readonly commit: string;
+  /** The commit whose files these are; of a file of the web what its server calls the content, null where it does not. */
+  readonly commit: string | null;
   /** A model's folder or GGUF file, or a data set's files in order. */
   readonly paths: readonly string[];
   /** Bytes of the files. */
   readonly bytes: number;
+}
+
+/** What a repository's name stands for. */
+interface DownloadedCommit extends Downloaded {
+  readonly commit: string;
 }
 
 /** Far more than any. */
@@ -107,7 +112,7 @@ interface Repository {
 
 type Choose = (repository: Repository) => Promise<{ paths: string[]; files: readonly HubFile[] }>;
 
-async function inRepository(name: HubName, use: HubUse, choose: Choose): Promise<Downloaded> {
+async function inRepository(name: HubName, use: HubUse, choose: Choose): Promise<DownloadedCommit> {
   const { signal, onDownload: onProgress, hub = {} } = use;
   const { settings = hubSettings(), clock = systemClock, disk = denoDisk } = hub;
   const text = hubNameText(name);
@@ -120,7 +125,7 @@ async function inRepository(name: HubName, use: HubUse, choose: Choose): Promise
     policy: hub.policy ?? DEFAULT_RETRY_POLICY,
   };
   const cache = new RepoCache(settings.cache, name, disk);
-  const cached = async (): Promise<Downloaded> => {
+  const cached = async (): Promise<DownloadedCommit> => {
     const commit = await cache.commitOf(name.revision);
     const noted = commit === null ? null : await cache.listing(commit);
     const listing = commit === null
@@ -168,7 +173,7 @@ async function inRepository(name: HubName, use: HubUse, choose: Choose): Promise
 function downloaded(
   { commit }: Listing,
   { paths, files }: { paths: string[]; files: readonly HubFile[] },
-): Downloaded {
+): DownloadedCommit {
   return { commit, paths, bytes: files.reduce((sum, { size }) => sum + size, 0) };
 }
 

@@ -7,6 +7,7 @@ import { kindOfPath } from "../io/recognise.ts";
 import { suggest } from "../suggest.ts";
 import { downloadData, downloadModel, type HubUse } from "./hub.ts";
 import { HUB_PREFIX, type HubName, looksLikeRepository, parseHubName } from "./name.ts";
+import { downloadUrl, urlOf } from "./url_file.ts";
 
 /**
  * The repository that a name of a model stands for; null for a path.
@@ -53,13 +54,14 @@ export async function localModel(
   return path;
 }
 
-/** The local paths of data, in order; a data set of the hub may be several files. */
+/** The local paths of data, in order; a data set of the hub may be several files, and an address of the web is one. */
 export async function localData(names: readonly string[], use: HubUse): Promise<string[]> {
   const paths: string[] = [];
   for (const name of names) {
-    const hub = hubDataOf(name);
-    if (hub === null) paths.push(name);
-    else paths.push(...(await downloadData(hub, use)).paths);
+    const [hub, url] = [hubDataOf(name), urlOf(name)];
+    if (hub !== null) paths.push(...(await downloadData(hub, use)).paths);
+    else if (url !== null) paths.push(...(await downloadUrl(url, use)).paths);
+    else paths.push(name);
   }
   return paths;
 }

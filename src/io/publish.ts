@@ -97,7 +97,11 @@ export async function recoverReplaced(files: Files, parent: string, name: string
  *
  * @throws the system's error; the old content is then untouched.
  */
-export async function publishFile(files: Files, path: string, content: Uint8Array): Promise<void> {
+export async function publishFile(
+  files: Files,
+  path: string,
+  content: Uint8Array | AsyncIterable<Uint8Array>,
+): Promise<void> {
   const temporary = temporaryOf(path);
   try {
     await writeDurably(files, temporary, content);

@@ -34,8 +34,8 @@ export interface SafetensorsEntry {
   byteLength: number;
 }
 
-/** Some 150,000 tensors. The format's own limit of 100 MB would be several times that in memory. */
-const MAX_HEADER_BYTES = 16 << 20;
+/** Some 20,000 tensors; the format itself allows 100 MB, see docs/adr/0013-header-limits.md. */
+export const MAX_HEADER_BYTES = 2 << 20;
 const LENGTH_BYTES = 8;
 /** Header, entry, and the two arrays inside an entry. */
 const MAX_HEADER_DEPTH = 3;

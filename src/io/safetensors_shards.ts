@@ -2,7 +2,7 @@
 import { SpielError } from "../errors.ts";
 import { isFile, isObject, readJsonObject } from "./random_access.ts";
 import { modelsInside } from "./recognise.ts";
-import { type SafetensorsEntry, SafetensorsFile } from "./safetensors.ts";
+import { MAX_HEADER_BYTES, type SafetensorsEntry, SafetensorsFile } from "./safetensors.ts";
 
 const SINGLE_FILE = "model.safetensors";
 const INDEX_FILE = "model.safetensors.index.json";
@@ -74,7 +74,7 @@ function openSingle(folder: string, files: Map<string, SafetensorsFile>) {
 function openShards(folder: string, files: Map<string, SafetensorsFile>) {
   const indexPath = `${folder}/${INDEX_FILE}`;
   if (!isFile(indexPath)) throw noWeights(folder);
-  const weightMap = readJsonObject(indexPath).weight_map;
+  const weightMap = readJsonObject(indexPath, MAX_HEADER_BYTES).weight_map;
   if (!isObject(weightMap)) {
     throw new SpielError("data", `${indexPath}: weight_map is not an object`);
   }

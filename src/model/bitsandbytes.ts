@@ -52,12 +52,26 @@ export class BitsandbytesMatrix {
     this.tensor = { format: "nf4", shape, byteLength };
   }
 
-  /** Reads a range of its blocks' bytes. */
+  /**
+   * Reads a range of its blocks' bytes.
+   *
+   * @throws {SpielError} kind "data" for a magnitude that is infinite or not a number.
+   */
   read(byteOffset: number, length: number): Uint8Array<ArrayBuffer> {
     const first = Math.floor(byteOffset / BLOCK_BYTES);
     const count = Math.ceil((byteOffset + length) / BLOCK_BYTES) - first;
     const codes = this.file.readRange(this.name, first * CODE_BYTES, count * CODE_BYTES);
     const magnitudes = this.#magnitudes(first, count);
+    const bad = magnitudes.findIndex((magnitude) => !Number.isFinite(magnitude));
+    if (bad >= 0) {
+      throw new SpielError(
+        "data",
+        `${this.file.path}: tensor "${this.name}.absmax" is ${magnitudes[bad]} at ${
+          first + bad
+        }; ` +
+          "expected a finite magnitude",
+      );
+    }
     const blocks = new Uint8Array(count * BLOCK_BYTES);
     const view = new DataView(blocks.buffer);
     for (let block = 0; block < count; block++) {

@@ -2,6 +2,7 @@
 
 import { downloadData, type Downloaded, downloadModel, type HubUse } from "../hub/hub.ts";
 import { hubNameOf, localModel } from "../hub/local_names.ts";
+import { downloadUrl, urlOf } from "../hub/url_file.ts";
 import { readHuggingFaceConfig } from "./hf_config.ts";
 
 /**
@@ -14,12 +15,15 @@ export async function localModelPath(name: string, use: HubUse): Promise<string>
 }
 
 /**
- * Downloads what a name of the hub stands for: `org/name` is a model, `hf:org/name` a data set.
+ * Downloads what a name stands for: `org/name` is a model of the hub, `hf:org/name` a data set, and an address of the
+ * web a file of data.
  *
  * @returns Null for a path.
  * @throws {SpielError} as `localModelPath` does.
  */
 export async function downloadNamed(name: string, use: HubUse): Promise<Downloaded | null> {
+  const url = urlOf(name);
+  if (url !== null) return await downloadUrl(url, use);
   const hub = hubNameOf(name);
   if (hub === null) return null;
   return hub.kind === "dataset"

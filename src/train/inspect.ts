@@ -141,5 +141,5 @@ async function describeData(path: string): Promise<Record<string, unknown>> {
   }
   if (records === 0) throw noRecords(file, broken);
   const refused = broken === undefined ? {} : { bad_examples: bad.groups };
-  return { records, fields: Object.fromEntries(fields), ...refused };
+  return { file: file.kind.name, records, fields: Object.fromEntries(fields), ...refused };
 }

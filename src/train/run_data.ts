@@ -6,6 +6,7 @@ import {
   type ReadingOptions,
   refuseIdleMap,
 } from "../data/data_files.ts";
+import { cutNotice } from "../data/data_report.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { type DatasetOptions, loadDataset } from "../data/load_dataset.ts";
 import { MicroBatchStream, type StreamOptions } from "../data/sampler.ts";
@@ -92,13 +93,19 @@ export function dataWarnings(
   return [...new Set(notices), ...learningWarnings(datasets, maxLength, source)];
 }
 
-/** Warnings of answers whose end cannot be learnt, and of examples that are longer than the model was made for. */
+/**
+ * Warnings of answers whose end cannot be learnt, of examples that were cut, and of such that are longer than the model
+ * was made for.
+ */
 export function learningWarnings(
   datasets: readonly Dataset[],
   maxLength: number,
   { config: { max_position_embeddings: limit } }: Pick<ModelSource, "config">,
 ): string[] {
-  const notices = [...new Set(datasets.flatMap(({ endNotice }) => endNotice ?? []))];
+  const notices = [
+    ...new Set(datasets.flatMap(({ endNotice }) => endNotice ?? [])),
+    ...datasets.flatMap((dataset) => cutNotice(dataset, maxLength) ?? []),
+  ];
   const longest = Math.max(...datasets.map((dataset) => dataset.longest));
   if (longest <= limit) return notices;
   return [

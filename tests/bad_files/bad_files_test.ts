@@ -1,4 +1,4 @@
-/** Bad model, tokenizer and adapter files: each refused in a sentence with file, field and reason, at once and in little memory. */
+/** Bad model, tokenizer, adapter and data files: each refused in a sentence with file, field and reason, at once and in little memory. */
 
 import assert from "node:assert/strict";
 import { FAMILIES } from "./families.ts";

@@ -56,6 +56,7 @@ function say(refusal: Refusal): void {
 
 if (import.meta.main) {
   const root = makeTempDir();
+  Deno.env.set("SPIEL_CACHE", `${root}/cache`);
   try {
     for (const [number, { name: family, make, args, kinds }] of FAMILIES.entries()) {
       for (const [index, [title, spoil]] of [["", () => {}] as const, ...kinds].entries()) {

@@ -62,6 +62,17 @@ export const SAFETENSORS: Family = {
       /header length is 90000000; expected at most/,
     ],
     [
+      "a header full of tensors of no bytes",
+      (at) =>
+        editHeader(file(at), (header) => {
+          const nothing = { dtype: "F32", shape: [0], data_offsets: [0, 0] };
+          const count = 21_000;
+          for (let i = 0; i < count; i++) header[`model.layers.${i}.mlp.experts.weight`] = nothing;
+        }),
+      FILE,
+      /"model\.layers\.0\.mlp\.experts\.weight", which its configuration does not explain/,
+    ],
+    [
       "a header of no bytes",
       (at) => Deno.writeFileSync(file(at), safetensorsOf(0, new Uint8Array())),
       FILE,
@@ -323,6 +334,18 @@ export const SHARDS: Family = {
       "a cut shard",
       (at) => editBytes(shard(at, 2), (all) => all.slice(0, -8)),
       /model-00002-of-00002\.safetensors: .*truncated/,
+    ],
+    [
+      "an index full of tensors that are nowhere",
+      (at) =>
+        editMap(at, (map) => {
+          const count = 21_000;
+          for (let i = 0; i < count; i++) {
+            map[`model.layers.${i}.mlp.experts.weight`] = "model-00001-of-00002.safetensors";
+          }
+        }),
+      INDEX,
+      /puts tensor "model\.layers\.0\.mlp\.experts\.weight" in model-00001-of-00002\.safetensors/,
     ],
     [
       "a huge index",

@@ -23,9 +23,9 @@ const REFUSED: [title: string, data: string, more: string[], words: RegExp][] = 
   ["nothing but such examples", EMPTY, ["--skip-bad"], /data\.jsonl:1: field "completion" is ""/],
   [
     "a row that is short",
-    "prompt,completion\na\n",
+    "prompt,completion\na,b\nc\n",
     [],
-    /data\.jsonl:2: the row has 1 field; expected 2/,
+    /data\.jsonl:3: the row has 1 field; expected 2/,
   ],
   ["printed objects", '{\n"text": "a"\n}\n', [], /is JSON over many lines; .*; jq -c \./],
   ["a mistyped map", GOOD, ["--map", "prompt=sy"], /"sy", which --map names for prompt/],

@@ -17,7 +17,7 @@ Deno.test("every command is a task without a permission too many", () => {
     assert.equal(permissions.includes("--allow-net"), name !== "adapter", name);
     assert.equal(
       permissions.includes("--allow-ffi"),
-      !["adapter", "download", "inspect"].includes(name),
+      !["adapter", "download", "inspect", "validate"].includes(name),
       name,
     );
     const others = permissions.filter((flag) =>
@@ -48,6 +48,7 @@ Deno.test("what a task permits is enough for its command", async (test) => {
     adapter: ["convert", folder.at("run/adapter"), "--out", folder.at("converted")],
     download: ["hf:org/data"],
     inspect: [folder.at("merged")],
+    validate: ["hf:org/data", "--model", folder.model],
     doctor: [],
   };
   for (const { name } of COMMANDS) {

@@ -7,8 +7,10 @@ import { tokenizerFiles } from "../../src/data/tokenizer.ts";
 import { SafetensorsFile } from "../../src/io/safetensors.ts";
 import { inferenceUse, loadModel } from "../../src/model/load.ts";
 import { openModelSource } from "../../src/model/source.ts";
+import { copyFolder, editTensor } from "../bad_files/kinds.ts";
 import { byteTokenizer } from "../support/byte_tokenizer.ts";
 import { engineTest, gpuDevices, HOSTED_DEVICES } from "../support/hosts.ts";
+import { withTempDir } from "../support/temp_dir.ts";
 import { TinyRun } from "../support/tiny_run.ts";
 
 const GOLDEN = decodeURIComponent(new URL("../golden/bitsandbytes", import.meta.url).pathname);
@@ -55,6 +57,24 @@ Deno.test("bitsandbytes: any range of a matrix's bytes is the range of the whole
     }
   }
 });
+
+Deno.test("bitsandbytes: a magnitude that is not finite is refused when it is read", () =>
+  withTempDir((folder) => {
+    copyFolder(`${GOLDEN}/nf4`, folder);
+    const name = "model.layers.0.mlp.down_proj.weight";
+    editTensor(`${folder}/model.safetensors`, `${name}.absmax`, ({ data }) => {
+      new DataView(data.buffer, data.byteOffset).setFloat32(4 * 100, NaN, true);
+      return { data };
+    });
+    using source = openModelSource(folder);
+    const blockBytes = 36;
+    assert.equal(source.read(name, 0, 100 * blockBytes).length, 100 * blockBytes);
+    assert.throws(() => source.read(name, 99 * blockBytes, 2 * blockBytes), {
+      kind: "data",
+      message: `${folder}/model.safetensors: tensor "${name}.absmax" is NaN at 100; ` +
+        "expected a finite magnitude",
+    });
+  }));
 
 for (const place of HOSTED_DEVICES) {
   Deno.test(

@@ -145,18 +145,18 @@ pub(crate) fn reply_bytes<const N: usize>(shape: [usize; N]) -> Result<usize> {
 /// When there is not enough of it.
 pub(crate) fn with_room<T>(count: usize) -> Result<Vec<T>> {
     let mut values = Vec::new();
-    values.try_reserve_exact(count).map_err(|_| {
-        let bytes = (count as u64).saturating_mul(size_of::<T>() as u64);
-        EngineError::OutOfMemory(format!("Cannot allocate {bytes} bytes of memory"))
-    })?;
+    values.try_reserve_exact(count).map_err(|_| no_room::<T>(count))?;
     Ok(values)
 }
 
-/// As many zeros; see [`with_room`].
-pub(crate) fn zeros<T: Clone + Default>(count: usize) -> Result<Vec<T>> {
-    let mut values = with_room(count)?;
-    values.resize(count, T::default());
-    Ok(values)
+/// As many zeros; see [`with_room`]. The system gives memory to a large list only where it is written.
+pub(crate) fn zeros<T: bytemuck::Zeroable>(count: usize) -> Result<Vec<T>> {
+    bytemuck::allocation::try_zeroed_vec(count).map_err(|()| no_room::<T>(count))
+}
+
+fn no_room<T>(count: usize) -> EngineError {
+    let bytes = (count as u64).saturating_mul(size_of::<T>() as u64);
+    EngineError::OutOfMemory(format!("Cannot allocate {bytes} bytes of memory"))
 }
 
 #[cfg(test)]

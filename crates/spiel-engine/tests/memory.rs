@@ -1,36 +1,13 @@
 //! A plan is what a model then holds. Alone in its process, whose allocations it counts.
 #![cfg(feature = "native")]
-#![expect(unsafe_code, reason = "an allocator that counts")]
 
+#[path = "support/counting.rs"]
+mod counting;
+
+use counting::{LIVE, PEAK, ask, open, planned, since};
 use serde_json::{Value, json};
 use spiel_engine::Engine;
-use spiel_engine::protocol::{ModelPlan, Reply};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-
-static LIVE: AtomicU64 = AtomicU64::new(0);
-static PEAK: AtomicU64 = AtomicU64::new(0);
-
-struct Counting;
-
-// SAFETY: all is left to the system's allocator; counting touches no memory of the caller's.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let live = LIVE.fetch_add(layout.size() as u64, Relaxed) + layout.size() as u64;
-        PEAK.fetch_max(live, Relaxed);
-        // SAFETY: the caller's promises are those that the system's allocator asks for.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size() as u64, Relaxed);
-        // SAFETY: as above; the pointer came from `alloc`, thus from the system's.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// What operations take while they run, whatever the model's size: packed parts of products and blocks of scores per
 /// thread, and here the lists of one small module's deltas.
@@ -47,12 +24,6 @@ const MODULES: [(&str, u32); 7] = [
     ("mlp.up_proj", 704 * 256),
     ("mlp.down_proj", 256 * 704),
 ];
-
-fn ask(engine: &mut Engine, request: &Value, payload: &[u8]) -> Reply {
-    let (reply, _) = pollster::block_on(engine.handle(request.to_string().as_bytes(), payload));
-    assert!(!matches!(reply, Reply::Error(_)), "{request}: {reply:?}");
-    reply
-}
 
 fn modules() -> impl Iterator<Item = (String, u32)> {
     (0..LAYERS).flat_map(|layer| {
@@ -89,13 +60,6 @@ fn model(format: &str, checkpointing: &str, dry_run: bool) -> Value {
     })
 }
 
-fn planned(reply: Reply) -> ModelPlan {
-    match reply {
-        Reply::ModelPlan(plan) => plan,
-        reply => panic!("expected a plan, got {reply:?}"),
-    }
-}
-
 /// A step in a selection window, and the reselection.
 fn train(engine: &mut Engine, step: u32) {
     ask(engine, &json!({ "op": "candidatesBegin" }), &[]);
@@ -121,22 +85,16 @@ fn train(engine: &mut Engine, step: u32) {
     );
 }
 
-/// Bytes allocated since there were `base`.
-fn since(base: u64, counter: &AtomicU64) -> u64 {
-    counter.load(Relaxed) - base
-}
-
 const FORMATS: [&str; 3] = ["bf16", "nf4", "q4_0"];
 const CHECKPOINTING: [&str; 2] = ["none", "block"];
 
 #[test]
 fn a_model_holds_what_was_planned_through_steps_and_their_reselections() {
-    // One engine, since the threads of another would still be ending while this one is measured.
-    let mut engine = Engine::new();
-    let open = json!({
-        "op": "engineOpen", "device": "cpu", "threads": 2, "gpu": null, "allowSoftware": false,
-    });
-    ask(&mut engine, &open, &[]);
+    let mut engine = open();
+    // Threads keep as much as their second cache for products, once they have made one.
+    let product =
+        json!({ "op": "productRun", "tokens": 2048, "inputs": 256, "outputs": 2048, "repeats": 8 });
+    ask(&mut engine, &product, &[]);
     let base = LIVE.load(Relaxed);
     let cases = || FORMATS.into_iter().flat_map(|format| CHECKPOINTING.map(|kept| (format, kept)));
     for (format, kept) in cases() {

@@ -142,7 +142,9 @@ async function told<Result>(where: string, read: () => Result | Promise<Result>)
     return await read();
   } catch (cause) {
     if (cause instanceof SpielError) throw cause;
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    // What the library stumbles over says nothing to a person.
+    const isStumble = cause instanceof TypeError || cause instanceof RangeError;
+    const reason = isStumble || !(cause instanceof Error) ? "it is damaged" : cause.message;
     throw new SpielError("data", `${where}: not a sound Parquet file: ${reason}`, { cause });
   }
 }

@@ -95,19 +95,19 @@ export class PageChecker {
       const page = parquetHeader(reader);
       const { num_values: values = 0 } = page.data_page_header ?? page.data_page_header_v2 ??
         page.dictionary_page_header ?? {};
-      if (!(values >= 0 && values <= MAX_PAGE_VALUES)) {
+      const { compressed_page_size: packed, uncompressed_page_size: unpacked } = page;
+      if (!(packed >= 0 && unpacked >= 0 && values >= 0)) throw new Error("a page without a size");
+      if (values > MAX_PAGE_VALUES) {
         throw new Error(`a page of ${values} values; expected at most ${MAX_PAGE_VALUES}`);
       }
-      const packed = page.compressed_page_size;
-      checkPage(packed, page.uncompressed_page_size);
-      if (!(packed >= 0)) throw new Error(`a page of ${packed} bytes`);
+      checkPage(packed, unpacked);
       at += reader.offset + packed;
     }
   }
 }
 
 function checkPage(packed: number, unpacked: number): void {
-  if (unpacked >= 0 && unpacked <= MAX_PAGE_BYTES && unpacked <= MAX_RATIO * (packed + 1)) return;
+  if (unpacked <= MAX_PAGE_BYTES && unpacked <= MAX_RATIO * (packed + 1)) return;
   throw new Error(
     `a page of ${packed} bytes unpacks to ${unpacked}; expected at most ${MAX_PAGE_BYTES}, ` +
       `and ${MAX_RATIO} times as much`,

@@ -6,7 +6,7 @@ import { listed, type RecordFields, shown } from "./fields.ts";
 import { parsedJson, readToolCalls } from "./tools.ts";
 
 /** Who speaks. A template that does not know a role passes over it, or prints it and teaches nothing of it. */
-const ROLES = ["system", "developer", "user", "assistant", "tool"] as const;
+export const ROLES = ["system", "developer", "user", "assistant", "tool"] as const;
 
 /** What other collections of conversations call them. */
 export const OTHER_ROLES: Readonly<Record<string, string>> = {

@@ -1,0 +1,81 @@
+/** Data files of the web as local paths: from the cache where they are unchanged, else downloaded into it. */
+
+import { createHash } from "node:crypto";
+import { basename, join } from "node:path";
+import { isSpielError, SpielError } from "../errors.ts";
+import { cacheFolder } from "../io/cache_folder.ts";
+import { storageError } from "../io/files.ts";
+import { isFile, readJsonObject } from "../io/random_access.ts";
+import { publishFile } from "../io/publish.ts";
+import { systemClock } from "./clock.ts";
+import { denoDisk } from "./disk.ts";
+import type { DownloadProgress } from "./fetch_files.ts";
+import type { Downloaded, HubUse } from "./hub.ts";
+import { DEFAULT_RETRY_POLICY } from "./retry.ts";
+import { hubSettings } from "./settings.ts";
+import { type Noted, UrlDownload, type UrlParts } from "./url_download.ts";
+
+/** The address that a name is; null for any other name. */
+export function urlOf(name: string): URL | null {
+  return /^https?:\/\//i.test(name) ? URL.parse(name) : null;
+}
+
+/** Where a file of the web is, for messages: what stands behind a "?" may be as good as a password. */
+export function shownUrl({ protocol, host, pathname }: URL): string {
+  return `${protocol}//${host}${pathname}`;
+}
+
+/**
+ * Brings a file of the web into the cache.
+ *
+ * @throws {SpielError} `data` where there is no such file, `interrupted` when it cannot be had now, `environment` for a
+ * missing permission, or offline where it is not cached; `storage` when the disk fails.
+ */
+export async function downloadUrl(url: URL, use: HubUse = {}): Promise<Downloaded> {
+  const { hub = {}, signal, onDownload } = use;
+  const { settings = hubSettings(), clock = systemClock, disk = denoDisk } = hub;
+  const policy = hub.policy ?? DEFAULT_RETRY_POLICY;
+  const folder = join(hub.settings?.cache ?? cacheFolder(), "urls", folderName(url));
+  const path = join(folder, fileName(url));
+  const notePath = join(folder, "about.json");
+  const note = isFile(path) && isFile(notePath) ? noteOf(readJsonObject(notePath)) : null;
+  const name = shownUrl(url);
+  if (use.offline || settings.offline) {
+    if (note !== null) return { commit: note.etag, paths: [path], bytes: note.bytes };
+    throw new SpielError(
+      "environment",
+      `"${name}" is not in the cache ("${folder}"), and offline nothing is downloaded`,
+    );
+  }
+  const tell = (progress: Pick<DownloadProgress, "bytes" | "totalBytes" | "waiting">) =>
+    onDownload?.({ name, files: 0, totalFiles: 1, ...progress });
+  const parts: UrlParts = { url, name, path, note, settings, clock, policy, signal, disk, tell };
+  try {
+    await disk.makeFolder(folder);
+    const found = await new UrlDownload(parts).run();
+    if (found !== note) {
+      const text = JSON.stringify({ url: name, ...found });
+      await publishFile(disk, notePath, new TextEncoder().encode(text));
+    }
+    return { commit: found.etag, paths: [path], bytes: found.bytes };
+  } catch (error) {
+    if (!isSpielError(error)) throw storageError(`Cannot save "${name}" in "${folder}"`, error);
+    if (error.kind !== "interrupted" || note === null || signal?.aborted) throw error;
+    await use.onWarning?.(`${error.message.split(";")[0]}; what is in the cache of it is taken`);
+    return { commit: note.etag, paths: [path], bytes: note.bytes };
+  }
+}
+
+function noteOf({ etag, bytes }: Record<string, unknown>): Noted | null {
+  if (!Number.isSafeInteger(bytes)) return null;
+  return { etag: typeof etag === "string" ? etag : null, bytes: bytes as number };
+}
+
+function folderName(url: URL): string {
+  return createHash("sha256").update(url.href).digest("hex").slice(0, 32);
+}
+
+/** Its own name, by which its kind may be known. */
+function fileName({ pathname }: URL): string {
+  return basename(pathname).replaceAll(/[^\w.-]/g, "_").replace(/^\.+/, "") || "data";
+}
