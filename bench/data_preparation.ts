@@ -11,6 +11,7 @@
 
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { denoFiles } from "../src/io/files.ts";
 import { peakMemory } from "../src/engine/peak_memory.ts";
 import { trainRun } from "../src/train/run.ts";
 import { runConfig } from "../src/train/run_config.ts";
@@ -62,7 +63,7 @@ async function measureAll(model: string): Promise<void> {
       const cache = join(work, `cache${i}`);
       cold.push(await run(model, many, cache));
       warm.push(await run(model, many, cache));
-      await Deno.remove(cache, { recursive: true });
+      await denoFiles.remove(cache);
     }
     const { size } = Deno.statSync(many);
     for (const [name, runs] of Object.entries({ cold, warm })) {
