@@ -128,12 +128,19 @@ Deno.test("a base's own tokenizer metadata go along as they are", () =>
         ["tokenizer.ggml.eos_token_id", { type: "u32", value: 2 }],
         ["tokenizer.chat_template", { type: "string", value: "{{ messages }}" }],
         ["tokenizer.ggml.odd", { type: "f32", value: -0.5 }],
+        ["tokenizer.ggml.whole", { type: "f32", value: 2 }],
+        ["tokenizer.ggml.negative", { type: "i32", value: -1 }],
+        ["tokenizer.ggml.long", { type: "u64", value: 2 ** 40 }],
+        ["tokenizer.ggml.weights", { type: "f32s", value: [0.5, -2] }],
       ]),
     );
     await save(loadTokenizer(base), `${dir}/a.gguf`, { path: base });
     using before = GgufFile.open(base);
     using after = GgufFile.open(`${dir}/a.gguf`);
     assert.deepEqual([...after.metadata], [...before.metadata]);
+    for (const key of before.metadata.keys()) {
+      assert.deepEqual(after.storedValue(key), before.storedValue(key), key);
+    }
   }));
 
 Deno.test("every kind of pre-tokenizer is found by what it does", () =>
