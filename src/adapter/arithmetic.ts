@@ -21,19 +21,26 @@ export function sumDeltas(terms: readonly Term[]): DeltaSum {
   const most = terms.reduce((sum, { deltas }) => sum + deltas.indices.length, 0);
   const indices = new Uint32Array(most);
   const values = new Float32Array(most);
-  const slots = terms.map(() => 0);
-  const indexOf = (term: number) => terms[term]!.deltas.indices[slots[term]!] ?? Infinity;
+  // Models have hundreds of millions of deltas, so nothing is allocated for one of them.
+  const slots = new Uint32Array(terms.length);
+  const heads = Float64Array.from(terms, ({ deltas }) => deltas.indices[0] ?? Infinity);
   let count = 0;
   let overlaps = 0;
   for (;;) {
-    const index = terms.reduce((least, _, term) => Math.min(least, indexOf(term)), Infinity);
+    let index = Infinity;
+    for (let term = 0; term < heads.length; term++) index = Math.min(index, heads[term]!);
     if (index === Infinity) break;
-    const here = [...terms.keys()].filter((term) => indexOf(term) === index);
-    const value = here.reduce((sum, term) => {
+    let value = 0;
+    let found = 0;
+    for (let term = 0; term < heads.length; term++) {
+      if (heads[term] !== index) continue;
       const { deltas, factor } = terms[term]!;
-      return sum + factor * deltas.values[slots[term]!++]!;
-    }, 0);
-    if (here.length > 1) overlaps++;
+      value += factor * deltas.values[slots[term]!++]!;
+      const slot = slots[term]!;
+      heads[term] = slot < deltas.indices.length ? deltas.indices[slot]! : Infinity;
+      found++;
+    }
+    if (found > 1) overlaps++;
     values[count] = value;
     indices[count] = index;
     // What rounds to 0 does nothing either.

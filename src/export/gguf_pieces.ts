@@ -90,9 +90,8 @@ function preparationOf({ json, where }: VocabularyParts) {
         prefix = true;
         break;
       case "Metaspace":
-        prefix ||= step.prepend_scheme === undefined
-          ? step.add_prefix_space !== false
-          : step.prepend_scheme !== "never";
+        // Its other schemes put no space before another space or behind a special token, where add_space_prefix does.
+        if ((step.replacement ?? SPACE) !== SPACE || !isUnprefixed(step)) throw refuse(step);
         break;
       case "Replace":
         if (pattern.String === " " && step.content === SPACE) break;
@@ -110,6 +109,10 @@ function preparationOf({ json, where }: VocabularyParts) {
     }
   }
   return { prefix, removesExtraSpaces };
+}
+
+function isUnprefixed({ prepend_scheme, add_prefix_space }: Record<string, unknown>): boolean {
+  return prepend_scheme === undefined ? add_prefix_space === false : prepend_scheme === "never";
 }
 
 function stepsOf(part: unknown): Record<string, unknown>[] {

@@ -3,7 +3,7 @@
 import type { Tokenizer } from "../data/tokenizer.ts";
 import { exactTokenizerJson } from "../data/tokenizer_json.ts";
 import { SpielError } from "../errors.ts";
-import { GgufFile, type GgufValue } from "../io/gguf.ts";
+import { GgufFile } from "../io/gguf.ts";
 import type { GgufField } from "../io/gguf_writer.ts";
 import { kindOfPath } from "../io/recognise.ts";
 import type { ModelSource } from "../model/source.ts";
@@ -28,27 +28,11 @@ export function tokenizerFields(source: TokenizerOwner, model: ModelTokenizer): 
     : convertedFields(source, model);
 }
 
-/** A base's own fields. Numbers of a list are codes, but scores. */
+/** A base's own fields, in the types that it has them in. */
 function copiedFields(path: string): Fields {
   using file = GgufFile.open(path);
-  return new Map(
-    [...file.metadata].flatMap(([key, value]) => {
-      const field = key.startsWith("tokenizer.") ? fieldOf(key, value) : null;
-      return field === null ? [] : [[key, field] as const];
-    }),
-  );
-}
-
-function fieldOf(key: string, value: GgufValue): GgufField | null {
-  if (typeof value === "string") return { type: "string", value };
-  if (typeof value === "boolean") return { type: "bool", value };
-  if (typeof value === "number") {
-    return { type: Number.isInteger(value) && value >= 0 ? "u32" : "f32", value };
-  }
-  if (!Array.isArray(value)) return null;
-  if (value.every((item) => typeof item === "string")) return { type: "strings", value };
-  if (!value.every((item) => typeof item === "number")) return null;
-  return { type: key === "tokenizer.ggml.scores" ? "f32s" : "i32s", value };
+  const keys = [...file.metadata.keys()].filter((key) => key.startsWith("tokenizer."));
+  return new Map(keys.map((key) => [key, { type: "stored", value: file.storedValue(key)! }]));
 }
 
 function convertedFields(source: TokenizerOwner, model: ModelTokenizer): Fields {

@@ -9,6 +9,7 @@ import { type SavedDtype, saveModel } from "../model/save.ts";
 import type { ModelSource } from "../model/source.ts";
 import { ggufFileName, saveGguf } from "./gguf.ts";
 import type { GgufType } from "./gguf_types.ts";
+import { lostWindowWarning } from "./lost_window.ts";
 import type { SelfTest } from "./self_test.ts";
 import type { TestDataOptions } from "./test_data.ts";
 import { prepareTrial, REMEDIES, trialTokens } from "./trial.ts";
@@ -63,6 +64,8 @@ export async function mergeAdapter(options: MergeOptions): Promise<MergeResult> 
   });
   const { engine, source, plan: { tensors } } = model;
   const dtype = gguf ?? dtypeFor(source);
+  const lost = gguf === undefined ? null : lostWindowWarning(source.config);
+  if (lost !== null) await options.onWarning?.(lost);
   let selfTest: SelfTest | null = null;
   const test = isTested ? await prepareTrial(model, options, dtype) : null;
   const check = test === null ? undefined : async (folder: string) => {

@@ -64,6 +64,11 @@ export class GgufFile implements Disposable {
     return part.read(tensor.byteOffset + byteOffset, length);
   }
 
+  /** The bytes of a metadata value, its type before it; undefined when the key is absent. */
+  storedValue(key: string): Uint8Array<ArrayBuffer> | undefined {
+    return this.#parts[0]?.storedValue(key);
+  }
+
   /** A metadata string; undefined when the key is absent. */
   string(key: string): string | undefined {
     const value = this.metadata.get(key);

@@ -27,6 +27,8 @@ export class GgufPart implements Disposable {
   readonly path: string;
   readonly metadata: ReadonlyMap<string, GgufValue>;
   readonly tensors: ReadonlyMap<string, GgufTensor>;
+  /** Where the metadata's values begin and end, with their types. */
+  readonly #places: ReadonlyMap<string, readonly [begin: number, end: number]>;
   readonly #file: RandomAccessFile;
 
   private constructor(file: RandomAccessFile) {
@@ -34,7 +36,9 @@ export class GgufPart implements Disposable {
     this.path = file.path;
     const cursor = new GgufCursor(file);
     const { tensorCount, metadataCount } = readCounts(cursor);
-    this.metadata = readMetadata(cursor, metadataCount);
+    const { metadata, places } = readMetadata(cursor, metadataCount);
+    this.metadata = metadata;
+    this.#places = places;
     this.tensors = readTensorTable(cursor, tensorCount, alignmentOf(cursor, this.metadata), file);
   }
 
@@ -56,6 +60,12 @@ export class GgufPart implements Disposable {
   /** Bytes in the file. */
   get size(): number {
     return this.#file.size;
+  }
+
+  /** The bytes of a metadata value, its type before it; undefined when the key is absent. */
+  storedValue(key: string): Uint8Array<ArrayBuffer> | undefined {
+    const place = this.#places.get(key);
+    return place && this.#file.read(place[0], place[1] - place[0]);
   }
 
   /** Reads `length` bytes at `offset` of the file. */
@@ -87,14 +97,17 @@ function readCounts(cursor: GgufCursor) {
   };
 }
 
-function readMetadata(cursor: GgufCursor, count: number): Map<string, GgufValue> {
+function readMetadata(cursor: GgufCursor, count: number) {
   const metadata = new Map<string, GgufValue>();
+  const places = new Map<string, [number, number]>();
   for (let i = 0; i < count; i++) {
     const key = cursor.string(`the key of metadata entry ${i}`, MAX_NAME_BYTES);
     if (metadata.has(key)) throw cursor.fail(`metadata "${key}" occurs twice`);
+    const begin = cursor.position;
     metadata.set(key, cursor.value(`metadata "${key}"`));
+    places.set(key, [begin, cursor.position]);
   }
-  return metadata;
+  return { metadata, places };
 }
 
 function alignmentOf(cursor: GgufCursor, metadata: ReadonlyMap<string, GgufValue>): number {

@@ -9,7 +9,9 @@ export type GgufField =
   | { readonly type: "bool"; readonly value: boolean }
   | { readonly type: "string"; readonly value: string }
   | { readonly type: "strings"; readonly value: readonly string[] }
-  | { readonly type: "i32s" | "f32s"; readonly value: readonly number[] };
+  | { readonly type: "i32s" | "f32s"; readonly value: readonly number[] }
+  /** The bytes that another file has, the type before the value: see `GgufFile.storedValue`. */
+  | { readonly type: "stored"; readonly value: Uint8Array };
 
 /** A tensor to write, whose bytes are made when its turn comes. */
 export interface GgufTensorContent {
@@ -150,6 +152,8 @@ class HeaderWriter {
       case "string":
         this.u32(TYPES.string);
         return this.string(field.value);
+      case "stored":
+        return this.raw(field.value);
       case "strings":
         return this.#array(TYPES.string, field.value, (text) => this.string(text));
       case "i32s":

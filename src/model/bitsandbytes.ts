@@ -42,8 +42,13 @@ export class BitsandbytesMatrix {
   /** As it is read. */
   readonly tensor: ModelTensor;
 
+  /**
+   * @param codes The file of the codes.
+   * @param magnitudes The file of their magnitudes, which may be another where a folder is cut into files.
+   */
   constructor(
-    readonly file: SafetensorsFile,
+    readonly codes: SafetensorsFile,
+    readonly magnitudes: SafetensorsFile,
     readonly name: string,
     shape: number[],
     readonly nested: NestedMagnitudes | null,
@@ -60,16 +65,14 @@ export class BitsandbytesMatrix {
   read(byteOffset: number, length: number): Uint8Array<ArrayBuffer> {
     const first = Math.floor(byteOffset / BLOCK_BYTES);
     const count = Math.ceil((byteOffset + length) / BLOCK_BYTES) - first;
-    const codes = this.file.readRange(this.name, first * CODE_BYTES, count * CODE_BYTES);
-    const magnitudes = this.#magnitudes(first, count);
+    const codes = this.codes.readRange(this.name, first * CODE_BYTES, count * CODE_BYTES);
+    const magnitudes = this.#magnitudesOf(first, count);
     const bad = magnitudes.findIndex((magnitude) => !Number.isFinite(magnitude));
     if (bad >= 0) {
       throw new SpielError(
         "data",
-        `${this.file.path}: tensor "${this.name}.absmax" is ${magnitudes[bad]} at ${
-          first + bad
-        }; ` +
-          "expected a finite magnitude",
+        `${this.magnitudes.path}: tensor "${this.name}.absmax" is ${magnitudes[bad]} at ` +
+          `${first + bad}; expected a finite magnitude`,
       );
     }
     const blocks = new Uint8Array(count * BLOCK_BYTES);
@@ -83,11 +86,11 @@ export class BitsandbytesMatrix {
     return start === 0 && length === blocks.length ? blocks : blocks.slice(start, start + length);
   }
 
-  #magnitudes(first: number, count: number): Float32Array {
+  #magnitudesOf(first: number, count: number): Float32Array {
     const name = `${this.name}.absmax`;
-    if (this.nested === null) return floats(this.file.readRange(name, 4 * first, 4 * count));
+    if (this.nested === null) return floats(this.magnitudes.readRange(name, 4 * first, 4 * count));
     const { levels, scales, offset } = this.nested;
-    const bytes = this.file.readRange(name, first, count);
+    const bytes = this.magnitudes.readRange(name, first, count);
     // Each operation is rounded to f32, as in torch.
     return Float32Array.from(
       bytes,
@@ -133,7 +136,7 @@ export function bitsandbytesTensors(weights: SafetensorsFolder): BitsandbytesTen
 }
 
 function readMatrix(reader: PartReader, described: string): BitsandbytesMatrix {
-  const { file, name } = reader;
+  const { name } = reader;
   const state = reader.description(described);
   state.only("quant_type", "nf4");
   const shape = shapeOf(state);
@@ -155,7 +158,13 @@ function readMatrix(reader: PartReader, described: string): BitsandbytesMatrix {
   const blocks = elements / BLOCK;
   const isNested = state.has("nested_blocksize");
   reader.expect(`${name}.absmax`, isNested ? "U8" : "F32", blocks);
-  return new BitsandbytesMatrix(file, name, shape, isNested ? nested(reader, state, blocks) : null);
+  return new BitsandbytesMatrix(
+    reader.fileOf(name),
+    reader.fileOf(`${name}.absmax`),
+    name,
+    shape,
+    isNested ? nested(reader, state, blocks) : null,
+  );
 }
 
 function nested(reader: PartReader, state: ConfigFields, blocks: number): NestedMagnitudes {
@@ -184,38 +193,39 @@ function shapeOf(state: ConfigFields): number[] {
   return shape;
 }
 
-/** Reads the parts of one matrix, all of which lie in one file. */
+/** Reads the parts of one matrix, each of which may lie in another file. */
 class PartReader {
-  readonly file: SafetensorsFile;
   /** Names of all parts but the codes, which have the matrix's own. */
   readonly used = new Set<string>();
 
-  constructor(readonly weights: SafetensorsFolder, readonly name: string) {
-    const file = weights.fileOf(name);
-    if (file === undefined) {
-      const [somewhere] = weights.files.values();
-      throw new SpielError("data", `${somewhere!.path} has no tensor "${name}" with its codes`);
-    }
-    this.file = file;
+  constructor(readonly weights: SafetensorsFolder, readonly name: string) {}
+
+  /** The file of a part, which must be there. */
+  fileOf(part: string): SafetensorsFile {
+    const file = this.weights.fileOf(part);
+    if (file !== undefined) return file;
+    const what = part === this.name ? " with its codes" : "";
+    throw new SpielError("data", `${this.weights.path} has no tensor "${part}"${what}`);
   }
 
   /** The description of the matrix. */
   description(part: string): ConfigFields {
     this.expect(part, "U8");
-    if (this.file.entry(part).byteLength > MAX_DESCRIPTION_BYTES) {
+    const file = this.fileOf(part);
+    if (file.entry(part).byteLength > MAX_DESCRIPTION_BYTES) {
       throw this.fail(part, `is larger than ${MAX_DESCRIPTION_BYTES} bytes`);
     }
-    const where = `${this.file.path}: "${part}"`;
+    const where = `${file.path}: "${part}"`;
     return ConfigFields.ofObject(
       where,
-      parseJsonObject(new TextDecoder().decode(this.file.read(part)), where),
+      parseJsonObject(new TextDecoder().decode(file.read(part)), where),
     );
   }
 
   /** All of a part of so many floats. */
   floats(part: string, count: number): Float32Array {
     this.expect(part, "F32", count);
-    const values = floats(this.file.read(part));
+    const values = floats(this.fileOf(part).read(part));
     if (values.every(Number.isFinite)) return values;
     throw this.fail(part, "has values that are infinite or not numbers");
   }
@@ -223,7 +233,7 @@ class PartReader {
   /** Checks a part's type and, where given, its number of elements. */
   expect(part: string, dtype: SafetensorsDtype, count?: number): void {
     this.used.add(part);
-    const { dtype: found, shape } = this.file.entry(part);
+    const { dtype: found, shape } = this.fileOf(part).entry(part);
     if (found !== dtype) throw this.fail(part, `has dtype ${found}; expected ${dtype}`);
     const elements = elementsIn(shape);
     if (count !== undefined && elements !== count) {
@@ -232,12 +242,12 @@ class PartReader {
   }
 
   expectBytes(part: string, count: number): void {
-    const { byteLength } = this.file.entry(part);
+    const { byteLength } = this.fileOf(part).entry(part);
     if (byteLength !== count) throw this.fail(part, `has ${byteLength} bytes; expected ${count}`);
   }
 
   fail(part: string, reason: string): SpielError {
-    return new SpielError("data", `${this.file.path}: tensor "${part}" ${reason}`);
+    return new SpielError("data", `${this.fileOf(part).path}: tensor "${part}" ${reason}`);
   }
 }
 

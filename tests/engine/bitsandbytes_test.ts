@@ -7,7 +7,7 @@ import { tokenizerFiles } from "../../src/data/tokenizer.ts";
 import { SafetensorsFile } from "../../src/io/safetensors.ts";
 import { inferenceUse, loadModel } from "../../src/model/load.ts";
 import { openModelSource } from "../../src/model/source.ts";
-import { copyFolder, editTensor } from "../bad_files/kinds.ts";
+import { copyFolder, editTensor, editTensors } from "../bad_files/kinds.ts";
 import { byteTokenizer } from "../support/byte_tokenizer.ts";
 import { engineTest, gpuDevices, HOSTED_DEVICES } from "../support/hosts.ts";
 import { withTempDir } from "../support/temp_dir.ts";
@@ -57,6 +57,39 @@ Deno.test("bitsandbytes: any range of a matrix's bytes is the range of the whole
     }
   }
 });
+
+Deno.test("bitsandbytes: the parts of a matrix may lie in several files", () =>
+  withTempDir((folder) => {
+    copyFolder(`${GOLDEN}/nf4_double`, folder);
+    const shards = ["codes", "magnitudes", "rest"].map((name) => `${name}.safetensors`);
+    const [codes, magnitudes, rest] = shards;
+    const weight_map: Record<string, string> = {};
+    for (const shard of shards) {
+      Deno.copyFileSync(`${folder}/model.safetensors`, `${folder}/${shard}`);
+      editTensors(`${folder}/${shard}`, (tensors) => {
+        for (const name of [...tensors.keys()]) {
+          const own = name.endsWith(".weight")
+            ? codes
+            : name.endsWith(".absmax")
+            ? magnitudes
+            : rest;
+          if (own === shard) weight_map[name] = shard;
+          else tensors.delete(name);
+        }
+      });
+    }
+    Deno.removeSync(`${folder}/model.safetensors`);
+    Deno.writeTextFileSync(
+      `${folder}/model.safetensors.index.json`,
+      JSON.stringify({ weight_map }),
+    );
+    using whole = openModelSource(`${GOLDEN}/nf4_double`);
+    using cut = openModelSource(folder);
+    assert.deepEqual(cut.tensors, whole.tensors);
+    for (const [name, { byteLength }] of whole.tensors) {
+      assert.deepEqual(cut.read(name, 0, byteLength), whole.read(name, 0, byteLength), name);
+    }
+  }));
 
 Deno.test("bitsandbytes: a magnitude that is not finite is refused when it is read", () =>
   withTempDir((folder) => {
