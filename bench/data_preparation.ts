@@ -4,12 +4,15 @@
  *
  * `data_preparation.ts --model PATH [--rows N] [--workers N] [--repetitions N]`
  *
- * Each run is a process of its own. `aboveModelBytes` is its peak memory less that of the same run on a thousand rows:
- * what there is besides program, model and step.
+ * Each run is a process of its own, on the CPU device. `preparationBytes` is its peak memory before the weights are
+ * loaded, and `aboveModelBytes` that of the whole run, less what the same run on a thousand rows takes: what there is
+ * besides program, model and step.
  */
 
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { denoFiles } from "../src/io/files.ts";
+import { peakMemory } from "../src/engine/peak_memory.ts";
 import { trainRun } from "../src/train/run.ts";
 import { runConfig } from "../src/train/run_config.ts";
 
@@ -33,10 +36,13 @@ const SEED = 1;
 /** What one run came to. */
 interface Measured {
   readonly tokens: number;
-  /** Until all data was tokenised. */
+  /** Until all data was tokenised, and its first epoch planned. */
   readonly preparedS: number;
+  /** Peak memory by then. */
+  readonly preparedPeakBytes: number;
   /** Until the first step was done, the model's loading included. */
   readonly firstStepS: number;
+  /** That of the whole run. */
   readonly peakBytes: number;
 }
 
@@ -57,7 +63,7 @@ async function measureAll(model: string): Promise<void> {
       const cache = join(work, `cache${i}`);
       cold.push(await run(model, many, cache));
       warm.push(await run(model, many, cache));
-      await Deno.remove(cache, { recursive: true });
+      await denoFiles.remove(cache);
     }
     const { size } = Deno.statSync(many);
     for (const [name, runs] of Object.entries({ cold, warm })) {
@@ -68,6 +74,7 @@ async function measureAll(model: string): Promise<void> {
         tokens: runs[0]!.tokens,
         ...{ preparedS, tokensPerSecond: Math.round(runs[0]!.tokens / preparedS) },
         firstStepS: median(runs.map((run) => run.firstStepS)),
+        preparationBytes: median(runs.map((run) => run.preparedPeakBytes)) - base.preparedPeakBytes,
         ...{ peakBytes, aboveModelBytes: peakBytes - base.peakBytes },
       }));
     }
@@ -86,14 +93,16 @@ async function run(model: string, data: string, cache: string): Promise<Measured
     stderr: "inherit",
   }).output();
   if (!success) throw new Error(`the run on ${data} failed`);
-  return JSON.parse(new TextDecoder().decode(stdout));
+  const measured = new TextDecoder().decode(stdout);
+  console.error(measured.trimEnd());
+  return JSON.parse(measured);
 }
 
 async function measure(model: string, data: string): Promise<Measured> {
   const out = await Deno.makeTempDir({ prefix: "spiel_data_run_" });
   const start = performance.now();
   const since = () => (performance.now() - start) / 1000;
-  let [tokens, preparedS, firstStepS] = [0, 0, 0];
+  let [tokens, preparedS, firstStepS, preparedPeakBytes] = [0, 0, 0, 0];
   try {
     const config = runConfig({
       ...{ model, data: [data], out: join(out, "run"), maxSteps: 1, saveEvery: 0, evalEvery: 0 },
@@ -102,11 +111,13 @@ async function measure(model: string, data: string): Promise<Measured> {
     });
     const { peakMemoryBytes } = await trainRun(config, {
       onEvent(event) {
-        if (event.type === "data") [tokens, preparedS] = [event.tokens, since()];
+        if (event.type === "data") {
+          [tokens, preparedS, preparedPeakBytes] = [event.tokens, since(), peakMemory()!];
+        }
         if (event.type === "step") firstStepS = since();
       },
     });
-    return { tokens, preparedS, firstStepS, peakBytes: peakMemoryBytes! };
+    return { tokens, preparedS, firstStepS, preparedPeakBytes, peakBytes: peakMemoryBytes! };
   } finally {
     await Deno.remove(out, { recursive: true });
   }

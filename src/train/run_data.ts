@@ -77,7 +77,8 @@ async function openAs(
     } catch (error) {
       const isMissing = error instanceof SpielError && error.cause instanceof Deno.errors.NotFound;
       if (!isMissing) throw error;
-      const message = `${flag} ${error.message}${meantInstead(path)}`;
+      const hint = /:[\d.]+$/.test(path) ? "; only training data has a weight" : meantInstead(path);
+      const message = `${flag} ${error.message}${hint}`;
       throw new SpielError("data", message, { cause: error });
     }
   }

@@ -72,30 +72,31 @@ Deno.test("the library from a URL trains with its documented permissions alone",
   await using elsewhere = await new Elsewhere().begin();
   const { server, files } = elsewhere;
   const out = files.at("run");
-  const script = files.write(
-    "empty/train.ts",
-    program(server.urlOf("mod.ts"), {
-      model: files.model,
-      data: [files.data],
-      out,
-      density: 0.05,
-      lr: 0.02,
-      maxSteps: 6,
-      maxLength: 64,
-      microBatchTokens: 64,
-      reselectionSteps: 3,
-      selectionAccumulationSteps: 1,
-    }),
-  );
+  const options = {
+    model: files.model,
+    data: [files.data],
+    out,
+    density: 0.05,
+    lr: 0.02,
+    maxSteps: 6,
+    maxLength: 64,
+    microBatchTokens: 64,
+    reselectionSteps: 3,
+    selectionAccumulationSteps: 1,
+  };
+  const write = (name: string, more = {}) =>
+    files.write(`empty/${name}`, program(server.urlOf("mod.ts"), { ...options, ...more }));
+  const script = write("train.ts");
+  const withWorkers = write("workers.ts", { dataWorkers: 2 });
   const granted = {
     import: server.host,
     read: [files.model, files.data, out].join(","),
     write: out,
   };
-  const runWith = (permissions: Readonly<Record<string, string>>) =>
+  const runWith = (permissions: Readonly<Record<string, string>>, program = script) =>
     elsewhere.run(
       ...Object.entries(permissions).map(([name, value]) => `--allow-${name}=${value}`),
-      script,
+      program,
     );
   const resultOf = ({ code, stdout, stderr }: Finished) => {
     assert.equal(code, 0, stderr);
@@ -110,6 +111,14 @@ Deno.test("the library from a URL trains with its documented permissions alone",
     assert.ok(losses.every(Number.isFinite));
     assert.ok(loadAdapter(output).modules.size > 0);
     assert.ok(server.asked.has("/mod.ts") && server.asked.has("/lib/spiel_engine_bg.wasm"));
+    Deno.removeSync(out, { recursive: true });
+  });
+
+  await t.step("workers prepare its data as it does itself", async () => {
+    const { losses } = resultOf(await runWith(granted));
+    Deno.removeSync(out, { recursive: true });
+    assert.deepEqual(resultOf(await runWith(granted, withWorkers)).losses, losses);
+    assert.ok(server.asked.has("/src/data/prepare/worker.ts"));
     Deno.removeSync(out, { recursive: true });
   });
 
