@@ -180,6 +180,32 @@ Deno.test("a stop stops all workers, and keeps what is done", () =>
     assert.ok(shardsIn(cache).size >= 1, "what was done is kept");
   }));
 
+Deno.test("much data is kept where the environment says, little data nowhere", () =>
+  withTempDir(async (dir) => {
+    const before = Deno.env.get("SPIEL_CACHE");
+    Deno.env.set("SPIEL_CACHE", `${dir}/cache`);
+    try {
+      const line = '{"prompt":"p","completion":"c"}\n';
+      const small = `${dir}/small.jsonl`;
+      Deno.writeTextFileSync(small, line);
+      const options = { workers: undefined };
+      const { fingerprint } = await load(small, options);
+      assert.throws(() => Deno.statSync(`${dir}/cache`), Deno.errors.NotFound);
+      const large = `${dir}/large.jsonl`;
+      Deno.writeTextFileSync(large, `${" ".repeat(5 << 20)}\n${line}`);
+      assert.equal((await load(large, options)).fingerprint, fingerprint);
+      assert.ok(shardsIn(`${dir}/cache`).size > 0);
+      const both = await loadDataset({
+        ...{ paths: [small, large], tokenizer: TOKENIZER, maxLength: 40 },
+        cache: null,
+      });
+      assert.equal(both.withoutRepeats().fingerprint, fingerprint);
+    } finally {
+      if (before === undefined) Deno.env.delete("SPIEL_CACHE");
+      else Deno.env.set("SPIEL_CACHE", before);
+    }
+  }));
+
 Deno.test("a worker that breaks down is told, with the way around it", () =>
   withTempDir(async (dir) => {
     const path = `${dir}/data.jsonl`;
