@@ -22,6 +22,7 @@ import {
   formatShare,
 } from "./format.ts";
 import { showEvaluating } from "./evaluating.ts";
+import { markedText } from "./marked_text.ts";
 import { showProfile } from "./profile_view.ts";
 import { showRecognised } from "./recognised.ts";
 import { ReadingView } from "./reading.ts";
@@ -78,6 +79,8 @@ export class TrainView {
         return this.#reading.show(event);
       case "data":
         return this.#data(event);
+      case "example":
+        return this.#example(event);
       case "gradients":
         return showTrials(this.#ui, event.trials);
       case "resumed":
@@ -149,6 +152,13 @@ export class TrainView {
     }
     const steps = formatAmount(event.totalSteps, "step");
     this.#ui.line(`${steps}; micro-batches are ${formatShare(event.filled)} full`);
+  }
+
+  #example({ where, text }: EventOf<"example">): void {
+    this.#ui.line();
+    this.#ui.line(this.#ui.paint("bold", `${where}, as it is trained on:`));
+    this.#ui.line(markedText(this.#ui, text));
+    this.#ui.line();
   }
 
   #mixture(sources: NonNullable<EventOf<"data">["mixture"]>): void {

@@ -18,6 +18,8 @@ import {
   reportOf,
   resolveKeys,
   SpielError,
+  type Stretch,
+  stretchesOf,
   templateNotes,
   type Tokenizer,
 } from "../../mod.ts";
@@ -35,7 +37,7 @@ import {
   readNumberFlag,
 } from "../flags.ts";
 import { formatCount } from "../format.ts";
-import { markedText, type Stretch, stretchesOf } from "../marked_example.ts";
+import { markedText } from "../marked_text.ts";
 import { showRecognised } from "../recognised.ts";
 import { standardOutput } from "../streams.ts";
 import { openUi, type Ui } from "../ui.ts";
@@ -90,14 +92,14 @@ interface Row {
 }
 
 function rowsOf(dataset: Dataset, tokenizer: Tokenizer, count: number): Row[] {
-  const decode = (ids: Uint32Array) => tokenizer.decode(ids, { skipSpecialTokens: false });
   return Array.from({ length: Math.min(count, dataset.length) }, (_, index) => {
-    const { ids, trained } = dataset.example(index);
+    const example = dataset.example(index);
+    const { ids, trained } = example;
     return {
       origin: dataset.origin(index),
       tokens: ids.length,
       trained_tokens: trained.reduce((sum, flag) => sum + flag, 0),
-      text: stretchesOf(ids, trained, decode),
+      text: stretchesOf(example, tokenizer),
     };
   });
 }

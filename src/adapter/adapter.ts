@@ -10,11 +10,23 @@ export type Shape = readonly [out: number, inputs: number];
 /** The shape of a module's matrix in the base model, where it is known. */
 export type ShapeOf = (module: string) => Shape | undefined;
 
+/** Rows of a matrix in which a model's files stack several, as a module of its own. */
+export interface ModulePart {
+  /** The module here. */
+  readonly module: string;
+  /** Where its rows begin in the stored matrix. */
+  readonly firstRow: number;
+  /** How many there are. */
+  readonly rows: number;
+}
+
 /** What layouts may have to know of the base model. */
 export interface BaseModel {
   readonly shapeOf: ShapeOf;
   /** The weights of a module's matrix; undefined where they are not known, or not stored as numbers. */
   weightsOf(module: string): Float32Array | undefined;
+  /** What a module of the adapter's files is in the model; the module of that name unless given. */
+  partsOf?(stored: string): readonly ModulePart[];
   /** Whether positions that follow from the weights may be any, as nobody looks at them. */
   readonly anyPositions?: boolean;
 }

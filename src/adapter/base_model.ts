@@ -2,10 +2,11 @@
 
 import type { DeltaCount, ModelPlan, TensorInfo } from "../engine/protocol.gen.ts";
 import { SpielError } from "../errors.ts";
+import { architectureOf } from "../model/architectures/mod.ts";
 import { countDeltas } from "../model/load.ts";
 import type { ModelSource } from "../model/source.ts";
 import type { TensorChanges } from "../model/tensor_changes.ts";
-import type { Adapter, BaseModel, DenseChange } from "./adapter.ts";
+import type { Adapter, BaseModel, DenseChange, ModulePart } from "./adapter.ts";
 import { decodeValues } from "./deltas.ts";
 
 /** Formats whose elements are numbers by themselves. */
@@ -71,22 +72,63 @@ export function linearShapes(
   }));
 }
 
-/** What adapters may have to know of a model, whose tensors are named as modules are. */
-export function baseModelOf(source: Pick<ModelSource, "tensors" | "read">): BaseModel {
-  const tensorOf = (module: string) => source.tensors.get(`${module}.weight`);
+/**
+ * What adapters may have to know of a model. They name modules as transformers does, which stacks some matrices and puts
+ * a model that also sees under another name.
+ */
+export function baseModelOf(
+  source: Pick<ModelSource, "path" | "modelType" | "config" | "tensors" | "read">,
+): BaseModel {
+  const { stacks, tensorName = (stored) => stored } = architectureOf(
+    source.modelType,
+    source.path,
+  );
+  const stacked = stacks?.(source.config) ?? [];
+  const tensorOf = ({ module }: ModulePart) => source.tensors.get(`${module}.weight`);
+  const partsOf = (stored: string): ModulePart[] => {
+    const module = tensorName(stored) ?? stored;
+    const [, layer, inLayer] = /^(model\.layers\.\d+\.)(.+)$/.exec(module) ?? [];
+    const stack = stacked.find(({ name }) => name === inLayer);
+    if (stack === undefined) {
+      const rows = source.tensors.get(`${module}.weight`)?.shape[0] ?? 0;
+      return [{ module, firstRow: 0, rows }];
+    }
+    let end = 0;
+    return stack.parts.map(([part, rows]) => {
+      const firstRow = end;
+      end += rows;
+      return { module: `${layer}${part}`, firstRow, rows };
+    });
+  };
   return {
+    partsOf,
     shapeOf: (module) => {
-      const [out, inputs] = tensorOf(module)?.shape ?? [];
-      return out === undefined || inputs === undefined ? undefined : [out, inputs];
+      const parts = partsOf(module);
+      const inputs = tensorOf(parts[0]!)?.shape[1];
+      if (inputs === undefined) return undefined;
+      return [parts.reduce((sum, { rows }) => sum + rows, 0), inputs];
     },
     weightsOf: (module) => {
-      const { format, byteLength } = tensorOf(module) ?? {};
-      const dtype = DTYPES.find((name) => name.toLowerCase() === format);
-      if (dtype === undefined || byteLength === undefined) return undefined;
-      const name = `${module}.weight`;
-      return decodeValues(dtype, source.read(name, 0, byteLength), name);
+      const arrays = partsOf(module).map((part) => {
+        const { format, byteLength } = tensorOf(part) ?? {};
+        const dtype = DTYPES.find((name) => name.toLowerCase() === format);
+        if (dtype === undefined || byteLength === undefined) return undefined;
+        const name = `${part.module}.weight`;
+        return decodeValues(dtype, source.read(name, 0, byteLength), name);
+      }).filter((array) => array !== undefined);
+      return arrays.length === partsOf(module).length ? joined(arrays) : undefined;
     },
   };
+}
+
+function joined(arrays: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(arrays.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const array of arrays) {
+    all.set(array, at);
+    at += array.length;
+  }
+  return all;
 }
 
 /**

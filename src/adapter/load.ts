@@ -9,6 +9,7 @@ import { SafetensorsFile } from "../io/safetensors.ts";
 import { TorchFile } from "../io/torch_file.ts";
 import type { Adapter, BaseModel } from "./adapter.ts";
 import { layoutOf } from "./layouts/mod.ts";
+import { inPartsOf } from "./module_parts.ts";
 import { adapterWeightsPath, CONFIG_NAME, PICKLE_NAME, WEIGHTS_NAME } from "./names.ts";
 
 /** A base model of which nothing is known. */
@@ -39,7 +40,11 @@ export function loadAdapter(folder: string, base: BaseModel = UNKNOWN): Adapter 
   using tensors = basename(weightsPath) === PICKLE_NAME
     ? TorchFile.open(weightsPath)
     : SafetensorsFile.open(weightsPath);
-  const adapter = layout.read({ json, configPath, tensors, base });
+  const adapter = inPartsOf(
+    base,
+    layout.read({ json, configPath, tensors, base }),
+    `Adapter "${folder}"`,
+  );
   const counts = [...adapter.modules.values()].map(({ values }) => values.length);
   if (adapter.changes.size > 0 || counts.some((count) => count > 0)) return adapter;
   throw fail(`${basename(weightsPath)} has no deltas`);

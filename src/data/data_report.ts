@@ -15,6 +15,7 @@ export interface LengthBin {
   readonly from: number;
   /** Tokens of the longest that belong here. */
   readonly to: number;
+  /** How many there are. */
   readonly examples: number;
 }
 
@@ -24,6 +25,7 @@ export interface DataReport {
   readonly lengths: readonly LengthBin[];
   /** Half of the examples have at most so many tokens. */
   readonly medianTokens: number;
+  /** Tokens of the longest example. */
   readonly longestTokens: number;
   /** Share of the micro-batches' room that is filled, 0 to 1. */
   readonly filled: number;

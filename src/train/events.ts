@@ -1,6 +1,7 @@
 /** What a training run tells while it goes on. */
 
 import type { OpenInfo } from "../engine/engine.ts";
+import type { Stretch } from "../data/stretches.ts";
 import type { DrawnSource } from "../data/sampler.ts";
 import type { DownloadProgress } from "../hub/fetch_files.ts";
 import type { GradientTrial, MemoryTable } from "../engine/protocol.gen.ts";
@@ -80,6 +81,14 @@ export interface DataEvent extends TaggedEvent<"data">, DataCounts {
   readonly filled: number;
   /** Optimiser steps of the whole run. */
   readonly totalSteps: number;
+}
+
+/** An example as it is trained on; told by a dry run alone. */
+export interface ExampleEvent extends TaggedEvent<"example"> {
+  /** File and line. */
+  readonly where: string;
+  /** Its text, cut where training begins and ends. */
+  readonly text: readonly Stretch[];
 }
 
 /** The size of one data set after tokenisation. */
@@ -213,6 +222,7 @@ export type TrainEvent =
   | FilesEvent
   | ReadingEvent
   | DataEvent
+  | ExampleEvent
   | GradientsEvent
   | ResumedEvent
   | StepEvent

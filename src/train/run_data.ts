@@ -33,8 +33,10 @@ export interface RunData {
 }
 
 /** The data files of a run or of an evaluation. */
-interface DataPaths {
+export interface DataPaths {
+  /** Those to train or to measure on. */
   readonly data: readonly string[];
+  /** Those that are held out. */
   readonly evalData?: readonly string[];
 }
 

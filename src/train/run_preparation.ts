@@ -7,6 +7,7 @@ import { type Opener, PreferredEngine } from "../engine/preferred.ts";
 import type { Files } from "../io/files.ts";
 import type { HubUse } from "../hub/hub.ts";
 import { localData } from "../hub/local_names.ts";
+import { stretchesOf } from "../data/stretches.ts";
 import { type MixtureSource, namedSources } from "../data/mixture.ts";
 import { localModelPath } from "../model/local_model.ts";
 import {
@@ -189,5 +190,9 @@ async function readData(
   const filled = stream.fillRate(0);
   const found = { ...dataCounts(train), ...counts, ...repeated, ...mixture };
   await tell({ type: "data", ...found, filled, totalSteps });
+  if (config.dryRun) {
+    const text = stretchesOf(train.example(0), tokenizer);
+    await tell({ type: "example", where: train.origin(0), text });
+  }
   return data;
 }

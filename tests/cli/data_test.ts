@@ -58,6 +58,10 @@ Deno.test("a run says how each file is read and why", async () => {
     /data\.csv: CSV, alpaca \(line 2 has the fields "instruction", "output"; it would fit text as well\)\n/,
   );
   assert.match(stdout, /a\.jsonl: JSON Lines, prompt_completion \(line 1 has the fields/);
+  assert.match(
+    stdout,
+    /data\.csv:2, as it is trained on:\n<\|turn\|>user\ni<\|end\|>\n<\|turn\|>assistant\n\{\+o<\|end\|>\+\}\n/,
+  );
 });
 
 Deno.test("--skip-bad leaves bad examples out, says so, and resumes", async () => {

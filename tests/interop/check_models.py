@@ -33,10 +33,26 @@ def logits(model, tokens):
         return model.float().eval()(torch.tensor([tokens])).logits[0].flatten().tolist()
 
 
+# The matrices of a layer, whatever a family calls or stacks them.
+PROJECTIONS = r".*layers\.\d+\.(self_attn|mlp)\.\w+_proj"
+
+
+def tiny_config(model_type):
+    """A small configuration; of a family that also sees, with as small an eye."""
+    if "text_config" not in transformers.CONFIG_MAPPING[model_type].sub_configs:
+        return transformers.AutoConfig.for_model(model_type, **SIZES)
+    return transformers.AutoConfig.for_model(
+        model_type,
+        text_config=SIZES,
+        vision_config={**SIZES, "image_size": 16, "patch_size": 8},
+        mm_tokens_per_image=4,
+    )
+
+
 def make_model(case):
     """Saves a random model of a family; returns its logits."""
     torch.manual_seed(7)
-    config = transformers.AutoConfig.for_model(case["model_type"], **SIZES)
+    config = tiny_config(case["model_type"])
     config._attn_implementation = "eager"
     model = transformers.AutoModelForCausalLM.from_config(config)
     for parameter in model.parameters():
@@ -44,7 +60,21 @@ def make_model(case):
             parameter.data.normal_(0, 0.1)
         else:
             parameter.data.add_(0.2 * torch.randn_like(parameter))
-    model.save_pretrained(case["folder"])
+    model.save_pretrained(case["model"])
+    return logits(model, case["tokens"])
+
+
+def make_adapter(case):
+    """Saves a random LoRA adapter of all projections of a model; returns the model's logits with it."""
+    torch.manual_seed(8)
+    base = transformers.AutoModelForCausalLM.from_pretrained(
+        case["model"], dtype=torch.float32, attn_implementation="eager"
+    )
+    config = peft.LoraConfig(
+        r=4, target_modules=PROJECTIONS, exclude_modules=r".*vision.*", init_lora_weights=False
+    )
+    model = peft.get_peft_model(base, config)
+    model.save_pretrained(case["adapter"])
     return logits(model, case["tokens"])
 
 
@@ -56,11 +86,14 @@ def load_adapter(case):
     return logits(peft.PeftModel.from_pretrained(base, case["adapter"]), case["tokens"])
 
 
+ANSWERS = {"model": make_model, "made adapter": make_adapter, "adapter": load_adapter}
+
+
 def main():
     with open(sys.argv[1]) as file:
         cases = json.load(file)
     versions = {name: importlib.metadata.version(name) for name in PACKAGES}
-    results = [load_adapter(case) if "adapter" in case else make_model(case) for case in cases]
+    results = [ANSWERS[case["kind"]](case) for case in cases]
     print(json.dumps({"versions": versions, "results": results}))
 
 

@@ -6,12 +6,8 @@
 
 import assert from "node:assert/strict";
 import { combineAdapters } from "../../src/adapter/combine.ts";
-import { openModel } from "../../src/adapter/open_model.ts";
-import { open } from "../../src/engine/open.ts";
-import type { Engine } from "../../src/engine/engine.ts";
+import { openModel, type OpenModelOptions } from "../../src/adapter/open_model.ts";
 import { ARCHITECTURES } from "../../src/model/architectures/mod.ts";
-import { inferenceUse, loadModel } from "../../src/model/load.ts";
-import { openModelSource } from "../../src/model/source.ts";
 import { withTempDir } from "../support/temp_dir.ts";
 
 const PYTHON = Deno.env.get("SPIEL_PYTHON");
@@ -35,11 +31,13 @@ async function askPython(dir: string, cases: readonly Record<string, unknown>[])
   return JSON.parse(text(stdout).trim().split("\n").at(-1)!);
 }
 
-async function logits(engine: Engine): Promise<Float32Array> {
+async function logitsOf(files: Pick<OpenModelOptions, "model" | "adapter">): Promise<Float32Array> {
+  const purpose = { microBatchTokens: TOKENS.length };
+  await using opened = await openModel({ ...files, device: "cpu" }, purpose);
   const tokens = Uint32Array.from(TOKENS);
   const targets = new Uint32Array(tokens.length).fill(0xFFFFFFFF);
   const cuSeqlens = Uint32Array.of(0, tokens.length);
-  return (await engine.forward({ tokens, targets, cuSeqlens }, "logits")).output;
+  return (await opened.engine.forward({ tokens, targets, cuSeqlens }, "logits")).output;
 }
 
 function largestDifference(ours: Float32Array, theirs: readonly number[]): number {
@@ -48,20 +46,29 @@ function largestDifference(ours: Float32Array, theirs: readonly number[]): numbe
 }
 
 Deno.test({
-  name: "models: a random model of every architecture, saved by transformers, has its logits here",
+  name:
+    "models: one of every architecture by transformers, and a LoRA adapter of it by PEFT, have their logits here",
   ignore: PYTHON === undefined,
   fn: () =>
     withTempDir(async (dir) => {
-      const cases = ARCHITECTURES.map(({ modelType }) => ({
-        ...{ model_type: modelType, folder: `${dir}/${modelType}`, tokens: TOKENS },
-      }));
+      const cases = ARCHITECTURES.flatMap(({ modelType }) => {
+        const model = `${dir}/${modelType}`;
+        const adapter = `${model} with LoRA`;
+        return [
+          { kind: "model", model_type: modelType, model, tokens: TOKENS },
+          {
+            kind: "made adapter",
+            model_type: `${modelType} with LoRA`,
+            model,
+            adapter,
+            tokens: TOKENS,
+          },
+        ];
+      });
       const { versions, results } = await askPython(dir, cases);
       const found: Record<string, number> = {};
-      await using engine = await open({ device: "cpu" });
-      for (const [index, { model_type, folder }] of cases.entries()) {
-        using source = openModelSource(folder);
-        await loadModel(engine, source, inferenceUse(TOKENS.length));
-        found[model_type] = largestDifference(await logits(engine), results[index]!);
+      for (const [index, { model_type, model, adapter }] of cases.entries()) {
+        found[model_type] = largestDifference(await logitsOf({ model, adapter }), results[index]!);
       }
       console.log(versions, found);
       for (const [name, difference] of Object.entries(found)) {
@@ -77,22 +84,25 @@ Deno.test({
     withTempDir(async (dir) => {
       const model = `${GOLDEN}/tiny_llama`;
       const terms = [{ adapter: `${GOLDEN}/adapters/sft_fork_f32` }];
-      const cases: { model: string; adapter: string; tokens: number[] }[] = [];
+      const cases: { kind: string; model: string; adapter: string; tokens: number[] }[] = [];
       for (const layout of ["SUPERTUNING", "SHIRA"]) {
         const adapter = `${dir}/${layout}`;
         await combineAdapters({ terms, layout, model, out: adapter });
-        cases.push({ model, adapter, tokens: TOKENS });
+        cases.push({ kind: "adapter", model, adapter, tokens: TOKENS });
       }
       // Those of its own making, read here as they are.
       for (const name of ["lora_r4", "lora_r4_rslora", "dora_r4", "ia3", "supra_r4"]) {
-        cases.push({ model, adapter: `${GOLDEN}/adapters/${name}`, tokens: TOKENS });
+        cases.push({
+          kind: "adapter",
+          model,
+          adapter: `${GOLDEN}/adapters/${name}`,
+          tokens: TOKENS,
+        });
       }
       const { versions, results } = await askPython(dir, cases);
       const found: Record<string, number> = {};
       for (const [index, { adapter }] of cases.entries()) {
-        const purpose = { microBatchTokens: TOKENS.length };
-        await using opened = await openModel({ model, adapter, device: "cpu" }, purpose);
-        const difference = largestDifference(await logits(opened.engine), results[index]!);
+        const difference = largestDifference(await logitsOf({ model, adapter }), results[index]!);
         found[adapter.slice(adapter.lastIndexOf("/") + 1)] = difference;
       }
       console.log(versions, found);
