@@ -143,6 +143,23 @@ Deno.test("what is kept is found by all that it depends on, and by nothing else"
     assert.equal(keys(), others.length + 2, "other content");
   }));
 
+Deno.test("what a killed program has left is removed, and not what another is writing", () =>
+  withTempDir(async (dir) => {
+    const path = `${dir}/data.jsonl`;
+    const cache = `${dir}/cache`;
+    Deno.writeTextFileSync(path, LINES.slice(10, 20).join("\n"));
+    await load(path, { cache });
+    const [[shard = ""] = []] = shardsIn(cache);
+    const folder = shard.slice(0, shard.lastIndexOf("/"));
+    const now = Date.now() / 1000;
+    for (const [name, age] of [["tmp-old", 4000], ["tmp-new", 10]] as const) {
+      Deno.writeTextFileSync(`${folder}/${name}`, "half");
+      Deno.utimeSync(`${folder}/${name}`, now - age, now - age);
+    }
+    await load(path, { cache });
+    assert.deepEqual([...shardsIn(cache).keys()], [shard, `${folder}/tmp-new`]);
+  }));
+
 Deno.test("a cache that cannot be written is told with its folder, and leaves no half shard", () =>
   withTempDir(async (dir) => {
     const path = `${dir}/data.jsonl`;
