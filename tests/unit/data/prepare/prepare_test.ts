@@ -197,6 +197,39 @@ Deno.test("a stop stops all workers, and keeps what is done", () =>
     assert.ok(shardsIn(cache).size >= 1, "what was done is kept");
   }));
 
+Deno.test("a file that is changed while it is prepared is refused, and the cache stays right", () =>
+  withTempDir(async (dir) => {
+    const path = `${dir}/data.jsonl`;
+    const cache = `${dir}/cache`;
+    const text = LINES.join("\n");
+    const write = (content: string) => Deno.writeTextFileSync(path, content);
+    write(text);
+    const { fingerprint } = await load(path, { cache: null });
+    const changes: [string, () => void][] = [
+      ["written to", () => write(text.replaceAll('"c', '"d'))],
+      ["replaced", () => {
+        Deno.writeTextFileSync(`${path}.new`, text.replaceAll('"c', '"d'));
+        Deno.renameSync(`${path}.new`, path);
+      }],
+    ];
+    for (const [title, change] of changes) {
+      let isChanged = false;
+      const onProgress = () => {
+        if (!isChanged) change();
+        isChanged = true;
+      };
+      for (const kept of [cache, null]) {
+        write(text);
+        isChanged = false;
+        const refused = () => load(path, { cache: kept, onProgress });
+        await assertRejects(refused, "data", path, "changed while it was read");
+      }
+      write(text);
+      assert.equal((await load(path, { cache })).fingerprint, fingerprint, title);
+      Deno.removeSync(cache, { recursive: true });
+    }
+  }));
+
 Deno.test("much data is kept where the environment says, little data nowhere", () =>
   withTempDir(async (dir) => {
     const before = Deno.env.get("SPIEL_CACHE");
