@@ -1,7 +1,7 @@
 /** Turns a block of records into tokens: the one way of doing it, for this process and for workers. */
 import { createHash } from "node:crypto";
 import { RecordError } from "../../io/record_error.ts";
-import { type BadReason, BadReasons } from "../bad_examples.ts";
+import { BadReasons, type BlockProblems } from "../bad_examples.ts";
 import { ExampleEncoder, type TokenizedExample } from "../example.ts";
 import type { RecordAt, RecordPlace } from "../files/mod.ts";
 import { type DataFormat, type FieldMap, RecordFields, type Sample } from "../formats/mod.ts";
@@ -39,7 +39,7 @@ export interface BlockArrays {
 export interface PreparedBlock {
   arrays: BlockArrays;
   /** What is wrong with records that cannot be used. */
-  bad: BadReason[];
+  bad: BlockProblems;
   /** As `ExampleEncoder.hasEnds`. */
   hasEnds: boolean | null;
 }
@@ -83,7 +83,7 @@ export class BlockPreparer {
       const pause = onRecord();
       if (pause !== undefined) await pause;
     }
-    return { arrays: builder.arrays(), bad: bad.list, hasEnds: encoder.hasEnds };
+    return { arrays: builder.arrays(), bad: bad.problems, hasEnds: encoder.hasEnds };
   }
 }
 

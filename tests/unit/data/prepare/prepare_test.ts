@@ -197,6 +197,30 @@ Deno.test("a stop stops all workers, and keeps what is done", () =>
     assert.ok(shardsIn(cache).size >= 1, "what was done is kept");
   }));
 
+Deno.test("lines of which each has a reason of its own are kept, counted and told like others", () =>
+  withTempDir(async (dir) => {
+    const path = `${dir}/data.jsonl`;
+    const odd = Array.from({ length: 8000 }, (_, i) => ({ [`${i}${"长".repeat(200)}`]: 1 }));
+    const lines = [{ prompt: "p", completion: "c" }, ...odd];
+    Deno.writeTextFileSync(path, lines.map((line) => JSON.stringify(line)).join("\n"));
+    const told = ({ badExamples, badNotice, fingerprint }: Dataset) => [
+      badExamples,
+      badNotice,
+      fingerprint,
+    ];
+    const inMemory = told(await load(path));
+    assert.equal(inMemory[0], 8000);
+    assert.match(String(inMemory[1]), /7990 more for other reasons/);
+    for (const _ of ["made", "from the cache"]) {
+      assert.deepEqual(told(await load(path, { cache: `${dir}/cache` })), inMemory);
+    }
+    const size = [...shardsIn(`${dir}/cache`).values()].reduce(
+      (sum, { length }) => sum + length,
+      0,
+    );
+    assert.ok(size < 1 << 20, `${size} bytes for reasons of which few are told`);
+  }));
+
 Deno.test("a file that is changed while it is prepared is refused, and the cache stays right", () =>
   withTempDir(async (dir) => {
     const path = `${dir}/data.jsonl`;
