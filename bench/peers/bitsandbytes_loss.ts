@@ -7,7 +7,7 @@
 
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { loadDataset } from "../../src/data/dataset.ts";
+import { loadDataset } from "../../src/data/load_dataset.ts";
 import { loadTokenizer } from "../../src/data/tokenizer.ts";
 import { dequantise } from "../dequantise.ts";
 
