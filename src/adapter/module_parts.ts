@@ -1,13 +1,14 @@
 /** What an adapter has for matrices that a model's files stack in one, taken apart as the model itself is. */
 
 import { SpielError } from "../errors.ts";
+import { firstAtLeast } from "./slots.ts";
 import type { Adapter, BaseModel, DenseChange, ModulePart, StoredDeltas } from "./adapter.ts";
 
 /**
  * The adapter with the modules of the model, under their names in it.
  *
  * @param where The adapter, for messages.
- * @throws {SpielError} "data" for a module that does not have the rows of its parts.
+ * @throws {SpielError} "data" for a module that does not have the rows of its parts, or two names of one module.
  */
 export function inPartsOf(
   { partsOf, shapeOf }: BaseModel,
@@ -15,11 +16,22 @@ export function inPartsOf(
   where: string,
 ): Adapter {
   if (partsOf === undefined) return adapter;
+  const origins = new Map<string, string>();
+  /** Refuses a second change of one module of the model. */
+  const claim = (module: string, stored: string) => {
+    const other = origins.get(module);
+    if (other === undefined) origins.set(module, stored);
+    else {throw new SpielError(
+        "data",
+        `${where} has "${other}" and "${stored}", which are both "${module}"`,
+      );}
+  };
   const modules = new Map<string, StoredDeltas>();
   for (const [stored, deltas] of adapter.modules) {
     const parts = partsOf(stored);
     const inputs = shapeOf(stored)?.[1] ?? 0;
     for (const part of parts) {
+      claim(part.module, stored);
       modules.set(part.module, parts.length === 1 ? deltas : deltasOf(part, deltas, inputs));
     }
     const end = rowsOf(parts) * inputs;
@@ -42,6 +54,7 @@ export function inPartsOf(
       );
     }
     for (const part of parts) {
+      claim(part.module, stored);
       changes.set(part.module, parts.length === 1 ? change : new ChangeOfPart(part, change));
     }
   }
@@ -58,11 +71,7 @@ function deltasOf(
   inputs: number,
 ): StoredDeltas {
   const [start, end] = [firstRow * inputs, (firstRow + rows) * inputs];
-  const slot = (position: number) => {
-    const found = indices.findIndex((index) => index >= position);
-    return found < 0 ? indices.length : found;
-  };
-  const [first, last] = [slot(start), slot(end)];
+  const [first, last] = [firstAtLeast(indices, start), firstAtLeast(indices, end)];
   return {
     ...rest,
     indices: indices.slice(first, last).map((index) => index - start),

@@ -180,21 +180,36 @@ function mixtureOrder(
   return new MixtureOrder(parts, seed);
 }
 
-/**
- * Micro-batches of examples once, in their order, for evaluation.
- *
- * @param count Most examples, the first ones; all when absent.
- */
-export function sequentialMicroBatches(
-  dataset: Dataset,
-  limits: Pick<PackingOptions, "microBatchTokens" | "microBatchExamples">,
-  count: number = dataset.length,
-): OriginatedMicroBatch[] {
-  const order = Uint32Array.from({ length: Math.min(count, dataset.length) }, (_, i) => i);
-  const options: PackingOptions = { ...limits, policy: "none" };
-  return packExamples(order, (i) => dataset.lengthOf(i), options).map((examples) =>
-    joined(dataset, examples)
-  );
+/** Micro-batches of examples once, in their order, for evaluation; each is made when its turn comes. */
+export class SequentialMicroBatches implements Iterable<OriginatedMicroBatch> {
+  readonly #dataset: Dataset;
+  readonly #plan: PackingPlan;
+
+  /**
+   * Plans them.
+   *
+   * @param count Most examples, the first ones; all when absent.
+   */
+  constructor(
+    dataset: Dataset,
+    limits: Pick<PackingOptions, "microBatchTokens" | "microBatchExamples">,
+    count: number = dataset.length,
+  ) {
+    const order = Uint32Array.from({ length: Math.min(count, dataset.length) }, (_, i) => i);
+    const options: PackingOptions = { ...limits, policy: "none" };
+    this.#dataset = dataset;
+    this.#plan = packExamples(order, (i) => dataset.lengthOf(i), options);
+  }
+
+  /** Examples of all of them. */
+  get examples(): number {
+    return this.#plan.reduce((sum, examples) => sum + examples.length, 0);
+  }
+
+  /** One after another. */
+  *[Symbol.iterator](): Generator<OriginatedMicroBatch> {
+    for (const examples of this.#plan) yield joined(this.#dataset, examples);
+  }
 }
 
 function joined(dataset: Dataset, examples: readonly number[]): OriginatedMicroBatch {

@@ -42,12 +42,29 @@ function ids(value: unknown, where: string): number[] {
  * @param tokens Number of tokens that there are, where it is known.
  */
 export function ggufSpecialTokenIds(file: GgufFile, tokens = Infinity): SpecialTokenIds {
-  const id = (name: string) => {
-    const key = `tokenizer.ggml.${name}_token_id`;
-    const value = file.number(key);
-    if (value === undefined || value < tokens) return value;
-    throw file.fail(`${key} is ${value}; expected an id below ${tokens}`);
-  };
-  const eos = [id("eos"), id("eot"), id("eom")].filter((value) => value !== undefined);
-  return { bos: id("bos") ?? null, eos: [...new Set(eos)] };
+  const ends = ["eos", "eot", "eom"].map((name) => ggufTokenId(file, name, tokens));
+  const eos = ends.filter((id) => id !== undefined && id !== null);
+  return { bos: ggufTokenId(file, "bos", tokens) ?? null, eos: [...new Set(eos)] };
+}
+
+/** What converters write where there is no such token, as signed and as unsigned number. */
+const NO_TOKEN: readonly number[] = [-1, 2 ** 32 - 1];
+
+/**
+ * The id of a token that GGUF metadata name, such as "unknown"; null where they say that there is none, undefined where
+ * they say nothing.
+ *
+ * @throws {SpielError} kind "data" when it is no token's id.
+ */
+export function ggufTokenId(
+  file: GgufFile,
+  name: string,
+  tokens: number,
+): number | null | undefined {
+  const key = `tokenizer.ggml.${name}_token_id`;
+  const value = file.number(key);
+  if (value === undefined) return undefined;
+  if (NO_TOKEN.includes(value)) return null;
+  if (Number.isInteger(value) && value >= 0 && value < tokens) return value;
+  throw file.fail(`${key} is ${value}; expected an id below ${tokens}`);
 }

@@ -1,6 +1,6 @@
 /** Builds the content of tokenizer.json from the metadata of a GGUF file. */
 import { GgufFile } from "../io/gguf.ts";
-import { ggufSpecialTokenIds } from "./special_tokens.ts";
+import { ggufSpecialTokenIds, ggufTokenId } from "./special_tokens.ts";
 import type { TokenizerParts } from "./tokenizer.ts";
 import { SPELL_BYTES, splitAt } from "./tokenizer_json.ts";
 import { PRE_TOKENIZERS } from "./tokenizer_pre.ts";
@@ -110,12 +110,12 @@ function sentencePiece(file: GgufFile, tokens: readonly string[]): Vocabulary {
     score: scores?.[id] ?? 0,
     type: types?.[id] ?? PIECE_TYPE.normal,
   }));
-  const unknown = file.number("tokenizer.ggml.unknown_token_id") ?? 0;
+  const unknown = ggufTokenId(file, "unknown", tokens.length);
   const spacePrefix = file.boolean("tokenizer.ggml.add_space_prefix") ?? true;
   const vocabulary: PieceVocabulary = {
     type: "BPE",
     pieces,
-    unknown: unknown < pieces.length ? unknown : null,
+    unknown: unknown === undefined ? 0 : unknown,
     byteFallback: pieces.some(({ type }) => type === PIECE_TYPE.byte),
     spacePrefix: spacePrefix ? "every" : "none",
     removesExtraSpaces: file.boolean("tokenizer.ggml.remove_extra_whitespaces") ?? false,

@@ -20,10 +20,9 @@ type Value = number | Uint8Array;
 /** What a tokenizer.model holds. */
 export interface SentencePieceModel {
   vocabulary: PieceVocabulary;
-  /** Ids of the pieces that begin and end a text, and that fill; null when there is none. */
+  /** Ids of the pieces that begin and end a text; null when there is none. */
   bos: number | null;
   eos: number | null;
-  pad: number | null;
 }
 
 /**
@@ -48,7 +47,7 @@ export function readSentencePieceModel(path: string): SentencePieceModel {
   const number = (spec: Map<number, Value>, field: number, absent: number) => {
     const value = spec.get(field) ?? absent;
     if (typeof value !== "number") throw damaged(path, `field ${field} is not a number`);
-    return value | 0;
+    return value;
   };
   const type = MODEL_TYPES.get(number(trainer, 3, 1));
   if (type === undefined) {
@@ -85,7 +84,6 @@ export function readSentencePieceModel(path: string): SentencePieceModel {
     },
     bos: id(41, 1),
     eos: id(42, 2),
-    pad: id(43, -1),
   };
 }
 
@@ -121,12 +119,13 @@ function readPiece(bytes: Uint8Array, id: number, path: string): Piece {
 /** The fields of a message, in order. Those of 4 or 8 bytes are given as bytes. */
 function* fields(bytes: Uint8Array, path: string): Generator<[field: number, value: Value]> {
   let at = 0;
+  // Numbers have 32 bits here; a negative one is written with 64.
   const varint = () => {
     let value = 0;
     for (let shift = 0; shift < 70; shift += 7) {
       const byte = bytes[at++];
       if (byte === undefined) throw damaged(path, "it ends inside a number");
-      value += (byte & 0x7F) * 2 ** shift;
+      if (shift < 32) value |= (byte & 0x7F) << shift;
       if (byte < 0x80) return value;
     }
     throw damaged(path, "a number has more than 10 bytes");
@@ -138,9 +137,9 @@ function* fields(bytes: Uint8Array, path: string): Generator<[field: number, val
     return bytes.subarray(at, at += length);
   };
   while (at < bytes.length) {
-    const key = varint();
-    const field = Math.floor(key / 8);
-    switch (key % 8) {
+    const key = varint() >>> 0;
+    const field = key >>> 3;
+    switch (key & 7) {
       case VARINT:
         yield [field, varint()];
         break;
@@ -148,13 +147,13 @@ function* fields(bytes: Uint8Array, path: string): Generator<[field: number, val
         yield [field, take(8)];
         break;
       case BYTES:
-        yield [field, take(varint())];
+        yield [field, take(varint() >>> 0)];
         break;
       case FIXED32:
         yield [field, take(4)];
         break;
       default:
-        throw damaged(path, `field ${field} has the unknown wire type ${key % 8}`);
+        throw damaged(path, `field ${field} has the unknown wire type ${key & 7}`);
     }
   }
 }

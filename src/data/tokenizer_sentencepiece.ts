@@ -44,6 +44,9 @@ export interface AddedTokenJson {
 
 const SPACE = "\u2581";
 
+/** Most characters of all parts that pieces are taken apart into. Gemma's, of 262,144 tokens, have some 20 million. */
+const MAX_PART_CHARACTERS = 2 ** 28;
+
 /** Spaces at the ends of a text; `^` and `$` are ends of lines to some readers. A Strip would take all white space. */
 const OUTER_SPACES = String.raw`(?<![\s\S]) +| +(?![\s\S])`;
 
@@ -54,7 +57,7 @@ export const EXTRA_SPACES = [[OUTER_SPACES, ""], [" {2,}", " "]] as const;
  * The content of tokenizer.json, without a post-processor.
  *
  * @param where Names the file in errors.
- * @throws {SpielError} kind "data" when a piece occurs twice or its score is not finite.
+ * @throws {SpielError} kind "data" when a piece occurs twice, its score is not finite, or pieces are no parts of words.
  */
 export function sentencePieceJson(
   vocabulary: PieceVocabulary,
@@ -73,6 +76,7 @@ export function sentencePieceJson(
     }
     seen.add(text);
   }
+  if (vocabulary.type === "BPE") checkLengths(vocabulary.pieces, where);
   return {
     version: "1.0",
     truncation: null,
@@ -151,6 +155,17 @@ function unigramModel({ pieces, unknown, byteFallback }: PieceVocabulary) {
     vocab: pieces.map(({ text, score }) => [text, score]),
     byte_fallback: byteFallback,
   };
+}
+
+/** Refuses pieces so long that to take them apart would take minutes. */
+function checkLengths(pieces: readonly Piece[], where: string): void {
+  const characters = pieces.reduce((sum, { text }) => sum + text.length ** 2, 0);
+  if (characters <= MAX_PART_CHARACTERS) return;
+  const longest = pieces.reduce((most, { text }) => Math.max(most, text.length), 0);
+  throw new SpielError(
+    "data",
+    `${where}: the tokens, of up to ${longest} characters, are too long; expected words and parts of words`,
+  );
 }
 
 function bytePairModel({ pieces, unknown, byteFallback }: PieceVocabulary) {

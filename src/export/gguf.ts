@@ -5,6 +5,7 @@ import type { Engine } from "../engine/engine.ts";
 import type { TensorInfo } from "../engine/protocol.gen.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import { readAddedTokens } from "../data/tokenizer_added.ts";
+import { SpielError } from "../errors.ts";
 import { type Files, storageError } from "../io/files.ts";
 import { GgufFile } from "../io/gguf.ts";
 import { ggufContent, type GgufField, ggufTensorBytes } from "../io/gguf_writer.ts";
@@ -100,18 +101,29 @@ function generalFields(
   ];
 }
 
+/** Tokens of Phi-3 that do not take the white space behind them, and one that does: programs look all of them up. */
+const PHI3_PLAIN = ["<unk>", "<s>", "<|endoftext|>"];
+const PHI3_TOKENS = [...PHI3_PLAIN, "</s>"];
+
 /**
  * The name of a base, or of its folder. By a Phi-3 model's name programs know that the tokens of its turns take the white
  * space behind them, and expect its vocabulary.
+ *
+ * @throws {SpielError} `data` for tokens of another vocabulary that take white space around them, which GGUF cannot say.
  */
 function nameOf({ path }: ModelSource, { parts }: Tokenizer): string {
   if (kindOfPath(path) === "gguf") return nameInFile(path);
   const name = basename(resolve(path));
   const added = readAddedTokens(parts.json.added_tokens, parts.where);
-  if (!added.some(({ rstrip, lstrip }) => rstrip && !lstrip)) {
-    return name.replaceAll(/phi-?3/gi, "Phi 3");
-  }
-  return /phi-?3/i.test(name) ? name : `Phi-3 ${name}`;
+  const isPhi3 = PHI3_TOKENS.every((text) => added.some(({ content }) => content === text)) &&
+    added.every(({ content, rstrip }) => rstrip !== PHI3_PLAIN.includes(content));
+  if (isPhi3) return /phi-?3/i.test(name) ? name : `Phi-3 ${name}`;
+  const greedy = added.find(({ rstrip, lstrip }) => rstrip && !lstrip);
+  if (greedy === undefined) return name.replaceAll(/phi-?3/gi, "Phi 3");
+  throw new SpielError(
+    "data",
+    `${parts.where}: the token "${greedy.content}" takes the white space behind it, which GGUF cannot say`,
+  );
 }
 
 function nameInFile(path: string): string {

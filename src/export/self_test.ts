@@ -4,8 +4,7 @@ import type { Batch, Engine } from "../engine/engine.ts";
 import { SpielError } from "../errors.ts";
 import type { ModelSource } from "../model/source.ts";
 import type { SavedDtype } from "../model/save.ts";
-import { evaluate } from "../train/evaluate.ts";
-import type { TrainingBatch } from "../train/step.ts";
+import { evaluate, type HeldOutBatches } from "../train/evaluate.ts";
 import { IGNORE } from "../engine/protocol.gen.ts";
 import type { GgufType } from "./gguf_types.ts";
 import { alikeInWords, tokensOf, type Words, wordsOf } from "./words.ts";
@@ -56,7 +55,7 @@ export interface SelfTest {
 
 /** Examples to measure the loss on. */
 export interface TestData {
-  readonly batches: readonly TrainingBatch[];
+  readonly batches: HeldOutBatches;
 }
 
 /** What a model says to the conversation. */

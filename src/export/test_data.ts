@@ -2,7 +2,7 @@
 
 import type { ReadingOptions } from "../data/data_files.ts";
 import { loadDataset } from "../data/load_dataset.ts";
-import { sequentialMicroBatches } from "../data/sampler.ts";
+import { SequentialMicroBatches } from "../data/sampler.ts";
 import type { ModelSource } from "../model/source.ts";
 import { tokenizerOf } from "../model/tokenizer.ts";
 import type { TestData } from "./self_test.ts";
@@ -29,5 +29,7 @@ export async function loadTestData(
 ): Promise<TestData> {
   const { tokenizer } = tokenizerOf(source);
   const dataset = await loadDataset({ paths, tokenizer, maxLength, format, map, signal });
-  return { batches: sequentialMicroBatches(dataset, { microBatchTokens: maxLength }, examples) };
+  return {
+    batches: new SequentialMicroBatches(dataset, { microBatchTokens: maxLength }, examples),
+  };
 }

@@ -3,10 +3,8 @@
 import { ChatTemplate, type Message } from "../data/chat_template.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import { isSpielError } from "../errors.ts";
-import { isFile } from "../io/random_access.ts";
-import { kindOfPath } from "../io/recognise.ts";
 import type { ModelSource } from "../model/source.ts";
-import { tokenizerOf } from "../model/tokenizer.ts";
+import { tokenizerIfAny } from "../model/tokenizer.ts";
 
 /** Each line is cut in another way by some tokenizer. */
 const PROBE = [
@@ -36,13 +34,15 @@ export interface Words {
   readonly others: readonly Uint32Array[];
   /** Ids that end a generation, in rising order. */
   readonly stops: readonly number[];
+  /** Those that the model's files name as such: other programs do not look for an end in the chat template. */
+  readonly declaredStops: readonly number[];
 }
 
 /** Asks a model's tokenizer; null where it has none. */
 export function wordsOf(source: ModelSource): Words | null {
-  const files = ["tokenizer.json", "tokenizer.model"].map((name) => `${source.path}/${name}`);
-  if (kindOfPath(source.path) !== "gguf" && !files.some(isFile)) return null;
-  const { tokenizer, stopTokens } = tokenizerOf(source);
+  const known = tokenizerIfAny(source);
+  if (known === null) return null;
+  const { tokenizer, stopTokens } = known;
   const encode = (text: string) => tokenizer.encode(text, { addSpecialTokens: false });
   const rendered = renderings(tokenizer);
   const told = rendered.map((text) => text === null ? new Uint32Array() : encode(text));
@@ -52,6 +52,7 @@ export function wordsOf(source: ModelSource): Words | null {
     conversation: told[0]?.length ? told[0] : begun,
     others: [...told.slice(1), begun],
     stops: [...stopTokens].sort((a, b) => a - b),
+    declaredStops: source.specialTokens.eos,
   };
 }
 
@@ -69,7 +70,7 @@ function renderings(tokenizer: Tokenizer): (string | null)[] {
   });
 }
 
-/** What of the second is not as of the first, in words; null where all is. */
+/** What of the second, a saved model, is not as of the first, in words; null where all is. */
 export function alikeInWords(first: Words, second: Words): string | null {
   const text = firstDifference(first.rendered, second.rendered);
   if (text !== null) {
@@ -86,8 +87,10 @@ export function alikeInWords(first: Words, second: Words): string | null {
     return `token ${place} of ${others.length} is ${others[place] ?? "none"} where the model has ` +
       `${ids[place] ?? "none"}, of ${ids.length}`;
   }
-  if (first.stops.join() === second.stops.join()) return null;
-  return `its answers end at the tokens ${second.stops.join(", ") || "none"}, ` +
+  const untold = first.stops.filter((id) => !second.declaredStops.includes(id));
+  if (first.stops.join() === second.stops.join() && untold.length === 0) return null;
+  const told = untold.length === 0 ? second.stops : second.declaredStops;
+  return `its answers end at the tokens ${told.join(", ") || "none"}, ` +
     `the model's at ${first.stops.join(", ") || "none"}`;
 }
 

@@ -102,7 +102,8 @@ function readTensors(file: RandomAccessFile): TorchFile["tensors"] {
   let total = 0;
   for (const [name, value] of dict) {
     if (typeof name !== "string" || !(value instanceof Tensor)) {
-      throw fail(`"${pickle}" has ${JSON.stringify(name)}, expected names of tensors only`);
+      const what = typeof name === "string" ? `"${name}"` : "a key that is no text";
+      throw fail(`"${pickle}" has ${what}, expected names of tensors only`);
     }
     const { storage, offset, shape } = value;
     const size = DTYPE_BYTES[storage.dtype];
@@ -145,7 +146,8 @@ function rebuildTensor(
   strides: PickleValue,
 ): Tensor {
   const isPlain = storage instanceof Storage && isCount(offset) &&
-    Array.isArray(shape) && shape.every(isCount) && Array.isArray(strides);
+    Array.isArray(shape) && shape.every(isCount) && Array.isArray(strides) &&
+    strides.every(isCount);
   if (!isPlain) {
     throw new RangeError("a tensor of other parts than bytes, offset, shape and strides");
   }

@@ -8,7 +8,7 @@ import { SpielError } from "../errors.ts";
 import { type Files, storageError } from "../io/files.ts";
 import { indexOfNonFinite } from "../io/finite.ts";
 import { type FileToPublish, publishFolder } from "../io/publish.ts";
-import { isFile } from "../io/random_access.ts";
+import { isFile, readJsonObject } from "../io/random_access.ts";
 import { kindOfPath } from "../io/recognise.ts";
 import {
   safetensorsContent,
@@ -20,6 +20,7 @@ import { elementsIn } from "../io/shape.ts";
 import { isWithin } from "../io/within.ts";
 import type { ModelSource } from "./source.ts";
 import { tensorParts } from "./tensor_parts.ts";
+import { tokenizerIfAny } from "./tokenizer.ts";
 
 /** A number format of saved weights. */
 export type SavedDtype = "f32" | "f16" | "bf16";
@@ -46,7 +47,6 @@ const COMPANIONS = [
   "vocab.json",
   "merges.txt",
   "chat_template.jinja",
-  "generation_config.json",
 ] as const;
 
 /** What is saved, and how. */
@@ -207,19 +207,44 @@ function configJson(source: ModelSource, dtype: SavedDtype): Record<string, unkn
 }
 
 function companions(source: ModelSource): FileToPublish[] {
-  if (kindOfPath(source.path) !== "gguf") {
-    return COMPANIONS.filter((name) => isFile(join(source.path, name))).map((name) => ({
+  if (kindOfPath(source.path) === "gguf") {
+    const tokenizer = [...tokenizerFiles(loadTokenizer(source.path))];
+    const files = tokenizer.map(([name, text]) => ({
       name,
-      content: () => Deno.readFileSync(join(source.path, name)),
+      content: () => new TextEncoder().encode(text),
     }));
+    return [...files, ...generationConfig(source, null)];
   }
+  const copied = (name: string) => ({
+    name,
+    content: () => Deno.readFileSync(join(source.path, name)),
+  });
+  const files = COMPANIONS.filter((name) => isFile(join(source.path, name))).map(copied);
+  const path = join(source.path, GENERATION_CONFIG);
+  return [...files, ...generationConfig(source, isFile(path) ? readJsonObject(path) : null)];
+}
+
+const GENERATION_CONFIG = "generation_config.json";
+
+/**
+ * The settings of generation, in which every token that ends an answer is named: other programs do not find in the chat
+ * template that a turn has another end than a text.
+ *
+ * @param own What the base has of them, which stays as far as it goes.
+ */
+function generationConfig(
+  source: ModelSource,
+  own: Record<string, unknown> | null,
+): FileToPublish[] {
   const { bos, eos } = source.specialTokens;
-  const generation = { bos_token_id: bos, eos_token_id: eos.length === 1 ? eos[0] : eos };
-  const tokenizer = [...tokenizerFiles(loadTokenizer(source.path))];
-  return [
-    ...tokenizer.map(([name, text]) => ({ name, content: () => new TextEncoder().encode(text) })),
-    { name: "generation_config.json", content: () => encodeJson(generation) },
-  ];
+  const stops = tokenizerIfAny(source)?.stopTokens ?? eos;
+  if (own === null && kindOfPath(source.path) !== "gguf" && stops.length === eos.length) return [];
+  const config = {
+    bos_token_id: bos,
+    ...own,
+    eos_token_id: stops.length > 1 ? stops : stops[0] ?? null,
+  };
+  return [{ name: GENERATION_CONFIG, content: () => encodeJson(config) }];
 }
 
 /** Whole numbers that transformers 5 refuses where it expects a float, which JSON does not tell from an integer. */

@@ -3,6 +3,8 @@
 import { ChatTemplate } from "../data/chat_template.ts";
 import { checkVocabulary, loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import { isSpielError } from "../errors.ts";
+import { isFile } from "../io/random_access.ts";
+import { kindOfPath } from "../io/recognise.ts";
 import type { ModelSource } from "./source.ts";
 
 /** A tokenizer, and the ids that end a generation. */
@@ -24,6 +26,13 @@ export function tokenizerOf(source: ModelSource): ModelTokenizer {
   const { eos } = source.specialTokens;
   const stopTokens = new Set([...eos, ...tokenizer.eosTokenIds, ...turnEnds(tokenizer)]);
   return { tokenizer, stopTokens: [...stopTokens] };
+}
+
+/** As `tokenizerOf`; null for a folder that has no tokenizer. */
+export function tokenizerIfAny(source: ModelSource): ModelTokenizer | null {
+  const files = ["tokenizer.json", "tokenizer.model"].map((name) => `${source.path}/${name}`);
+  const hasOne = kindOfPath(source.path) === "gguf" || files.some(isFile);
+  return hasOne ? tokenizerOf(source) : null;
 }
 
 /**

@@ -43,6 +43,12 @@ export interface Exam {
   readonly onAnswer?: ((question: Question, answer: string) => void) | undefined;
 }
 
+/** Micro-batches to measure the loss on. */
+export interface HeldOutBatches extends Iterable<TrainingBatch> {
+  /** Sequences of all of them. */
+  readonly examples: number;
+}
+
 /** How far an evaluation has come. */
 export interface EvaluationProgress {
   /** `loss` counts examples; `answers`, which follows where there is an exam, counts questions. */
@@ -69,12 +75,12 @@ export interface EvaluationHooks {
  */
 export async function evaluate(
   engine: Engine,
-  batches: readonly TrainingBatch[],
+  batches: HeldOutBatches,
   exam: Exam | null = null,
   hooks: EvaluationHooks = {},
 ): Promise<Evaluation | null> {
   const { signal, onProgress } = hooks;
-  const examples = batches.reduce((sum, batch) => sum + sequencesIn(batch), 0);
+  const { examples } = batches;
   let done = 0;
   let total = 0;
   let targetTokens = 0;
@@ -89,17 +95,13 @@ export async function evaluate(
     }
     total += loss.sum;
     targetTokens += loss.targetTokens;
-    done += sequencesIn(batch);
+    done += batch.cuSeqlens.length - 1;
     await onProgress?.({ stage: "loss", done, total: examples });
   }
   const score = exam === null ? {} : { exactMatch: await sitExam(engine, exam, hooks) };
   if (signal?.aborted) return null;
   const loss = total / targetTokens;
   return { loss, perplexity: Math.exp(loss), targetTokens, ...score };
-}
-
-function sequencesIn({ cuSeqlens }: TrainingBatch): number {
-  return cuSeqlens.length - 1;
 }
 
 async function sitExam(

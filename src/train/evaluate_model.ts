@@ -2,7 +2,7 @@
 
 import { type OpenModelOptions, openSource } from "../adapter/open_model.ts";
 import { loadDataset } from "../data/load_dataset.ts";
-import { sequentialMicroBatches } from "../data/sampler.ts";
+import { SequentialMicroBatches } from "../data/sampler.ts";
 import type { ReadingOptions } from "../data/data_files.ts";
 import { SpielError } from "../errors.ts";
 import { localData } from "../hub/local_names.ts";
@@ -79,7 +79,7 @@ export async function evaluateModel(options: EvaluateModelOptions): Promise<Mode
     stopTokens,
     onAnswer,
   });
-  const batches = sequentialMicroBatches(dataset, { microBatchTokens }, examples);
+  const batches = new SequentialMicroBatches(dataset, { microBatchTokens }, examples);
   const evaluation = await evaluate(model.engine, batches, exam, { signal, onProgress });
   if (evaluation !== null) return { examples, ...evaluation };
   throw new SpielError("interrupted", "Stopped before the evaluation was complete");

@@ -1,6 +1,6 @@
 /** The evaluation of a run, and the answers that its report shows. */
 
-import { sequentialMicroBatches } from "../data/sampler.ts";
+import { SequentialMicroBatches } from "../data/sampler.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { ModelTokenizer } from "../model/tokenizer.ts";
 import { evaluate, type Evaluation, type EvaluationHooks, type Exam } from "./evaluate.ts";
@@ -52,7 +52,7 @@ export async function evaluationOf(
   onProgress: EvaluationHooks["onProgress"],
 ): Promise<((signal?: AbortSignal) => Promise<Evaluation | null>) | null> {
   if (heldOut === null) return null;
-  const batches = sequentialMicroBatches(heldOut, config, config.evalExamples);
+  const batches = new SequentialMicroBatches(heldOut, config, config.evalExamples);
   const exam = await examOf(heldOut, tokenizer, {
     count: config.evalGenerate,
     maxNewTokens: config.evalMaxNewTokens,

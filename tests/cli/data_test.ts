@@ -156,3 +156,13 @@ Deno.test("inspect warns as a run does of what the model was not made for", asyn
   const more = ["--model", model, "--max-length", "1024", "--micro-batch-tokens", "1024"];
   assert.match((await runCli(trainOn(folder, path, ...more, "--dry-run"))).stderr, words);
 });
+
+Deno.test("workers that may not read their program are told with the flag", async () => {
+  using folder = new TinyFolder();
+  const permissions = [`--allow-read=${folder.path}`, `--allow-write=${folder.path}`];
+  const args = folder.trainArgs("run", "--data-workers", "1");
+  const finished = await runCli(args, { permissions });
+  assert.equal(refusalProblem(finished, 78, /add --allow-read=\S+src.*data_workers 0/), undefined);
+  const alone = await runCli([...args, "--data-workers", "0"], { permissions });
+  assert.equal(alone.code, 0, alone.stderr);
+});

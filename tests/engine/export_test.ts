@@ -6,6 +6,7 @@ import type { Engine } from "../../src/engine/engine.ts";
 import type { ModelConfig } from "../../src/engine/protocol.gen.ts";
 import { GGUF_TYPES, storedFormat } from "../../src/export/gguf_types.ts";
 import { mergeAdapter, type MergeOptions } from "../../src/export/merge.ts";
+import { alikeInWords, wordsOf } from "../../src/export/words.ts";
 import { denoFiles, type Files } from "../../src/io/files.ts";
 import { GgufFile } from "../../src/io/gguf.ts";
 import { SafetensorsFolder } from "../../src/io/safetensors_shards.ts";
@@ -162,6 +163,38 @@ Deno.test("export: metadata, ends of answers and the Modelfile are of the model"
         '{{ else if eq .Role "user" }}<|turn|>user\n{{ .Content }}<|end|>\n<|turn|>assistant\n' +
         '{{ else }}{{ .Content }}<|end|>\n{{ end }}{{ end }}"""\n' +
         'PARAMETER stop "</s>"\nPARAMETER stop "<|end|>"\n',
+    );
+  }));
+
+Deno.test("export: a folder names every token that ends an answer, also those of the chat template", () =>
+  withTempDir(async (dir) => {
+    const base = model(`${dir}/tiny`);
+    const declared = (folder: string) =>
+      JSON.parse(Deno.readTextFileSync(`${folder}/generation_config.json`)).eos_token_id;
+    Deno.writeTextFileSync(`${base}/generation_config.json`, '{"eos_token_id": 261, "top_k": 5}');
+    await exported({ model: base, out: `${dir}/out` });
+    assert.deepEqual(declared(`${dir}/out`), [261, 263]);
+    await exported({ model: base, gguf: "f32", out: `${dir}/gguf` });
+    await exported({ model: `${dir}/gguf/model-f32.gguf`, out: `${dir}/again` });
+    assert.deepEqual(declared(`${dir}/again`), [261, 263]);
+  }));
+
+Deno.test("export: a folder that does not name the end of a turn fails its self-test", () =>
+  withTempDir((dir) => {
+    const base = model(`${dir}/tiny`);
+    const words = (ends: number[]) => {
+      Deno.writeTextFileSync(
+        `${base}/generation_config.json`,
+        JSON.stringify({ eos_token_id: ends }),
+      );
+      using source = openModelSource(base);
+      return wordsOf(source)!;
+    };
+    const [whole, damaged] = [words([261, 263]), words([261])];
+    assert.equal(alikeInWords(damaged, whole), null);
+    assert.equal(
+      alikeInWords(whole, damaged),
+      "its answers end at the tokens 261, the model's at 261, 263",
     );
   }));
 
@@ -332,7 +365,7 @@ Deno.test("export: the self-test finds a damaged template, end token, vocabulary
         {},
         damaging("generation_config.json", utf8("263"), utf8("262")),
         "data",
-        /answers end at the tokens 261, 262, 263, the model's at 261, 263/,
+        /answers end at the tokens 261, 262, the model's at 261, 263/,
       ],
       [
         { gguf: "q8_0" },

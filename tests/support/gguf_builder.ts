@@ -8,7 +8,8 @@ export type GgufField =
   | { type: "bool"; value: boolean }
   | { type: "string"; value: string }
   | { type: "strings"; value: string[] }
-  | { type: "i32s" | "f32s"; value: number[] };
+  | { type: "i32s" | "f32s"; value: number[] }
+  | { type: "bools"; value: boolean[] };
 
 /** A tensor, with its dimensions in the order of the file: fastest first. */
 export interface GgufBuilderTensor {
@@ -112,6 +113,10 @@ function writeField(writer: ByteWriter, field: GgufField): void {
       writer.u32(VALUE_TYPES.array).u32(VALUE_TYPES.f32).u64(field.value.length);
       for (const value of field.value) writer.f32(value);
       return;
+    case "bools":
+      writer.u32(VALUE_TYPES.array).u32(VALUE_TYPES.bool).u64(field.value.length);
+      for (const value of field.value) writer.u8(Number(value));
+      return;
     default:
       writeScalar(writer.u32(VALUE_TYPES[field.type]), field);
   }
@@ -119,7 +124,7 @@ function writeField(writer: ByteWriter, field: GgufField): void {
 
 function writeScalar(
   writer: ByteWriter,
-  field: Exclude<GgufField, { type: "strings" | "i32s" | "f32s" }>,
+  field: Exclude<GgufField, { type: "strings" | "i32s" | "f32s" | "bools" }>,
 ): void {
   switch (field.type) {
     case "string":

@@ -4,7 +4,7 @@ import type { ModelConfig, ModelOptions } from "../../src/engine/protocol.gen.ts
 import type { Engine } from "../../src/engine/engine.ts";
 import { IGNORE } from "../../src/engine/protocol.gen.ts";
 import { GROWTHS } from "../../src/spiel/growth/mod.ts";
-import { evaluate } from "../../src/train/evaluate.ts";
+import { evaluate, type HeldOutBatches } from "../../src/train/evaluate.ts";
 import type { TrainerOptions } from "../../src/train/options.ts";
 import type { Trained } from "../../src/train/snapshot.ts";
 import type { BatchSource, TrainingBatch } from "../../src/train/step.ts";
@@ -64,9 +64,16 @@ export const TOY_BATCHES: BatchSource = {
   epochAt: (index) => index / EPOCH,
 };
 
-/** Two held-out micro-batches. */
+/** Held-out micro-batches. */
+export function toyHeldOut(...indices: readonly number[]): HeldOutBatches {
+  const batches = indices.map(toyBatch);
+  const examples = batches.reduce((sum, { cuSeqlens }) => sum + cuSeqlens.length - 1, 0);
+  return Object.assign(batches, { examples });
+}
+
+/** The evaluation of two held-out micro-batches. */
 export const toyEvaluation = (engine: Engine): NonNullable<TrainerParts["evaluate"]> => (signal) =>
-  evaluate(engine, [toyBatch(7), toyBatch(11)], null, { signal });
+  evaluate(engine, toyHeldOut(7, 11), null, { signal });
 
 /** Fourteen steps with three reselections, an evaluation every four steps and a checkpoint every three. */
 export function toyOptions(method: string): TrainerOptions {

@@ -2,6 +2,7 @@
 
 import type { DenseChange } from "../adapter.ts";
 import type { SparseDeltas } from "../deltas.ts";
+import { firstAtLeast } from "../slots.ts";
 
 /** The change, and the deltas added to what it makes; both in f32 before anything is rounded. */
 export class ChangeWithDeltas implements DenseChange {
@@ -28,15 +29,4 @@ export class ChangeWithDeltas implements DenseChange {
       rows[at]! += values[slot]!;
     }
   }
-}
-
-/** The first slot of ascending indices that is not below `index`. */
-function firstAtLeast(indices: Uint32Array, index: number): number {
-  let [low, high] = [0, indices.length];
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (indices[middle]! < index) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

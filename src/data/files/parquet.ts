@@ -2,7 +2,8 @@
 import { type FileMetaData, parquetMetadataAsync, parquetReadObjects } from "npm:hyparquet@1.31.5";
 import { SpielError } from "../../errors.ts";
 import { RandomAccessFile } from "../../io/random_access.ts";
-import { boundedCompressors, checkMetadata, PageChecker } from "./parquet_bounds.ts";
+import { boundedCompressors, checkMetadata } from "./parquet_bounds.ts";
+import { PageIndexes } from "./parquet_pages.ts";
 import type { Block, FileKind, RecordAt, RecordFile, RecordPlace } from "./record_file.ts";
 
 const SIGNATURE = [..."PAR1"].map((letter) => letter.charCodeAt(0));
@@ -37,32 +38,29 @@ class ParquetFile implements RecordFile {
   readonly #file: RandomAccessFile;
   readonly #source: Source;
   readonly #metadata: FileMetaData;
-  readonly #pages: PageChecker;
+  readonly #pages: PageIndexes;
+  /** Row groups whose pages are known. */
+  readonly #known = new Set<number>();
   /** The rows that were read last, and which they are. */
   #last: { block: Block; rows: Record<string, unknown>[] } | undefined;
 
-  private constructor(
-    name: string,
-    file: RandomAccessFile,
-    source: Source,
-    metadata: FileMetaData,
-  ) {
+  private constructor(name: string, file: RandomAccessFile, metadata: FileMetaData) {
     this.#name = name;
     this.#file = file;
-    this.#source = source;
     this.#metadata = metadata;
-    this.#pages = new PageChecker(file, metadata);
+    this.#pages = new PageIndexes(file, metadata);
+    const bytes = sourceOf(file);
+    this.#source = {
+      ...bytes,
+      slice: (start, end) => this.#pages.read(start) ?? bytes.slice(start, end),
+    };
   }
 
   static async of(name: string, file: RandomAccessFile): Promise<ParquetFile> {
-    const source: Source = {
-      byteLength: file.size,
-      slice: (start, end = file.size) => file.read(start, end - start).buffer,
-    };
-    const metadata = await told(name, () => parquetMetadataAsync(source, { geoparquet: false }));
-    return await told(name, () => {
+    return await told(name, async () => {
+      const metadata = await parquetMetadataAsync(sourceOf(file), { geoparquet: false });
       checkMetadata(metadata, file.size);
-      return new ParquetFile(name, file, source, metadata);
+      return new ParquetFile(name, file, metadata);
     });
   }
 
@@ -116,17 +114,35 @@ class ParquetFile implements RecordFile {
     }
   }
 
+  /** Tells the library where the pages of the row groups lie that have rows from `start` to before `end`. */
+  #learnPages(start: number, end: number): void {
+    let groupStart = 0;
+    for (const [index, { columns, num_rows }] of this.#metadata.row_groups.entries()) {
+      const groupEnd = groupStart + Number(num_rows);
+      const isRead = groupStart < end && groupEnd > start;
+      groupStart = groupEnd;
+      if (!isRead || this.#known.has(index)) continue;
+      for (const column of columns) {
+        const { offset, length } = this.#pages.add(column.meta_data!);
+        column.offset_index_offset = BigInt(offset);
+        column.offset_index_length = length;
+      }
+      this.#known.add(index);
+    }
+  }
+
   async #rows(block: Block): Promise<Record<string, unknown>[]> {
     if (this.#last?.block.start === block.start) return this.#last.rows;
     const { start, end } = block;
     const rows = await told(`${this.#name}:row ${start + 1}`, async () => {
-      this.#pages.check(start, end);
+      this.#learnPages(start, end);
       const objects = await parquetReadObjects({
         file: this.#source,
         metadata: this.#metadata,
         compressors: boundedCompressors,
         rowStart: start,
         rowEnd: end,
+        useOffsetIndex: true,
       });
       if (objects.length !== end - start) throw new Error(`it has ${objects.length} of its rows`);
       return objects.map(recordOf);
@@ -134,6 +150,13 @@ class ParquetFile implements RecordFile {
     this.#last = { block, rows };
     return rows;
   }
+}
+
+function sourceOf(file: RandomAccessFile): Source {
+  return {
+    byteLength: file.size,
+    slice: (start, end = file.size) => file.read(start, end - start).buffer,
+  };
 }
 
 /** Runs what reads the file, and says of what it finds wrong where that is. */

@@ -1,20 +1,19 @@
 /** What a Parquet file may claim: its library allocates by the sizes and counts that the file tells. */
 import type { FileMetaData } from "npm:hyparquet@1.31.5";
-import { parquetHeader } from "npm:hyparquet@1.31.5/src/column.js";
 import { compressors } from "npm:hyparquet-compressors@1.1.2";
-import type { RandomAccessFile } from "../../io/random_access.ts";
 
 const MAX_ROWS = 2 ** 32;
 /** Bytes of a row group, packed or unpacked. */
 const MAX_GROUP_BYTES = 2 ** 31;
 const MAX_PAGE_BYTES = 256 * 1024 * 1024;
-const MAX_PAGE_VALUES = 4 * 1024 * 1024;
+/** Most values of a page. */
+export const MAX_PAGE_VALUES = 4 * 1024 * 1024;
 /** Bytes that one byte may unpack to. */
 const MAX_RATIO = 1000;
-/** Bytes that are read to have the header of a page, statistics of long texts included. */
-const HEADER_BYTES = 64 * 1024;
 
 type RowGroup = FileMetaData["row_groups"][number];
+/** A part of a column, in one row group. */
+export type ColumnMetaData = NonNullable<RowGroup["columns"][number]["meta_data"]>;
 type Compressors = typeof compressors;
 
 /** As those of the library, each refusing what unpacks to too much before it begins. */
@@ -59,54 +58,12 @@ export function checkMetadata({ row_groups: groups, num_rows }: FileMetaData, si
   if (rows !== Number(num_rows)) throw new Error(`its groups have ${rows} rows, of ${num_rows}`);
 }
 
-/** Looks at the headers of pages before these are read. */
-export class PageChecker {
-  readonly #file: RandomAccessFile;
-  readonly #groups: readonly RowGroup[];
-  readonly #checked = new Set<number>();
-
-  constructor(file: RandomAccessFile, { row_groups }: FileMetaData) {
-    this.#file = file;
-    this.#groups = row_groups;
-  }
-
-  /**
-   * Checks the pages of all groups that have rows from `start` to before `end`.
-   *
-   * @throws {Error} for a page that claims too much.
-   */
-  check(start: number, end: number): void {
-    let groupStart = 0;
-    for (const [index, group] of this.#groups.entries()) {
-      const groupEnd = groupStart + Number(group.num_rows);
-      if (groupStart < end && groupEnd > start && !this.#checked.has(index)) {
-        for (const { meta_data: column } of group.columns) this.#checkColumn(column!);
-        this.#checked.add(index);
-      }
-      groupStart = groupEnd;
-    }
-  }
-
-  #checkColumn(column: NonNullable<RowGroup["columns"][number]["meta_data"]>): void {
-    const { start, end } = rangeOf(column);
-    for (let at = start; at < end - 1;) {
-      const bytes = this.#file.read(at, Math.min(HEADER_BYTES, end - at));
-      const reader = { view: new DataView(bytes.buffer), offset: 0 };
-      const page = parquetHeader(reader);
-      const { num_values: values = 0 } = page.data_page_header ?? page.data_page_header_v2 ??
-        page.dictionary_page_header ?? {};
-      const { compressed_page_size: packed, uncompressed_page_size: unpacked } = page;
-      if (!(packed >= 0 && unpacked >= 0 && values >= 0)) throw new Error("a page without a size");
-      if (values > MAX_PAGE_VALUES) {
-        throw new Error(`a page of ${values} values; expected at most ${MAX_PAGE_VALUES}`);
-      }
-      checkPage(packed, unpacked);
-      at += reader.offset + packed;
-    }
-  }
-}
-
-function checkPage(packed: number, unpacked: number): void {
+/**
+ * Refuses a page that unpacks to too much.
+ *
+ * @throws {Error} saying how much.
+ */
+export function checkPage(packed: number, unpacked: number): void {
   if (unpacked <= MAX_PAGE_BYTES && unpacked <= MAX_RATIO * (packed + 1)) return;
   throw new Error(
     `a page of ${packed} bytes unpacks to ${unpacked}; expected at most ${MAX_PAGE_BYTES}, ` +
@@ -114,10 +71,9 @@ function checkPage(packed: number, unpacked: number): void {
   );
 }
 
-function rangeOf(
-  { dictionary_page_offset, data_page_offset, total_compressed_size }: NonNullable<
-    RowGroup["columns"][number]["meta_data"]
-  >,
+/** The bytes of a column's pages, those of its dictionary included. */
+export function rangeOf(
+  { dictionary_page_offset, data_page_offset, total_compressed_size }: ColumnMetaData,
 ): { start: number; end: number } {
   const data = Number(data_page_offset);
   const dictionary = Number(dictionary_page_offset ?? 0);

@@ -1,4 +1,5 @@
 /** Makes prepared blocks, in this process or in a worker: the same ones either way. */
+import { fileURLToPath } from "node:url";
 import { isSpielError, SpielError, type SpielErrorKind } from "../../errors.ts";
 import type { DataFile } from "../data_files.ts";
 import { type Block, FILE_KINDS, openRecords } from "../files/mod.ts";
@@ -64,9 +65,10 @@ export class WorkerPreparer implements Preparer {
   readonly #onRecords: OnRecords;
   #settle: PromiseWithResolvers<PreparedBlock> | null = null;
 
+  /** @throws {SpielError} kind "environment" when Deno may not read the program that workers run. */
   constructor(tokenizer: Tokenizer, encoding: Encoding, onRecords: OnRecords) {
     this.#onRecords = onRecords;
-    this.#worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
+    this.#worker = new Worker(workerModule(), { type: "module" });
     this.#worker.onmessage = ({ data }: MessageEvent<WorkerReply>) => this.#hear(data);
     this.#worker.onerror = (event) => {
       event.preventDefault();
@@ -124,6 +126,19 @@ export class WorkerSide {
       this.#reply({ failure: { kind: error.kind, message: error.message } }, []);
     }
   }
+}
+
+/** Where the module is that a worker runs. What a program imports may be run anyway; of a worker's modules Deno asks. */
+function workerModule(): URL {
+  const url = new URL("./worker.ts", import.meta.url);
+  if (url.protocol !== "file:") return url;
+  const path = fileURLToPath(new URL("../../", import.meta.url));
+  if (Deno.permissions.querySync({ name: "read", path }).state === "granted") return url;
+  throw new SpielError(
+    "environment",
+    `Data is prepared by workers, whose program may not be read: add --allow-read=${path} to the deno command; ` +
+      "data_workers 0 prepares it without workers",
+  );
 }
 
 function workerFailure(reason: string): SpielError {

@@ -99,11 +99,20 @@ export function ggufFields(file: GgufFile, name: string): ConfigFields {
   );
 }
 
+/** What the rotary positions multiply scores by, which only other scalings than are known here change. */
+const ATTENTION_FACTOR_KEY = "rope.scaling.attn_factor";
+
 /** Reads the common GGUF metadata of architecture `name`, with the same omissions. */
 export function decoderFromGguf(file: GgufFile, name: string): ModelConfig {
   const fields = ggufFields(file, name);
   if (fields.value("expert_count") !== 0 && fields.has("expert_count")) {
     throw fields.unsupported("expert_count", "0 (no mixture of experts)");
+  }
+  if (fields.value("attention.causal") === false) {
+    throw fields.unsupported("attention.causal", "true");
+  }
+  if (fields.has(ATTENTION_FACTOR_KEY) && fields.value(ATTENTION_FACTOR_KEY) !== 1) {
+    throw fields.unsupported(ATTENTION_FACTOR_KEY, "1");
   }
   const hidden_size = fields.size("embedding_length");
   const num_attention_heads = fields.size("attention.head_count");

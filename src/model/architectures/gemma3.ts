@@ -1,5 +1,6 @@
 /** Gemma 3 (text): Gemma 2 with norms of q and k for its soft caps, and local layers that are rotated by a base of their own. */
 import type { ModelConfig, Rope } from "../../engine/protocol.gen.ts";
+import type { ConfigFields } from "../config_fields.ts";
 import { refuseOthers } from "./gemma.ts";
 import { ropeOfLayersFromHuggingFace } from "../rope.ts";
 import { type Architecture, ggufFields } from "./decoder.ts";
@@ -22,6 +23,8 @@ const THETA = 1_000_000;
 const LOCAL_THETA = 10_000;
 /** The base of layers with a window, in GGUF. */
 const LOCAL_THETA_KEY = "rope.freq_base_swa";
+/** Which layers have the window, in GGUF. */
+const PATTERN_KEY = "attention.sliding_window_pattern";
 const CAP_KEY = "final_logit_softcapping";
 /** The layers of the model of 27 billion weights; see `scoreScale`. */
 const WIDE_LAYERS = 62;
@@ -66,7 +69,7 @@ export const gemma3: Architecture = {
       return {
         ...decoder,
         ...(fields.has(CAP_KEY) ? { [CAP_KEY]: fields.positive(CAP_KEY) } : {}),
-        layers: layersOf(decoder, everyLayerBut(PERIOD, decoder), local),
+        layers: layersOf(decoder, slidingLayersOf(fields, decoder), local),
       };
     },
     metadata(config) {
@@ -84,6 +87,25 @@ export const gemma3: Architecture = {
     },
   },
 };
+
+/** Which layers of a GGUF file have its window: by their period, or each by itself; none where it has no window. */
+function slidingLayersOf(
+  fields: ConfigFields,
+  { num_hidden_layers, sliding_window }: ModelConfig,
+): boolean[] {
+  const isSliding = (slides: boolean) => slides && sliding_window !== null;
+  const pattern = fields.value(PATTERN_KEY);
+  if (!Array.isArray(pattern)) {
+    return everyLayerBut(fields.size(PATTERN_KEY, PERIOD), { num_hidden_layers }).map(isSliding);
+  }
+  if (pattern.length !== num_hidden_layers || pattern.some((at) => typeof at !== "boolean")) {
+    throw fields.mismatch(
+      PATTERN_KEY,
+      `a period, or true or false for ${num_hidden_layers} layers`,
+    );
+  }
+  return pattern.map(isSliding);
+}
 
 /** How layers with a window are rotated. */
 function localRope({ layers }: ModelConfig): Rope {

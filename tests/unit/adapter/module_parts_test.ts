@@ -46,6 +46,14 @@ Deno.test("module parts: deltas of a stacked matrix are those of the matrices in
   });
 });
 
+Deno.test("module parts: two names of one module are refused", () => {
+  using source = openModelSource(`${GOLDEN}/tiny_phi3`);
+  const modules = new Map([[QKV, deltasAt(0)], [Q, deltasAt(1)]]);
+  assert.throws(() => inPartsOf(baseModelOf(source), adapterOf({ modules }), "It"), {
+    message: `It has "${QKV}" and "${Q}", which are both "${Q}"`,
+  });
+});
+
 Deno.test("module parts: rows of a change are those of the matrix that they belong to", () => {
   using source = openModelSource(`${GOLDEN}/tiny_phi3`);
   const split = (rows: number) => {

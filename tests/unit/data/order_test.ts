@@ -11,7 +11,7 @@ import {
   type PackingOptions,
 } from "../../../src/data/packing.ts";
 import { mixKey, permuteIndex } from "../../../src/data/permutation.ts";
-import { MicroBatchStream, sequentialMicroBatches } from "../../../src/data/sampler.ts";
+import { MicroBatchStream, SequentialMicroBatches } from "../../../src/data/sampler.ts";
 import { byteTokenizer } from "../../support/byte_tokenizer.ts";
 import { assertRefuses } from "../../support/refuses.ts";
 import { withTempDir } from "../../support/temp_dir.ts";
@@ -240,7 +240,9 @@ Deno.test("evaluation takes all examples once, in order", () =>
   withTempDir(async (dir) => {
     const data = await dataset(dir, 30);
     const limits = { microBatchTokens: 60, microBatchExamples: 3 };
-    const batches = sequentialMicroBatches(data, limits);
+    const all = new SequentialMicroBatches(data, limits);
+    const batches = [...all];
+    assert.equal(all.examples, 30);
     assert.deepEqual(
       batches.flatMap(({ origins }) => origins),
       range(30).map((i) => `${dir}/data.jsonl:${i + 1}`),
@@ -253,7 +255,7 @@ Deno.test("evaluation takes all examples once, in order", () =>
       batches.every(({ cuSeqlens, tokens }) => cuSeqlens.length <= 4 && tokens.length <= 60),
     );
     assert.deepEqual(
-      sequentialMicroBatches(data, limits, 5).flatMap(({ origins }) => origins),
+      [...new SequentialMicroBatches(data, limits, 5)].flatMap(({ origins }) => origins),
       batches.flatMap(({ origins }) => origins).slice(0, 5),
     );
   }));

@@ -149,6 +149,35 @@ Deno.test("a damaged tokenizer.model is refused by name, wherever it is cut", ()
   assert.equal(folder({}, a).vocabSize, 1, "what the message leaves out has defaults");
 });
 
+Deno.test("a tokenizer.model whose ids of the first and last token are -1 has neither", () => {
+  const bytes = (...values: number[]) => Uint8Array.from(values);
+  const minusOne = [...new Array(9).fill(0xFF), 1];
+  const piece = (text: string, ...type: number[]) =>
+    bytes(0x0A, 3 + type.length, 0x0A, 1, text.charCodeAt(0), ...type);
+  const trainer = [0x18, 2, 0xC8, 0x02, ...minusOne, 0xD0, 0x02, ...minusOne];
+  const parts = [
+    piece("?", 0x18, 2),
+    piece("a"),
+    piece("b"),
+    bytes(0x12, trainer.length, ...trainer),
+  ];
+  const tokenizer = folder({}, Uint8Array.from(parts.flatMap((part) => [...part])));
+  assert.deepEqual([tokenizer.bosToken, tokenizer.eosToken], [null, null]);
+  assert.deepEqual([...tokenizer.encode("ab")].slice(-2), [1, 2]);
+  assert.equal(
+    tokenizer.encode("ab").length,
+    tokenizer.encode("ab", { addSpecialTokens: false }).length,
+  );
+});
+
+Deno.test("pieces that would take minutes to take apart are refused at once", () => {
+  const text = new TextEncoder().encode("ab".repeat(20_000));
+  const varint = (value: number) => [value & 0x7F | 0x80, value >> 7 & 0x7F | 0x80, value >> 14];
+  const content = [0x0A, ...varint(text.length), ...text];
+  const model = Uint8Array.from([0x0A, ...varint(content.length), ...content, 0x12, 2, 0x18, 2]);
+  assertRefuses(() => folder({}, model), "data", "tokenizer.model", "40000 characters", "too long");
+});
+
 Deno.test("parts of tokenizer.json that pieces cannot follow are refused by name", () => {
   const metaspace = { type: "Metaspace", replacement: "\u2581", prepend_scheme: "always" };
   const good = { pre_tokenizer: metaspace, decoder: metaspace };

@@ -108,6 +108,16 @@ const BAD: [title: string, bytes: () => Uint8Array, words: RegExp][] = [
     () => archive(start().raw(0x7d).text("epoch").number(3).raw(0x73, 0x2e)),
     /has "epoch", expected names of tensors only/,
   ],
+  [
+    "a name of pairs of pairs, which written out would have millions of characters",
+    () => {
+      const pickle = start().raw(0x7d).number(1);
+      // Each pair is remembered and taken twice.
+      for (let depth = 0; depth < 24; depth++) pickle.raw(0x71, depth, 0x68, depth, 0x86);
+      return archive(pickle.number(3).raw(0x73, 0x2e));
+    },
+    /has a key that is no text, expected names of tensors only$/,
+  ],
   ["a transposed tensor", () => archive(tensor(0, [2, 3], [1, 2])), /with strides \[1,2\]; exp/],
   ["a tensor beyond its storage", () => archive(tensor(1, [2, 3], [3, 1])), /at 1 of 6 stored/],
   [

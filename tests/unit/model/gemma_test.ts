@@ -1,12 +1,15 @@
 /** Gemma 1 to 3: how layers differ by what config.json and GGUF metadata say, and refusals of what is not computed so. */
 import assert from "node:assert/strict";
 import type { ModelConfig } from "../../../src/engine/protocol.gen.ts";
+import { GgufFile } from "../../../src/io/gguf.ts";
+import { gemma3 } from "../../../src/model/architectures/gemma3.ts";
 import { architectureOf } from "../../../src/model/architectures/mod.ts";
 import { readHuggingFaceConfig } from "../../../src/model/hf_config.ts";
 import { openModelSource } from "../../../src/model/source.ts";
+import { buildGguf, type GgufField } from "../../support/gguf_builder.ts";
 import { assertRefuses } from "../../support/refuses.ts";
 import { withTempDir } from "../../support/temp_dir.ts";
-import { tinyConfig, tinyGguf, tinyWeights } from "../../support/tiny_model.ts";
+import { tinyConfig, tinyGguf, tinyMetadata, tinyWeights } from "../../support/tiny_model.ts";
 
 const GOLDEN = new URL("../../golden/", import.meta.url).pathname;
 
@@ -43,6 +46,32 @@ Deno.test("layers slide as layer_types says, otherwise by the family's pattern",
     const plain = { layer_types: null, sliding_window_pattern: null, num_hidden_layers: 7 };
     assert.deepEqual(windows("tiny_gemma3", plain), [6, 6, 6, 6, 6, null, 6]);
     assert.equal(windows("tiny_gemma", {}), undefined);
+  }));
+
+Deno.test("a GGUF file of Gemma 3 may say which layers slide, and has one base without a window", () =>
+  withTempDir((dir) => {
+    const config = { ...tinyConfig("gemma3_text"), num_hidden_layers: 4 };
+    const layers = (window: number | null, ...fields: [string, GgufField][]) => {
+      const metadata = tinyMetadata("gemma3", { ...config, sliding_window: window });
+      Deno.writeFileSync(`${dir}/g.gguf`, buildGguf({ metadata: [...metadata, ...fields] }));
+      using file = GgufFile.open(`${dir}/g.gguf`);
+      return gemma3.gguf!.read(file).layers!;
+    };
+    const windows = (...fields: [string, GgufField][]) =>
+      layers(6, ...fields).map(({ sliding_window }) => sliding_window);
+    const key = "gemma3.attention.sliding_window_pattern";
+    assert.deepEqual(windows(), [6, 6, 6, 6]);
+    assert.deepEqual(windows([key, { type: "u32", value: 2 }]), [6, null, 6, null]);
+    const each = [false, true, true, false];
+    assert.deepEqual(windows([key, { type: "bools", value: each }]), [null, 6, 6, null]);
+    assertRefuses(
+      () => windows([key, { type: "bools", value: [true] }]),
+      "data",
+      "sliding_window_pattern",
+      "4 layers",
+    );
+    const { rope_theta } = config;
+    assert.deepEqual(layers(null).map(({ rope }) => rope?.rope_theta), Array(4).fill(rope_theta));
   }));
 
 Deno.test("layers of Gemma 3 are rotated by two bases, of which one is scaled", () =>

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { evaluate, type Exam } from "../../../src/train/evaluate.ts";
 import { openFakeEngine } from "../../support/fake_engine.ts";
-import { createToy, toyBatch } from "../../support/toy_run.ts";
+import { createToy, toyHeldOut } from "../../support/toy_run.ts";
 
 /** What the fake engine, whose likeliest token is the last one plus one, answers to prompts of 3, 4 and 6 tokens. */
 async function answers(limits: Pick<Exam, "maxNewTokens" | "maxLength">): Promise<string[]> {
@@ -18,7 +18,7 @@ async function answers(limits: Pick<Exam, "maxNewTokens" | "maxLength">): Promis
   const decode = (ids: readonly number[]) => ids.join(" ");
   const onAnswer = (_: unknown, answer: string) => void given.push(answer);
   const exam = { questions, stopTokens: [], decode, onAnswer, ...limits };
-  const result = await evaluate(engine, [toyBatch(0)], exam);
+  const result = await evaluate(engine, toyHeldOut(0), exam);
   const right = questions.filter(({ answer }, index) => answer === given[index]).length;
   assert.equal(result?.exactMatch, right / 3);
   await engine.close();

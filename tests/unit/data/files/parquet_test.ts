@@ -74,3 +74,25 @@ Deno.test("messages from a table: nulls are absent, and an object of lists is a 
     messages: [{ role: "user", content: "q" }, { role: "assistant", content: "a" }],
   });
 });
+
+for (const version of ["v1", "v2"]) {
+  Deno.test(`a large row group is read in parts, page by page, ${version}`, async () => {
+    const known = await recogniseFile(`${FOLDER}pages_${version}.parquet`);
+    using file = await parquet.open(known.content, known.path);
+    const blocks = await Array.fromAsync(file.blocks());
+    assert.ok(blocks.length > 2);
+    let next = 0;
+    for await (const { place, parse } of readRecords(known)) {
+      const messages = Array.from({ length: 1 + next % 5 }, (_, m) => ({
+        role: m % 2 === 0 ? "user" : "assistant",
+        content: `${next}.${m}`,
+      }));
+      assert.deepEqual(parse(), { n: next, messages });
+      assert.equal(place.line, ++next);
+    }
+    assert.equal(next, 20_000);
+    // Any row again, from a part that was not read before.
+    const place = { line: 12_346, offset: 12_345, length: 1 };
+    assert.equal((await file.read(place)).n, 12_345);
+  });
+}

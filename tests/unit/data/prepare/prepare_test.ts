@@ -143,6 +143,23 @@ Deno.test("what is kept is found by all that it depends on, and by nothing else"
     assert.equal(keys(), others.length + 2, "other content");
   }));
 
+Deno.test("what a killed program has left is removed, and not what another is writing", () =>
+  withTempDir(async (dir) => {
+    const path = `${dir}/data.jsonl`;
+    const cache = `${dir}/cache`;
+    Deno.writeTextFileSync(path, LINES.slice(10, 20).join("\n"));
+    await load(path, { cache });
+    const [[shard = ""] = []] = shardsIn(cache);
+    const folder = shard.slice(0, shard.lastIndexOf("/"));
+    const now = Date.now() / 1000;
+    for (const [name, age] of [["tmp-old", 4000], ["tmp-new", 10]] as const) {
+      Deno.writeTextFileSync(`${folder}/${name}`, "half");
+      Deno.utimeSync(`${folder}/${name}`, now - age, now - age);
+    }
+    await load(path, { cache });
+    assert.deepEqual([...shardsIn(cache).keys()], [shard, `${folder}/tmp-new`]);
+  }));
+
 Deno.test("a cache that cannot be written is told with its folder, and leaves no half shard", () =>
   withTempDir(async (dir) => {
     const path = `${dir}/data.jsonl`;
@@ -178,6 +195,89 @@ Deno.test("a stop stops all workers, and keeps what is done", () =>
     assert.ok(seen.every(([examples], i) => i === 0 || examples > seen[i - 1]![0]));
     assert.ok(seen.at(-1)![1] > 0);
     assert.ok(shardsIn(cache).size >= 1, "what was done is kept");
+  }));
+
+Deno.test("lines of which each has a reason of its own are kept, counted and told like others", () =>
+  withTempDir(async (dir) => {
+    const path = `${dir}/data.jsonl`;
+    const odd = Array.from({ length: 8000 }, (_, i) => ({ [`${i}${"长".repeat(200)}`]: 1 }));
+    const lines = [{ prompt: "p", completion: "c" }, ...odd];
+    Deno.writeTextFileSync(path, lines.map((line) => JSON.stringify(line)).join("\n"));
+    const told = ({ badExamples, badNotice, fingerprint }: Dataset) => [
+      badExamples,
+      badNotice,
+      fingerprint,
+    ];
+    const inMemory = told(await load(path));
+    assert.equal(inMemory[0], 8000);
+    assert.match(String(inMemory[1]), /7990 more for other reasons/);
+    for (const _ of ["made", "from the cache"]) {
+      assert.deepEqual(told(await load(path, { cache: `${dir}/cache` })), inMemory);
+    }
+    const size = [...shardsIn(`${dir}/cache`).values()].reduce(
+      (sum, { length }) => sum + length,
+      0,
+    );
+    assert.ok(size < 1 << 20, `${size} bytes for reasons of which few are told`);
+  }));
+
+Deno.test("a file that is changed while it is prepared is refused, and the cache stays right", () =>
+  withTempDir(async (dir) => {
+    const path = `${dir}/data.jsonl`;
+    const cache = `${dir}/cache`;
+    const text = LINES.join("\n");
+    const write = (content: string) => Deno.writeTextFileSync(path, content);
+    write(text);
+    const { fingerprint } = await load(path, { cache: null });
+    const changes: [string, () => void][] = [
+      ["written to", () => write(text.replaceAll('"c', '"d'))],
+      ["replaced", () => {
+        Deno.writeTextFileSync(`${path}.new`, text.replaceAll('"c', '"d'));
+        Deno.renameSync(`${path}.new`, path);
+      }],
+    ];
+    for (const [title, change] of changes) {
+      let isChanged = false;
+      const onProgress = () => {
+        if (!isChanged) change();
+        isChanged = true;
+      };
+      for (const kept of [cache, null]) {
+        write(text);
+        isChanged = false;
+        const refused = () => load(path, { cache: kept, onProgress });
+        await assertRejects(refused, "data", path, "changed while it was read");
+      }
+      write(text);
+      assert.equal((await load(path, { cache })).fingerprint, fingerprint, title);
+      Deno.removeSync(cache, { recursive: true });
+    }
+  }));
+
+Deno.test("much data is kept where the environment says, little data nowhere", () =>
+  withTempDir(async (dir) => {
+    const before = Deno.env.get("SPIEL_CACHE");
+    Deno.env.set("SPIEL_CACHE", `${dir}/cache`);
+    try {
+      const line = '{"prompt":"p","completion":"c"}\n';
+      const small = `${dir}/small.jsonl`;
+      Deno.writeTextFileSync(small, line);
+      const options = { workers: undefined };
+      const { fingerprint } = await load(small, options);
+      assert.throws(() => Deno.statSync(`${dir}/cache`), Deno.errors.NotFound);
+      const large = `${dir}/large.jsonl`;
+      Deno.writeTextFileSync(large, `${" ".repeat(5 << 20)}\n${line}`);
+      assert.equal((await load(large, options)).fingerprint, fingerprint);
+      assert.ok(shardsIn(`${dir}/cache`).size > 0);
+      const both = await loadDataset({
+        ...{ paths: [small, large], tokenizer: TOKENIZER, maxLength: 40 },
+        cache: null,
+      });
+      assert.equal(both.withoutRepeats().fingerprint, fingerprint);
+    } finally {
+      if (before === undefined) Deno.env.delete("SPIEL_CACHE");
+      else Deno.env.set("SPIEL_CACHE", before);
+    }
   }));
 
 Deno.test("a worker that breaks down is told, with the way around it", () =>

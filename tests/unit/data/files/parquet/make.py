@@ -37,3 +37,17 @@ for codec in ["none", "snappy", "gzip", "zstd", "lz4", "brotli"]:
 columns = pa.struct([("from", pa.list_(pa.string())), ("value", pa.list_(pa.string()))])
 rows = [{"from": ["human", "gpt"], "value": ["q", "a"]}]
 pq.write_table(pa.table({"conversations": pa.array(rows, columns)}), here / "object_of_lists.parquet")
+# One row group that is read in parts, with many pages.
+many = [
+    {"n": n, "messages": [{"role": "user" if m % 2 == 0 else "assistant", "content": f"{n}.{m}"} for m in range(1 + n % 5)]}
+    for n in range(20000)
+]
+for version in ["1.0", "2.0"]:
+    pq.write_table(
+        pa.Table.from_pylist(many),
+        here / f"pages_v{version[0]}.parquet",
+        compression="zstd",
+        data_page_size=16384,
+        data_page_version=version,
+        use_dictionary=["messages.list.element.role"],
+    )
