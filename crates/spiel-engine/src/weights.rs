@@ -191,7 +191,7 @@ fn encoded(
     what: impl std::fmt::Display,
 ) -> Result<(ArrayInfo, Vec<u8>)> {
     if let Some(largest) = largest_in_blocks(format)
-        && let Some(weight) = values.iter().find(|weight| !(weight.abs() <= largest))
+        && let Some(weight) = values.iter().find(|weight| weight.is_nan() || weight.abs() > largest)
     {
         return Err(invalid!("{what} is {weight}, which {format:?} cannot hold"));
     }
