@@ -13,7 +13,7 @@ import type { Encoding, PreparedBlock } from "./block.ts";
 import { loadShard, type Shard, shardContent } from "./shard.ts";
 
 /** To be raised by whoever changes what a record becomes, or a shard's form, between two versions of the program. */
-const PREPARATION = 1;
+const PREPARATION = 3;
 
 /** What was left behind by a program that was killed is older than this, in milliseconds. */
 const ABANDONED_MS = 3_600_000;

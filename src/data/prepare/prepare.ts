@@ -2,6 +2,7 @@
 import { SpielError } from "../../errors.ts";
 import { cacheFolder } from "../../io/cache_folder.ts";
 import { denoFiles, type Files } from "../../io/files.ts";
+import { FileVersion } from "../../io/file_version.ts";
 import { RandomAccessFile } from "../../io/random_access.ts";
 import type { DataFile } from "../data_files.ts";
 import { type Block, openRecords } from "../files/mod.ts";
@@ -48,6 +49,8 @@ export interface PreparedFile {
 /** A block of a file, and its shard as soon as there is one. */
 interface Part {
   file: DataFile;
+  /** The file as it was before anything of it was read. */
+  version: FileVersion;
   block: Block;
   shard: Shard | null;
   /** Keeps what the block became. */
@@ -58,7 +61,7 @@ interface Part {
  * Prepares files, or takes what an earlier preparation has left of them. The result does not depend on the number of
  * workers.
  *
- * @throws {SpielError} kind "data" for a file that cannot be read; "storage" or "environment" for a cache that cannot
+ * @throws {SpielError} kind "data" for a file that cannot be read or is changed meanwhile; "storage" or "environment" for a cache that cannot
  * be written; "interrupted" when the signal fires.
  */
 export async function prepareFiles(
@@ -73,10 +76,11 @@ export async function prepareFiles(
   const tokenizerHash = cache === null ? "" : hashTokenizer(tokenizer);
   const parts: Part[][] = [];
   for (const file of files) {
+    const version = FileVersion.of(file.content);
     const kept = cache === null
       ? null
       : await ShardCache.open(disk, cache, file, encoding, tokenizerHash);
-    parts.push(await partsOf(file, kept));
+    parts.push(await partsOf(file, version, kept));
   }
   const all = parts.flat();
   const todo = all.filter(({ shard }) => shard === null);
@@ -91,7 +95,10 @@ export async function prepareFiles(
     let own: Preparer | undefined;
     for (let part; (part = todo.shift()) !== undefined;) {
       own ??= preparers.use(preparer());
-      part.shard = await part.keep(await own.prepare(part.file, part.block));
+      const prepared = await own.prepare(part.file, part.block);
+      // The cache is named by the content: a block of any other would be wrong for all later runs.
+      part.version.refuseChange(part.file.path);
+      part.shard = await part.keep(prepared);
       progress.finish(part.shard);
     }
   };
@@ -99,11 +106,17 @@ export async function prepareFiles(
   return files.map((file, i) => ({ file, shards: parts[i]!.map(({ shard }) => shard!) }));
 }
 
-async function partsOf(file: DataFile, cache: ShardCache | null): Promise<Part[]> {
+async function partsOf(
+  file: DataFile,
+  version: FileVersion,
+  cache: ShardCache | null,
+): Promise<Part[]> {
   using records = await openRecords(file);
   const blocks = await Array.fromAsync(records.blocks());
+  version.refuseChange(file.path);
   return blocks.map((block, number) => ({
     file,
+    version,
     block,
     shard: cache?.load(number, block) ?? null,
     keep: (prepared) => cache?.save(number, block, prepared) ?? shardInMemory(prepared),
@@ -148,5 +161,5 @@ class Progress {
 }
 
 function recordsOf({ length, bad }: Shard): number {
-  return bad.reduce((sum, { examples }) => sum + examples, length);
+  return bad.reasons.reduce((sum, { examples }) => sum + examples, length + bad.others);
 }

@@ -1,6 +1,7 @@
 /** Files of the web: downloaded into the cache in spite of broken answers, and taken from there where unchanged. */
 import assert from "node:assert/strict";
 import { localData } from "../../../src/hub/local_names.ts";
+import type { Downloaded } from "../../../src/hub/hub.ts";
 import { downloadUrl, urlOf } from "../../../src/hub/url_file.ts";
 import { brokenBody, type Fault, HubServer, noise } from "../../support/hub_server.ts";
 import { assertRejects } from "../../support/refuses.ts";
@@ -204,6 +205,22 @@ Deno.test("what is unchanged is not sent again; what the server cannot tell now 
     web.etag = '"v2"';
     web.server.fault = (seen) => web.answer(seen.range, null);
     assert.equal((await downloadUrl(url, use)).bytes, 50);
+  }));
+
+Deno.test("several downloads of one file at once take turns, and get one whole content", () =>
+  withWeb(async (web, url, use) => {
+    const contents = [noise(200_000), noise(150_000), noise(100_000)];
+    web.server.fault = () => {
+      const { length } = web.server.seen;
+      web.content = contents[Math.min(length, 3) - 1]!;
+      web.etag = `"v${length}"`;
+      return web.answer(null, null);
+    };
+    const found = await Promise.all([1, 2, 3].map(() => downloadUrl(url, use)));
+    const [{ paths: [path = ""] }] = found as [Downloaded];
+    const last = found.find(({ commit }) => commit === '"v3"');
+    assert.deepEqual(Deno.readFileSync(path), contents[2]);
+    assert.equal(last?.bytes, contents[2]!.length);
   }));
 
 Deno.test("the token of the hub goes to the hub alone", () =>

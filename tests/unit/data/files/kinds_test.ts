@@ -153,10 +153,26 @@ Deno.test("CSV: a mark, semicolons, line numbers behind breaks in fields, and ro
     assert.throws(() => behind?.parse(), /:6: field 1 goes on behind its closing quote/);
   }));
 
+Deno.test("CSV: as many columns as may be named take no time, and a row of commas little room", () =>
+  withTempDir(async (dir) => {
+    const names = Array.from({ length: 10_000 }, (_, i) => `c${i}`).join();
+    const text = `${names}\n${names}\n${",".repeat(1_000_000)}\n`;
+    const known = await recogniseFile(write(`${dir}/a.csv`, text));
+    const [row, commas] = await Array.fromAsync(readRecords(known));
+    assert.equal(Object.keys(row!.parse()).length, 10_000);
+    assert.throws(() => commas?.parse(), /:3: the row has at least 10001 fields; expected 10000/);
+  }));
+
 /** Files that are wrong as a whole, and what is said of them. */
 const WRONG: [title: string, name: string, content: string | Uint8Array, ...words: string[]][] = [
   ["a quote that is never closed", "a.csv", 'text\n"one\ntwo\n', ":2: a quote that is opened here"],
   ["a column twice", "a.csv", "a,a\n1,2\n", ':1: the column "a" is named twice'],
+  [
+    "columns without end",
+    "a.csv",
+    Array.from({ length: 60_000 }, (_, i) => `c${i}`).join(),
+    ":1: more than 10000 columns are named",
+  ],
   ["a list that is cut", "a.json", '[{"text":"a"},{"te', "ends, or closes an object, inside its"],
   ["a list that is mixed up", "a.json", '[{"text":"a"}}', "ends, or closes an object, inside its"],
   ["something behind a list", "a.json", '[{"text":"a"}] x', "goes on behind its list"],
