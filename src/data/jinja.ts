@@ -47,11 +47,11 @@ export class JinjaTemplate {
 
   /** @throws {SpielError} kind "data" with the template's own complaint, or when it leaves its bounds. */
   render(variables: Readonly<Record<string, unknown>>): string {
-    const environment = new Environment();
-    for (const [name, value] of Object.entries({ ...GLOBALS, ...variables })) {
-      environment.set(name, value);
-    }
     try {
+      const environment = new Environment();
+      for (const [name, value] of Object.entries({ ...GLOBALS, ...variables })) {
+        environment.set(name, value);
+      }
       return String(new BoundedInterpreter(environment).run(this.#template.parsed).value);
     } catch (cause) {
       const verb = cause instanceof BoundError ? "goes beyond bounds" : "refuses the conversation";
