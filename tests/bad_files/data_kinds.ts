@@ -131,6 +131,11 @@ export const RECORDS: Family = family("records", "data.jsonl", lines(PAIR, PAIR)
     /--max-length 1\d\d /,
   ),
   after({ text: "fine" })("an empty text", { text: "" }, /field "text" is ""/),
+  after({ messages: Array.from({ length: 1500 }, () => [user, answer]).flat() })(
+    "no content behind a conversation of 3000 messages",
+    { messages: [user, { role: "assistant" }] },
+    /message 1 has no content/,
+  ),
   conversation("text for messages", { messages: "x" }, /"messages" is "x"; expected a list of/),
   conversation("no messages", { messages: [] }, /"messages" is an empty list/),
   conversation(
