@@ -2,6 +2,7 @@
 import { type FileMetaData, parquetMetadataAsync, parquetReadObjects } from "npm:hyparquet@1.31.5";
 import { SpielError } from "../../errors.ts";
 import { RandomAccessFile } from "../../io/random_access.ts";
+import { MAX_LEVELS } from "../../io/strict_json.ts";
 import { boundedCompressors, checkMetadata } from "./parquet_bounds.ts";
 import { PageIndexes } from "./parquet_pages.ts";
 import type { Block, FileKind, RecordAt, RecordFile, RecordPlace } from "./record_file.ts";
@@ -178,7 +179,8 @@ function recordOf(row: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(fields.map(([name, value]) => [name, plain(value)]));
 }
 
-function plain(value: unknown): unknown {
+function plain(value: unknown, level = 1): unknown {
+  if (level > MAX_LEVELS) throw new Error(`a row nests deeper than ${MAX_LEVELS} levels`);
   if (typeof value === "bigint") {
     const number = Number(value);
     return Number.isSafeInteger(number) ? number : String(value);
@@ -186,7 +188,9 @@ function plain(value: unknown): unknown {
   if (value instanceof Date) return value.toISOString();
   if (value === undefined) return null;
   if (typeof value !== "object" || value === null) return value;
-  if (Array.isArray(value)) return value.map(plain);
+  if (Array.isArray(value)) return value.map((inner) => plain(inner, level + 1));
   if (ArrayBuffer.isView(value)) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, plain(inner)]));
+  return Object.fromEntries(
+    Object.entries(value).map(([name, inner]) => [name, plain(inner, level + 1)]),
+  );
 }
