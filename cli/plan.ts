@@ -1,6 +1,6 @@
 /** A dry run for programs: what a run would take, as one JSON object. */
 
-import type { DataCounts, ResolvedConfig, TrainEvent } from "../mod.ts";
+import { type DataCounts, type ResolvedConfig, shownName, type TrainEvent } from "../mod.ts";
 
 /** The event of one type. */
 type EventOf<Type extends TrainEvent["type"]> = Extract<TrainEvent, { type: Type }>;
@@ -37,7 +37,7 @@ export class PlanRecord {
     return {
       event: "plan",
       version,
-      model,
+      model: shownName(model),
       method,
       out,
       host,

@@ -7,6 +7,7 @@ import {
   formatBytes,
   type ResolvedConfig,
   type RunConfig,
+  shownName,
   type TrainEvent,
   type TrainSummary,
 } from "../mod.ts";
@@ -118,7 +119,7 @@ export class TrainView {
     this.#ui.facts([
       ["host   ", `${info.host} (${info.reason})`],
       ["device ", `${info.device}: ${info.adapter}, ${threads} (${info.deviceReason})`],
-      ["model  ", config.model],
+      ["model  ", shownName(config.model)],
       ["run    ", `${config.out}, learning rate ${formatRate(config.lr)} (${origins.lr})`],
     ]);
   }

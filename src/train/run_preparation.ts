@@ -7,6 +7,7 @@ import { type Opener, PreferredEngine } from "../engine/preferred.ts";
 import type { Files } from "../io/files.ts";
 import type { HubUse } from "../hub/hub.ts";
 import { localData } from "../hub/local_names.ts";
+import { shownName } from "../io/web_address.ts";
 import { stretchesOf } from "../data/stretches.ts";
 import { type MixtureSource, namedSources } from "../data/mixture.ts";
 import { localModelPath } from "../model/local_model.ts";
@@ -113,7 +114,7 @@ export async function localFiles(config: RunConfig, context: RunContext): Promis
   for (const { name, weight } of namedSources(config.data)) {
     const paths = await localData([name], use);
     data.push(...paths);
-    if (weight !== null) mixture.push({ name, files: paths.length, weight });
+    if (weight !== null) mixture.push({ name: shownName(name), files: paths.length, weight });
   }
   const evalData = await localData(config.evalData, use);
   return { data, evalData, mixture: mixture.length === 0 ? undefined : mixture };
