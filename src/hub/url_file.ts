@@ -46,7 +46,8 @@ export async function downloadUrl(url: URL, use: HubUse = {}): Promise<Downloade
     const locks = join(urls, ".locks");
     for (const needed of [folder, locks]) await disk.makeFolder(needed);
     const waiting = "another program downloads it";
-    const onWaiting = () => tell({ bytes: 0, totalBytes: 0, waiting });
+    const nothing = { files: 0, totalFiles: 0, bytes: 0, totalBytes: 0 };
+    const onWaiting = () => onDownload?.({ name, ...nothing, waiting });
     const lock = await takeLock(join(locks, basename(folder)), { disk, clock, signal, onWaiting });
     try {
       note = notedIn(folder, path);
