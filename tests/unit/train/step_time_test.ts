@@ -1,13 +1,16 @@
 /** The estimate of a dry run: micro-batches from all over the epoch, whose updates change nothing. */
 import assert from "node:assert/strict";
 import type { Engine } from "../../../src/engine/engine.ts";
+import type { StepOptions } from "../../../src/train/step.ts";
 import { estimateSteps } from "../../../src/train/step_time.ts";
 import { assertRejects } from "../../support/refuses.ts";
 
-const UPDATE = {
-  ...{ lossNormalization: "token", maxGradNorm: 1, weightDecay: 0 },
+const UPDATE: StepOptions = {
+  lossNormalization: "token",
+  maxGradNorm: 1,
+  weightDecay: 0,
   ...{ beta1: 0.9, beta2: 0.99, epsilon: 1e-8 },
-} as const;
+};
 
 const OPTIONS = { update: UPDATE, totalMicroBatches: 1000 };
 
