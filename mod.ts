@@ -64,6 +64,7 @@ export * from "./src/train/run.ts";
 export * from "./src/train/run_config.ts";
 export { type DataReport, type LengthBin, reportOf } from "./src/data/data_report.ts";
 export { type Stretch, stretchesOf } from "./src/data/stretches.ts";
+export { shownName } from "./src/io/web_address.ts";
 export { templateNotes } from "./src/data/template_notes.ts";
 export { checkData, type DataPaths, learningWarnings } from "./src/train/run_data.ts";
 export * from "./src/train/events.ts";

@@ -7,6 +7,7 @@ import { cacheFolder } from "../io/cache_folder.ts";
 import { storageError } from "../io/files.ts";
 import { isFile, readJsonObject } from "../io/random_access.ts";
 import { publishFile } from "../io/publish.ts";
+import { shownUrl } from "../io/web_address.ts";
 import { systemClock } from "./clock.ts";
 import { denoDisk } from "./disk.ts";
 import type { DownloadProgress } from "./fetch_files.ts";
@@ -15,16 +16,6 @@ import { takeLock } from "./lock.ts";
 import { DEFAULT_RETRY_POLICY } from "./retry.ts";
 import { hubSettings } from "./settings.ts";
 import { type Noted, UrlDownload, type UrlParts } from "./url_download.ts";
-
-/** The address that a name is; null for any other name. */
-export function urlOf(name: string): URL | null {
-  return /^https?:\/\//i.test(name) ? URL.parse(name) : null;
-}
-
-/** Where a file of the web is, for messages: what stands behind a "?" may be as good as a password. */
-export function shownUrl({ protocol, host, pathname }: URL): string {
-  return `${protocol}//${host}${pathname}`;
-}
 
 /**
  * Brings a file of the web into the cache.
@@ -55,7 +46,8 @@ export async function downloadUrl(url: URL, use: HubUse = {}): Promise<Downloade
     const locks = join(urls, ".locks");
     for (const needed of [folder, locks]) await disk.makeFolder(needed);
     const waiting = "another program downloads it";
-    const onWaiting = () => tell({ bytes: 0, totalBytes: 0, waiting });
+    const nothing = { files: 0, totalFiles: 0, bytes: 0, totalBytes: 0 };
+    const onWaiting = () => onDownload?.({ name, ...nothing, waiting });
     const lock = await takeLock(join(locks, basename(folder)), { disk, clock, signal, onWaiting });
     try {
       note = notedIn(folder, path);

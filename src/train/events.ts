@@ -9,6 +9,7 @@ import type { Evaluation, EvaluationProgress } from "./evaluate.ts";
 import type { MetricsEvent } from "./metrics.ts";
 import type { BestEvaluation } from "./position.ts";
 import type { ProfileReport } from "./profile.ts";
+import type { StepTime } from "./step_time.ts";
 
 /** What all events have. */
 export interface TaggedEvent<Type extends string> {
@@ -89,6 +90,12 @@ export interface ExampleEvent extends TaggedEvent<"example"> {
   readonly where: string;
   /** Its text, cut where training begins and ends. */
   readonly text: readonly Stretch[];
+}
+
+/** How long the steps will take; told by a dry run alone. */
+export interface EstimatedEvent extends TaggedEvent<"estimated"> {
+  /** By micro-batches that were computed; null where the model's weights are not there to be loaded. */
+  readonly time: StepTime | null;
 }
 
 /** The size of one data set after tokenisation. */
@@ -223,6 +230,7 @@ export type TrainEvent =
   | ReadingEvent
   | DataEvent
   | ExampleEvent
+  | EstimatedEvent
   | GradientsEvent
   | ResumedEvent
   | StepEvent

@@ -343,7 +343,13 @@ Deno.test("a stop at once says what is lost and how the run goes on", () => {
 Deno.test("a plan for programs has all that a dry run tells people", () => {
   const plan = new PlanRecord(runConfig({ model: "base", data: ["d"], out: "runs/x" }));
   assert.equal(plan.json, undefined);
-  for (const event of EVENTS.slice(0, 4)) plan.note(event);
+  const text = [{ text: "2+2=", trained: false }, { text: "4", trained: true }];
+  const sources = [{ name: "d", examples: 1000, drawn: 1000 }];
+  for (const event of EVENTS.slice(0, 4)) {
+    plan.note(event.type === "data" ? { ...event, mixture: sources } : event);
+  }
+  plan.note({ type: "example", where: "d:1", text });
+  plan.note({ type: "estimated", time: { seconds: 8.5, measured: 4 } });
   assert.deepEqual(plan.json, {
     event: "plan",
     version: "1.2.3",
@@ -363,7 +369,21 @@ Deno.test("a plan for programs has all that a dry run tells people", () => {
     filled: 0.9765,
     gradient_accumulation_steps: 1,
     steps: 4,
+    estimated_s: 8.5,
+    mixture: sources,
+    sample: { where: "d:1", text },
   });
+});
+
+Deno.test("a dry run tells how long the steps take and what that is from", () => {
+  const told = (time: Extract<TrainEvent, { type: "estimated" }>["time"]) => {
+    const terminal = rememberingTerminal();
+    show(terminal, { events: [{ type: "estimated", time }] });
+    return terminal.out;
+  };
+  assert.match(told({ seconds: 125, measured: 4 }), /about 2 m 05 s, by 4 micro-batches that were/);
+  assert.match(told({ seconds: 5, measured: 1 }), /about 5.0 s, by the one micro-batch that was/);
+  assert.match(told(null), /not known before the model's weights are there/);
 });
 
 Deno.test("a question is shown without its chat template", () => {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { SpielError } from "../../errors.ts";
+import { removeAbandoned } from "../../io/abandoned.ts";
 import { cacheFolder } from "../../io/cache_folder.ts";
 import { denoFiles as files, storageError, writeAll } from "../../io/files.ts";
 import { TEMPORARY_PREFIX } from "../../io/publish.ts";
@@ -21,7 +22,8 @@ export function isGzip(bytes: Uint8Array): boolean {
 }
 
 /**
- * The unpacked file in the cache, made unless it is there. Its name is the SHA-256 of what it was unpacked from.
+ * The unpacked file in the cache, made unless it is there. Its name is the SHA-256 of what it was unpacked from, and how
+ * many bytes it has.
  *
  * @throws {SpielError} kind "data" for a file that is damaged, cut or unpacks without measure; "storage" or
  * "environment" when the cache cannot be written.
@@ -31,21 +33,37 @@ export async function unpackedFile(path: string): Promise<string> {
   const hash = createHash("sha256");
   for (const { bytes } of readChunks(file, 0, file.size)) hash.update(bytes);
   const folder = join(cacheFolder(), "unpacked");
-  const target = join(folder, hash.digest("hex"));
+  const name = hash.digest("hex");
   const temporary = join(folder, TEMPORARY_PREFIX + randomUUID());
   try {
-    if (await files.status(target) !== null) return target;
     await files.makeFolder(folder);
-    await unpack(file, temporary);
+    await removeAbandoned(files, folder);
+    const found = await wholeFile(folder, name);
+    if (found !== null) return found;
+    const length = await unpack(file, temporary);
+    const target = join(folder, `${name}-${length}`);
     await files.rename(temporary, target);
+    await files.syncFolder(folder);
     return target;
   } catch (error) {
-    await files.remove(temporary);
+    await files.remove(temporary).catch(() => {});
     throw error instanceof SpielError ? error : storageError(`Cannot unpack "${path}"`, error);
   }
 }
 
-async function unpack(file: RandomAccessFile, target: string): Promise<void> {
+/** The file of a name that has as many bytes as were written to it; null where there is none. */
+async function wholeFile(folder: string, name: string): Promise<string | null> {
+  for (const entry of await files.list(folder)) {
+    if (!entry.name.startsWith(`${name}-`)) continue;
+    const path = join(folder, entry.name);
+    const size = (await files.status(path))?.size;
+    if (size === Number(entry.name.slice(name.length + 1))) return path;
+  }
+  return null;
+}
+
+/** Returns the number of bytes. */
+async function unpack(file: RandomAccessFile, target: string): Promise<number> {
   const most = Math.max(FREE_BYTES, MAX_RATIO * file.size);
   const output = await files.create(target);
   try {
@@ -61,6 +79,8 @@ async function unpack(file: RandomAccessFile, target: string): Promise<void> {
       }
       await writeAll(output, bytes);
     }
+    await output.sync();
+    return length;
   } finally {
     output.close();
   }

@@ -1,6 +1,7 @@
 /** The shards of one data file in the cache: a folder named by all that they depend on. */
 import { createHash, randomUUID } from "node:crypto";
 import { join } from "node:path";
+import { removeAbandoned } from "../../io/abandoned.ts";
 import { type Files, storageError, writeAll } from "../../io/files.ts";
 import { TEMPORARY_PREFIX } from "../../io/publish.ts";
 import { canonicalJson } from "../../io/canonical_json.ts";
@@ -14,9 +15,6 @@ import { loadShard, type Shard, shardContent } from "./shard.ts";
 
 /** To be raised by whoever changes what a record becomes, or a shard's form, between two versions of the program. */
 const PREPARATION = 3;
-
-/** What was left behind by a program that was killed is older than this, in milliseconds. */
-const ABANDONED_MS = 3_600_000;
 
 /** Shards in the cache. Another program may make the same ones meanwhile. */
 export class ShardCache {
@@ -95,10 +93,7 @@ export class ShardCache {
   async #begin(): Promise<void> {
     try {
       await this.#files.makeFolder(this.#folder);
-      for (const { name } of await this.#files.list(this.#folder)) {
-        const path = join(this.#folder, name);
-        if (name.startsWith(TEMPORARY_PREFIX) && isAbandoned(path)) await this.#files.remove(path);
-      }
+      await removeAbandoned(this.#files, this.#folder);
     } catch (error) {
       throw this.#failure(error);
     }
@@ -115,14 +110,4 @@ export class ShardCache {
 export function hashTokenizer({ parts }: Tokenizer): string {
   const { where: _where, templateWhere: _templateWhere, ...rest } = parts;
   return createHash("sha256").update(JSON.stringify(rest)).digest("hex");
-}
-
-function isAbandoned(path: string): boolean {
-  try {
-    const { mtime } = Deno.statSync(path);
-    return mtime !== null && Date.now() - mtime.getTime() > ABANDONED_MS;
-  } catch {
-    // Its writer has renamed it meanwhile.
-    return false;
-  }
 }

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { localData } from "../../../src/hub/local_names.ts";
 import type { Downloaded } from "../../../src/hub/hub.ts";
-import { downloadUrl, urlOf } from "../../../src/hub/url_file.ts";
+import { downloadUrl } from "../../../src/hub/url_file.ts";
+import { shownName, urlOf } from "../../../src/io/web_address.ts";
 import { brokenBody, type Fault, HubServer, noise } from "../../support/hub_server.ts";
 import { assertRejects } from "../../support/refuses.ts";
 import { withTempDir } from "../../support/temp_dir.ts";
@@ -235,6 +236,17 @@ Deno.test("the token of the hub goes to the hub alone", () =>
       "Bearer hf_token",
     ]);
   }));
+
+Deno.test("what is told and written down of an address keeps no secret, and the weight", () => {
+  const shown = {
+    "https://a.b/c.jsonl?key=secret:x": "https://a.b/c.jsonl",
+    "https://a.b/c.jsonl?key=secret:0.7": "https://a.b/c.jsonl:0.7",
+    "https://me:secret@a.b/c.jsonl#d": "https://a.b/c.jsonl",
+    "https://a.b/C.jsonl:2": "https://a.b/C.jsonl:2",
+    "data/what?.jsonl:1": "data/what?.jsonl:1",
+  };
+  for (const [name, expected] of Object.entries(shown)) assert.equal(shownName(name), expected);
+});
 
 Deno.test("addresses are told from paths", () => {
   assert.equal(urlOf("HTTPS://a.b/c")?.href, "https://a.b/c");

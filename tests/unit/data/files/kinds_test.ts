@@ -128,6 +128,25 @@ for (const name of ["JSON", "CSV", "TSV", "JSON Lines"]) {
     }));
 }
 
+Deno.test("what was unpacked is taken when it is whole; what a killed program has left is removed", () =>
+  withCache(async (cache) => {
+    const text = '{"text":"a"}\n{"text":"b"}\n';
+    const path = write(`${cache}/data.jsonl.gz`, gzipSync(text));
+    const { content } = await recogniseFile(path);
+    const folder = `${cache}/unpacked`;
+    const old = Date.now() / 1000 - 4000;
+    for (const [name, time] of [["tmp-old", old], ["tmp-new", old + 3990]] as const) {
+      Deno.utimeSync(write(`${folder}/${name}`, "half"), time, time);
+    }
+    for (const left of [text.length - 3, 0]) {
+      Deno.truncateSync(content, left);
+      assert.equal((await recogniseFile(path)).content, content);
+      assert.equal(Deno.readTextFileSync(content), text);
+    }
+    const names = [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
+    assert.deepEqual(names, [content.slice(folder.length + 1), "tmp-new"].sort());
+  }));
+
 Deno.test("the name tells what the content does not: a table of one column", () =>
   withTempDir(async (dir) => {
     for (const extension of ["csv", "TSV"]) {
