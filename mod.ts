@@ -68,6 +68,7 @@ export { shownName } from "./src/io/web_address.ts";
 export { templateNotes } from "./src/data/template_notes.ts";
 export { checkData, type DataPaths, learningWarnings } from "./src/train/run_data.ts";
 export * from "./src/train/events.ts";
+export type { StepTime } from "./src/train/step_time.ts";
 export * from "./src/train/trainer.ts";
 export * from "./src/train/profile.ts";
 export * from "./src/train/options.ts";
