@@ -3,6 +3,7 @@ import { SpielError } from "../errors.ts";
 import { cutMarks } from "./chat_marks.ts";
 import { findTurns } from "./chat_turns.ts";
 import { DATE_STRING, JinjaTemplate } from "./jinja.ts";
+import { WorkBudget } from "./jinja_bounds.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /** One message of a conversation. Fields beside these reach the template as they are. */
@@ -131,8 +132,10 @@ export class ChatTemplate {
       const turns = this.#blockTurns(this.#marked, conversation, text);
       return { text, turns, hasEnds: this.#hasEnds(text, turns) };
     }
+    const budget = new WorkBudget();
     const turns = findTurns(messages, text, {
-      render: (some, addGenerationPrompt) => this.render(some, { addGenerationPrompt, tools }),
+      render: (some, addGenerationPrompt) =>
+        this.#run(this.#plain, some, { addGenerationPrompt, tools }, budget),
       specialTokens: this.#specialTokens,
     });
     const hasEnds = this.#hasEnds(text, turns);
@@ -174,14 +177,16 @@ export class ChatTemplate {
     template: JinjaTemplate,
     messages: readonly Message[],
     { addGenerationPrompt = false, tools }: RenderOptions,
+    budget?: WorkBudget,
   ): string {
-    return template.render({
+    const variables = {
       ...this.#variables,
       messages,
       // As transformers has it, so that templates may ask whether it is none.
       tools: tools ?? null,
       add_generation_prompt: addGenerationPrompt,
-    });
+    };
+    return template.render(variables, budget);
   }
 }
 

@@ -1,6 +1,7 @@
 /** Finds what the assistant says in a rendered conversation, for templates that do not mark it themselves. */
 import { SpielError } from "../errors.ts";
 import { cutMarks, unusedMarks } from "./chat_marks.ts";
+import { BudgetError } from "./jinja_bounds.ts";
 import type { Message, Turn } from "./chat_template.ts";
 
 /** What is known of the template that rendered a conversation. */
@@ -26,13 +27,15 @@ interface Content {
 export function findTurns(messages: readonly Message[], text: string, renderer: Renderer): Turn[] {
   const answers = [...messages.keys()].filter((index) => messages[index]!.role === "assistant");
   const contents = contentsOf(messages, answers, text, renderer);
+  const headers = new Headers(messages, text, renderer);
+  const ends = new EndTokens(messages, text, renderer);
   return answers.map((index, i) => {
     const content = contents[i]!;
-    const start = turnStart(messages, index, text, renderer) ?? content.start;
+    const start = headers.endBefore(index, content.start) ?? content.start;
     // Calls are printed behind the content.
     const end = content.end === undefined || messages[index]!.tool_calls !== undefined
       ? turnEnd(messages, index, text, renderer)
-      : content.end + endToken(messages, index, text, content.end, renderer).length;
+      : content.end + ends.behind(index, content.end).length;
     if (start === undefined || end === undefined || end < start) {
       throw new SpielError(
         "data",
@@ -44,20 +47,24 @@ export function findTurns(messages: readonly Message[], text: string, renderer: 
   });
 }
 
-/** Where the contents of messages lie: all seen in one rendering, or else each in its own. */
+/**
+ * Where the contents of messages lie: all seen in one rendering, or where their marks change what the template prints,
+ * or are too many, in two of half as many each.
+ */
 function contentsOf(
   messages: readonly Message[],
   indices: readonly number[],
   text: string,
   renderer: Renderer,
 ): Content[] {
-  const together = markedContents(messages, indices, text, renderer);
-  const isFound = together?.every(({ start, end }) => start !== undefined && end !== undefined);
-  if (isFound || indices.length === 1) return together ?? [{}];
-  return indices.map((index) => markedContents(messages, [index], text, renderer)?.[0] ?? {});
+  const found = markedContents(messages, indices, text, renderer);
+  if (found !== null || indices.length <= 1) return found ?? indices.map(() => ({}));
+  const half = indices.length >> 1;
+  return [indices.slice(0, half), indices.slice(half)]
+    .flatMap((some) => contentsOf(messages, some, text, renderer));
 }
 
-/** Null when the template prints something else because of the marks. */
+/** Null when the template prints something else because of the marks, or there are not so many. */
 function markedContents(
   messages: readonly Message[],
   indices: readonly number[],
@@ -88,15 +95,54 @@ function withMarks(message: Message, begin: string, end: string): Message {
   return { ...message, content };
 }
 
-/** The end of what the conversation up to a message asks the assistant to continue. */
-function turnStart(
-  messages: readonly Message[],
-  index: number,
-  text: string,
-  { render }: Renderer,
-): number | undefined {
-  const prompt = attempt(() => render(messages.slice(0, index), true));
-  return prompt !== undefined && text.startsWith(prompt) ? prompt.length : undefined;
+/** What is learnt of one answer's header, to know it again before others. */
+interface Header {
+  /** What stands before the content: the header, and what the template puts between that and the content. */
+  text: string;
+  /** Characters between the header's end and the content. */
+  gap: number;
+}
+
+/** Characters that must be the same before an answer whose header has none. */
+const LEAST_HEADER = 4;
+
+/**
+ * Where the headers of answers end, which is where the conversation before asks for them. One rendering of that part
+ * teaches the header, so that a long conversation is not rendered once for each of its answers.
+ */
+class Headers {
+  /** By the role of the message before the answer. */
+  readonly #known = new Map<string | undefined, Header[]>();
+
+  constructor(
+    private readonly messages: readonly Message[],
+    private readonly text: string,
+    private readonly renderer: Renderer,
+  ) {}
+
+  /** The end of the header of the answer whose content begins at `content`, if that is known. */
+  endBefore(index: number, content: number | undefined): number | undefined {
+    if (content === undefined) return this.#rendered(index)?.length;
+    const role = this.messages[index - 1]?.role;
+    const known = this.#known.get(role) ?? [];
+    const same = known.find(({ text }) => this.text.endsWith(text, content));
+    if (same !== undefined) return content - same.gap;
+    const asked = this.#rendered(index);
+    if (asked === undefined) return undefined;
+    const silent = attempt(() => this.renderer.render(this.messages.slice(0, index), false));
+    if (asked.length <= content && silent !== undefined && asked.startsWith(silent)) {
+      const length = Math.max(asked.length - silent.length, LEAST_HEADER);
+      const text = this.text.slice(Math.max(0, asked.length - length), content);
+      this.#known.set(role, [...known, { text, gap: content - asked.length }]);
+    }
+    return asked.length;
+  }
+
+  /** What the conversation up to an answer asks; undefined where the text does not begin so. */
+  #rendered(index: number): string | undefined {
+    const prompt = attempt(() => this.renderer.render(this.messages.slice(0, index), true));
+    return prompt !== undefined && this.text.startsWith(prompt) ? prompt : undefined;
+  }
 }
 
 /** The end of the conversation up to and with a message, white space left out. */
@@ -110,35 +156,51 @@ function turnEnd(
   return upTo !== undefined && text.startsWith(upTo) ? upTo.length : undefined;
 }
 
-/**
- * The special token that ends a message, with the white space before it; empty where none does. One that only follows
- * when another message does begins that one.
- */
-function endToken(
-  messages: readonly Message[],
-  index: number,
-  text: string,
-  end: number,
-  renderer: Renderer,
-): string {
-  const token = specialTokenAt(text, end, renderer);
-  if (token === "" || index === messages.length - 1) return token;
-  const upTo = messages.slice(0, index + 1);
-  const alone = attempt(() => renderer.render(upTo, false));
-  if (alone === undefined) return "";
-  if (alone.startsWith(text.slice(0, end + token.length))) return token;
-  const [content] = contentsOf(upTo, [index], alone, renderer);
-  return content?.end !== undefined && specialTokenAt(alone, content.end, renderer) === token
-    ? token
-    : "";
+/** Which special tokens end an answer. */
+class EndTokens {
+  /** Whether a token ends an answer, by itself and the role of the next message. */
+  readonly #known = new Map<string, boolean>();
+
+  constructor(
+    private readonly messages: readonly Message[],
+    private readonly text: string,
+    private readonly renderer: Renderer,
+  ) {}
+
+  /**
+   * The special token that ends the message whose content ends at `end`, with the white space before it; empty where
+   * none does. One that only follows when another message does begins that one.
+   */
+  behind(index: number, end: number): string {
+    const token = specialTokenAt(this.text, end, this.renderer);
+    if (token === "" || index === this.messages.length - 1) return token;
+    const key = JSON.stringify([token, this.messages[index + 1]!.role]);
+    let isEnd = this.#known.get(key);
+    if (isEnd === undefined) {
+      isEnd = this.#endsAlone(token, index, end);
+      this.#known.set(key, isEnd);
+    }
+    return isEnd ? token : "";
+  }
+
+  /** Whether the token is there when the message is the last. */
+  #endsAlone(token: string, index: number, end: number): boolean {
+    const upTo = this.messages.slice(0, index + 1);
+    const alone = attempt(() => this.renderer.render(upTo, false));
+    if (alone === undefined) return false;
+    if (alone.startsWith(this.text.slice(0, end + token.length))) return true;
+    const [content] = contentsOf(upTo, [index], alone, this.renderer);
+    return content?.end !== undefined &&
+      specialTokenAt(alone, content.end, this.renderer) === token;
+  }
 }
 
 /** The special token at a position, with the white space before it; empty where there is none. */
 function specialTokenAt(text: string, position: number, { specialTokens }: Renderer): string {
-  const rest = text.slice(position);
-  const gap = rest.length - rest.trimStart().length;
-  const token = specialTokens.find((special) => rest.startsWith(special, gap));
-  return token === undefined ? "" : rest.slice(0, gap) + token;
+  let begin = position;
+  while (/\s/.test(text[begin] ?? "")) begin++;
+  const token = specialTokens.find((special) => text.startsWith(special, begin));
+  return token === undefined ? "" : text.slice(position, begin) + token;
 }
 
 /** A part of a conversation may be one that the template refuses. */
@@ -146,7 +208,9 @@ function attempt(render: () => string): string | undefined {
   try {
     return render();
   } catch (error) {
-    if (error instanceof SpielError && error.kind === "data") return undefined;
+    const isRefusal = error instanceof SpielError && error.kind === "data" &&
+      !(error.cause instanceof BudgetError);
+    if (isRefusal) return undefined;
     throw error;
   }
 }

@@ -227,9 +227,11 @@ function plainText(sample: Exclude<Sample, Conversation>) {
 /** 1 for each token that begins in a trained part; the first one has nothing before it to be predicted from. */
 function maskOf(starts: Uint32Array, spans: readonly Span[]): Uint8Array {
   const trained = new Uint8Array(starts.length);
+  let at = 0;
   for (let i = 1; i < starts.length; i++) {
     const start = starts[i]!;
-    if (spans.some((span) => span.start <= start && start < span.end)) trained[i] = 1;
+    while (at < spans.length && spans[at]!.end <= start) at++;
+    if (at < spans.length && spans[at]!.start <= start) trained[i] = 1;
   }
   return trained;
 }

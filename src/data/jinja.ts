@@ -1,7 +1,7 @@
 /** Compiles and runs Jinja templates, which come from strangers: without the time of day, and within bounds. */
 import { Environment, Template } from "npm:@huggingface/jinja@0.5.11";
 import { SpielError } from "../errors.ts";
-import { BoundedInterpreter, boundedRange, BoundError } from "./jinja_bounds.ts";
+import { BoundedInterpreter, boundedRange, BoundError, type WorkBudget } from "./jinja_bounds.ts";
 
 /** The longest source, in characters. */
 const MAX_SOURCE = 256 * 1024;
@@ -45,14 +45,17 @@ export class JinjaTemplate {
     }
   }
 
-  /** @throws {SpielError} kind "data" with the template's own complaint, or when it leaves its bounds. */
-  render(variables: Readonly<Record<string, unknown>>): string {
-    const environment = new Environment();
-    for (const [name, value] of Object.entries({ ...GLOBALS, ...variables })) {
-      environment.set(name, value);
-    }
+  /**
+   * @param budget What this rendering and others may take together.
+   * @throws {SpielError} kind "data" with the template's own complaint, or when it leaves its bounds.
+   */
+  render(variables: Readonly<Record<string, unknown>>, budget?: WorkBudget): string {
     try {
-      return String(new BoundedInterpreter(environment).run(this.#template.parsed).value);
+      const environment = new Environment();
+      for (const [name, value] of Object.entries({ ...GLOBALS, ...variables })) {
+        environment.set(name, value);
+      }
+      return String(new BoundedInterpreter(environment, budget).run(this.#template.parsed).value);
     } catch (cause) {
       const verb = cause instanceof BoundError ? "goes beyond bounds" : "refuses the conversation";
       throw new SpielError("data", `The chat template ${verb}: ${reasonOf(cause)}`, { cause });

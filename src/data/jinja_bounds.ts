@@ -7,6 +7,11 @@ import { Interpreter } from "npm:@huggingface/jinja@0.5.11";
  * counts besides.
  */
 const MAX_WORK = 1_000_000;
+/**
+ * The same for all renderings of one conversation, where its answers are looked for: as many as answers with calls need
+ * in a conversation of some hundred messages.
+ */
+const MAX_WORK_FOR_ALL = 20_000_000;
 /** Evaluations in one another. */
 const MAX_DEPTH = 500;
 /** A turn of a loop has a scope of its own. */
@@ -33,6 +38,27 @@ type Value = ReturnType<Interpreter["evaluate"]>;
 
 /** A template that left its bounds. */
 export class BoundError extends Error {}
+
+/** A conversation that needed too much work in all. */
+export class BudgetError extends BoundError {}
+
+/** What the renderings of one conversation may take together. */
+export class WorkBudget {
+  #left: number;
+
+  /** @param most Units of work. */
+  constructor(private readonly most = MAX_WORK_FOR_ALL) {
+    this.#left = most;
+  }
+
+  /** @throws {BudgetError} when there is not so much left. */
+  spend(units: number): void {
+    this.#left -= units;
+    if (this.#left < 0) {
+      throw new BudgetError(`more than ${this.most} operations to find its answers`);
+    }
+  }
+}
 
 /** Python's `range`. */
 export function boundedRange(start: number, stop?: number, step = 1): number[] {
@@ -63,7 +89,7 @@ export class BoundedInterpreter extends Interpreter {
   /** The last values of the parts. */
   readonly #values = new Map<Node, Value>();
 
-  constructor(environment: Environment) {
+  constructor(environment: Environment, private readonly budget?: WorkBudget) {
     super(environment);
     this.#maxLength = Infinity;
     const given = [...environment.variables.values()].reduce(
@@ -101,6 +127,7 @@ export class BoundedInterpreter extends Interpreter {
   #spend(units: number): void {
     this.#work += units;
     if (this.#work > MAX_WORK) throw new BoundError(`more than ${MAX_WORK} operations`);
+    this.budget?.spend(units);
   }
 
   /** Characters of a text or of everything in a list. What is shared counts wherever it is. */

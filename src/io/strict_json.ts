@@ -1,5 +1,8 @@
 /** What `JSON.parse` lets through and a file must not contain: repeated keys, odd numbers, depth. */
 
+/** How deep the objects and lists of a data record may lie in one another; what is learnt from needs far less. */
+export const MAX_LEVELS = 100;
+
 /**
  * Looks for a reason to distrust a header that `JSON.parse` accepts.
  *
@@ -62,6 +65,31 @@ export function repeatedKey(text: string): string | null {
     }
   }
   return null;
+}
+
+/**
+ * Whether objects and arrays lie in one another more than `levels` deep: what walks them level by level, as
+ * `JSON.stringify` does, has only so much stack.
+ *
+ * @param text Valid JSON.
+ */
+export function nestsDeeper(text: string, levels: number): boolean {
+  let depth = 0;
+  for (let at = 0; at < text.length; at++) {
+    switch (text[at]) {
+      case "{":
+      case "[":
+        if (++depth > levels) return true;
+        break;
+      case "}":
+      case "]":
+        depth--;
+        break;
+      case '"':
+        at = endOfString(text, at) - 1;
+    }
+  }
+  return false;
 }
 
 /** The position behind the string that begins at `start`. */

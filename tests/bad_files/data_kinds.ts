@@ -85,7 +85,14 @@ export const JSON_LINES: Family = family("JSON Lines", "data.jsonl", lines(PAIR,
   second(
     "deep nesting",
     `{"prompt":${"[".repeat(1 << 17)}${"]".repeat(1 << 17)},"completion":"a"}`,
-    /field "prompt" is a list; expected text/,
+    /data\.jsonl:2: it nests deeper than 100 levels/,
+  ),
+  conversation(
+    "deep nesting in a field that the template gets",
+    `{"messages":[{"role":"assistant","content":"a","x":${"[".repeat(20_000)}${
+      "]".repeat(20_000)
+    }}]}`,
+    /data\.jsonl:2: it nests deeper than 100 levels/,
   ),
   ["bytes", Uint8Array.of(0, 1, 2, 3, 10, 0), /is not text/],
   ["UTF-16", Uint8Array.of(0xFF, 0xFE, 0x7B, 0), /is UTF-16 text; .*iconv/],
@@ -124,6 +131,11 @@ export const RECORDS: Family = family("records", "data.jsonl", lines(PAIR, PAIR)
     /--max-length 1\d\d /,
   ),
   after({ text: "fine" })("an empty text", { text: "" }, /field "text" is ""/),
+  after({ messages: Array.from({ length: 1500 }, () => [user, answer]).flat() })(
+    "no content behind a conversation of 3000 messages",
+    { messages: [user, { role: "assistant" }] },
+    /message 1 has no content/,
+  ),
   conversation("text for messages", { messages: "x" }, /"messages" is "x"; expected a list of/),
   conversation("no messages", { messages: [] }, /"messages" is an empty list/),
   conversation(
@@ -159,6 +171,16 @@ export const RECORDS: Family = family("records", "data.jsonl", lines(PAIR, PAIR)
     "arguments that are no JSON",
     { messages: [user, call({ arguments: "{a" })] },
     /arguments are "{a"; expected an object in JSON/,
+  ),
+  conversation(
+    "arguments that nest without measure",
+    {
+      messages: [
+        user,
+        call({ arguments: `{"a":${"[".repeat(20_000)}${"]".repeat(20_000)}}` }),
+      ],
+    },
+    /arguments are "\{.*expected an object in JSON/,
   ),
   conversation("tools in words", { messages: [user, answer], tools: "f" }, /"tools" is "f"/),
   conversation(

@@ -4,6 +4,7 @@ import { Buffer } from "node:buffer";
 import { SpielError } from "../../errors.ts";
 import { RandomAccessFile } from "../../io/random_access.ts";
 import { RecordError } from "../../io/record_error.ts";
+import { MAX_LEVELS } from "../../io/strict_json.ts";
 import { MAX_RECORD_BYTES } from "./chunks.ts";
 import { NotText } from "./not_text.ts";
 import { boundedCompressors, checkMetadata } from "./parquet_bounds.ts";
@@ -219,7 +220,8 @@ function textBytes(value: unknown): number {
   return Object.values(value).reduce((sum: number, inner) => sum + textBytes(inner), 0);
 }
 
-function plain(value: unknown): unknown {
+function plain(value: unknown, level = 1): unknown {
+  if (level > MAX_LEVELS) throw new Error(`a row nests deeper than ${MAX_LEVELS} levels`);
   if (typeof value === "bigint") {
     const number = Number(value);
     return Number.isSafeInteger(number) ? number : String(value);
@@ -227,7 +229,9 @@ function plain(value: unknown): unknown {
   if (value instanceof Date) return value.toISOString();
   if (value === undefined) return null;
   if (typeof value !== "object" || value === null) return value;
-  if (Array.isArray(value)) return value.map(plain);
+  if (Array.isArray(value)) return value.map((inner) => plain(inner, level + 1));
   if (ArrayBuffer.isView(value) || value instanceof NotText) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, plain(inner)]));
+  return Object.fromEntries(
+    Object.entries(value).map(([name, inner]) => [name, plain(inner, level + 1)]),
+  );
 }

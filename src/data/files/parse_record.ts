@@ -1,12 +1,12 @@
 /** A record in JSON. */
 import { isObject } from "../../io/random_access.ts";
 import { RecordError } from "../../io/record_error.ts";
-import { repeatedKey } from "../../io/strict_json.ts";
+import { MAX_LEVELS, nestsDeeper, repeatedKey } from "../../io/strict_json.ts";
 
 /**
  * The object that a text is.
  *
- * @throws {RecordError} when it is none, or names a field twice.
+ * @throws {RecordError} when it is none, names a field twice, or nests too deeply.
  */
 export function parseRecord(text: string, where: string): Record<string, unknown> {
   let value: unknown;
@@ -16,6 +16,9 @@ export function parseRecord(text: string, where: string): Record<string, unknown
     throw new RecordError(where, `not valid JSON: ${complaintOf(cause)}`, { cause });
   }
   if (!isObject(value)) throw new RecordError(where, "not a JSON object");
+  if (nestsDeeper(text, MAX_LEVELS)) {
+    throw new RecordError(where, `it nests deeper than ${MAX_LEVELS} levels`);
+  }
   const twice = repeatedKey(text);
   if (twice !== null) throw new RecordError(where, `the field ${twice} is given twice`);
   return value;

@@ -1,5 +1,6 @@
 /** Reads what the assistant may call, and what it calls. */
 import { isObject } from "../../io/random_access.ts";
+import { MAX_LEVELS, nestsDeeper } from "../../io/strict_json.ts";
 import type { Tool } from "../chat_template.ts";
 import { type RecordFields, shown } from "./fields.ts";
 
@@ -66,10 +67,11 @@ export function callOfText(record: RecordFields, text: string, index: number): T
   return { type: "function", function: namedCall(record, call, where) };
 }
 
-/** What JSON says; undefined where it is none. */
+/** What JSON says; undefined where it is none, or nests deeper than a record may. */
 export function parsedJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    const value: unknown = JSON.parse(text);
+    return nestsDeeper(text, MAX_LEVELS) ? undefined : value;
   } catch {
     return undefined;
   }

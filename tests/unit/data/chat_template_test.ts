@@ -1,6 +1,9 @@
 /** Chat templates: which parts of a rendered conversation are the assistant's, for templates of several families. */
 import assert from "node:assert/strict";
 import { ChatTemplate, type Message } from "../../../src/data/chat_template.ts";
+import { findTurns } from "../../../src/data/chat_turns.ts";
+import { JinjaTemplate } from "../../../src/data/jinja.ts";
+import { WorkBudget } from "../../../src/data/jinja_bounds.ts";
 import { CHAT_TEMPLATE, SPECIAL_TOKENS } from "../../support/byte_tokenizer.ts";
 import { assertRefuses } from "../../support/refuses.ts";
 
@@ -93,6 +96,56 @@ Deno.test("white space and strange contents stay inside their answer", () => {
     const [piece] = trained(CHAT_TEMPLATE, conversation("q", content));
     assert.equal(piece, `${content}<|end|>`);
   }
+});
+
+Deno.test("a long conversation takes renderings that do not grow with it", () => {
+  for (const source of [CHAT_TEMPLATE, LLAMA3_LIKE, THINKING, INSTRUCT, ENDLESS, SEPARATED]) {
+    const counted = (pairs: number) => {
+      const messages = conversation(...Array.from({ length: 2 * pairs }, (_, i) => `text ${i}`));
+      const template = new ChatTemplate(source, TOKENS);
+      let renderings = 0;
+      findTurns(messages, template.render(messages), {
+        specialTokens: SPECIAL_TOKENS,
+        render: (some, addGenerationPrompt) => {
+          renderings++;
+          return template.render(some, { addGenerationPrompt });
+        },
+      });
+      return renderings;
+    };
+    assert.equal(counted(40), counted(10), source);
+  }
+});
+
+Deno.test("answers in more places than there are marks are found", () => {
+  const messages = conversation(...Array.from({ length: 6600 }, (_, i) => `${i}`));
+  const pieces = trained(
+    "{% for m in messages %}{{ m.role + m.content + '<|end|>' }}{% endfor %}" +
+      "{% if add_generation_prompt %}assistant{% endif %}",
+    messages,
+  );
+  assert.equal(pieces.length, 3300);
+  assert.ok(pieces.every((piece, i) => piece === `${2 * i + 1}<|end|>`));
+});
+
+Deno.test("a conversation whose answers take too much work to find is refused, not searched further", () => {
+  const template = new JinjaTemplate("{% for m in messages %}{{ m.content }}{% endfor %}");
+  const budget = new WorkBudget(500);
+  let renderings = 0;
+  assertRefuses(
+    () =>
+      findTurns(conversation("q", "one", "r", "two"), "another text", {
+        specialTokens: SPECIAL_TOKENS,
+        render: (messages) => {
+          renderings++;
+          for (let i = 0; i < 10; i++) template.render({ messages }, budget);
+          return "";
+        },
+      }),
+    "data",
+    "more than 500 operations to find its answers",
+  );
+  assert.ok(renderings < 5, `${renderings}`);
 });
 
 Deno.test("an answer that repeats the question is found where it stands", () => {

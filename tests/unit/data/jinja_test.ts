@@ -117,3 +117,9 @@ Deno.test("range is Python's", () => {
   assert.equal(shown("range(5, 0, -2)"), "5,3,1");
   assert.equal(shown("range(2, 1)"), "");
 });
+
+Deno.test("values that nest too deeply are refused, not a fault", () => {
+  let deep: unknown = [];
+  for (let level = 0; level < 100_000; level++) deep = [deep];
+  assertRefuses(() => new JinjaTemplate("{{ 1 }}").render({ deep }), "data", "too deeply");
+});
