@@ -76,6 +76,8 @@ export class TrainView {
         return this.#downloads.show(event);
       case "files":
         return showRecognised(this.#ui, event.files);
+      case "looking":
+        return this.#reading.look(event);
       case "reading":
         return this.#reading.show(event);
       case "data":

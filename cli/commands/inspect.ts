@@ -218,12 +218,13 @@ export async function runInspect(args: readonly string[]): Promise<void> {
   let report: DataReport | undefined;
   if (typeof model === "string") {
     const tokenizer = loadTokenizer(model);
-    recognised = await checkData({ data: paths }, reading);
+    recognised = await checkData({ data: paths }, reading, { signal });
     const view = new ReadingView(ui);
     const onProgress = (examples: number, done: number) =>
       view.show({ data: "inspected", examples, done });
+    const onLooking = (path: string, done: number) => view.look({ path, done });
     const loading = loadDataset({
-      ...{ paths, tokenizer, ...reading, signal, onProgress },
+      ...{ paths, tokenizer, ...reading, signal, onProgress, onLooking },
       bad: "report",
     });
     const dataset = await loading.finally(() => ui.clearStatus());

@@ -69,7 +69,7 @@ const WRITTEN_AT_ONCE = 1 << 20;
  * written; "interrupted" when the signal fires.
  */
 export async function validateData(path: string, options: ValidateOptions): Promise<Validation> {
-  const [file] = await openDataFiles([path], options);
+  const [file] = await openDataFiles([path], options, options);
   const validator = new Validator(file!, options);
   if (options.write === undefined) await validator.readAll();
   else await writeCopy(options.write, validator.lines());

@@ -60,6 +60,14 @@ export interface RecognisedFile {
   readonly why: string;
 }
 
+/** A large data file is gone through before any of it is tokenised, to unpack it, know it again, or cut it into blocks. */
+export interface LookingEvent extends TaggedEvent<"looking"> {
+  /** Which file. */
+  readonly path: string;
+  /** Share of it that was gone through, 0 to 1. */
+  readonly done: number;
+}
+
 /** Data is being read and tokenised. */
 export interface ReadingEvent extends TaggedEvent<"reading"> {
   /** Which data. */
@@ -227,6 +235,7 @@ export type TrainEvent =
   | OpenedEvent
   | PlannedEvent
   | FilesEvent
+  | LookingEvent
   | ReadingEvent
   | DataEvent
   | ExampleEvent

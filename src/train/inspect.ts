@@ -144,7 +144,7 @@ async function describeData(
   path: string,
   { onProgress, signal }: InspectOptions,
 ): Promise<Record<string, unknown>> {
-  const file = await recogniseFile(path);
+  const file = await recogniseFile(path, { signal });
   const fields = new Map<string, number>();
   const bad = new BadExamples();
   let broken: RecordError | undefined;

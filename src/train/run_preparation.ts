@@ -154,10 +154,11 @@ export async function tellPlanned(
 export async function openFolder(
   resolved: ResolvedConfig,
   data: RunFiles,
-  { files, held, tell }: RunContext,
+  { files, held, tell, signal }: RunContext,
 ): Promise<RunFolder | null> {
   const { config } = resolved;
-  await tell({ type: "files", files: await checkData(data, config) });
+  const onLooking = (path: string, done: number) => tell({ type: "looking", path, done });
+  await tell({ type: "files", files: await checkData(data, config, { signal, onLooking }) });
   if (config.dryRun) return null;
   const folder = held.use(await RunFolder.open(files, config.out, { resume: config.resume }));
   const output = config.method === "full" ? folder.modelPath : folder.adapterPath;

@@ -250,14 +250,12 @@ Deno.test("a plan for programs has all that a dry run tells people", () => {
 });
 
 Deno.test("a dry run tells how long the steps take and what that is from", () => {
-  const told = (time: Extract<TrainEvent, { type: "estimated" }>["time"]) => {
-    const terminal = rememberingTerminal();
-    show(terminal, { events: [{ type: "estimated", time }] });
-    return terminal.out;
-  };
-  assert.match(told({ seconds: 125, measured: 4 }), /about 2 m 05 s, by 4 micro-batches that were/);
-  assert.match(told({ seconds: 5, measured: 1 }), /about 5.0 s, by the one micro-batch that was/);
-  assert.match(told(null), /not known before the model's weights are there/);
+  const terminal = rememberingTerminal();
+  const times = [{ seconds: 125, measured: 4 }, { seconds: 5, measured: 1 }, null];
+  show(terminal, { events: times.map((time) => ({ type: "estimated", time })) });
+  assert.match(terminal.out, /about 2 m 05 s, by 4 micro-batches that were/);
+  assert.match(terminal.out, /about 5.0 s, by the one micro-batch that was/);
+  assert.match(terminal.out, /not known before the model's weights are there/);
 });
 
 Deno.test("a question is shown without its chat template", () => {

@@ -10,6 +10,7 @@ import { denoFiles as files, storageError, writeAll } from "../../io/files.ts";
 import { TEMPORARY_PREFIX } from "../../io/publish.ts";
 import { RandomAccessFile } from "../../io/random_access.ts";
 import { readChunks } from "./chunks.ts";
+import { LongReading, type Watch } from "./long_reading.ts";
 
 const SIGNATURE = [0x1F, 0x8B];
 /** How much more a file may unpack to than it has, unless that is not more than `FREE_BYTES`. */
@@ -26,12 +27,16 @@ export function isGzip(bytes: Uint8Array): boolean {
  * many bytes it has.
  *
  * @throws {SpielError} kind "data" for a file that is damaged, cut or unpacks without measure; "storage" or
- * "environment" when the cache cannot be written.
+ * "environment" when the cache cannot be written; "interrupted" when the signal fires.
  */
-export async function unpackedFile(path: string): Promise<string> {
+export async function unpackedFile(path: string, watch: Watch): Promise<string> {
   using file = RandomAccessFile.open(path);
   const hash = createHash("sha256");
-  for (const { bytes } of readChunks(file, 0, file.size)) hash.update(bytes);
+  const reading = new LongReading(watch, path, file.size);
+  for (const { bytes, at } of readChunks(file, 0, file.size)) {
+    hash.update(bytes);
+    await reading.reach(at);
+  }
   const folder = join(cacheFolder(), "unpacked");
   const name = hash.digest("hex");
   const temporary = join(folder, TEMPORARY_PREFIX + randomUUID());
@@ -40,7 +45,7 @@ export async function unpackedFile(path: string): Promise<string> {
     await removeAbandoned(files, folder);
     const found = await wholeFile(folder, name);
     if (found !== null) return found;
-    const length = await unpack(file, temporary);
+    const length = await unpack(file, temporary, watch);
     const target = join(folder, `${name}-${length}`);
     await files.rename(temporary, target);
     await files.syncFolder(folder);
@@ -63,12 +68,12 @@ async function wholeFile(folder: string, name: string): Promise<string | null> {
 }
 
 /** Returns the number of bytes. */
-async function unpack(file: RandomAccessFile, target: string): Promise<number> {
+async function unpack(file: RandomAccessFile, target: string, watch: Watch): Promise<number> {
   const most = Math.max(FREE_BYTES, MAX_RATIO * file.size);
   const output = await files.create(target);
   try {
     let length = 0;
-    for await (const bytes of unpackedChunks(file)) {
+    for await (const bytes of unpackedChunks(file, new LongReading(watch, file.path, file.size))) {
       length += bytes.length;
       if (length > most) {
         throw new SpielError(
@@ -86,8 +91,11 @@ async function unpack(file: RandomAccessFile, target: string): Promise<number> {
   }
 }
 
-async function* unpackedChunks(file: RandomAccessFile): AsyncGenerator<Uint8Array> {
-  const packed = Readable.from(bytesOf(file));
+async function* unpackedChunks(
+  file: RandomAccessFile,
+  reading: LongReading,
+): AsyncGenerator<Uint8Array> {
+  const packed = Readable.from(bytesOf(file, reading));
   const unpacked = packed.pipe(createGunzip());
   packed.on("error", (error) => unpacked.destroy(error));
   try {
@@ -99,6 +107,9 @@ async function* unpackedChunks(file: RandomAccessFile): AsyncGenerator<Uint8Arra
   }
 }
 
-function* bytesOf(file: RandomAccessFile): Generator<Uint8Array> {
-  for (const { bytes } of readChunks(file, 0, file.size)) yield bytes;
+async function* bytesOf(file: RandomAccessFile, reading: LongReading): AsyncGenerator<Uint8Array> {
+  for (const { bytes, at } of readChunks(file, 0, file.size)) {
+    await reading.reach(at);
+    yield bytes;
+  }
 }

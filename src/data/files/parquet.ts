@@ -188,8 +188,8 @@ function recordOf(row: Record<string, unknown>): Record<string, unknown> {
 }
 
 /** The text of bytes; they themselves where they are none, and none where there are none. */
-function textOf(bytes: Uint8Array | undefined): string | NotText | undefined {
-  if (bytes === undefined) return undefined;
+function textOf(bytes: Uint8Array | null | undefined): string | NotText | undefined {
+  if (!bytes) return undefined;
   try {
     return UTF8.decode(bytes);
   } catch {

@@ -5,10 +5,10 @@ import { removeAbandoned } from "../../io/abandoned.ts";
 import { type Files, storageError, writeAll } from "../../io/files.ts";
 import { TEMPORARY_PREFIX } from "../../io/publish.ts";
 import { canonicalJson } from "../../io/canonical_json.ts";
-import { SpielError } from "../../errors.ts";
+import { isSpielError, SpielError } from "../../errors.ts";
 import { VERSION } from "../../version.ts";
 import type { DataFile } from "../data_files.ts";
-import type { Block } from "../files/mod.ts";
+import type { Block, LongReading } from "../files/mod.ts";
 import type { Tokenizer } from "../tokenizer.ts";
 import type { Encoding, PreparedBlock } from "./block.ts";
 import { loadShard, type Shard, shardContent } from "./shard.ts";
@@ -31,6 +31,7 @@ export class ShardCache {
    *
    * @param root The folder of the cache.
    * @param tokenizerHash See `hashTokenizer`.
+   * @param reading Follows the reading of the file.
    * @throws {SpielError} kind "storage" or "environment" when it cannot be made; "data" when the file cannot be read.
    */
   static async open(
@@ -39,11 +40,17 @@ export class ShardCache {
     file: DataFile,
     encoding: Encoding,
     tokenizerHash: string,
+    reading: LongReading,
   ): Promise<ShardCache> {
     const content = createHash("sha256");
+    let read = 0;
     try {
-      for await (const part of files.readParts(file.content)) content.update(part);
+      for await (const part of files.readParts(file.content)) {
+        content.update(part);
+        await reading.reach(read += part.length);
+      }
     } catch (cause) {
+      if (isSpielError(cause)) throw cause;
       throw new SpielError("data", `"${file.path}" cannot be read: ${String(cause)}`, { cause });
     }
     const key = canonicalJson({

@@ -5,7 +5,7 @@ import { denoFiles, type Files } from "../../io/files.ts";
 import { FileVersion } from "../../io/file_version.ts";
 import { RandomAccessFile } from "../../io/random_access.ts";
 import type { DataFile } from "../data_files.ts";
-import { type Block, openRecords } from "../files/mod.ts";
+import { type Block, LongReading, openRecords, type Watch } from "../files/mod.ts";
 import type { Tokenizer } from "../tokenizer.ts";
 import type { Encoding, PreparedBlock } from "./block.ts";
 import { hashTokenizer, ShardCache } from "./cache.ts";
@@ -18,8 +18,8 @@ const SMALL_BYTES = 4 * 1024 * 1024;
 /** More take memory that few machines have to spare: each has a tokenizer of its own. */
 const MAX_WORKERS = 8;
 
-/** How data is prepared. */
-export interface PreparationOptions {
+/** How data is prepared. A stop keeps in the cache what is done. */
+export interface PreparationOptions extends Watch {
   /**
    * Folder in which prepared data is kept for later runs; null keeps it in memory only. Default: the cache that the
    * environment names, for data of more than 4 MiB; else null.
@@ -27,8 +27,6 @@ export interface PreparationOptions {
   cache?: string | null | undefined;
   /** Workers that tokenise; 0 is this process. Default: one per core, at most 8, for data of more than 4 MiB; else 0. */
   workers?: number | undefined;
-  /** Stops the preparation; what is done is kept in the cache. */
-  signal?: AbortSignal | undefined;
   /**
    * Told from time to time how many examples have been read, and awaited.
    *
@@ -79,8 +77,8 @@ export async function prepareFiles(
     const version = FileVersion.of(file.content);
     const kept = cache === null
       ? null
-      : await ShardCache.open(disk, cache, file, encoding, tokenizerHash);
-    parts.push(await partsOf(file, version, kept));
+      : await ShardCache.open(disk, cache, file, encoding, tokenizerHash, readingOf(file, options));
+    parts.push(await partsOf(file, version, kept, readingOf(file, options)));
   }
   const all = parts.flat();
   const todo = all.filter(({ shard }) => shard === null);
@@ -110,9 +108,15 @@ async function partsOf(
   file: DataFile,
   version: FileVersion,
   cache: ShardCache | null,
+  reading: LongReading,
 ): Promise<Part[]> {
   using records = await openRecords(file);
-  const blocks = await Array.fromAsync(records.blocks());
+  const blocks: Block[] = [];
+  for await (const block of records.blocks()) {
+    blocks.push(block);
+    // The end of a Parquet block is in rows: its blocks come from the metadata, in no time.
+    await reading.reach(block.end);
+  }
   version.refuseChange(file.path);
   return blocks.map((block, number) => ({
     file,
@@ -121,6 +125,10 @@ async function partsOf(
     shard: cache?.load(number, block) ?? null,
     keep: (prepared) => cache?.save(number, block, prepared) ?? shardInMemory(prepared),
   }));
+}
+
+function readingOf({ path, content }: DataFile, watch: Watch): LongReading {
+  return new LongReading(watch, path, sizeOf(content));
 }
 
 function sizeOf(path: string): number {

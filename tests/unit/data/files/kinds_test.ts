@@ -9,7 +9,10 @@ import {
   openRecords,
   readRecords,
   recogniseFile,
+  type Watch,
 } from "../../../../src/data/files/mod.ts";
+import { loadDataset } from "../../../../src/data/load_dataset.ts";
+import { byteTokenizer } from "../../../support/byte_tokenizer.ts";
 import { withCache } from "../../../support/cache.ts";
 import { assertRejects } from "../../../support/refuses.ts";
 import { withTempDir } from "../../../support/temp_dir.ts";
@@ -145,6 +148,38 @@ Deno.test("what was unpacked is taken when it is whole; what a killed program ha
     }
     const names = [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
     assert.deepEqual(names, [content.slice(folder.length + 1), "tmp-new"].sort());
+  }));
+
+Deno.test("large files are followed while they are unpacked, known again and cut, and a stop stops that", () =>
+  withCache(async (cache) => {
+    const line = `{"text":"${"x".repeat(1 << 20)}"}\n`;
+    const text = new TextEncoder().encode(line.repeat(40));
+    const packed = gzipSync(text, { level: 0 });
+    const path = write(`${cache}/large.jsonl.gz`, packed);
+    const seen: [string, number][] = [];
+    const onLooking = (name: string, share: number) => void seen.push([name, share]);
+    await recogniseFile(path, { onLooking });
+    assert.deepEqual(seen.map(([name]) => name), Array(4).fill(path), "hashed, then unpacked");
+    assert.ok(seen.every(([, share]) => share > 0 && share < 1));
+    const stopped = () => recogniseFile(path, { signal: AbortSignal.abort() });
+    await assertRejects(stopped, "interrupted");
+    const load = (watch: Watch) =>
+      loadDataset({
+        ...{ paths: [path], tokenizer: byteTokenizer(), maxLength: 9, workers: 0, ...watch },
+        cache: `${cache}/other`,
+      });
+    let turns = 0;
+    const stop = new AbortController();
+    const stopAt = (last: number) => () => {
+      if (++turns === last) stop.abort();
+    };
+    // Two pauses know the packed file again, two the unpacked one; two more cut it into blocks.
+    await assertRejects(
+      () => load({ signal: stop.signal, onLooking: stopAt(6) }),
+      "interrupted",
+      "looking at the data",
+    );
+    assert.equal(turns, 6);
   }));
 
 Deno.test("the name tells what the content does not: a table of one column", () =>
