@@ -49,6 +49,7 @@ export { loadDataset } from "./src/data/load_dataset.ts";
 export type { Dataset, DatasetCounts } from "./src/data/dataset.ts";
 export type { DatasetOptions } from "./src/data/load_dataset.ts";
 export type { PreparationOptions } from "./src/data/prepare/prepare.ts";
+export type { Watch } from "./src/data/files/long_reading.ts";
 export type { Question as DatasetQuestion, TokenizedExample } from "./src/data/example.ts";
 export { TRAIN_ON, type TrainOn } from "./src/data/train_on.ts";
 export type { FieldMap, FormatChoice } from "./src/data/formats/mod.ts";
