@@ -86,7 +86,7 @@ const BAD: [title: string, first: unknown, second: unknown, ...fragments: string
     "deep nesting",
     GOOD,
     `{"prompt":${"[".repeat(50_000)}${"]".repeat(50_000)},"completion":"c"}`,
-    `"prompt" is a list; expected text`,
+    "it nests deeper than 100 levels",
   ],
 ];
 
