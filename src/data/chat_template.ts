@@ -1,6 +1,6 @@
 /** Renders conversations with a model's own Jinja chat template, and finds what the assistant said in the result. */
 import { SpielError } from "../errors.ts";
-import { cutMarks } from "./chat_marks.ts";
+import { cutMarks, unusedMarks } from "./chat_marks.ts";
 import { findTurns } from "./chat_turns.ts";
 import { DATE_STRING, JinjaTemplate } from "./jinja.ts";
 import { WorkBudget } from "./jinja_bounds.ts";
@@ -54,16 +54,13 @@ interface Conversation {
   readonly tools?: readonly Tool[] | undefined;
 }
 
-/** What stands where generation blocks begin and end. */
-const BLOCK_MARKS = ["\uE000", "\uE001"] as const;
-
-const GENERATION_TAG = /\{%(-?)\s*(end)?generation\s*(-?)%\}/g;
+/** A comment, or a tag where a block of the assistant's words begins or ends. */
+const GENERATION_TAG = /\{#[^]*?#\}|\{%([-+]?)\s*(end)?generation\s*([-+]?)%\}/g;
 
 /** A compiled chat template. */
 export class ChatTemplate {
-  readonly #plain: JinjaTemplate;
-  /** The same with marks where `{% generation %}` blocks begin and end; null when it has none. */
-  readonly #marked: JinjaTemplate | null;
+  readonly #template: JinjaTemplate;
+  readonly #hasBlocks: boolean;
   readonly #variables: Record<string, unknown>;
   readonly #specialTokens: readonly string[];
   readonly #eosToken: string;
@@ -81,10 +78,9 @@ export class ChatTemplate {
     tokenizer: Pick<Tokenizer, "bosToken" | "eosToken" | "specialTokens"> & Partial<Tokenizer>,
   ) {
     const where = tokenizer.parts?.templateWhere ?? tokenizer.parts?.where;
-    this.#plain = new JinjaTemplate(source, where);
-    this.#marked = source.search(GENERATION_TAG) < 0
-      ? null
-      : new JinjaTemplate(withMarks(source), where);
+    const { marked, hasBlocks } = withMarks(source);
+    this.#template = new JinjaTemplate(marked, where);
+    this.#hasBlocks = hasBlocks;
     this.#eosToken = tokenizer.eosToken ?? "";
     this.#variables = {
       bos_token: tokenizer.bosToken ?? "",
@@ -101,12 +97,12 @@ export class ChatTemplate {
    * @throws {SpielError} kind "data" with the template's own complaint, or when it works or prints without measure.
    */
   render(messages: readonly Message[], options: RenderOptions = {}): string {
-    return this.#run(this.#plain, messages, options);
+    return this.#run(messages, options);
   }
 
   /** Whether the assistant's words are those in the template's `{% generation %}` blocks. */
   get hasBlocks(): boolean {
-    return this.#marked !== null;
+    return this.#hasBlocks;
   }
 
   /**
@@ -128,14 +124,14 @@ export class ChatTemplate {
     }
     const conversation = { messages, tools };
     const text = this.render(messages, { tools });
-    if (this.#marked !== null) {
-      const turns = this.#blockTurns(this.#marked, conversation, text);
+    if (this.#hasBlocks) {
+      const turns = this.#blockTurns(conversation, text);
       return { text, turns, hasEnds: this.#hasEnds(text, turns) };
     }
     const budget = new WorkBudget();
     const turns = findTurns(messages, text, {
       render: (some, addGenerationPrompt) =>
-        this.#run(this.#plain, some, { addGenerationPrompt, tools }, budget),
+        this.#run(some, { addGenerationPrompt, tools }, { budget }),
       specialTokens: this.#specialTokens,
     });
     const hasEnds = this.#hasEnds(text, turns);
@@ -154,8 +150,9 @@ export class ChatTemplate {
     });
   }
 
-  #blockTurns(marked: JinjaTemplate, { messages, tools }: Conversation, text: string): Turn[] {
-    const places = cutMarks(this.#run(marked, messages, { tools }), text, BLOCK_MARKS);
+  #blockTurns({ messages, tools }: Conversation, text: string): Turn[] {
+    const marks = unusedMarks(text, 2);
+    const places = marks && cutMarks(this.#run(messages, { tools }, { marks }), text, marks);
     const [begins = [], ends = []] = places ?? [];
     if (places === null || begins.length !== ends.length) {
       throw new SpielError(
@@ -174,10 +171,9 @@ export class ChatTemplate {
   }
 
   #run(
-    template: JinjaTemplate,
     messages: readonly Message[],
     { addGenerationPrompt = false, tools }: RenderOptions,
-    budget?: WorkBudget,
+    { marks, budget }: { marks?: readonly string[]; budget?: WorkBudget } = {},
   ): string {
     const variables = {
       ...this.#variables,
@@ -185,16 +181,32 @@ export class ChatTemplate {
       // As transformers has it, so that templates may ask whether it is none.
       tools: tools ?? null,
       add_generation_prompt: addGenerationPrompt,
+      [MARKS]: marks,
     };
-    return template.render(variables, budget);
+    return this.#template.render(variables, budget);
   }
 }
 
-/** Puts marks where generation blocks begin and end, keeping the tags' white space control. */
-function withMarks(source: string): string {
-  return source.replace(
+/** The variable with the marks to print where generation blocks begin and end; undefined to print none. */
+const MARKS = "generation_marks";
+
+/**
+ * Puts statements in the place of a template's generation tags, which print marks when there are some. As they are
+ * statements, white space around them is what it would be around the tags: trimmed by `-`, kept by `+`, else without
+ * what precedes them in their line and the line's end behind them.
+ */
+function withMarks(source: string): { marked: string; hasBlocks: boolean } {
+  let hasBlocks = false;
+  const marked = source.replace(
     GENERATION_TAG,
-    (_, left: string, end: string | undefined, right: string) =>
-      `{{${left} "${BLOCK_MARKS[end === undefined ? 0 : 1]}" ${right}}}`,
+    (tag, left: string | undefined, end: string | undefined, right: string | undefined) => {
+      if (left === undefined || right === undefined) return tag;
+      hasBlocks = true;
+      const mark = `{{ ${MARKS}[${end === undefined ? 0 : 1}] }}`;
+      const [begin, close] = [left, right].map((sign) => sign === "-" ? "-" : "");
+      const [before, behind] = [left, right].map((sign) => sign === "+" ? '{{ "" }}' : "");
+      return `${before}{%${begin} if ${MARKS} %}${mark}{% endif ${close}%}${behind}`;
+    },
   );
+  return { marked, hasBlocks };
 }

@@ -98,6 +98,47 @@ Deno.test("white space and strange contents stay inside their answer", () => {
   }
 });
 
+Deno.test("generation blocks are found as transformers finds them, however their tags are written", () => {
+  const answers = (inner: string) =>
+    `{% for m in messages %}{% if m.role == 'assistant' %}${inner}{% endif %}{% endfor %}`;
+  const cases: [source: string, text: string, ...trained: string[]][] = [
+    [
+      "{% for m in messages %}\n{% if m.role == 'assistant' %}\n{% generation %}\n{{ m.content }}</s>\n" +
+      "{% endgeneration %}\n{% else %}\nU: {{ m.content }}\n{% endif %}\n{% endfor %}",
+      "U: q\nab</s>\n",
+      "ab</s>\n",
+    ],
+    [
+      "{% for m in messages %}\n  {% if m.role == 'assistant' %}\n    {% generation %}\n" +
+      "    {{ m.content }}</s>\n    {% endgeneration %}\n  {% endif %}\n{% endfor %}",
+      "    ab</s>\n",
+      "    ab</s>\n",
+    ],
+    [
+      answers("A:  {%\n generation\n -%}  {{ m.content }}</s>  {%- endgeneration %}  x"),
+      "A:  ab</s>  x",
+      "ab</s>",
+    ],
+    [
+      answers("\n {%+ generation +%}\n{{ m.content }}</s>{% endgeneration %}"),
+      " \nab</s>",
+      "\nab</s>",
+    ],
+    // A comment has no blocks, and the answer is looked for.
+    [
+      "{# no {% generation %} #}{% for m in messages %}{{ m.content }}</s>{% endfor %}",
+      "q</s>ab</s>",
+      "ab</s>",
+    ],
+  ];
+  for (const [source, text, ...expected] of cases) {
+    const messages = conversation("q", "ab");
+    assert.equal(new ChatTemplate(source, TOKENS).render(messages), text, source);
+    assert.deepEqual(trained(source, messages), expected, source);
+  }
+  assert.deepEqual(trained(MARKED, conversation("q\uE001", "\uE000one")), ["\uE000one</s>"]);
+});
+
 Deno.test("a long conversation takes renderings that do not grow with it", () => {
   for (const source of [CHAT_TEMPLATE, LLAMA3_LIKE, THINKING, INSTRUCT, ENDLESS, SEPARATED]) {
     const counted = (pairs: number) => {
