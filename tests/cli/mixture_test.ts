@@ -32,7 +32,7 @@ Deno.test("a mixture is drawn by weight, and told", async () => {
 Deno.test("examples are held out of the training data, and repeats left out, where asked", async () => {
   using folder = new TinyFolder();
   const other = folder.write("other.jsonl", OTHER.repeat(4));
-  const asked = ["--eval-split", "0.3", "--dedupe"];
+  const asked = ["--eval-split", "0.5", "--dedupe"];
   const { code, stdout, stderr } = await runCli(dryRun(folder, [folder.data, other], ...asked));
   assert.equal(code, 0, stderr);
   assert.match(stdout, /\n3 examples left out that repeat others\n/);
