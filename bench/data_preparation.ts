@@ -10,6 +10,7 @@
  */
 
 import { join } from "node:path";
+import process from "node:process";
 import { parseArgs } from "node:util";
 import { denoFiles } from "../src/io/files.ts";
 import { peakMemory } from "../src/engine/peak_memory.ts";
@@ -38,6 +39,8 @@ interface Measured {
   readonly tokens: number;
   /** Until all data was tokenised, and its first epoch planned. */
   readonly preparedS: number;
+  /** Of all cores, by then: what does not depend on a machine's other work. */
+  readonly processorS: number;
   /** Peak memory by then. */
   readonly preparedPeakBytes: number;
   /** Until the first step was done, the model's loading included. */
@@ -73,6 +76,7 @@ async function measureAll(model: string): Promise<void> {
         ...{ cache: name, rows: Number(flags.rows), bytes: size, workers: Number(flags.workers) },
         tokens: runs[0]!.tokens,
         ...{ preparedS, tokensPerSecond: Math.round(runs[0]!.tokens / preparedS) },
+        processorS: median(runs.map((run) => run.processorS)),
         firstStepS: median(runs.map((run) => run.firstStepS)),
         preparationBytes: median(runs.map((run) => run.preparedPeakBytes)) - base.preparedPeakBytes,
         ...{ peakBytes, aboveModelBytes: peakBytes - base.peakBytes },
@@ -102,7 +106,8 @@ async function measure(model: string, data: string): Promise<Measured> {
   const out = await Deno.makeTempDir({ prefix: "spiel_data_run_" });
   const start = performance.now();
   const since = () => (performance.now() - start) / 1000;
-  let [tokens, preparedS, firstStepS, preparedPeakBytes] = [0, 0, 0, 0];
+  let prepared = { tokens: 0, preparedS: 0, processorS: 0, preparedPeakBytes: 0 };
+  let firstStepS = 0;
   try {
     const config = runConfig({
       ...{ model, data: [data], out: join(out, "run"), maxSteps: 1, saveEvery: 0, evalEvery: 0 },
@@ -112,12 +117,16 @@ async function measure(model: string, data: string): Promise<Measured> {
     const { peakMemoryBytes } = await trainRun(config, {
       onEvent(event) {
         if (event.type === "data") {
-          [tokens, preparedS, preparedPeakBytes] = [event.tokens, since(), peakMemory()!];
+          const { user, system } = process.cpuUsage();
+          prepared = {
+            ...{ tokens: event.tokens, preparedS: since(), processorS: (user + system) / 1e6 },
+            preparedPeakBytes: peakMemory()!,
+          };
         }
         if (event.type === "step") firstStepS = since();
       },
     });
-    return { tokens, preparedS, firstStepS, preparedPeakBytes, peakBytes: peakMemoryBytes! };
+    return { ...prepared, firstStepS, peakBytes: peakMemoryBytes! };
   } finally {
     await Deno.remove(out, { recursive: true });
   }

@@ -2,18 +2,14 @@
  * Trains the same run on three forms of one base, a quantised GGUF file, its weights in f32, and these as NF4, and
  * prints one JSON line each with the held-out losses.
  *
- * `quantised_bases.ts --model FILE.gguf --data FILE --eval-data FILE [--map FIELD=NAME,…] [--steps N]`
+ * `quantised_bases.ts --model FILE.gguf --data FILE --eval-data FILE [--map FIELD=NAME,…] [--steps N] [--density X]`
  */
 
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { open } from "../src/engine/open.ts";
-import { denoFiles } from "../src/io/files.ts";
-import { inferenceUse, loadModel } from "../src/model/load.ts";
-import { saveModel } from "../src/model/save.ts";
-import { openModelSource } from "../src/model/source.ts";
 import { trainRun } from "../src/train/run.ts";
 import { runConfig, type RunOptions } from "../src/train/run_config.ts";
+import { dequantise } from "./dequantise.ts";
 
 const { values: flags } = parseArgs({
   options: {
@@ -22,6 +18,7 @@ const { values: flags } = parseArgs({
     "eval-data": { type: "string" },
     map: { type: "string", default: "prompt=question,completion=answer" },
     steps: { type: "string", default: "30" },
+    density: { type: "string" },
   },
 });
 const { model, data, "eval-data": evalData } = flags;
@@ -29,7 +26,16 @@ if (model === undefined || data === undefined || evalData === undefined) {
   throw new RangeError("Expected --model, --data and --eval-data");
 }
 const map = Object.fromEntries(flags.map.split(",").map((pair) => pair.split("=")));
-const common = { data: [data], evalData: [evalData], map, maxSteps: Number(flags.steps) };
+const budget = flags.density === undefined
+  ? { numDeltas: 2_442_240 }
+  : { density: Number(flags.density) };
+const common = {
+  data: [data],
+  evalData: [evalData],
+  map,
+  maxSteps: Number(flags.steps),
+  ...budget,
+};
 
 const work = await Deno.makeTempDir({ prefix: "spiel_bases_" });
 try {
@@ -45,15 +51,7 @@ try {
   await Deno.remove(work, { recursive: true });
 }
 
-/** Writes the weights that a model computes with as f32. */
-async function dequantise(path: string, folder: string): Promise<void> {
-  await using engine = await open({ device: "cpu" });
-  using source = openModelSource(path);
-  const { tensors } = await loadModel(engine, source, inferenceUse(1));
-  await saveModel(denoFiles, engine, source, tensors, folder, { dtype: "f32" });
-}
-
-/** The settings of docs/results.md, but for the length. */
+/** The settings of docs/results.md, but for the length and the number of deltas. */
 async function measure(name: string, options: Pick<RunOptions, "model" | "quantize">) {
   const losses: number[] = [];
   const { elapsedS, peakMemoryBytes } = await trainRun(
@@ -62,7 +60,6 @@ async function measure(name: string, options: Pick<RunOptions, "model" | "quanti
       ...options,
       out: join(work, `run on ${name}`),
       device: "cpu",
-      numDeltas: 2_442_240,
       lr: 1e-3,
       lrSchedule: "linear",
       warmupRatio: 0.03,

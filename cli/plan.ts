@@ -1,6 +1,6 @@
 /** A dry run for programs: what a run would take, as one JSON object. */
 
-import type { DataCounts, ResolvedConfig, TrainEvent } from "../mod.ts";
+import { type DataCounts, type ResolvedConfig, shownName, type TrainEvent } from "../mod.ts";
 
 /** The event of one type. */
 type EventOf<Type extends TrainEvent["type"]> = Extract<TrainEvent, { type: Type }>;
@@ -11,6 +11,8 @@ export class PlanRecord {
   #opened: EventOf<"opened"> | undefined;
   #planned: EventOf<"planned"> | undefined;
   #data: EventOf<"data"> | undefined;
+  #example: EventOf<"example"> | undefined;
+  #estimated: EventOf<"estimated"> | undefined;
 
   constructor(resolved: ResolvedConfig) {
     this.#resolved = resolved;
@@ -21,6 +23,8 @@ export class PlanRecord {
     if (event.type === "opened") this.#opened = event;
     if (event.type === "planned") this.#planned = event;
     if (event.type === "data") this.#data = event;
+    if (event.type === "example") this.#example = event;
+    if (event.type === "estimated") this.#estimated = event;
   }
 
   /** The object of docs/file_formats.md; `undefined` before the data was read. */
@@ -33,7 +37,7 @@ export class PlanRecord {
     return {
       event: "plan",
       version,
-      model,
+      model: shownName(model),
       method,
       out,
       host,
@@ -49,6 +53,11 @@ export class PlanRecord {
       filled: data.filled,
       gradient_accumulation_steps: gradientAccumulationSteps,
       steps: data.totalSteps,
+      estimated_s: this.#estimated?.time?.seconds ?? null,
+      mixture: data.mixture ?? null,
+      sample: this.#example === undefined
+        ? null
+        : { where: this.#example.where, text: this.#example.text },
     };
   }
 }

@@ -19,11 +19,16 @@ export class ReadingView {
   #data = "";
   #began = 0;
   #doneBefore = 0;
-  #shown = 0;
+  #shown = performance.now();
 
   /** @param ui Where it is shown. */
   constructor(ui: Ui) {
     this.#ui = ui;
+  }
+
+  /** Shows how far a file was gone through. */
+  look({ path, done }: { readonly path: string; readonly done: number }): void {
+    this.#tell(`looking at ${path}: ${formatShare(done)}`, performance.now());
   }
 
   /** Shows one state. */
@@ -36,6 +41,10 @@ export class ReadingView {
     const left = (1 - done) * (now - this.#began) / gained / 1000;
     const rest = gained === 0 ? "" : `  ${formatShare(done)}  ETA ${formatDuration(left)}`;
     const text = `reading the ${data} data: ${formatCount(examples)}${rest}`;
+    this.#tell(text, now);
+  }
+
+  #tell(text: string, now: number): void {
     if (this.#ui.interactive) return this.#ui.status(text);
     if (now - this.#shown < PLAIN_INTERVAL_MS) return;
     this.#shown = now;

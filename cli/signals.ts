@@ -7,9 +7,16 @@ const SIGNALS: readonly Deno.Signal[] = Deno.build.os === "windows"
   ? ["SIGINT", "SIGBREAK"]
   : ["SIGINT", "SIGTERM"];
 
+/**
+ * Milliseconds in which further signals are the same interrupt: a terminal and `timeout` signal every process of a
+ * group, and a task runner or a shell among them signals its own once more.
+ */
+const SAME_INTERRUPT_MS = 1000;
+
 /** Listens while it is held; `signal` is aborted by the first interrupt. */
 export class Interrupts implements Disposable {
   readonly #controller = new AbortController();
+  #firstAt = 0;
   readonly #onSignal: () => void;
 
   /**
@@ -19,9 +26,11 @@ export class Interrupts implements Disposable {
   constructor(announce: () => void, farewell: () => void = () => {}) {
     this.#onSignal = () => {
       if (this.#controller.signal.aborted) {
+        if (performance.now() - this.#firstAt < SAME_INTERRUPT_MS) return;
         farewell();
         Deno.exit(EXIT_CODES.interrupted);
       }
+      this.#firstAt = performance.now();
       this.#controller.abort();
       announce();
     };

@@ -7,6 +7,7 @@ import {
   formatBytes,
   type ResolvedConfig,
   type RunConfig,
+  shownName,
   type TrainEvent,
   type TrainSummary,
 } from "../mod.ts";
@@ -75,12 +76,16 @@ export class TrainView {
         return this.#downloads.show(event);
       case "files":
         return showRecognised(this.#ui, event.files);
+      case "looking":
+        return this.#reading.look(event);
       case "reading":
         return this.#reading.show(event);
       case "data":
         return this.#data(event);
       case "example":
         return this.#example(event);
+      case "estimated":
+        return this.#estimated(event);
       case "gradients":
         return showTrials(this.#ui, event.trials);
       case "resumed":
@@ -116,7 +121,7 @@ export class TrainView {
     this.#ui.facts([
       ["host   ", `${info.host} (${info.reason})`],
       ["device ", `${info.device}: ${info.adapter}, ${threads} (${info.deviceReason})`],
-      ["model  ", config.model],
+      ["model  ", shownName(config.model)],
       ["run    ", `${config.out}, learning rate ${formatRate(config.lr)} (${origins.lr})`],
     ]);
   }
@@ -159,6 +164,17 @@ export class TrainView {
     this.#ui.line(this.#ui.paint("bold", `${where}, as it is trained on:`));
     this.#ui.line(markedText(this.#ui, text));
     this.#ui.line();
+  }
+
+  #estimated({ time }: EventOf<"estimated">): void {
+    const text = time === null
+      ? "how long the steps take is not known before the model's weights are there"
+      : `the steps take about ${formatDuration(time.seconds)}, by ` +
+        (time.measured === 1
+          ? "the one micro-batch that was"
+          : `${time.measured} micro-batches that were`) +
+        " computed; evaluations and checkpoints come on top";
+    this.#ui.line(text);
   }
 
   #mixture(sources: NonNullable<EventOf<"data">["mixture"]>): void {

@@ -6,7 +6,7 @@
  */
 
 import { parseArgs } from "node:util";
-import type { ModelConfig } from "../mod.ts";
+import { isSpielError, type ModelConfig, SpielError } from "../mod.ts";
 import { ggufContent, ggufTensorBytes, type GgufTensorContent } from "../src/io/gguf_writer.ts";
 import { llamaMetadata } from "./make_synthetic/metadata.ts";
 import { BLOCK, fillBlocks } from "./make_synthetic/q4_0.ts";
@@ -20,7 +20,7 @@ export async function makeSynthetic(path: string, shape: string, seed: number): 
   const config = MODEL_SHAPES[shape];
   if (config === undefined) {
     const names = Object.keys(MODEL_SHAPES).join(", ");
-    throw new RangeError(`Shape "${shape}"; expected one of ${names}`);
+    throw new SpielError("usage", `--shape is "${shape}"; expected one of ${names}`);
   }
   await makeSyntheticModel(path, shape, config, seed);
 }
@@ -98,14 +98,43 @@ function randomMatrix(name: string, shape: number[], seed: number): GgufTensorCo
   };
 }
 
-if (import.meta.main) {
-  const { values: { shape, seed }, positionals: [path] } = parseArgs({
-    allowPositionals: true,
-    options: {
-      shape: { type: "string", default: "llama-2-7b" },
-      seed: { type: "string", default: "1" },
-    },
-  });
-  if (path === undefined) throw new RangeError("No file to write; expected OUT.gguf");
+/**
+ * Reads the command line and writes the model.
+ *
+ * @throws {SpielError} kind "usage" naming the flag, its value and what was expected.
+ */
+export async function main(args: string[]): Promise<void> {
+  const { values: { shape, seed }, positionals: [path] } = parsed(args);
+  if (path === undefined) {
+    throw new SpielError("usage", "the file to write is missing; expected OUT.gguf");
+  }
+  if (!/^\d{1,9}$/.test(seed)) {
+    throw new SpielError("usage", `--seed is "${seed}"; expected a whole number below 10^9`);
+  }
   await makeSynthetic(path, shape, Number(seed));
+}
+
+function parsed(args: string[]) {
+  try {
+    return parseArgs({
+      args,
+      allowPositionals: true,
+      options: {
+        shape: { type: "string", default: "llama-2-7b" },
+        seed: { type: "string", default: "1" },
+      },
+    });
+  } catch (cause) {
+    throw new SpielError("usage", (cause as Error).message, { cause });
+  }
+}
+
+if (import.meta.main) {
+  try {
+    await main(Deno.args);
+  } catch (error) {
+    if (!isSpielError(error)) throw error;
+    console.error(error.message);
+    Deno.exit(error.exitCode);
+  }
 }

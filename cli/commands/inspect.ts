@@ -7,6 +7,7 @@ import {
   type DataReport,
   type Dataset,
   downloadNamed,
+  type Inspection,
   inspectPath,
   learningWarnings,
   type LengthBin,
@@ -38,7 +39,9 @@ import {
 } from "../flags.ts";
 import { formatCount } from "../format.ts";
 import { markedText } from "../marked_text.ts";
+import { ReadingView } from "../reading.ts";
 import { showRecognised } from "../recognised.ts";
+import { Interrupts } from "../signals.ts";
 import { standardOutput } from "../streams.ts";
 import { openUi, type Ui } from "../ui.ts";
 
@@ -159,6 +162,26 @@ function refuseWithoutModel(options: Readonly<Record<string, unknown>>): void {
   );
 }
 
+/** Describes what stands at the paths: one thing, or the files of a data set. */
+async function describe(
+  named: string,
+  paths: readonly string[],
+  ui: Ui,
+  signal: AbortSignal,
+): Promise<Inspection> {
+  const found: Inspection[] = [];
+  for (const path of paths) {
+    const onProgress = (records: number) =>
+      ui.status(`looking at ${path}: ${formatCount(records)}`);
+    found.push(await inspectPath(path, { signal, onProgress }).finally(() => ui.clearStatus()));
+  }
+  const [first] = found;
+  if (first !== undefined && found.length === 1) return first;
+  const records = found.reduce((sum, { facts }) => sum + Number(facts["records"]), 0);
+  const files = found.map(({ path, facts }) => ({ path, ...facts }));
+  return { kind: "data", path: named, facts: { records, files } };
+}
+
 /** Runs `inspect`. */
 export async function runInspect(args: readonly string[]): Promise<void> {
   const command = inspectCommand();
@@ -174,9 +197,15 @@ export async function runInspect(args: readonly string[]): Promise<void> {
   const ui = openUi(options["json"] === true);
   standardOutput.endWithReader();
 
-  const use = { ...hub, ...shownDownloads(ui), onWarning: (message: string) => ui.warn(message) };
-  const path = (await downloadNamed(named, use))?.paths[0] ?? named;
-  const { kind, facts } = await inspectPath(path);
+  using interrupts = new Interrupts(
+    () => ui.warn("stopping; interrupt again to stop at once"),
+    () => ui.error("stopped: at once"),
+  );
+  const { signal } = interrupts;
+  const onWarning = (message: string) => ui.warn(message);
+  const use = { ...hub, ...shownDownloads(ui), onWarning, signal };
+  const paths = (await downloadNamed(named, use))?.paths ?? [named];
+  const { kind, path, facts } = await describe(named, paths, ui, signal);
   const model = typeof options["model"] === "string"
     ? await localModelPath(options["model"], use)
     : undefined;
@@ -189,8 +218,16 @@ export async function runInspect(args: readonly string[]): Promise<void> {
   let report: DataReport | undefined;
   if (typeof model === "string") {
     const tokenizer = loadTokenizer(model);
-    recognised = await checkData({ data: [path] }, reading);
-    const dataset = await loadDataset({ paths: [path], tokenizer, ...reading, bad: "report" });
+    recognised = await checkData({ data: paths }, reading, { signal });
+    const view = new ReadingView(ui);
+    const onProgress = (examples: number, done: number) =>
+      view.show({ data: "inspected", examples, done });
+    const onLooking = (path: string, done: number) => view.look({ path, done });
+    const loading = loadDataset({
+      ...{ paths, tokenizer, ...reading, signal, onProgress, onLooking },
+      bad: "report",
+    });
+    const dataset = await loading.finally(() => ui.clearStatus());
     rows = rowsOf(dataset, tokenizer, count);
     using source = openWithoutWeights(model);
     const warnings = learningWarnings([dataset], reading.maxLength, source);

@@ -27,7 +27,7 @@ export interface BaseModel {
   weightsOf(module: string): Float32Array | undefined;
   /** What a module of the adapter's files is in the model; the module of that name unless given. */
   partsOf?(stored: string): readonly ModulePart[];
-  /** Whether positions that follow from the weights may be any, as nobody looks at them. */
+  /** Whether positions that follow from the weights or their shape may be any, as nobody looks at them. */
   readonly anyPositions?: boolean;
 }
 

@@ -84,10 +84,15 @@ export async function combineAdapters(options: CombineOptions): Promise<CombineR
 
   const { modules, overlaps } = sumModules(loaded);
   const configs = loaded.map(({ adapter }) => adapter.config);
+  const shapes = recorded?.base_shapes ?? (source === null ? {} : linearShapes(source));
+  const known = [
+    ...Object.keys(shapes),
+    ...loaded.flatMap(({ adapter }) => [...adapter.modules.keys()]),
+  ];
   const config = {
     base_model_name_or_path: configs.find(({ base_model_name_or_path: name }) => name)
       ?.base_model_name_or_path ?? model ?? null,
-    target_modules: targetsOf(configs, [...modules.keys()]),
+    target_modules: targetsOf(configs, [...modules.keys()], known),
     spiel: provenanceOf(configs, source, hash),
   };
   const encoded = layout.encode({ config, modules }, (module) => {
@@ -228,15 +233,29 @@ function refuseOverflow(
   );
 }
 
-/** Names or ends of names that select all the modules. */
-function targetsOf(configs: readonly AdapterConfig[], modules: readonly string[]): string[] {
+/**
+ * Names or ends of names that select the modules and no others, which programs would give deltas of their own.
+ *
+ * @param known The base model's modules, as far as any adapter or the model tells of them.
+ */
+function targetsOf(
+  configs: readonly AdapterConfig[],
+  modules: readonly string[],
+  known: readonly string[],
+): string[] {
   const targets = configs.map(({ target_modules }) => target_modules);
   // A regular expression of one adapter says nothing of the other's modules.
   if (targets.some((one) => typeof one === "string")) return [...modules];
   const ends = targets.flatMap((one) =>
     one ?? modules.map((name) => name.slice(name.lastIndexOf(".") + 1))
   );
-  return [...new Set(ends)].sort();
+  const isOf = (name: string, end: string) => name === end || name.endsWith(`.${end}`);
+  const whole = [...new Set(ends)].filter((end) => {
+    const selected = known.filter((name) => isOf(name, end));
+    return selected.length > 0 && selected.every((name) => modules.includes(name));
+  });
+  const others = modules.filter((name) => !whole.some((end) => isOf(name, end)));
+  return [...whole, ...others].sort();
 }
 
 /** How the base was held in training, where all adapters say the same of it. */

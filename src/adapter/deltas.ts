@@ -13,7 +13,7 @@ export interface SparseDeltas {
 const BITS_OF_I32 = 0x7fff_ffff;
 
 /**
- * @param bytes little-endian elements; its buffer is not kept.
+ * @param bytes little-endian elements, whose buffer may be kept.
  * @param where names the tensor in messages.
  * @throws SpielError "data" for another dtype or an index that is negative or beyond 32 bits.
  */
@@ -25,13 +25,13 @@ export function decodeIndices(
   const beyond = (slot: number, value: number | bigint) =>
     new SpielError("data", `${where}: index ${value} in slot ${slot}, expected 0 to 2^32 - 1`);
   if (dtype === "I32") {
-    const indices = new Uint32Array(bytes.slice().buffer);
+    const indices = new Uint32Array(wholeBuffer(bytes));
     const slot = indices.findIndex((index) => index > BITS_OF_I32);
     if (slot >= 0) throw beyond(slot, indices[slot]! | 0);
     return indices;
   }
   if (dtype === "I64") {
-    const halves = new Uint32Array(bytes.slice().buffer);
+    const halves = new Uint32Array(wholeBuffer(bytes));
     const indices = new Uint32Array(halves.length / 2);
     for (let slot = 0; slot < indices.length; slot++) {
       if (halves[2 * slot + 1] !== 0) {
@@ -45,7 +45,7 @@ export function decodeIndices(
 }
 
 /**
- * @param bytes little-endian elements; its buffer is not kept.
+ * @param bytes little-endian elements, whose buffer may be kept.
  * @throws SpielError "data" for another dtype than F32, F16 and BF16.
  */
 export function decodeValues(
@@ -53,7 +53,7 @@ export function decodeValues(
   bytes: Uint8Array<ArrayBuffer>,
   where: string,
 ): Float32Array<ArrayBuffer> {
-  const { buffer } = bytes.slice();
+  const buffer = wholeBuffer(bytes);
   switch (dtype) {
     case "F32":
       return new Float32Array(buffer);
@@ -98,6 +98,11 @@ export function sortDeltas({ indices, values }: SparseDeltas, where: string): Sp
     }
   }
   return sorted;
+}
+
+/** A buffer of these bytes and no others: their own, where it is. */
+function wholeBuffer(bytes: Uint8Array<ArrayBuffer>): ArrayBuffer {
+  return bytes.length === bytes.buffer.byteLength ? bytes.buffer : bytes.slice().buffer;
 }
 
 /** The narrowest index dtype of the layout for indices up to `last`. */

@@ -121,7 +121,7 @@ export async function loadNewestCheckpoint(
   try {
     await tidyCheckpoints(files, folder);
     const { steps, hasCorrupt } = await listCheckpoints(files, folder);
-    for (const step of steps) {
+    for (const [number, step] of steps.entries()) {
       try {
         return await verifiedCheckpoint(files, join(folder, checkpointName(step)), step);
       } catch (error) {
@@ -129,7 +129,8 @@ export async function loadNewestCheckpoint(
         const name = await setAsideCorrupt(files, folder, step);
         await onWarning?.(
           `Checkpoint of step ${step} is damaged (${(error as Error).message}); ` +
-            `kept as "${join(folder, name)}", trying the one before`,
+            `kept as "${join(folder, name)}"` +
+            (number + 1 < steps.length ? ", trying the one before" : ""),
         );
       }
     }

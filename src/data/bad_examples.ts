@@ -5,6 +5,8 @@ import { RecordError } from "../io/record_error.ts";
 /** Reasons, and places of each, that are kept; what is beyond is counted. */
 const MAX_REASONS = 10;
 const MAX_PLACES = 10;
+/** Reasons that are kept of a block: more than are told of all blocks, as some of them may be told for another's sake. */
+const MAX_BLOCK_REASONS = 100;
 
 /** An example that is too long for any of its trained tokens to be kept. */
 export class TooLongError extends RecordError {
@@ -34,19 +36,38 @@ export interface BadReason {
   longest: number;
 }
 
-/** Gathers what is wrong in one block. It keeps every reason, as only all blocks together know which are the first. */
+/** What is wrong with the examples of one block. Plain data, which can be sent and stored. */
+export interface BlockProblems {
+  /** The first reasons, in the order in which they were met. */
+  reasons: BadReason[];
+  /** Bad examples with which something else is wrong. */
+  others: number;
+}
+
+/**
+ * Gathers what is wrong in one block. Only all blocks together know which reasons are the first; those are among the
+ * first of each.
+ */
 export class BadReasons {
   readonly #gathered = new Map<string, BadReason>();
+  #others = 0;
 
-  /** By reason, in the order in which they were met. */
-  get list(): BadReason[] {
-    return [...this.#gathered.values()];
+  /** What was gathered. */
+  get problems(): BlockProblems {
+    return { reasons: [...this.#gathered.values()], others: this.#others };
   }
 
   add(error: RecordError, line: number): void {
     const { reason } = error;
-    const found = this.#gathered.get(reason) ?? { reason, examples: 0, lines: [], longest: 0 };
-    this.#gathered.set(reason, found);
+    let found = this.#gathered.get(reason);
+    if (found === undefined) {
+      if (this.#gathered.size === MAX_BLOCK_REASONS) {
+        this.#others++;
+        return;
+      }
+      found = { reason, examples: 0, lines: [], longest: 0 };
+      this.#gathered.set(reason, found);
+    }
     found.examples++;
     if (found.lines.length < MAX_PLACES) found.lines.push(line);
     found.longest = Math.max(found.longest, lengthOf(error));
@@ -89,10 +110,11 @@ export class BadExamples {
    *
    * @param where Names the place of a line.
    */
-  addBlock(reasons: readonly BadReason[], where: (line: number) => string): void {
+  addBlock({ reasons, others }: BlockProblems, where: (line: number) => string): void {
     for (const { reason, examples, lines, longest } of reasons) {
       this.#add(reason, { examples, places: lines.map(where), longest });
     }
+    this.#count += others;
   }
 
   #add(reason: string, { examples, places, longest }: Gathered): void {

@@ -1,7 +1,7 @@
 /** Finds how each data file is read, by its first records, before anything that takes time. */
 import { SpielError } from "../errors.ts";
 import { RecordError } from "../io/record_error.ts";
-import { type KnownFile, readRecords, recogniseFile } from "./files/mod.ts";
+import { type KnownFile, readRecords, recogniseFile, type Watch } from "./files/mod.ts";
 import {
   checkFieldMap,
   type DataFormat,
@@ -49,13 +49,14 @@ const RECORDS_LOOKED_AT = 1000;
 export async function openDataFiles(
   paths: readonly string[],
   options: ReadingOptions,
+  watch: Watch = {},
 ): Promise<OpenedDataFile[]> {
   const { format = "auto", map = {} } = options;
   checkFieldMap(map);
   const formats = formatsFor(format);
   const files: OpenedDataFile[] = [];
   for (const path of paths) {
-    const file = await recogniseFile(path);
+    const file = await recogniseFile(path, watch);
     files.push({ ...file, ...await formatOf(file, formats, map) });
   }
   return files;

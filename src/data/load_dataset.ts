@@ -30,7 +30,7 @@ export interface DatasetOptions extends ReadingOptions, PreparationOptions {
  */
 export async function loadDataset(options: DatasetOptions): Promise<Dataset> {
   const { tokenizer, maxLength, map = {}, trainOn = "assistant", bad: policy = "refuse" } = options;
-  const opened = await openDataFiles(options.paths, options);
+  const opened = await openDataFiles(options.paths, options, options);
   const encoder = new ExampleEncoder(tokenizer, trainOn);
   const files = await prepareFiles(opened, tokenizer, { map, maxLength, trainOn }, options);
   const bad = new BadExamples();

@@ -1,5 +1,6 @@
 /** Several sources of examples that share an epoch by weight. */
 import { SpielError } from "../errors.ts";
+import { shownName } from "../io/web_address.ts";
 import { mixKey, permuteIndex } from "./permutation.ts";
 
 /** A source as it is named, apart from its weight. */
@@ -26,7 +27,9 @@ export function namedSources(names: readonly string[]): NamedSource[] {
   if (without === undefined || withOne === undefined) return sources;
   throw new SpielError(
     "usage",
-    `data "${withOne}" has a weight, and "${without.name}" has none; expected a weight for each, or for none`,
+    `data "${shownName(withOne)}" has a weight, and "${
+      shownName(without.name)
+    }" has none; expected a weight for each, or for none`,
   );
 }
 
@@ -37,7 +40,9 @@ function namedSource(named: string): NamedSource {
   if (weight > 0 && weight < Infinity) return { name: found["name"]!, weight };
   throw new SpielError(
     "usage",
-    `data "${named}" has the weight ${found["weight"]}; expected a number above 0, such as 0.7`,
+    `data "${shownName(named)}" has the weight ${
+      found["weight"]
+    }; expected a number above 0, such as 0.7`,
   );
 }
 

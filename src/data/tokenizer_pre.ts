@@ -38,6 +38,15 @@ const DEEPSEEK3_PATTERNS = [
     .raw`[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_${"`"}{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`,
 ];
 
+/** Lines, words and punctuation with the space before them, East Asian scripts, digits one by one. */
+const DEEPSEEK_CODER_PATTERNS = [
+  String.raw`[\r\n]`,
+  String.raw`\s?\p{L}+`,
+  String.raw`\s?\p{P}+`,
+  "[\u4E00-\u9FA5\u0800-\u4E00\uAC00-\uD7FF]+",
+  DIGIT,
+];
+
 const GPT2: PreTokenizer = { patterns: [GPT2_PATTERN] };
 /** Every digit alone, then words as in GPT-2. */
 const DIGITS_GPT2: PreTokenizer = { patterns: [DIGIT, GPT2_PATTERN] };
@@ -59,7 +68,10 @@ export const PRE_TOKENIZERS: ReadonlyMap<string, PreTokenizer> = new Map<string,
   ["llama3", LLAMA3],
   ["llama-v3", LLAMA3],
   ["falcon3", LLAMA3],
+  ["falcon-h1", LLAMA3],
   ["pixtral", LLAMA3],
+  ["midm-2.0", LLAMA3],
+  ["lfm2", LLAMA3],
   ["dbrx", LLAMA3_PLAIN],
   ["smaug-bpe", LLAMA3_PLAIN],
   ["glm4", { patterns: [LLAMA3_PATTERN], ignoresMerges: true }],
@@ -72,6 +84,7 @@ export const PRE_TOKENIZERS: ReadonlyMap<string, PreTokenizer> = new Map<string,
   ["tekken", { patterns: [TEKKEN_PATTERN], ignoresMerges: true, addsBos: true }],
   ["gpt-4o", GPT4O],
   ["llama4", GPT4O],
+  ["deepseek-coder", { patterns: DEEPSEEK_CODER_PATTERNS }],
   ["deepseek-v3", { patterns: DEEPSEEK3_PATTERNS }],
   ["gpt-2", GPT2],
   ["phi-2", GPT2],

@@ -2,12 +2,13 @@
 import { RecordError } from "../io/record_error.ts";
 import { SpielError } from "../errors.ts";
 import { denoFiles, storageError } from "../io/files.ts";
+import { changedNumbers, inOneLine } from "../io/json_numbers.ts";
 import { publishFile } from "../io/publish.ts";
 import { BadExamples, type BadGroup } from "./bad_examples.ts";
 import { correct } from "./corrections.ts";
 import { type DataFile, openDataFiles, type ReadingOptions } from "./data_files.ts";
 import { ExampleEncoder } from "./example.ts";
-import { readRecords } from "./files/mod.ts";
+import { readRecords, type RecordAt } from "./files/mod.ts";
 import { RecordFields } from "./formats/mod.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
@@ -68,7 +69,7 @@ const WRITTEN_AT_ONCE = 1 << 20;
  * written; "interrupted" when the signal fires.
  */
 export async function validateData(path: string, options: ValidateOptions): Promise<Validation> {
-  const [file] = await openDataFiles([path], options);
+  const [file] = await openDataFiles([path], options, options);
   const validator = new Validator(file!, options);
   if (options.write === undefined) await validator.readAll();
   else await writeCopy(options.write, validator.lines());
@@ -127,9 +128,9 @@ class Validator {
 
   /** The lines of the copy. */
   async *lines(): AsyncGenerator<string> {
-    for await (const { where, parse } of readRecords(this.#file)) {
-      const record = this.#usable(where, parse);
-      if (record !== null) yield `${JSON.stringify(record)}\n`;
+    for await (const record of readRecords(this.#file)) {
+      const line = this.#usable(record);
+      if (line !== null) yield `${line}\n`;
       if (++this.records % RECORDS_PER_TURN !== 0) continue;
       this.#options.onProgress?.(this.records);
       await new Promise((resolve) => setTimeout(resolve, 0));
@@ -139,25 +140,25 @@ class Validator {
     }
   }
 
-  /** The record, corrected where that makes it usable; null for one that is left out. */
-  #usable(where: string, parse: () => Record<string, unknown>): Record<string, unknown> | null {
+  /** The line of a record: as it stands, or corrected where that makes it usable; null for one that is left out. */
+  #usable(read: RecordAt): string | null {
     let record: Record<string, unknown> | undefined;
     try {
-      record = parse();
-      this.#check(where, record);
-      return record;
+      record = read.parse();
+      this.#check(read.where, record);
+      return read.json === undefined ? JSON.stringify(record) : inOneLine(read.json());
     } catch (error) {
       if (!(error instanceof RecordError)) throw error;
       this.bad.add(error);
-      return this.#mended(where, record, error.reason);
+      return this.#mended(read, record, error.reason);
     }
   }
 
   #mended(
-    where: string,
+    { where, json }: RecordAt,
     record: Record<string, unknown> | undefined,
     reason: string,
-  ): Record<string, unknown> | null {
+  ): string | null {
     if (this.#options.write === undefined) return null;
     const mended = record === undefined ? null : correct(record, this.#options.map ?? {});
     try {
@@ -169,8 +170,11 @@ class Validator {
       return null;
     }
     for (const change of mended.changes) this.#tell(where, change);
+    for (const [before, after] of json === undefined ? [] : changedNumbers(json())) {
+      this.#tell(where, `the number ${before} is now ${after}`);
+    }
     this.corrected++;
-    return mended.record;
+    return JSON.stringify(mended.record);
   }
 
   #tell(where: string, change: string): void {

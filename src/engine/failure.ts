@@ -8,6 +8,8 @@ const CARRIES_USER_DATA: ReadonlySet<Request["op"]> = new Set(
   [
     "modelCreate",
     "tensorWrite",
+    "tensorRead",
+    "convert",
     "stateWrite",
     "candidatesResume",
     "deltaAttach",

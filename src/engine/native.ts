@@ -1,5 +1,6 @@
 /** Runs an engine in the native library through FFI. Calls are non-blocking: they compute in a thread of their own. */
 
+import { basename } from "node:path";
 import { SpielError } from "../errors.ts";
 import { BUILD_REMEDY } from "./native_library.ts";
 import { checkVersion, type Message, type Transport } from "./transport.ts";
@@ -26,7 +27,8 @@ const FAILURES: Readonly<Record<number, string>> = { 1: "unknown engine", 2: "en
 export function openNative(path: string): { transport: Transport; version: string } {
   let library: Deno.DynamicLibrary<typeof SYMBOLS>;
   try {
-    library = Deno.dlopen(path, SYMBOLS);
+    // A name without a folder would be looked for among the system's libraries.
+    library = Deno.dlopen(basename(path) === path ? `./${path}` : path, SYMBOLS);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new SpielError(

@@ -15,7 +15,13 @@ export function modelfile(file: string, { tokenizer, stopTokens }: ModelTokenize
   return [
     `FROM ./${file}`,
     ...(template === null ? [] : [`TEMPLATE """${template}"""`]),
-    ...stops.map((text) => `PARAMETER stop ${JSON.stringify(text)}`),
+    ...stops.map((text) => `PARAMETER stop ${quoted(text)}`),
     "",
   ].join("\n");
+}
+
+/** Ollama takes what is between quotes as it is, with line ends and without escapes. */
+function quoted(text: string): string {
+  const quote = text.includes('"') ? '"""' : '"';
+  return quote + text + quote;
 }

@@ -11,11 +11,8 @@ import { isObject } from "../io/random_access.ts";
 import type { Clock } from "./clock.ts";
 import type { HubDisk } from "./disk.ts";
 import { type ContentId, contentIdOf, type HubFile, type Listing } from "./listing.ts";
+import { takeLock } from "./lock.ts";
 import { DEFAULT_REVISION, type HubName, isCommit, isSafePath } from "./name.ts";
-import { refuseIfStopped } from "./retry.ts";
-
-/** Between two looks at a lock that another process holds. */
-const LOCK_POLL_MS = 250;
 
 /** A repository's folder. */
 export class RepoCache {
@@ -139,16 +136,7 @@ export class RepoCache {
     onWaiting: () => void,
   ): Promise<FileLock> {
     const path = join(this.#locks, `${hex}.lock`);
-    for (let tries = 0;; tries++) {
-      refuseIfStopped(signal);
-      const lock = await this.#disk.lock(path);
-      // Some programs remove a lock's file with the lock: what was held is then no longer what others see.
-      if (lock !== null && await this.#disk.status(path) !== null) return lock;
-      lock?.release();
-      if (lock !== null) continue;
-      if (tries === 0) onWaiting();
-      await clock.sleep(LOCK_POLL_MS, signal).catch(() => refuseIfStopped(signal));
-    }
+    return await takeLock(path, { disk: this.#disk, clock, signal, onWaiting });
   }
 
   async #text(path: string): Promise<string | null> {

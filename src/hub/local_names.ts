@@ -4,10 +4,11 @@ import { basename, dirname } from "node:path";
 import { SpielError } from "../errors.ts";
 import { isFolder } from "../io/random_access.ts";
 import { kindOfPath } from "../io/recognise.ts";
+import { urlOf } from "../io/web_address.ts";
 import { suggest } from "../suggest.ts";
 import { downloadData, downloadModel, type HubUse } from "./hub.ts";
 import { HUB_PREFIX, type HubName, looksLikeRepository, parseHubName } from "./name.ts";
-import { downloadUrl, urlOf } from "./url_file.ts";
+import { downloadUrl } from "./url_file.ts";
 
 /**
  * The repository that a name of a model stands for; null for a path.

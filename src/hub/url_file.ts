@@ -7,23 +7,15 @@ import { cacheFolder } from "../io/cache_folder.ts";
 import { storageError } from "../io/files.ts";
 import { isFile, readJsonObject } from "../io/random_access.ts";
 import { publishFile } from "../io/publish.ts";
+import { shownUrl } from "../io/web_address.ts";
 import { systemClock } from "./clock.ts";
 import { denoDisk } from "./disk.ts";
 import type { DownloadProgress } from "./fetch_files.ts";
 import type { Downloaded, HubUse } from "./hub.ts";
+import { takeLock } from "./lock.ts";
 import { DEFAULT_RETRY_POLICY } from "./retry.ts";
 import { hubSettings } from "./settings.ts";
 import { type Noted, UrlDownload, type UrlParts } from "./url_download.ts";
-
-/** The address that a name is; null for any other name. */
-export function urlOf(name: string): URL | null {
-  return /^https?:\/\//i.test(name) ? URL.parse(name) : null;
-}
-
-/** Where a file of the web is, for messages: what stands behind a "?" may be as good as a password. */
-export function shownUrl({ protocol, host, pathname }: URL): string {
-  return `${protocol}//${host}${pathname}`;
-}
 
 /**
  * Brings a file of the web into the cache.
@@ -35,12 +27,12 @@ export async function downloadUrl(url: URL, use: HubUse = {}): Promise<Downloade
   const { hub = {}, signal, onDownload } = use;
   const { settings = hubSettings(), clock = systemClock, disk = denoDisk } = hub;
   const policy = hub.policy ?? DEFAULT_RETRY_POLICY;
-  const folder = join(hub.settings?.cache ?? cacheFolder(), "urls", folderName(url));
+  const urls = join(hub.settings?.cache ?? cacheFolder(), "urls");
+  const folder = join(urls, folderName(url));
   const path = join(folder, fileName(url));
-  const notePath = join(folder, "about.json");
-  const note = isFile(path) && isFile(notePath) ? noteOf(readJsonObject(notePath)) : null;
   const name = shownUrl(url);
   if (use.offline || settings.offline) {
+    const note = notedIn(folder, path);
     if (note !== null) return { commit: note.etag, paths: [path], bytes: note.bytes };
     throw new SpielError(
       "environment",
@@ -49,21 +41,53 @@ export async function downloadUrl(url: URL, use: HubUse = {}): Promise<Downloade
   }
   const tell = (progress: Pick<DownloadProgress, "bytes" | "totalBytes" | "waiting">) =>
     onDownload?.({ name, files: 0, totalFiles: 1, ...progress });
-  const parts: UrlParts = { url, name, path, note, settings, clock, policy, signal, disk, tell };
+  let note: Noted | null = null;
   try {
-    await disk.makeFolder(folder);
-    const found = await new UrlDownload(parts).run();
-    if (found !== note) {
-      const text = JSON.stringify({ url: name, ...found });
-      await publishFile(disk, notePath, new TextEncoder().encode(text));
+    const locks = join(urls, ".locks");
+    for (const needed of [folder, locks]) await disk.makeFolder(needed);
+    const waiting = "another program downloads it";
+    const nothing = { files: 0, totalFiles: 0, bytes: 0, totalBytes: 0 };
+    const onWaiting = () => onDownload?.({ name, ...nothing, waiting });
+    const lock = await takeLock(join(locks, basename(folder)), { disk, clock, signal, onWaiting });
+    try {
+      note = notedIn(folder, path);
+      const parts: UrlParts = {
+        url,
+        name,
+        path,
+        note,
+        settings,
+        clock,
+        policy,
+        signal,
+        disk,
+        tell,
+      };
+      const found = await new UrlDownload(parts).run();
+      if (found !== note) {
+        const text = JSON.stringify({ url: name, ...found });
+        await publishFile(disk, notePath(folder), new TextEncoder().encode(text));
+      }
+      return { commit: found.etag, paths: [path], bytes: found.bytes };
+    } finally {
+      lock.release();
     }
-    return { commit: found.etag, paths: [path], bytes: found.bytes };
   } catch (error) {
     if (!isSpielError(error)) throw storageError(`Cannot save "${name}" in "${folder}"`, error);
     if (error.kind !== "interrupted" || note === null || signal?.aborted) throw error;
     await use.onWarning?.(`${error.message.split(";")[0]}; what is in the cache of it is taken`);
     return { commit: note.etag, paths: [path], bytes: note.bytes };
   }
+}
+
+/** What is noted of the file in a folder; null where it is not there as a whole. */
+function notedIn(folder: string, path: string): Noted | null {
+  if (!isFile(path) || !isFile(notePath(folder))) return null;
+  return noteOf(readJsonObject(notePath(folder)));
+}
+
+function notePath(folder: string): string {
+  return join(folder, "about.json");
 }
 
 function noteOf({ etag, bytes }: Record<string, unknown>): Noted | null {

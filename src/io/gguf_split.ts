@@ -114,9 +114,10 @@ function checkWhole(file: GgufPart): void {
   );
 }
 
+/** A model in one part need not say so. */
 function expectNumber(part: GgufPart, key: string, expected: number, where = ""): void {
   const value = part.metadata.get(key);
-  if (value === expected) return;
+  if (value === expected || value === undefined && partName(part.path)?.count === 1) return;
   const found = value === undefined ? "is missing" : `is ${value}`;
   throw refusal(part, `${key} ${found}; expected ${expected}${where}`);
 }

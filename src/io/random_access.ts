@@ -158,7 +158,8 @@ function statOrNull(path: string): Deno.FileInfo | null {
   }
 }
 
-function readFailure(path: string, error: unknown): SpielError {
+/** The error to show for a file that cannot be read. */
+export function readFailure(path: string, error: unknown): SpielError {
   if (error instanceof SpielError) return error;
   const cause = { cause: error };
   if (error instanceof Deno.errors.NotFound) {

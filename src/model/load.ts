@@ -9,7 +9,7 @@ import type {
   TensorInfo,
   WeightFormat,
 } from "../engine/protocol.gen.ts";
-import { SpielError } from "../errors.ts";
+import { isSpielError, SpielError } from "../errors.ts";
 import { formatInfo, isQuantized } from "./formats.ts";
 import { refuseOverBudget } from "./memory.ts";
 import type { ModelSource, ModelTensor } from "./source.ts";
@@ -247,6 +247,13 @@ function checkRows(
 
 type TensorEntry = readonly [name: string, tensor: ModelTensor];
 
+/** A refusal of weights with the tensor that they are of. */
+function namingTensor(error: unknown, path: string, name: string): unknown {
+  return isSpielError(error) && error.kind === "data"
+    ? new SpielError("data", `${path}: tensor "${name}": ${error.message}`, { cause: error })
+    : error;
+}
+
 async function streamTensor(
   engine: Engine,
   source: ModelSource,
@@ -272,7 +279,9 @@ async function streamTensor(
       first / to.blockElements * to.blockBytes,
       format === stored.format
         ? bytes
-        : await engine.convert(bytes, stored.format, format, elements),
+        : await engine.convert(bytes, stored.format, format, elements).catch((error) => {
+          throw namingTensor(error, source.path, name);
+        }),
     );
   }
   if (format === "nf4" && stored.format !== "nf4") await engine.quantizeScales(name);

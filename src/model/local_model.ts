@@ -2,7 +2,8 @@
 
 import { downloadData, type Downloaded, downloadModel, type HubUse } from "../hub/hub.ts";
 import { hubNameOf, localModel } from "../hub/local_names.ts";
-import { downloadUrl, urlOf } from "../hub/url_file.ts";
+import { downloadUrl } from "../hub/url_file.ts";
+import { urlOf } from "../io/web_address.ts";
 import { readHuggingFaceConfig } from "./hf_config.ts";
 
 /**

@@ -81,9 +81,9 @@ export function openModelToPlan(path: string): PlannableModel {
   if (formOf(path) === "gguf" || !lacksWeights(path)) {
     return { source: openModelSource(path), assumption: null };
   }
-  const { source, format } = openFolderToPlan(path);
+  const { source, formats } = openFolderToPlan(path);
   const assumption =
-    `${path} has no weights yet; they are planned as ${format}, by its config.json`;
+    `${path} has no weights yet; they are planned as ${formats}, by its config.json`;
   return { source, assumption };
 }
 

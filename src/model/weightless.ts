@@ -2,6 +2,7 @@
 import type { ModelConfig } from "../engine/protocol.gen.ts";
 import { readSpecialTokenIds, type SpecialTokenIds } from "../data/special_tokens.ts";
 import { SpielError } from "../errors.ts";
+import { isObject, namesIn } from "../io/random_access.ts";
 import { elementsIn } from "../io/shape.ts";
 import { toHuggingFaceConfig } from "./architectures/mod.ts";
 import { readGgufConfig } from "./gguf_model.ts";
@@ -11,7 +12,7 @@ import { expectedShapes, type ModelTensor } from "./tensors.ts";
 
 /** Opens a folder with config.json; see `openWithoutWeights`. */
 export function openFolderWithoutWeights(folder: string): ModelSource {
-  return folderWithoutWeights(folder, readHuggingFaceConfig(`${folder}/config.json`), "f32");
+  return folderWithoutWeights(folder, readHuggingFaceConfig(`${folder}/config.json`), () => "f32");
 }
 
 /** Names of weights in any form, and of the lists of their files. */
@@ -19,11 +20,11 @@ const WEIGHTS = /\.(safetensors|bin|pt|pth|gguf)$|\.index\.json$/;
 
 /** Whether a folder holds no weights at all, not even such as cannot be read. */
 export function lacksWeights(folder: string): boolean {
-  return ![...Deno.readDirSync(folder)].some(({ name }) => WEIGHTS.test(name));
+  return !namesIn(folder).some((name) => WEIGHTS.test(name));
 }
 
-/** What 16- and 32-bit weights are stored as, and the bytes of one. */
-const BYTES = { f32: 4, f16: 2, bf16: 2 } as const;
+/** What weights are stored as, and the bytes of one; those of NF4 with the magnitude that 64 share. */
+const BYTES = { f32: 4, f16: 2, bf16: 2, nf4: 36 / 64 } as const;
 type StoredFormat = keyof typeof BYTES;
 
 /** Names of types in config.json. Without one, transformers saves f32. */
@@ -34,11 +35,11 @@ const STORED: Readonly<Record<string, StoredFormat>> = {
 };
 
 /**
- * Opens a folder whose weights are yet to come, with matrices of the type that config.json says they have.
+ * Opens a folder whose weights are yet to come, with matrices of the types that config.json says they have.
  *
  * @throws {SpielError} kind "data" when that type is none of a model's.
  */
-export function openFolderToPlan(folder: string): { source: ModelSource; format: StoredFormat } {
+export function openFolderToPlan(folder: string): { source: ModelSource; formats: string } {
   const path = `${folder}/config.json`;
   const config = readHuggingFaceConfig(path);
   const dtype = config.json.dtype ?? config.json.torch_dtype ?? "float32";
@@ -50,38 +51,55 @@ export function openFolderToPlan(folder: string): { source: ModelSource; format:
       `${path}: torch_dtype is ${JSON.stringify(dtype)}; expected one of ${names}`,
     );
   }
-  return { source: folderWithoutWeights(folder, config, format), format };
+  const isQuantised = quantisedBy(config.json.quantization_config);
+  const formatOf = (name: string) => isQuantised(name) ? "nf4" : format;
+  const source = folderWithoutWeights(folder, config, formatOf);
+  const isAny = [...source.tensors.values()].some((tensor) => tensor.format === "nf4");
+  return { source, formats: isAny ? `nf4 and ${format}` : format };
+}
+
+/** Which matrices bitsandbytes quantises: those of the layers, but for modules that the configuration names. */
+function quantisedBy(quantisation: unknown): (name: string) => boolean {
+  if (!isObject(quantisation) || quantisation.quant_method !== "bitsandbytes") return () => false;
+  const skipped = quantisation.llm_int8_skip_modules;
+  const names = Array.isArray(skipped) ? skipped.map(String) : [];
+  return (name) => {
+    const module = name.replace(/\.weight$/, "");
+    return name.startsWith("model.layers.") &&
+      !names.some((skip) => module.startsWith(`${skip}.`) || module.endsWith(skip));
+  };
 }
 
 function folderWithoutWeights(
   folder: string,
   { architecture, config, json }: HuggingFaceConfig,
-  format: StoredFormat,
+  formatOf: (name: string) => StoredFormat,
 ): ModelSource {
   const { modelType, writtenAs } = architecture;
   const specialTokens = readSpecialTokenIds(folder);
   const written = writtenAs === undefined
     ? json
     : toHuggingFaceConfig(modelType, config, specialTokens);
-  return withoutWeights(folder, { modelType, config, specialTokens }, written, format);
+  return withoutWeights(folder, { modelType, config, specialTokens }, written, formatOf);
 }
 
 /** Opens a .gguf file, whatever its weights are stored as; see `openWithoutWeights`. */
 export function openGgufWithoutWeights(path: string): ModelSource {
   const model = readGgufConfig(path);
   const { modelType, config, specialTokens } = model;
-  return withoutWeights(path, model, toHuggingFaceConfig(modelType, config, specialTokens), "f32");
+  const written = toHuggingFaceConfig(modelType, config, specialTokens);
+  return withoutWeights(path, model, written, () => "f32");
 }
 
 function withoutWeights(
   path: string,
   model: { modelType: string; config: ModelConfig; specialTokens: SpecialTokenIds },
   json: Record<string, unknown>,
-  matrices: StoredFormat,
+  formatOf: (name: string) => StoredFormat,
 ): ModelSource {
   const tensors = new Map<string, ModelTensor>();
   for (const [name, shape] of expectedShapes(model.config)) {
-    const format = shape.length === 2 ? matrices : "f32";
+    const format = shape.length === 2 ? formatOf(name) : "f32";
     tensors.set(name, { format, shape, byteLength: BYTES[format] * elementsIn(shape) });
   }
   return {

@@ -55,7 +55,7 @@ export interface ModelEvaluation extends Evaluation {
 export async function evaluateModel(options: EvaluateModelOptions): Promise<ModelEvaluation> {
   const { maxLength, signal, onAnswer, onProgress } = options;
   const paths = await localData(options.data, options);
-  await checkData({ data: paths }, options);
+  await checkData({ data: paths }, options, { signal });
   const microBatchTokens = Math.max(options.microBatchTokens ?? maxLength, maxLength);
   using source = openModelSource(await localModelPath(options.model, options));
   // A bad tokenizer is told before any weight is read.

@@ -9,6 +9,7 @@ import type { Evaluation, EvaluationProgress } from "./evaluate.ts";
 import type { MetricsEvent } from "./metrics.ts";
 import type { BestEvaluation } from "./position.ts";
 import type { ProfileReport } from "./profile.ts";
+import type { StepTime } from "./step_time.ts";
 
 /** What all events have. */
 export interface TaggedEvent<Type extends string> {
@@ -59,6 +60,14 @@ export interface RecognisedFile {
   readonly why: string;
 }
 
+/** A large data file is gone through before any of it is tokenised, to unpack it, know it again, or cut it into blocks. */
+export interface LookingEvent extends TaggedEvent<"looking"> {
+  /** Which file. */
+  readonly path: string;
+  /** Share of it that was gone through, 0 to 1. */
+  readonly done: number;
+}
+
 /** Data is being read and tokenised. */
 export interface ReadingEvent extends TaggedEvent<"reading"> {
   /** Which data. */
@@ -89,6 +98,12 @@ export interface ExampleEvent extends TaggedEvent<"example"> {
   readonly where: string;
   /** Its text, cut where training begins and ends. */
   readonly text: readonly Stretch[];
+}
+
+/** How long the steps will take; told by a dry run alone. */
+export interface EstimatedEvent extends TaggedEvent<"estimated"> {
+  /** By micro-batches that were computed; null where the model's weights are not there to be loaded. */
+  readonly time: StepTime | null;
 }
 
 /** The size of one data set after tokenisation. */
@@ -220,9 +235,11 @@ export type TrainEvent =
   | OpenedEvent
   | PlannedEvent
   | FilesEvent
+  | LookingEvent
   | ReadingEvent
   | DataEvent
   | ExampleEvent
+  | EstimatedEvent
   | GradientsEvent
   | ResumedEvent
   | StepEvent

@@ -31,7 +31,20 @@ export interface Inspection {
   readonly facts: Readonly<Record<string, unknown>>;
 }
 
-type Describe = (path: string) => Record<string, unknown> | Promise<Record<string, unknown>>;
+/** How a description that takes long is followed. */
+export interface InspectOptions {
+  /** Told from time to time how many records of a data file were looked at. */
+  readonly onProgress?: ((records: number) => void) | undefined;
+  /** Stops it. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+const RECORDS_PER_TURN = 256;
+
+type Describe = (
+  path: string,
+  options: InspectOptions,
+) => Record<string, unknown> | Promise<Record<string, unknown>>;
 
 /** What each kind of path is called, and how it is described. */
 const DESCRIPTIONS: Partial<Record<PathKind, [kind: Inspection["kind"], describe: Describe]>> = {
@@ -48,9 +61,13 @@ const DESCRIPTIONS: Partial<Record<PathKind, [kind: Inspection["kind"], describe
 /**
  * Describes a file or folder.
  *
- * @throws {SpielError} `data` when there is nothing at the path, or nothing that is known, or it is damaged.
+ * @throws {SpielError} `data` when there is nothing at the path, or nothing that is known, or it is damaged;
+ * `interrupted` when the signal fires.
  */
-export async function inspectPath(path: string): Promise<Inspection> {
+export async function inspectPath(
+  path: string,
+  options: InspectOptions = {},
+): Promise<Inspection> {
   const kindOf = kindOfPath(path);
   if (kindOf === "nothing") {
     throw new SpielError("data", `"${path}" does not exist${meantInstead(path)}`);
@@ -60,7 +77,7 @@ export async function inspectPath(path: string): Promise<Inspection> {
   const found = DESCRIPTIONS[kindOf];
   if (found !== undefined) {
     const [kind, describe] = found;
-    return { kind, path, facts: await describe(path) };
+    return { kind, path, facts: await describe(path, options) };
   }
   const meant = kindOf === "folder" ? knownInside(path) : undefined;
   throw new SpielError(
@@ -123,13 +140,21 @@ function describeTensors(path: string): Record<string, unknown> {
   return { metadata: file.metadata, tensors: Object.fromEntries(tensors) };
 }
 
-async function describeData(path: string): Promise<Record<string, unknown>> {
-  const file = await recogniseFile(path);
+async function describeData(
+  path: string,
+  { onProgress, signal }: InspectOptions,
+): Promise<Record<string, unknown>> {
+  const file = await recogniseFile(path, { signal });
   const fields = new Map<string, number>();
   const bad = new BadExamples();
   let broken: RecordError | undefined;
-  let records = 0;
+  let [records, seen] = [0, 0];
   for await (const { parse } of readRecords(file)) {
+    if (seen++ % RECORDS_PER_TURN === 0) {
+      onProgress?.(seen - 1);
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      if (signal?.aborted) throw new SpielError("interrupted", "Stopped while looking at the data");
+    }
     try {
       for (const name of Object.keys(parse())) fields.set(name, (fields.get(name) ?? 0) + 1);
       records++;

@@ -12,7 +12,7 @@ import { finishedRun } from "./finished_run.ts";
 import { worseThanUntrained } from "./outcome.ts";
 import { profileRecord, StepProfiler } from "./profile.ts";
 import type { ReportSample } from "./report.ts";
-import { beginRun, type BegunRun, type RealRun } from "./run_beginning.ts";
+import { beginRun, type BegunRun, loadPrepared, type RealRun } from "./run_beginning.ts";
 import type { ResolvedConfig } from "./run_config.ts";
 import { evaluationOf, Samples } from "./run_evaluation.ts";
 import {
@@ -22,8 +22,15 @@ import {
   saveOutput,
   writeReport,
 } from "./run_output.ts";
-import { localFiles, openFolder, prepareRun, type RunContext } from "./run_preparation.ts";
+import {
+  localFiles,
+  openFolder,
+  type PreparedRun,
+  prepareRun,
+  type RunContext,
+} from "./run_preparation.ts";
 import { storageFailure } from "./saving.ts";
+import { estimateSteps, type StepTime } from "./step_time.ts";
 import { Trainer, type TrainerParts, type TrainingResult } from "./trainer.ts";
 
 /** What a caller can hook into a run. */
@@ -82,10 +89,21 @@ export async function trainRun(
     return { ...finished, samples: [] };
   }
   const prepared = await prepareRun(resolved, data, folder, context);
-  if (folder === null) return dryRunSummary();
+  if (folder === null) {
+    await tell({ type: "estimated", time: await stepTime(prepared, context) });
+    return dryRunSummary();
+  }
   const run: RealRun = { ...prepared, folder };
   const begun = await beginRun(run, context, hooks);
   return await train(run, begun, context);
+}
+
+/** How long the steps of a dry run would take; null where its model cannot be loaded yet. */
+async function stepTime(run: PreparedRun, context: RunContext): Promise<StepTime | null> {
+  if (!run.hasWeights) return null;
+  const { model: { engine } } = await loadPrepared(run, context);
+  const { data: { stream, totalMicroBatches }, options: { update } } = run;
+  return await estimateSteps(engine, stream, { update, totalMicroBatches }, context.signal);
 }
 
 function dryRunSummary(): TrainSummary {

@@ -37,7 +37,7 @@ export async function beginRun(
   const { resolved, folder, beginning } = run;
   const { files, held, warn } = context;
   const identity = await identify(run, context);
-  const { model, position } = await run.preferred.attempt((engine) => load(run, engine, context));
+  const { model, position } = await loadPrepared(run, context);
   // Large, and not needed again: the engine has its own copy.
   beginning.adapter = null;
   const { checkpoint } = beginning;
@@ -55,9 +55,17 @@ export async function beginRun(
   return begun;
 }
 
+/** Loads the model and what the run begins with into the engine. */
+export function loadPrepared(
+  run: PreparedRun,
+  context: RunContext,
+): Promise<Pick<BegunRun, "model" | "position">> {
+  return run.preferred.attempt((engine) => load(run, engine, context));
+}
+
 /** Loads the model, planned anew where the engine is another than it was planned for, and what the run begins with. */
 async function load(
-  { resolved: { config }, source, model: planned, beginning, options }: RealRun,
+  { resolved: { config }, source, model: planned, beginning, options }: PreparedRun,
   engine: Engine,
   context: RunContext,
 ): Promise<Pick<BegunRun, "model" | "position">> {

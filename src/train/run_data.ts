@@ -8,13 +8,14 @@ import {
 } from "../data/data_files.ts";
 import { cutNotice } from "../data/data_report.ts";
 import type { Dataset } from "../data/dataset.ts";
+import type { Watch } from "../data/files/mod.ts";
 import { type DatasetOptions, loadDataset } from "../data/load_dataset.ts";
 import { MicroBatchStream, type StreamOptions } from "../data/sampler.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import { SpielError } from "../errors.ts";
 import { meantInstead } from "../io/nearest_path.ts";
 import type { ModelSource } from "../model/source.ts";
-import type { DataCounts, ReadingEvent, RecognisedFile } from "./events.ts";
+import type { DataCounts, LookingEvent, ReadingEvent, RecognisedFile } from "./events.ts";
 import type { Exam } from "./evaluate.ts";
 import type { RunConfig } from "./run_config.ts";
 
@@ -45,15 +46,17 @@ export interface DataPaths {
  * anything that takes time.
  *
  * @returns How each is read, in their order.
- * @throws {SpielError} `data`, `usage` or `environment`, naming the first file that cannot be read.
+ * @throws {SpielError} `data`, `usage` or `environment`, naming the first file that cannot be read; `interrupted` when
+ * the signal fires.
  */
 export async function checkData(
   { data, evalData = [] }: DataPaths,
   options: ReadingOptions,
+  watch: Watch = {},
 ): Promise<RecognisedFile[]> {
   const files = [
-    ...await openAs("--data", data, options),
-    ...await openAs("--eval-data", evalData, options),
+    ...await openAs("--data", data, options, watch),
+    ...await openAs("--eval-data", evalData, options, watch),
   ];
   refuseIdleMap(files, options.map ?? {});
   return files.map(({ path, kind, format, why }) => ({
@@ -69,11 +72,12 @@ async function openAs(
   flag: string,
   paths: readonly string[],
   options: ReadingOptions,
+  watch: Watch,
 ): Promise<OpenedDataFile[]> {
   const files: OpenedDataFile[] = [];
   for (const path of paths) {
     try {
-      files.push(...await openDataFiles([path], options));
+      files.push(...await openDataFiles([path], options, watch));
     } catch (error) {
       const isMissing = error instanceof SpielError && error.cause instanceof Deno.errors.NotFound;
       if (!isMissing) throw error;
@@ -123,7 +127,7 @@ export interface RunDataHooks {
   /** Stops it. */
   readonly signal?: AbortSignal | undefined;
   /** Told from time to time how far it is, and awaited. */
-  readonly onEvent: (event: ReadingEvent) => void | Promise<void>;
+  readonly onEvent: (event: ReadingEvent | LookingEvent) => void | Promise<void>;
 }
 
 /**
@@ -144,7 +148,8 @@ export async function loadRunData(
   const load = async (data: ReadingEvent["data"], paths: readonly string[]) => {
     const onProgress = (examples: number, done: number) =>
       onEvent({ type: "reading", data, examples, done });
-    return await loadDataset({ ...options, paths, onProgress });
+    const onLooking = (path: string, done: number) => onEvent({ type: "looking", path, done });
+    return await loadDataset({ ...options, paths, onProgress, onLooking });
   };
   const all = await load("train", config.data);
   const unique = config.dedupe ? all.withoutRepeats() : all;

@@ -7,6 +7,7 @@ import { type Opener, PreferredEngine } from "../engine/preferred.ts";
 import type { Files } from "../io/files.ts";
 import type { HubUse } from "../hub/hub.ts";
 import { localData } from "../hub/local_names.ts";
+import { shownName } from "../io/web_address.ts";
 import { stretchesOf } from "../data/stretches.ts";
 import { type MixtureSource, namedSources } from "../data/mixture.ts";
 import { localModelPath } from "../model/local_model.ts";
@@ -47,6 +48,8 @@ export interface PreparedRun {
   /** `null` in a dry run, which leaves nothing behind. */
   readonly folder: RunFolder | null;
   readonly source: ModelSource;
+  /** Whether its weights can be loaded or made up; else it can only be planned. */
+  readonly hasWeights: boolean;
   readonly tokenizer: ModelTokenizer;
   readonly preferred: PreferredEngine;
   readonly beginning: Beginning;
@@ -66,7 +69,7 @@ export async function prepareRun(
   const { tell, held, warn, open } = context;
   const path = await localModelPath(resolved.config.model, hubUse(resolved.config, context));
   const config: PreparedConfig = { ...resolved.config, ...files, model: path };
-  const source = held.use(await openSource(config, context));
+  const { source, hasWeights } = await openSource(config, context);
   const preferred = held.use(
     await PreferredEngine.open(config, {
       onOpened: (info) => tell({ type: "opened", info }),
@@ -82,7 +85,10 @@ export async function prepareRun(
   const options = trainerOptions(config, data, source.config.vocab_size);
   const tooShort = options.spiel && shortRunWarning(options.spiel.schedule);
   if (tooShort !== null) await warn(tooShort);
-  return { resolved, folder, source, tokenizer, preferred, model, beginning, data, options };
+  return {
+    ...{ resolved, folder, source, hasWeights, tokenizer, preferred },
+    ...{ model, beginning, data, options },
+  };
 }
 
 /** A configuration whose model and data are here. */
@@ -108,7 +114,7 @@ export async function localFiles(config: RunConfig, context: RunContext): Promis
   for (const { name, weight } of namedSources(config.data)) {
     const paths = await localData([name], use);
     data.push(...paths);
-    if (weight !== null) mixture.push({ name, files: paths.length, weight });
+    if (weight !== null) mixture.push({ name: shownName(name), files: paths.length, weight });
   }
   const evalData = await localData(config.evalData, use);
   return { data, evalData, mixture: mixture.length === 0 ? undefined : mixture };
@@ -124,13 +130,16 @@ function hubUse({ offline }: RunConfig, { tell, warn, signal }: RunContext): Hub
 /** A dry run plans a model whose weights are yet to come; all else needs them. */
 async function openSource(
   { init, model, dryRun }: RunConfig,
-  { warn }: RunContext,
-): Promise<ModelSource> {
-  if (init === "random") return openWithoutWeights(model);
-  if (!dryRun) return openModelSource(model);
+  { warn, held }: RunContext,
+): Promise<Pick<PreparedRun, "source" | "hasWeights">> {
+  if (init === "random" || !dryRun) {
+    const open = init === "random" ? openWithoutWeights : openModelSource;
+    return { source: held.use(open(model)), hasWeights: true };
+  }
   const { source, assumption } = openModelToPlan(model);
+  held.use(source);
   if (assumption !== null) await warn(assumption);
-  return source;
+  return { source, hasWeights: assumption === null };
 }
 
 /** Tells what a planned model takes. */
@@ -145,10 +154,11 @@ export async function tellPlanned(
 export async function openFolder(
   resolved: ResolvedConfig,
   data: RunFiles,
-  { files, held, tell }: RunContext,
+  { files, held, tell, signal }: RunContext,
 ): Promise<RunFolder | null> {
   const { config } = resolved;
-  await tell({ type: "files", files: await checkData(data, config) });
+  const onLooking = (path: string, done: number) => tell({ type: "looking", path, done });
+  await tell({ type: "files", files: await checkData(data, config, { signal, onLooking }) });
   if (config.dryRun) return null;
   const folder = held.use(await RunFolder.open(files, config.out, { resume: config.resume }));
   const output = config.method === "full" ? folder.modelPath : folder.adapterPath;

@@ -1,6 +1,7 @@
 /**
- * Spoils good files in every way and runs the command line's own `main` on each, in one process; prints a JSON line for
- * each kind. Run with --v8-flags=--expose-gc, and on Linux with all permissions, which /proc takes.
+ * Spoils the good files of one family, named as the argument, in every way and runs the command line's own `main` on
+ * each, in one process; prints a JSON line for each kind. Run with --v8-flags=--expose-gc, and on Linux with all
+ * permissions, which /proc takes.
  */
 
 import { endingOf } from "../../cli/exit.ts";
@@ -55,18 +56,17 @@ function say(refusal: Refusal): void {
 }
 
 if (import.meta.main) {
+  const { name: family, make, args, kinds } = FAMILIES.find(({ name }) => name === Deno.args[0])!;
   const root = makeTempDir();
   Deno.env.set("SPIEL_CACHE", `${root}/cache`);
   try {
-    for (const [number, { name: family, make, args, kinds }] of FAMILIES.entries()) {
-      for (const [index, [title, spoil]] of [["", () => {}] as const, ...kinds].entries()) {
-        const folder = `${root}/${number}-${index}`;
-        Deno.mkdirSync(folder);
-        make(folder);
-        await spoil(folder);
-        say({ family, title, ...await refusalOf(args(folder)) });
-        Deno.removeSync(folder, { recursive: true });
-      }
+    for (const [index, [title, spoil]] of [["", () => {}] as const, ...kinds].entries()) {
+      const folder = `${root}/${index}`;
+      Deno.mkdirSync(folder);
+      make(folder);
+      await spoil(folder);
+      say({ family, title, ...await refusalOf(args(folder)) });
+      Deno.removeSync(folder, { recursive: true });
     }
   } finally {
     Deno.removeSync(root, { recursive: true });

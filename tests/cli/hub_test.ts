@@ -12,9 +12,14 @@ function serve(server: HubServer, folder: TinyFolder): Record<string, string> {
   const files = names.map((name) => [name, Deno.readFileSync(`${folder.model}/${name}`)] as const);
   server.add("models/org/tiny", { ...Object.fromEntries(files), "pytorch_model.bin": noise(2000) });
   const data = Deno.readFileSync(folder.data);
-  const splits = "[{split: train, path: a.jsonl}, {split: test, path: b.jsonl}]";
+  const splits = "[{split: train, path: [a.jsonl, c.jsonl]}, {split: test, path: b.jsonl}]";
   const readme = `---\nconfigs:\n- config_name: default\n  data_files: ${splits}\n---\n# Data\n`;
-  server.add("datasets/org/data", { "README.md": readme, "a.jsonl": data, "b.jsonl": data });
+  server.add("datasets/org/data", {
+    "README.md": readme,
+    "a.jsonl": data,
+    "b.jsonl": data,
+    "c.jsonl": data,
+  });
   return { HF_ENDPOINT: server.endpoint, HF_HOME: folder.at("hf"), HF_TOKEN: "hf_secret" };
 }
 
@@ -64,6 +69,15 @@ Deno.test("hub: train, evaluate, generate, merge and inspect take its names, the
       assert.deepEqual([code, stderr], [0, ""]);
     });
   }
+  await t.step("inspect all files of a data set", async () => {
+    const args = ["inspect", "hf:org/data:train", ...model, "--json"];
+    const { code, stdout, stderr } = await run(args);
+    assert.deepEqual([code, stderr.replace(/^.*downloading .*\n/gm, "")], [0, ""]);
+    const { path, records, files, read_by_model: read } = JSON.parse(stdout);
+    assert.deepEqual([path, records, read.examples], ["hf:org/data:train", 32, 32]);
+    const names = files.map((file: { path: string }) => file.path.split("/").at(-1));
+    assert.deepEqual(names, ["a.jsonl", "c.jsonl"]);
+  });
   const before = server.seen.length;
   await t.step("offline", async () => {
     for (const [args, more] of [[["--offline"], {}], [[], { HF_HUB_OFFLINE: "1" }]] as const) {

@@ -49,6 +49,8 @@ Deno.test("a dry run shows the memory plan and leaves nothing", async () => {
   using folder = new TinyFolder();
   const { stdout } = good(await runCli(folder.trainArgs("run", "--dry-run")));
   assert.match(stdout, /total +\d+\.\d MiB/);
+  assert.match(stdout, /\n\S+train\.jsonl:1, as it is trained on:\n(.*\n)*\{\+it is 0/);
+  assert.match(stdout, /\nthe steps take about [\d.]+ s, by 4 micro-batches that were computed/);
   assert.match(stdout, /dry run: nothing was trained/);
   assert.ok(!exists(folder.at("run")));
 });
@@ -59,7 +61,7 @@ Deno.test("a dry run plans a model that has yet to get its weights, and no other
   Deno.removeSync(`${folder.model}/model.safetensors`);
   const { stdout, stderr } = good(await runCli(folder.trainArgs("run", "--dry-run", "--json")));
   assert.match(stderr, /^warning: .*model has no weights yet; they are planned as f32/m);
-  assert.deepEqual(JSON.parse(stdout), JSON.parse(whole));
+  assert.deepEqual(JSON.parse(stdout), { ...JSON.parse(whole), estimated_s: null });
   const refused = await runCli(folder.trainArgs("run"));
   assert.equal(refusalProblem(refused, 65, /has neither model\.safetensors nor/), undefined);
 });
@@ -76,6 +78,10 @@ Deno.test("a dry run with --json prints the plan as one object", async () => {
   assert.equal(plan.host, "wasm");
   assert.equal(plan.train.examples, 16);
   assert.deepEqual(plan.held_out, plan.train);
+  assert.ok(plan.estimated_s > 0 && plan.estimated_s < 600);
+  assert.equal(plan.mixture, null);
+  assert.match(plan.sample.where, /train\.jsonl:1$/);
+  assert.match(JSON.stringify(plan.sample.text), /"text":"it is 0[^"]*","trained":true/);
   const bytes = plan.memory.map((row: { bytes: number }) => row.bytes);
   assert.equal(bytes.reduce((sum: number, one: number) => sum + one, 0), plan.memory_bytes);
 });
@@ -86,7 +92,10 @@ Deno.test("examples longer than the model was made for are a warning with the nu
   const lengths = ["--max-length", "180", "--micro-batch-tokens", "180"];
   const args = (data: string) => folder.trainArgs("run", ...lengths, "--data", data, "--dry-run");
   const { stderr } = good(await runCli(args(long)));
-  assert.match(stderr, /^warning: max_length 180 lets .* of up to 180 tokens .*_embeddings is 128/);
+  assert.match(
+    stderr,
+    /^warning: max_length 180 lets .* of up to 180 tokens .*_embeddings is 128/m,
+  );
   assert.equal(good(await runCli(args(folder.data))).stderr, "");
 });
 

@@ -4,135 +4,9 @@ import assert from "node:assert/strict";
 import { PlanRecord } from "../../cli/plan.ts";
 import { progressLine, TrainView } from "../../cli/train_view.ts";
 import { Ui } from "../../cli/ui.ts";
-import {
-  type MetricsEvent,
-  runConfig,
-  type RunOptions,
-  type TrainEvent,
-  type TrainSummary,
-} from "../../mod.ts";
-import { type RememberingTerminal, rememberingTerminal } from "./terminal_fixture.ts";
-
-const step = (at: number): Extract<TrainEvent, { type: "step" }> => ({
-  type: "step",
-  step: at,
-  totalSteps: 4,
-  loss: 4 / at,
-  lr: 0.0005,
-  gradNorm: 1,
-  tokens: 100,
-  targetTokens: 50,
-  tokensPerSecond: 1234.5,
-  epoch: at / 4,
-  elapsedS: at,
-  etaSeconds: 4 - at,
-  ...(at < 3 ? { nextReselection: 3 - at } : {}),
-});
-
-const scores = (loss: number, exactMatch: number) => ({
-  loss,
-  perplexity: Math.exp(loss),
-  exactMatch,
-  targetTokens: 10,
-});
-
-const evaluation = (at: number, loss: number, exactMatch: number): TrainEvent => ({
-  type: "eval",
-  step: at,
-  ...scores(loss, exactMatch),
-  isBest: at > 0,
-  elapsedS: at,
-});
-
-const ENDING = {
-  stoppedEarly: false,
-  savedStep: 4,
-  best: { step: 4, loss: 1 },
-  elapsedS: 61,
-  peakMemoryBytes: 3 * 2 ** 20,
-};
-
-const EVENTS: TrainEvent[] = [
-  {
-    type: "opened",
-    info: {
-      host: "wasm",
-      device: "cpu",
-      deviceReason: "asked for",
-      adapter: "A processor",
-      threads: 1,
-      reason: "asked for",
-      version: "1.2.3",
-      formats: [],
-    },
-  },
-  {
-    type: "planned",
-    memory: {
-      rows: [{ purpose: "weights", bytes: 2048 }, { purpose: "deltas", bytes: 1024 }],
-      totalBytes: 3072,
-    },
-    parameters: 100_000,
-    trainable: 1_000,
-  },
-  { type: "reading", data: "train", examples: 256, done: 0 },
-  {
-    type: "data",
-    examples: 1000,
-    tokens: 20000,
-    targetTokens: 9000,
-    truncated: 3,
-    eval: { examples: 10, tokens: 200, targetTokens: 90, truncated: 0 },
-    filled: 0.9765,
-    totalSteps: 4,
-  },
-  { type: "evaluating", stage: "loss", done: 0, total: 10 },
-  { type: "evaluating", stage: "loss", done: 7, total: 10 },
-  { type: "evaluating", stage: "answers", done: 0, total: 1 },
-  evaluation(0, 2, 0.1),
-  step(1),
-  step(2),
-  { type: "reselect", step: 2, rate: 0.2, dropped: 200, grown: 190 },
-  step(3),
-  { type: "checkpoint", step: 3, path: "runs/x/checkpoints/step-00000003", elapsedS: 9 },
-  { type: "warning", message: "the disk is nearly full" },
-  step(4),
-  evaluation(4, 1, 0.9),
-  { type: "done", step: 4, ...ENDING, output: "runs/x/adapter" },
-];
-
-const SUMMARY: TrainSummary = {
-  step: 4,
-  ...ENDING,
-  output: "runs/x/adapter",
-  before: scores(2, 0.1),
-  after: scores(1, 0.9),
-  samples: [
-    {
-      prompt: `<|user|>\n${"long ago ".repeat(20)}?<|end|>`,
-      expected: "4",
-      before: "5",
-      after: "4",
-    },
-    { prompt: "2+1", after: "3" },
-  ],
-};
-
-interface Shown {
-  events?: readonly TrainEvent[];
-  summary?: TrainSummary;
-  json?: boolean;
-}
-
-function show(
-  terminal: RememberingTerminal,
-  { events = EVENTS, summary = SUMMARY, json = false }: Shown = {},
-): void {
-  const resolved = runConfig({ model: "base", data: ["d"], out: "runs/x" });
-  const view = new TrainView(new Ui(terminal, json), resolved);
-  for (const event of events) view.show(event);
-  view.finish(summary);
-}
+import { type MetricsEvent, runConfig, type RunOptions, type TrainEvent } from "../../mod.ts";
+import { rememberingTerminal } from "./terminal_fixture.ts";
+import { ENDING, evaluation, EVENTS, scores, show, step, SUMMARY } from "./train_events_fixture.ts";
 
 Deno.test("a run tells what it runs on, what it takes, and what came of it", () => {
   const terminal = rememberingTerminal();
@@ -343,7 +217,13 @@ Deno.test("a stop at once says what is lost and how the run goes on", () => {
 Deno.test("a plan for programs has all that a dry run tells people", () => {
   const plan = new PlanRecord(runConfig({ model: "base", data: ["d"], out: "runs/x" }));
   assert.equal(plan.json, undefined);
-  for (const event of EVENTS.slice(0, 4)) plan.note(event);
+  const text = [{ text: "2+2=", trained: false }, { text: "4", trained: true }];
+  const sources = [{ name: "d", examples: 1000, drawn: 1000 }];
+  for (const event of EVENTS.slice(0, 4)) {
+    plan.note(event.type === "data" ? { ...event, mixture: sources } : event);
+  }
+  plan.note({ type: "example", where: "d:1", text });
+  plan.note({ type: "estimated", time: { seconds: 8.5, measured: 4 } });
   assert.deepEqual(plan.json, {
     event: "plan",
     version: "1.2.3",
@@ -363,7 +243,19 @@ Deno.test("a plan for programs has all that a dry run tells people", () => {
     filled: 0.9765,
     gradient_accumulation_steps: 1,
     steps: 4,
+    estimated_s: 8.5,
+    mixture: sources,
+    sample: { where: "d:1", text },
   });
+});
+
+Deno.test("a dry run tells how long the steps take and what that is from", () => {
+  const terminal = rememberingTerminal();
+  const times = [{ seconds: 125, measured: 4 }, { seconds: 5, measured: 1 }, null];
+  show(terminal, { events: times.map((time) => ({ type: "estimated", time })) });
+  assert.match(terminal.out, /about 2 m 05 s, by 4 micro-batches that were/);
+  assert.match(terminal.out, /about 5.0 s, by the one micro-batch that was/);
+  assert.match(terminal.out, /not known before the model's weights are there/);
 });
 
 Deno.test("a question is shown without its chat template", () => {

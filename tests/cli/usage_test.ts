@@ -74,7 +74,11 @@ const MISTAKES: [title: string, args: string[], words: RegExp][] = [
     [...BASE, "--reselection-steps", "4"],
     /does not fit reselection_steps 4/,
   ],
-  ["weights of files", ["train", "--model", "m", "--data", "a:2"], /mixing files by weight/],
+  [
+    "a weight of nothing",
+    ["train", "--model", "m", "--data", "a:0"],
+    /data "a:0" has the weight 0; expected a number above 0/,
+  ],
   ["half a --set", [...BASE, "--set", "lr"], /--set is "lr"; expected KEY=VALUE/],
   [
     "unknown key in --set",

@@ -14,6 +14,7 @@ import { ARCHITECTURES } from "../../src/model/architectures/mod.ts";
 import { inferenceUse, loadModel } from "../../src/model/load.ts";
 import { openModelSource } from "../../src/model/source.ts";
 import { tokenizerOf } from "../../src/model/tokenizer.ts";
+import { editTensor } from "../bad_files/kinds.ts";
 import { byteTokenizer } from "../support/byte_tokenizer.ts";
 import { encodeSafetensors } from "../support/encode_safetensors.ts";
 import { HOSTED_DEVICES } from "../support/hosts.ts";
@@ -100,6 +101,20 @@ Deno.test("export: a GGUF file in f32 is the same model, of every architecture",
     }
   });
 });
+
+Deno.test("export: a weight that no type holds is refused, also without the self-test", () =>
+  withTempDir(async (dir) => {
+    const path = model(`${dir}/base`);
+    const name = "model.layers.1.mlp.up_proj.weight";
+    editTensor(`${path}/model.safetensors`, name, ({ data }) => {
+      new DataView(data.buffer, data.byteOffset).setFloat32(4 * 40, NaN, true);
+      return { data };
+    });
+    for (const gguf of ["f16", "q8_0", "q4_k"] as const) {
+      const options = { model: path, gguf, out: `${dir}/${gguf}`, selfTest: false };
+      await assert.rejects(() => exported(options), { kind: "data", message: RegExp(name) });
+    }
+  }));
 
 Deno.test("export: adapters of every kind are in it, rounded once", async () => {
   await using engine = await PLACE.open();

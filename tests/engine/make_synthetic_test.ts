@@ -7,7 +7,7 @@ import { inferenceUse, loadModel } from "../../src/model/load.ts";
 import { openModelSource } from "../../src/model/source.ts";
 import { trainRun } from "../../src/train/run.ts";
 import { runConfig } from "../../src/train/run_config.ts";
-import { makeSynthetic } from "../../tools/make_synthetic.ts";
+import { main, makeSynthetic } from "../../tools/make_synthetic.ts";
 import { MODEL_SHAPES } from "../../tools/make_synthetic/shapes.ts";
 import { engineTest, HOSTED_DEVICES } from "../support/hosts.ts";
 import { withTempDir } from "../support/temp_dir.ts";
@@ -35,12 +35,24 @@ Deno.test("synthetic models: a shape and a seed make the file", async () => {
       tokenizer.decode(tokenizer.encode("Où? 12"), { skipSpecialTokens: true }),
       "Où? 12",
     );
-    await assert.rejects(
-      () => makeSynthetic(`${dir}/none.gguf`, "huge", 1),
-      /Shape "huge"; expected one/,
-    );
   });
 });
+
+Deno.test("synthetic models: a wrong command line is refused by its flag, and writes nothing", () =>
+  withTempDir(async (dir) => {
+    const out = `${dir}/none.gguf`;
+    const refused: [string[], RegExp][] = [
+      [["--shape", "huge", out], /--shape is "huge"; expected one of .*llama-2-7b/],
+      [["--shape", "tiny", "--seed", "abc", out], /--seed is "abc"; expected a whole number/],
+      [["--shape", "tiny", "--seed", "1.5", out], /--seed is "1\.5"/],
+      [["--shape", "tiny"], /the file to write is missing/],
+      [["--sead", "1", out], /--sead/],
+    ];
+    for (const [args, message] of refused) {
+      await assert.rejects(() => main(args), { kind: "usage", message });
+    }
+    assert.deepEqual([...Deno.readDirSync(dir)], []);
+  }));
 
 engineTest("synthetic models: weights are spread evenly around zero", async (engine) => {
   await withTempDir(async (dir) => {

@@ -18,6 +18,13 @@ const VALUE = "model.layers.0.self_attn.v_proj.weight";
 const Q8_0 = 8;
 const EMBEDDING = "model.embed_tokens.weight";
 
+const REFUSED_WEIGHTS: readonly [QuantizedFormat, number, string][] = [
+  ["nf4", NaN, "NaN, which Nf4 cannot hold"],
+  ["nf4", Infinity, "inf, which Nf4 cannot hold"],
+  ["q8_0", -Infinity, "-inf, which Q8_0 cannot hold"],
+  ["q4_0", 1e6, "1000000, which Q4_0 cannot hold"],
+];
+
 /** `k_proj` has the shape of the matrix that bitsandbytes has quantised twice, [36, 512]. */
 const CONFIG: ModelConfig = {
   ...tinyConfig("llama"),
@@ -55,6 +62,24 @@ engineTest(
       }
     }),
   [...HOSTED_DEVICES, ...await gpuDevices()],
+);
+
+engineTest(
+  "quantize: a weight that blocks cannot hold is refused by its tensor",
+  (engine) =>
+    withTempDir(async (folder) => {
+      for (const [format, weight, words] of REFUSED_WEIGHTS) {
+        const weights = tinyWeights(CONFIG);
+        new Float32Array(weights.get(KEY)!.data.buffer)[700] = weight;
+        writeTinyFolder(folder, "llama", CONFIG, weights);
+        using source = openModelSource(folder);
+        const use = { ...inferenceUse(8), quantize: format };
+        await assert.rejects(() => loadModel(engine, source, use), {
+          kind: "data",
+          message: `${folder}: tensor "${KEY}": A weight is ${words}`,
+        });
+      }
+    }),
 );
 
 engineTest(

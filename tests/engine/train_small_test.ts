@@ -173,7 +173,8 @@ for (const place of HOSTED_DEVICES) {
 
   test("a dry run plans and leaves nothing behind", async (tiny) => {
     const { events, summary } = await tiny.train(place, "dry", { dryRun: true });
-    assert.deepEqual(events.map(({ type }) => type), ["opened", "planned", "data"]);
+    const types = ["files", "opened", "planned", "data", "example"];
+    assert.deepEqual(events.map(({ type }) => type), types);
     assert.equal(summary.output, undefined);
     assert.throws(() => Deno.statSync(tiny.out("dry")), Deno.errors.NotFound);
   });

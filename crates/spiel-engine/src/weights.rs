@@ -81,7 +81,7 @@ impl<D: Device> Session<D> {
                     let draw = (first / NORMALS_PER_DRAW) as u64;
                     device.on_threads(|| fill_normal(&mut values, seed, stream as u32, draw, std));
                 }
-                let (_, bytes) = encoded(device, tensor.format, &values)?;
+                let (_, bytes) = encoded(device, tensor.format, &values, "A drawn weight")?;
                 tensor.write(device, stored.bytes(first), &bytes)?;
             }
         }
@@ -129,7 +129,7 @@ impl<D: Device> Session<D> {
                 _ => {}
             }
         }
-        encoded(device, format, &values)
+        encoded(device, format, &values, format_args!("A weight of \"{name}\""))
     }
 }
 
@@ -180,15 +180,35 @@ async fn read_values<D: Device>(
     Ok(())
 }
 
+/// Encodes weights; `what` names one of them in errors.
+///
+/// # Errors
+/// When a block would hide a weight that is not finite, or hold it by an infinite scale.
 fn encoded(
     device: &impl Device,
     format: WeightFormat,
     values: &[f32],
+    what: impl std::fmt::Display,
 ) -> Result<(ArrayInfo, Vec<u8>)> {
+    if let Some(largest) = largest_in_blocks(format)
+        && let Some(weight) = values.iter().find(|weight| weight.is_nan() || weight.abs() > largest)
+    {
+        return Err(invalid!("{what} is {weight}, which {format:?} cannot hold"));
+    }
     let mut bytes = zeros(Format::from(format).bytes(values.len()))?;
     device.on_threads(|| encode(format.into(), values, &mut bytes));
     let dtype = if format == WeightFormat::F32 { ArrayType::F32 } else { ArrayType::Bytes };
     Ok((ArrayInfo { dtype, elements: values.len() as u32 }, bytes))
+}
+
+/// The largest magnitude that a format of blocks surely holds: its scales are f16, those of NF4 f32. None for the others,
+/// which keep what is not finite.
+fn largest_in_blocks(format: WeightFormat) -> Option<f32> {
+    match format {
+        WeightFormat::F32 | WeightFormat::F16 | WeightFormat::Bf16 => None,
+        WeightFormat::Nf4 => Some(f32::MAX),
+        _ => Some(65_504.0),
+    }
 }
 
 /// Converts `elements` weights between stored formats.
@@ -219,7 +239,7 @@ pub(crate) fn convert(
     }
     let mut values = zeros(elements)?;
     device.on_threads(|| decode_threaded(source, payload, &mut values));
-    encoded(device, to, &values)
+    encoded(device, to, &values, "A weight")
 }
 
 #[cfg(test)]

@@ -56,9 +56,11 @@ export class LowRankChange implements DenseChange {
   }
 }
 
+/** A row of zeros stays one: it has no direction to be long in. */
 function scaleTo(row: Float64Array, length: number): void {
   let squares = 0;
   for (const value of row) squares += value * value;
+  if (squares === 0) return;
   const factor = length / Math.sqrt(squares);
   for (let column = 0; column < row.length; column++) row[column]! *= factor;
 }

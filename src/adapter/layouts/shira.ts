@@ -35,7 +35,7 @@ export const SHIRA: AdapterLayout = {
     const modules = new Map<string, StoredDeltas>();
     for (const name of modulesOf(tensors, [VALUES, INDICES]).keys()) {
       const shape = base.shapeOf(name) ?? recorded?.[name];
-      if (shape === undefined) {
+      if (shape === undefined && !base.anyPositions) {
         throw new SpielError(
           "data",
           `${tensors.path}: "${name}" has deltas by row and column, but the width of its matrix is not recorded; ` +
@@ -116,7 +116,8 @@ function rankOf(
   return most.rank;
 }
 
-function readModule(file: TensorFile, module: string, [out, inputs]: Shape): StoredDeltas {
+/** @param shape Of the matrix; the least that has all the places where it is undefined. */
+function readModule(file: TensorFile, module: string, shape: Shape | undefined): StoredDeltas {
   const [valuesName, indicesName] = [tensorName(module, VALUES), tensorName(module, INDICES)];
   const [stored, placed] = [file.entry(valuesName), file.entry(indicesName)];
   const where = `${file.path}: "${module}"`;
@@ -129,6 +130,7 @@ function readModule(file: TensorFile, module: string, [out, inputs]: Shape): Sto
     );
   }
   const places = placesOf(file, indicesName, placed.dtype);
+  const [out, inputs] = shape ?? leastShape(places, count, where);
   const indices = new Uint32Array(count);
   for (let slot = 0; slot < count; slot++) {
     const [row = 0, column = 0] = [places[slot], places[count + slot]];
@@ -143,6 +145,20 @@ function readModule(file: TensorFile, module: string, [out, inputs]: Shape): Sto
   }
   const deltas = { indices, values: readFloats(file, valuesName) };
   return { ...sortDeltas(deltas, where), dtype: stored.dtype as StoredDeltas["dtype"] };
+}
+
+function leastShape(places: ArrayLike<number>, count: number, where: string): Shape {
+  let [out, inputs] = [1, 1];
+  for (let slot = 0; slot < count; slot++) {
+    out = Math.max(out, places[slot]! + 1);
+    inputs = Math.max(inputs, places[count + slot]! + 1);
+  }
+  if (out * inputs <= 2 ** 32) return [out, inputs];
+  throw new SpielError(
+    "data",
+    `${where}: deltas in row ${out - 1} and in column ${inputs - 1}, ` +
+      "expected a matrix of at most 2^32 weights",
+  );
 }
 
 /** Rows and columns. PEFT stores them as F32 on Windows. */

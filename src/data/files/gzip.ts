@@ -4,11 +4,13 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { SpielError } from "../../errors.ts";
+import { removeAbandoned } from "../../io/abandoned.ts";
 import { cacheFolder } from "../../io/cache_folder.ts";
 import { denoFiles as files, storageError, writeAll } from "../../io/files.ts";
 import { TEMPORARY_PREFIX } from "../../io/publish.ts";
 import { RandomAccessFile } from "../../io/random_access.ts";
 import { readChunks } from "./chunks.ts";
+import { LongReading, type Watch } from "./long_reading.ts";
 
 const SIGNATURE = [0x1F, 0x8B];
 /** How much more a file may unpack to than it has, unless that is not more than `FREE_BYTES`. */
@@ -21,36 +23,57 @@ export function isGzip(bytes: Uint8Array): boolean {
 }
 
 /**
- * The unpacked file in the cache, made unless it is there. Its name is the SHA-256 of what it was unpacked from.
+ * The unpacked file in the cache, made unless it is there. Its name is the SHA-256 of what it was unpacked from, and how
+ * many bytes it has.
  *
  * @throws {SpielError} kind "data" for a file that is damaged, cut or unpacks without measure; "storage" or
- * "environment" when the cache cannot be written.
+ * "environment" when the cache cannot be written; "interrupted" when the signal fires.
  */
-export async function unpackedFile(path: string): Promise<string> {
+export async function unpackedFile(path: string, watch: Watch): Promise<string> {
   using file = RandomAccessFile.open(path);
   const hash = createHash("sha256");
-  for (const { bytes } of readChunks(file, 0, file.size)) hash.update(bytes);
+  const reading = new LongReading(watch, path, file.size);
+  for (const { bytes, at } of readChunks(file, 0, file.size)) {
+    hash.update(bytes);
+    await reading.reach(at);
+  }
   const folder = join(cacheFolder(), "unpacked");
-  const target = join(folder, hash.digest("hex"));
+  const name = hash.digest("hex");
   const temporary = join(folder, TEMPORARY_PREFIX + randomUUID());
   try {
-    if (await files.status(target) !== null) return target;
     await files.makeFolder(folder);
-    await unpack(file, temporary);
+    await removeAbandoned(files, folder);
+    const found = await wholeFile(folder, name);
+    if (found !== null) return found;
+    const length = await unpack(file, temporary, watch);
+    const target = join(folder, `${name}-${length}`);
     await files.rename(temporary, target);
+    await files.syncFolder(folder);
     return target;
   } catch (error) {
-    await files.remove(temporary);
+    await files.remove(temporary).catch(() => {});
     throw error instanceof SpielError ? error : storageError(`Cannot unpack "${path}"`, error);
   }
 }
 
-async function unpack(file: RandomAccessFile, target: string): Promise<void> {
+/** The file of a name that has as many bytes as were written to it; null where there is none. */
+async function wholeFile(folder: string, name: string): Promise<string | null> {
+  for (const entry of await files.list(folder)) {
+    if (!entry.name.startsWith(`${name}-`)) continue;
+    const path = join(folder, entry.name);
+    const size = (await files.status(path))?.size;
+    if (size === Number(entry.name.slice(name.length + 1))) return path;
+  }
+  return null;
+}
+
+/** Returns the number of bytes. */
+async function unpack(file: RandomAccessFile, target: string, watch: Watch): Promise<number> {
   const most = Math.max(FREE_BYTES, MAX_RATIO * file.size);
   const output = await files.create(target);
   try {
     let length = 0;
-    for await (const bytes of unpackedChunks(file)) {
+    for await (const bytes of unpackedChunks(file, new LongReading(watch, file.path, file.size))) {
       length += bytes.length;
       if (length > most) {
         throw new SpielError(
@@ -61,13 +84,18 @@ async function unpack(file: RandomAccessFile, target: string): Promise<void> {
       }
       await writeAll(output, bytes);
     }
+    await output.sync();
+    return length;
   } finally {
     output.close();
   }
 }
 
-async function* unpackedChunks(file: RandomAccessFile): AsyncGenerator<Uint8Array> {
-  const packed = Readable.from(bytesOf(file));
+async function* unpackedChunks(
+  file: RandomAccessFile,
+  reading: LongReading,
+): AsyncGenerator<Uint8Array> {
+  const packed = Readable.from(bytesOf(file, reading));
   const unpacked = packed.pipe(createGunzip());
   packed.on("error", (error) => unpacked.destroy(error));
   try {
@@ -79,6 +107,9 @@ async function* unpackedChunks(file: RandomAccessFile): AsyncGenerator<Uint8Arra
   }
 }
 
-function* bytesOf(file: RandomAccessFile): Generator<Uint8Array> {
-  for (const { bytes } of readChunks(file, 0, file.size)) yield bytes;
+async function* bytesOf(file: RandomAccessFile, reading: LongReading): AsyncGenerator<Uint8Array> {
+  for (const { bytes, at } of readChunks(file, 0, file.size)) {
+    await reading.reach(at);
+    yield bytes;
+  }
 }

@@ -89,7 +89,8 @@ class JsonFile implements RecordFile {
     for (const element of elementsOf(structure, block)) {
       const record = loaded(this.#file, element);
       const place = placeOf(record);
-      yield { where: json.where(this.#name, place), place, parse: () => this.#parse(record) };
+      const where = json.where(this.#name, place);
+      yield { where, place, parse: () => this.#parse(record), json: () => textOf(record, where) };
     }
   }
 

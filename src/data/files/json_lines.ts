@@ -59,7 +59,8 @@ class JsonLinesFile implements RecordFile {
       const record = loaded(this.#file, line);
       if (record.bytes?.every((byte) => WHITE_SPACE.has(byte))) continue;
       const place = placeOf(record);
-      yield { where: jsonLines.where(this.#name, place), place, parse: () => this.#parse(record) };
+      const where = jsonLines.where(this.#name, place);
+      yield { where, place, parse: () => this.#parse(record), json: () => textOf(record, where) };
     }
   }
 

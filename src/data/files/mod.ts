@@ -5,11 +5,13 @@ import { csv } from "./csv.ts";
 import { isGzip, unpackedFile } from "./gzip.ts";
 import { json } from "./json.ts";
 import { jsonLines } from "./json_lines.ts";
+import type { Watch } from "./long_reading.ts";
 import { otherFile, otherText, refuseUrl } from "./other_files.ts";
 import { parquet } from "./parquet.ts";
 import { tsv } from "./tsv.ts";
 import type { FileHead, FileKind, RecordAt, RecordFile } from "./record_file.ts";
 
+export { LongReading, type Watch } from "./long_reading.ts";
 export type { Block, FileKind, RecordAt, RecordFile, RecordPlace } from "./record_file.ts";
 
 /** All kinds, in the order in which detection tries them. */
@@ -30,12 +32,13 @@ const HEAD_BYTES = 256 * 1024;
 /**
  * Finds the kind of a file by how it begins. One that is compressed with gzip is unpacked into the cache.
  *
- * @throws {SpielError} kind "data" when it cannot be read, or is of a kind that is not among these.
+ * @throws {SpielError} kind "data" when it cannot be read, or is of a kind that is not among these; "interrupted" when
+ * the signal fires.
  */
-export async function recogniseFile(path: string): Promise<KnownFile> {
+export async function recogniseFile(path: string, watch: Watch = {}): Promise<KnownFile> {
   refuseUrl(path);
   const isPacked = isGzip(headOf(path, path).bytes);
-  const content = isPacked ? await unpackedFile(path) : path;
+  const content = isPacked ? await unpackedFile(path, watch) : path;
   const head = headOf(content, isPacked ? path.replace(/\.gz$/i, "") : path);
   if (isPacked && isGzip(head.bytes)) {
     throw new SpielError("data", `"${path}" is compressed with gzip twice; gunzip unpacks it`);

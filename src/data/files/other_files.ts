@@ -1,4 +1,5 @@
 /** Recognises files that hold no records, or not as they are, and says how to turn them into JSON Lines. */
+import { shownName, urlOf } from "../../io/web_address.ts";
 import { SpielError } from "../../errors.ts";
 import type { FileHead } from "./record_file.ts";
 import { firstLines, isJsonObject } from "./table_head.ts";
@@ -26,8 +27,11 @@ const SIGNATURES: readonly { bytes: readonly number[]; kind: string; remedy: str
  * @throws {SpielError} kind "data".
  */
 export function refuseUrl(path: string): void {
-  if (/^https?:\/\//.test(path)) {
-    throw new SpielError("data", `"${path}" is a URL; expected a file: download it first`);
+  if (urlOf(path) !== null) {
+    throw new SpielError(
+      "data",
+      `"${shownName(path)}" is a URL; expected a file: download it first`,
+    );
   }
 }
 

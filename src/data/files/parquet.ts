@@ -1,8 +1,12 @@
 /** Parquet: tables in columns, with lists and objects in their fields. */
 import { type FileMetaData, parquetMetadataAsync, parquetReadObjects } from "npm:hyparquet@1.31.5";
+import { Buffer } from "node:buffer";
 import { SpielError } from "../../errors.ts";
 import { RandomAccessFile } from "../../io/random_access.ts";
+import { RecordError } from "../../io/record_error.ts";
 import { MAX_LEVELS } from "../../io/strict_json.ts";
+import { MAX_RECORD_BYTES } from "./chunks.ts";
+import { NotText } from "./not_text.ts";
 import { boundedCompressors, checkMetadata } from "./parquet_bounds.ts";
 import { PageIndexes } from "./parquet_pages.ts";
 import type { Block, FileKind, RecordAt, RecordFile, RecordPlace } from "./record_file.ts";
@@ -11,6 +15,8 @@ const SIGNATURE = [..."PAR1"].map((letter) => letter.charCodeAt(0));
 /** Bytes of columns, unpacked, for which a block has room. */
 const BLOCK_BYTES = 32 * 1024 * 1024;
 const BLOCK_ROWS = 8 * 1024;
+
+const UTF8 = new TextDecoder("utf-8", { fatal: true });
 
 export const parquet: FileKind = {
   name: "Parquet",
@@ -73,7 +79,8 @@ class ParquetFile implements RecordFile {
     const rows = await this.#rows(block);
     for (const [i, row] of rows.entries()) {
       const place = { line: block.line + i, offset: block.start + i, length: 1 };
-      yield { where: parquet.where(this.#name, place), place, parse: () => row };
+      const where = parquet.where(this.#name, place);
+      yield { where, place, parse: () => checked(row, where) };
     }
   }
 
@@ -85,7 +92,7 @@ class ParquetFile implements RecordFile {
       : [...this.#blocks()].find(({ start, end }) => start <= offset && offset < end);
     const rows = around === undefined ? [] : await this.#rows(around);
     const row = rows[offset - (around?.start ?? 0)];
-    if (row !== undefined) return row;
+    if (row !== undefined) return checked(row, parquet.where(this.#name, { line: offset + 1 }));
     throw new SpielError(
       "data",
       `"${this.#name}" has changed: it has no row ${offset + 1} any more`,
@@ -144,6 +151,7 @@ class ParquetFile implements RecordFile {
         rowStart: start,
         rowEnd: end,
         useOffsetIndex: true,
+        parsers: { stringFromBytes: textOf },
       });
       if (objects.length !== end - start) throw new Error(`it has ${objects.length} of its rows`);
       return objects.map(recordOf);
@@ -179,6 +187,39 @@ function recordOf(row: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(fields.map(([name, value]) => [name, plain(value)]));
 }
 
+/** The text of bytes; they themselves where they are none, and none where there are none. */
+function textOf(bytes: Uint8Array | null | undefined): string | NotText | undefined {
+  if (!bytes) return undefined;
+  try {
+    return UTF8.decode(bytes);
+  } catch {
+    return new NotText(bytes);
+  }
+}
+
+/**
+ * A row that is not larger than a record may be.
+ *
+ * @throws {RecordError} for a larger one.
+ */
+function checked(row: Record<string, unknown>, where: string): Record<string, unknown> {
+  const bytes = textBytes(row);
+  if (bytes <= MAX_RECORD_BYTES) return row;
+  throw new RecordError(
+    where,
+    `its texts are longer than ${MAX_RECORD_BYTES} bytes, the most allowed`,
+  );
+}
+
+/** Bytes of the texts in a value; what else is in it is short. */
+function textBytes(value: unknown): number {
+  if (typeof value === "string") return Buffer.byteLength(value);
+  // Nobody learns from it.
+  if (typeof value !== "object" || value === null || value instanceof NotText) return 0;
+  if (ArrayBuffer.isView(value)) return 0;
+  return Object.values(value).reduce((sum: number, inner) => sum + textBytes(inner), 0);
+}
+
 function plain(value: unknown, level = 1): unknown {
   if (level > MAX_LEVELS) throw new Error(`a row nests deeper than ${MAX_LEVELS} levels`);
   if (typeof value === "bigint") {
@@ -189,7 +230,7 @@ function plain(value: unknown, level = 1): unknown {
   if (value === undefined) return null;
   if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) return value.map((inner) => plain(inner, level + 1));
-  if (ArrayBuffer.isView(value)) return value;
+  if (ArrayBuffer.isView(value) || value instanceof NotText) return value;
   return Object.fromEntries(
     Object.entries(value).map(([name, inner]) => [name, plain(inner, level + 1)]),
   );

@@ -56,6 +56,12 @@ export interface RecordAt {
   place: RecordPlace;
   /** @throws {RecordError} when it is no record. */
   parse(): Record<string, unknown>;
+  /**
+   * The JSON that it is in the file; absent where a file has none.
+   *
+   * @throws {RecordError} when it is no text.
+   */
+  json?(): string;
 }
 
 /** An open data file. */

@@ -25,6 +25,9 @@ const [NEWLINE, RETURN, QUOTE] = [0x0A, 0x0D, 0x22];
 /** Where the reading of a row is; behind a quote in quotes is the end of the field, or the first of two. */
 const [FIELD_START, PLAIN, QUOTED, QUOTE_IN_QUOTED] = [0, 1, 2, 3];
 
+/** The most columns: fields of a row are strings each, which take far more memory than their text. */
+const MAX_COLUMNS = 10_000;
+
 /** A row without the break at its end. */
 interface Row extends CutRecord {
   /** Where the next one begins. */
@@ -141,9 +144,18 @@ export class TableFile implements RecordFile {
   #columnsOf(text: string, line: number): string[] {
     const where = this.#where(line);
     const columns = fieldsOf(text, this.#separator, where);
-    const twice = columns.find((name, i) => columns.indexOf(name) !== i);
-    if (twice !== undefined) {
-      throw new SpielError("data", `${where}: the column ${JSON.stringify(twice)} is named twice`);
+    if (columns.length > MAX_COLUMNS) {
+      throw new SpielError(
+        "data",
+        `${where}: more than ${MAX_COLUMNS} columns are named; expected at most as many`,
+      );
+    }
+    const seen = new Set<string>();
+    for (const name of columns) {
+      if (seen.has(name)) {
+        throw new SpielError("data", `${where}: the column ${JSON.stringify(name)} is named twice`);
+      }
+      seen.add(name);
     }
     return columns;
   }
@@ -154,9 +166,10 @@ export class TableFile implements RecordFile {
     const fields = fieldsOf(text, this.#separator, where);
     const count = this.#columns.length;
     if (fields.length !== count) {
+      const more = fields.length > MAX_COLUMNS ? "at least " : "";
       throw new RecordError(
         where,
-        `the row has ${fields.length} field${fields.length === 1 ? "" : "s"}; ` +
+        `the row has ${more}${fields.length} field${fields.length === 1 ? "" : "s"}; ` +
           `expected ${count}, as the columns are ${this.#columns.slice(0, 12).join(", ")}`,
       );
     }
@@ -179,13 +192,13 @@ function separatorOf(head: string, separators: string): string {
 }
 
 /**
- * The fields of a row.
+ * The fields of a row, of which no more than one beyond `MAX_COLUMNS` is looked at.
  *
  * @throws {RecordError} for text behind a closing quote.
  */
 function fieldsOf(text: string, separator: string, where: string): string[] {
   const fields: string[] = [];
-  for (let at = 0; at <= text.length;) {
+  for (let at = 0; at <= text.length && fields.length <= MAX_COLUMNS;) {
     if (text[at] !== '"') {
       const found = text.indexOf(separator, at);
       const end = found < 0 ? text.length : found;

@@ -1,12 +1,12 @@
 /** Turns a block of records into tokens: the one way of doing it, for this process and for workers. */
-import { createHash } from "node:crypto";
 import { RecordError } from "../../io/record_error.ts";
-import { type BadReason, BadReasons } from "../bad_examples.ts";
+import { BadReasons, type BlockProblems } from "../bad_examples.ts";
 import { ExampleEncoder, type TokenizedExample } from "../example.ts";
 import type { RecordAt, RecordPlace } from "../files/mod.ts";
-import { type DataFormat, type FieldMap, RecordFields, type Sample } from "../formats/mod.ts";
+import { type DataFormat, type FieldMap, RecordFields } from "../formats/mod.ts";
 import type { Tokenizer } from "../tokenizer.ts";
 import type { TrainOn } from "../train_on.ts";
+import { hashOf } from "./example_hash.ts";
 
 /** All that decides what a record becomes, besides the tokenizer and the record's format. Plain data. */
 export interface Encoding {
@@ -29,7 +29,7 @@ export interface BlockArrays {
   targets: Uint32Array<ArrayBuffer>; // [N]
   /** Tokens cut off each. */
   truncated: Uint32Array<ArrayBuffer>; // [N]
-  /** The first 64 bits of the SHA-256 of each example in words, before any tokenizer sees it. */
+  /** `hashOf` each example in words, before any tokenizer sees it. */
   hashes: Uint32Array<ArrayBuffer>; // [N, 2]
   /** `RecordPlace` of each: line, offset, length. */
   places: Float64Array<ArrayBuffer>; // [N, 3]
@@ -39,7 +39,7 @@ export interface BlockArrays {
 export interface PreparedBlock {
   arrays: BlockArrays;
   /** What is wrong with records that cannot be used. */
-  bad: BadReason[];
+  bad: BlockProblems;
   /** As `ExampleEncoder.hasEnds`. */
   hasEnds: boolean | null;
 }
@@ -83,7 +83,7 @@ export class BlockPreparer {
       const pause = onRecord();
       if (pause !== undefined) await pause;
     }
-    return { arrays: builder.arrays(), bad: bad.list, hasEnds: encoder.hasEnds };
+    return { arrays: builder.arrays(), bad: bad.problems, hasEnds: encoder.hasEnds };
   }
 }
 
@@ -146,10 +146,4 @@ class ArraysBuilder {
       places: Float64Array.from(this.#places),
     };
   }
-}
-
-/** Equal for equal examples, whatever format and fields they come from. */
-function hashOf(sample: Sample): [number, number] {
-  const digest = createHash("sha256").update(JSON.stringify(sample)).digest();
-  return [digest.readUInt32LE(0), digest.readUInt32LE(4)];
 }

@@ -1,22 +1,20 @@
 /** The shards of one data file in the cache: a folder named by all that they depend on. */
 import { createHash, randomUUID } from "node:crypto";
 import { join } from "node:path";
+import { removeAbandoned } from "../../io/abandoned.ts";
 import { type Files, storageError, writeAll } from "../../io/files.ts";
 import { TEMPORARY_PREFIX } from "../../io/publish.ts";
 import { canonicalJson } from "../../io/canonical_json.ts";
-import { SpielError } from "../../errors.ts";
+import { isSpielError, SpielError } from "../../errors.ts";
 import { VERSION } from "../../version.ts";
 import type { DataFile } from "../data_files.ts";
-import type { Block } from "../files/mod.ts";
+import type { Block, LongReading } from "../files/mod.ts";
 import type { Tokenizer } from "../tokenizer.ts";
 import type { Encoding, PreparedBlock } from "./block.ts";
 import { loadShard, type Shard, shardContent } from "./shard.ts";
 
 /** To be raised by whoever changes what a record becomes, or a shard's form, between two versions of the program. */
-const PREPARATION = 1;
-
-/** What was left behind by a program that was killed is older than this, in milliseconds. */
-const ABANDONED_MS = 3_600_000;
+const PREPARATION = 3;
 
 /** Shards in the cache. Another program may make the same ones meanwhile. */
 export class ShardCache {
@@ -33,6 +31,7 @@ export class ShardCache {
    *
    * @param root The folder of the cache.
    * @param tokenizerHash See `hashTokenizer`.
+   * @param reading Follows the reading of the file.
    * @throws {SpielError} kind "storage" or "environment" when it cannot be made; "data" when the file cannot be read.
    */
   static async open(
@@ -41,11 +40,17 @@ export class ShardCache {
     file: DataFile,
     encoding: Encoding,
     tokenizerHash: string,
+    reading: LongReading,
   ): Promise<ShardCache> {
     const content = createHash("sha256");
+    let read = 0;
     try {
-      for await (const part of files.readParts(file.content)) content.update(part);
+      for await (const part of files.readParts(file.content)) {
+        content.update(part);
+        await reading.reach(read += part.length);
+      }
     } catch (cause) {
+      if (isSpielError(cause)) throw cause;
       throw new SpielError("data", `"${file.path}" cannot be read: ${String(cause)}`, { cause });
     }
     const key = canonicalJson({
@@ -95,10 +100,7 @@ export class ShardCache {
   async #begin(): Promise<void> {
     try {
       await this.#files.makeFolder(this.#folder);
-      for (const { name } of await this.#files.list(this.#folder)) {
-        const path = join(this.#folder, name);
-        if (name.startsWith(TEMPORARY_PREFIX) && isAbandoned(path)) await this.#files.remove(path);
-      }
+      await removeAbandoned(this.#files, this.#folder);
     } catch (error) {
       throw this.#failure(error);
     }
@@ -115,14 +117,4 @@ export class ShardCache {
 export function hashTokenizer({ parts }: Tokenizer): string {
   const { where: _where, templateWhere: _templateWhere, ...rest } = parts;
   return createHash("sha256").update(JSON.stringify(rest)).digest("hex");
-}
-
-function isAbandoned(path: string): boolean {
-  try {
-    const { mtime } = Deno.statSync(path);
-    return mtime !== null && Date.now() - mtime.getTime() > ABANDONED_MS;
-  } catch {
-    // Its writer has renamed it meanwhile.
-    return false;
-  }
 }

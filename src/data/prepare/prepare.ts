@@ -2,9 +2,10 @@
 import { SpielError } from "../../errors.ts";
 import { cacheFolder } from "../../io/cache_folder.ts";
 import { denoFiles, type Files } from "../../io/files.ts";
+import { FileVersion } from "../../io/file_version.ts";
 import { RandomAccessFile } from "../../io/random_access.ts";
 import type { DataFile } from "../data_files.ts";
-import { type Block, openRecords } from "../files/mod.ts";
+import { type Block, LongReading, openRecords, type Watch } from "../files/mod.ts";
 import type { Tokenizer } from "../tokenizer.ts";
 import type { Encoding, PreparedBlock } from "./block.ts";
 import { hashTokenizer, ShardCache } from "./cache.ts";
@@ -17,8 +18,8 @@ const SMALL_BYTES = 4 * 1024 * 1024;
 /** More take memory that few machines have to spare: each has a tokenizer of its own. */
 const MAX_WORKERS = 8;
 
-/** How data is prepared. */
-export interface PreparationOptions {
+/** How data is prepared. A stop keeps in the cache what is done. */
+export interface PreparationOptions extends Watch {
   /**
    * Folder in which prepared data is kept for later runs; null keeps it in memory only. Default: the cache that the
    * environment names, for data of more than 4 MiB; else null.
@@ -26,8 +27,6 @@ export interface PreparationOptions {
   cache?: string | null | undefined;
   /** Workers that tokenise; 0 is this process. Default: one per core, at most 8, for data of more than 4 MiB; else 0. */
   workers?: number | undefined;
-  /** Stops the preparation; what is done is kept in the cache. */
-  signal?: AbortSignal | undefined;
   /**
    * Told from time to time how many examples have been read, and awaited.
    *
@@ -48,6 +47,8 @@ export interface PreparedFile {
 /** A block of a file, and its shard as soon as there is one. */
 interface Part {
   file: DataFile;
+  /** The file as it was before anything of it was read. */
+  version: FileVersion;
   block: Block;
   shard: Shard | null;
   /** Keeps what the block became. */
@@ -58,7 +59,7 @@ interface Part {
  * Prepares files, or takes what an earlier preparation has left of them. The result does not depend on the number of
  * workers.
  *
- * @throws {SpielError} kind "data" for a file that cannot be read; "storage" or "environment" for a cache that cannot
+ * @throws {SpielError} kind "data" for a file that cannot be read or is changed meanwhile; "storage" or "environment" for a cache that cannot
  * be written; "interrupted" when the signal fires.
  */
 export async function prepareFiles(
@@ -73,10 +74,11 @@ export async function prepareFiles(
   const tokenizerHash = cache === null ? "" : hashTokenizer(tokenizer);
   const parts: Part[][] = [];
   for (const file of files) {
+    const version = FileVersion.of(file.content);
     const kept = cache === null
       ? null
-      : await ShardCache.open(disk, cache, file, encoding, tokenizerHash);
-    parts.push(await partsOf(file, kept));
+      : await ShardCache.open(disk, cache, file, encoding, tokenizerHash, readingOf(file, options));
+    parts.push(await partsOf(file, version, kept, readingOf(file, options)));
   }
   const all = parts.flat();
   const todo = all.filter(({ shard }) => shard === null);
@@ -91,7 +93,10 @@ export async function prepareFiles(
     let own: Preparer | undefined;
     for (let part; (part = todo.shift()) !== undefined;) {
       own ??= preparers.use(preparer());
-      part.shard = await part.keep(await own.prepare(part.file, part.block));
+      const prepared = await own.prepare(part.file, part.block);
+      // The cache is named by the content: a block of any other would be wrong for all later runs.
+      part.version.refuseChange(part.file.path);
+      part.shard = await part.keep(prepared);
       progress.finish(part.shard);
     }
   };
@@ -99,15 +104,31 @@ export async function prepareFiles(
   return files.map((file, i) => ({ file, shards: parts[i]!.map(({ shard }) => shard!) }));
 }
 
-async function partsOf(file: DataFile, cache: ShardCache | null): Promise<Part[]> {
+async function partsOf(
+  file: DataFile,
+  version: FileVersion,
+  cache: ShardCache | null,
+  reading: LongReading,
+): Promise<Part[]> {
   using records = await openRecords(file);
-  const blocks = await Array.fromAsync(records.blocks());
+  const blocks: Block[] = [];
+  for await (const block of records.blocks()) {
+    blocks.push(block);
+    // The end of a Parquet block is in rows: its blocks come from the metadata, in no time.
+    await reading.reach(block.end);
+  }
+  version.refuseChange(file.path);
   return blocks.map((block, number) => ({
     file,
+    version,
     block,
     shard: cache?.load(number, block) ?? null,
     keep: (prepared) => cache?.save(number, block, prepared) ?? shardInMemory(prepared),
   }));
+}
+
+function readingOf({ path, content }: DataFile, watch: Watch): LongReading {
+  return new LongReading(watch, path, sizeOf(content));
 }
 
 function sizeOf(path: string): number {
@@ -148,5 +169,5 @@ class Progress {
 }
 
 function recordsOf({ length, bad }: Shard): number {
-  return bad.reduce((sum, { examples }) => sum + examples, length);
+  return bad.reasons.reduce((sum, { examples }) => sum + examples, length + bad.others);
 }

@@ -32,6 +32,9 @@ const STORED = {
 
 const NAMES = Object.keys(STORED) as (keyof BlockArrays)[];
 
+/** The array with all else, in JSON: the header of a file, where it could stand too, is bounded. */
+const ABOUT = "about";
+
 /** A shard that keeps everything in memory. */
 export function shardInMemory({ arrays, ...rest }: PreparedBlock): Shard {
   const { examples, places, ...numbers } = arrays;
@@ -49,15 +52,15 @@ export function shardContent(
   block: Block,
   { arrays, bad, hasEnds }: PreparedBlock,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  const about = JSON.stringify({ block, bad, hasEnds });
+  const about = new TextEncoder().encode(JSON.stringify({ block, bad, hasEnds }));
   const tensors = NAMES.map((name): [string, SafetensorsTensor] => {
     const [dtype, columns] = STORED[name];
     const { length } = arrays[name];
     const shape = columns === 1 ? [length] : [length / columns, columns];
     return [name, { dtype, shape, parts: () => [arrays[name]] }];
   });
-  const metadata = { about, sha256: digestOf(about, arrays) };
-  return safetensorsContent(new Map(tensors), { metadata });
+  tensors.push([ABOUT, { dtype: "U8", shape: [about.length], parts: () => [about] }]);
+  return safetensorsContent(new Map(tensors), { metadata: { sha256: digestOf(about, arrays) } });
 }
 
 /**
@@ -72,9 +75,9 @@ export function loadShard(path: string, block: Block): Shard | null {
   try {
     using file = SafetensorsFile.open(path);
     const arrays = readArrays(file);
-    const { about = "", sha256 } = file.metadata;
-    if (digestOf(about, arrays) !== sha256) return null;
-    const { block: made, bad, hasEnds } = JSON.parse(about);
+    const about = file.read(ABOUT);
+    if (digestOf(about, arrays) !== file.metadata.sha256) return null;
+    const { block: made, bad, hasEnds } = JSON.parse(new TextDecoder().decode(about));
     if (JSON.stringify(made) !== JSON.stringify(block)) return null;
     const { places, starts, targets, truncated, hashes } = arrays;
     const examplesAt = file.entry("examples").byteOffset;
@@ -121,7 +124,7 @@ function placeIn([line, offset, length]: Float64Array): RecordPlace {
   return { line: line!, offset: offset!, length: length! };
 }
 
-function digestOf(about: string, arrays: BlockArrays): string {
+function digestOf(about: Uint8Array, arrays: BlockArrays): string {
   const hash = createHash("sha256").update(about);
   for (const name of NAMES) hash.update(arrays[name]);
   return hash.digest("hex");

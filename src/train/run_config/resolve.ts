@@ -1,5 +1,6 @@
 /** From entries to a frozen, checked `RunConfig` with the origin of each value. */
 
+import { shownName } from "../../io/web_address.ts";
 import { configKeyHelp } from "./describe.ts";
 import {
   type ConfigEntry,
@@ -176,15 +177,24 @@ export function runConfig(options: RunOptions): ResolvedConfig {
   return resolve(entries, camelCase);
 }
 
-/** A configuration as `config.json` records it: each key as on disk with its value and origin. */
+/**
+ * A configuration as `config.json` records it: each key as on disk with its value and origin; of addresses of the web
+ * without what may be secret in them.
+ */
 export function configRecord(
   { config, origins }: ResolvedConfig,
 ): Record<ConfigKey, { value: unknown; origin: string }> {
   const record = CONFIG_KEYS.map((key) => {
     const value = config[camelCase(key) as keyof RunConfig];
-    return [key, { value: value ?? null, origin: origins[key] }];
+    return [key, { value: shownValue(value) ?? null, origin: origins[key] }];
   });
   return Object.fromEntries(record);
+}
+
+/** A value without the secrets of addresses in it. */
+function shownValue(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(shownValue);
+  return typeof value === "string" ? shownName(value) : value;
 }
 
 /**

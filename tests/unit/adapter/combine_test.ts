@@ -12,6 +12,7 @@ import type { Provenance } from "../../../src/adapter/provenance.ts";
 import { SafetensorsFile } from "../../../src/io/safetensors.ts";
 import { baseModelOf } from "../../../src/adapter/base_model.ts";
 import { modelIdentity, openModelSource } from "../../../src/model/source.ts";
+import { copyFolder, editJson, editTensors } from "../../bad_files/kinds.ts";
 import { withTempDir } from "../../support/temp_dir.ts";
 
 const GOLDEN = fileURLToPath(new URL("../../golden", import.meta.url));
@@ -110,6 +111,35 @@ Deno.test("SFT becomes the SUPERTUNING adapter that PEFT loads with the same log
     }
     const { peft_version: _, sparsity: __, target_modules, ...rest } = theirs;
     assert.deepEqual(ours, { ...rest, target_modules: target_modules.sort() });
+  }));
+
+Deno.test("the targets select the modules that have deltas, and no others", () =>
+  withTempDir(async (dir) => {
+    const targets = async (adapter: string, name: string) => {
+      const { out } = await combine(dir, { terms: [{ adapter }], model: MODEL }, name);
+      return JSON.parse(Deno.readTextFileSync(join(out, "adapter_config.json"))).target_modules;
+    };
+    const modules = [...loadAdapter(SFT).modules.keys()];
+    const endOf = (name: string) => name.slice(name.lastIndexOf(".") + 1);
+    const ends = [...new Set(modules.map(endOf))].sort();
+    assert.deepEqual(await targets(SFT, "all"), ends);
+    // Without one module, its end would select what has no deltas.
+    const some = join(dir, "some");
+    copyFolder(SFT, some);
+    editTensors(join(some, "adapter_model.safetensors"), (tensors) => {
+      for (const key of [...tensors.keys()]) if (key.includes(Q)) tensors.delete(key);
+    });
+    editJson<{ num_deltas: Record<string, number> }>(
+      join(some, "adapter_config.json"),
+      ({ num_deltas }) => {
+        delete num_deltas[Q];
+      },
+    );
+    const expected = [
+      ...ends.filter((end) => end !== endOf(Q)),
+      ...modules.filter((name) => name !== Q && endOf(name) === endOf(Q)),
+    ];
+    assert.deepEqual(await targets(some, "less"), expected.sort());
   }));
 
 Deno.test("conversions there and back keep every delta", async (test) => {

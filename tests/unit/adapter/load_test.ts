@@ -170,6 +170,22 @@ const ints = (...values: number[]): TensorData => ({
   data: Int32Array.from(values),
 });
 
+Deno.test("SHIRA is described whatever the rows of its matrix, which it does not record", () =>
+  withTempDir((dir) => {
+    const describe = (...places: number[]) => {
+      const indices = { ...ints(...places), shape: [2, 2] };
+      const fields = { shira_weight: floats(2), shira_indices: indices };
+      const tensors = Object.entries(fields).map(([name, one]) => [`${Q}.${name}`, one] as const);
+      writeAdapter(dir, "shira", {}, new Map(tensors));
+      return describeAdapter(dir);
+    };
+    assert.equal(describe(3, 128_255, 0, 4095).deltas, 2);
+    assert.throws(() => describe(3, 128_255, 0, 70_000), {
+      kind: "data",
+      message: /row 128255 and in column 70000, expected a matrix of at most 2\^32 weights/,
+    });
+  }));
+
 /** What is wrong, the layout, the configuration's changes, the tensors by field, and the message. */
 const BAD: [string, string, Record<string, unknown>, Record<string, TensorData>, RegExp][] = [
   ["prefix tuning", "lora_r4", { peft_type: "PREFIX_TUNING" }, {}, /learnt keys and values before/],

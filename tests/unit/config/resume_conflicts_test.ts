@@ -32,3 +32,13 @@ Deno.test("a value that was renamed is still read, and no other one to a run tha
   assert.deepEqual(resumeConflicts(before, pack!), []);
   assert.deepEqual(resumeConflicts(before, none!), ["packing"]);
 });
+
+Deno.test("what is written down of a run has no secrets of addresses", () => {
+  const secret = "https://a.b/c.jsonl?key=secret";
+  const record = configRecord(
+    runConfig({ model: `${secret}.gguf`, data: [`${secret}:0.5`], evalData: [secret] }),
+  );
+  assert.equal(record.model.value, "https://a.b/c.jsonl");
+  assert.deepEqual(record.data.value, ["https://a.b/c.jsonl:0.5"]);
+  assert.deepEqual(record.eval_data.value, ["https://a.b/c.jsonl"]);
+});

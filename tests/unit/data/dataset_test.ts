@@ -214,6 +214,39 @@ Deno.test("several files are taken in order, each in its own format", () =>
     assert.equal((await dataset.prompt(1))?.completion, "c");
   }));
 
+Deno.test("equal examples are told in whatever format they come", () =>
+  withTempDir(async (dir) => {
+    const pairs = Array.from({ length: 40 }, (_, i) => [`question ${i}`, `answer ${i}`] as const);
+    const [user, assistant] = [{ role: "user" }, { role: "assistant" }];
+    const writers: ((q: string, a: string) => unknown)[] = [
+      (prompt, completion) => ({ prompt, completion }),
+      (instruction, output) => ({ output, instruction, input: "" }),
+      (q, a) => ({ messages: [{ ...user, content: q }, { content: a, ...assistant }] }),
+      (q, a) => ({ conversations: [{ from: "human", value: q }, { from: "gpt", value: a }] }),
+      (q, a) => ({
+        prompt: [{ content: q, ...user }],
+        completion: [{ ...assistant, content: a, name: null }],
+      }),
+    ];
+    const paths = writers.map((writer, i) => {
+      const path = `${dir}/${i}.jsonl`;
+      const lines = pairs.map((pair) => JSON.stringify(writer(...pair)));
+      Deno.writeTextFileSync(path, lines.join("\n"));
+      return path;
+    });
+    const dataset = await loadDataset({ paths, tokenizer: CHAT, maxLength: 1000 });
+    const unique = dataset.withoutRepeats();
+    assert.equal(unique.length, pairs.length);
+    const { heldOut } = dataset.split(0.3);
+    assert.equal(heldOut.length, writers.length * unique.split(0.3).heldOut.length);
+    assert.ok(heldOut.length > 0);
+    const said = (more: Record<string, unknown>) => ({
+      messages: [{ ...user, content: "q" }, { ...assistant, content: "a", ...more }],
+    });
+    const thoughts = [said({}), said({ reasoning_content: "r" }), said({ reasoning_content: "s" })];
+    assert.equal((await load(dir, thoughts)).withoutRepeats().length, 3);
+  }));
+
 Deno.test("the fingerprint sees tokens and masks", () =>
   withTempDir(async (dir) => {
     const of = async (records: unknown[], options = {}) =>

@@ -101,6 +101,31 @@ Deno.test("what is right is copied as it is, whatever else it has", () =>
     assert.deepEqual([found.kind, found.format], ["JSON Lines", "prompt_completion"]);
   }));
 
+Deno.test("what is right is copied number by number, and of a corrected record every number is told", () =>
+  withTempDir(async (dir) => {
+    const rest = '"id":12345678901234567890,"score":1.0,"10":1,"low":2}';
+    const good = `{"prompt":"p","completion":"c",${rest}`;
+    const path = `${dir}/data.json`;
+    const spread = good.replaceAll(",", ",\n  ");
+    Deno.writeTextFileSync(path, `[${spread},\n{"prompt":5,"completion":"c",${rest}]`);
+    const write = `${dir}/copy.jsonl`;
+    const changes: string[] = [];
+    const onChange = ({ change }: DataChange) => void changes.push(change);
+    await validateData(path, { write, onChange });
+    const [first, second] = Deno.readTextFileSync(write).split("\n");
+    assert.equal(first, good.replaceAll(",", ", "));
+    assert.deepEqual(changes, [
+      'prompt: 5 is now the text "5"',
+      "the number 12345678901234567890 is now 12345678901234567000",
+      "the number 1.0 is now 1",
+    ]);
+    assert.match(second!, /"score":1,/);
+    Deno.writeTextFileSync(`${dir}/lines.jsonl`, `\uFEFF${good}\r\n\n${good}\n`);
+    Deno.removeSync(write);
+    await validateData(`${dir}/lines.jsonl`, { write });
+    assert.equal(Deno.readTextFileSync(write), `${good}\n${good}\n`);
+  }));
+
 Deno.test("what a run would say is told, with all its places", () =>
   withTempDir(async (dir) => {
     const path = `${dir}/a.csv`;

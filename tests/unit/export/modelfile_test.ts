@@ -93,3 +93,13 @@ Deno.test("templates that Ollama's words cannot follow are left to the GGUF file
     'FROM ./a.gguf\nPARAMETER stop "</s>"\nPARAMETER stop "<|end|>"\n',
   );
 });
+
+Deno.test("stops of a Modelfile are between quotes as they are, without escapes", () => {
+  const [lineEnd, quote, eos] = [10, 34, 261];
+  const model = { tokenizer: tokenizer(null), stopTokens: [lineEnd, quote, eos] };
+  const quotes = '"'.repeat(3);
+  assert.equal(
+    modelfile("a.gguf", model),
+    `FROM ./a.gguf\nPARAMETER stop "\n"\nPARAMETER stop ${quotes}"${quotes}\nPARAMETER stop "</s>"\n`,
+  );
+});

@@ -1,7 +1,9 @@
 /** Files of the web: downloaded into the cache in spite of broken answers, and taken from there where unchanged. */
 import assert from "node:assert/strict";
 import { localData } from "../../../src/hub/local_names.ts";
-import { downloadUrl, urlOf } from "../../../src/hub/url_file.ts";
+import type { Downloaded } from "../../../src/hub/hub.ts";
+import { downloadUrl } from "../../../src/hub/url_file.ts";
+import { shownName, urlOf } from "../../../src/io/web_address.ts";
 import { brokenBody, type Fault, HubServer, noise } from "../../support/hub_server.ts";
 import { assertRejects } from "../../support/refuses.ts";
 import { withTempDir } from "../../support/temp_dir.ts";
@@ -206,6 +208,22 @@ Deno.test("what is unchanged is not sent again; what the server cannot tell now 
     assert.equal((await downloadUrl(url, use)).bytes, 50);
   }));
 
+Deno.test("several downloads of one file at once take turns, and get one whole content", () =>
+  withWeb(async (web, url, use) => {
+    const contents = [noise(200_000), noise(150_000), noise(100_000)];
+    web.server.fault = () => {
+      const { length } = web.server.seen;
+      web.content = contents[Math.min(length, 3) - 1]!;
+      web.etag = `"v${length}"`;
+      return web.answer(null, null);
+    };
+    const found = await Promise.all([1, 2, 3].map(() => downloadUrl(url, use)));
+    const [{ paths: [path = ""] }] = found as [Downloaded];
+    const last = found.find(({ commit }) => commit === '"v3"');
+    assert.deepEqual(Deno.readFileSync(path), contents[2]);
+    assert.equal(last?.bytes, contents[2]!.length);
+  }));
+
 Deno.test("the token of the hub goes to the hub alone", () =>
   withTempDir(async (cache) => {
     await using server = new HubServer();
@@ -218,6 +236,17 @@ Deno.test("the token of the hub goes to the hub alone", () =>
       "Bearer hf_token",
     ]);
   }));
+
+Deno.test("what is told and written down of an address keeps no secret, and the weight", () => {
+  const shown = {
+    "https://a.b/c.jsonl?key=secret:x": "https://a.b/c.jsonl",
+    "https://a.b/c.jsonl?key=secret:0.7": "https://a.b/c.jsonl:0.7",
+    "https://me:secret@a.b/c.jsonl#d": "https://a.b/c.jsonl",
+    "https://a.b/C.jsonl:2": "https://a.b/C.jsonl:2",
+    "data/what?.jsonl:1": "data/what?.jsonl:1",
+  };
+  for (const [name, expected] of Object.entries(shown)) assert.equal(shownName(name), expected);
+});
 
 Deno.test("addresses are told from paths", () => {
   assert.equal(urlOf("HTTPS://a.b/c")?.href, "https://a.b/c");

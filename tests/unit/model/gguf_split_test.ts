@@ -39,6 +39,19 @@ Deno.test("a split GGUF model is the whole one, from any part and from the folde
     }
   }));
 
+Deno.test("a model that is named as the only part need not say that it is one", () =>
+  withTempDir((dir) => {
+    const path = `${dir}/tiny-00001-of-00001.gguf`;
+    Deno.writeFileSync(path, tinyGguf("llama"));
+    for (const named of [path, dir]) {
+      using source = openModelSource(named);
+      assert.equal(source.path, named);
+    }
+    const [other] = splitGguf(2, {});
+    Deno.writeFileSync(path, other!);
+    assertRefuses(() => openModelSource(path), "data", "split.count is 2; expected 1");
+  }));
+
 Deno.test("split GGUF models with missing, miscounted or mixed parts are refused by file and field", () =>
   withTempDir((dir) => {
     let number = 0;

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { ARCHITECTURES, ggufArchitectureOf } from "../../../src/model/architectures/mod.ts";
 import { readHuggingFaceConfig } from "../../../src/model/hf_config.ts";
+import { lacksWeights } from "../../../src/model/weightless.ts";
 import {
   modelIdentity,
   openModelSource,
@@ -12,6 +13,8 @@ import { encodeSafetensors, type TensorData } from "../../support/encode_safeten
 import { assertRefuses } from "../../support/refuses.ts";
 import { withTempDir } from "../../support/temp_dir.ts";
 import { tinyConfig, tinyGguf, tinyWeights, writeTinyFolder } from "../../support/tiny_model.ts";
+
+const BITSANDBYTES = new URL("../../golden/bitsandbytes/nf4_double", import.meta.url).pathname;
 
 const bytesOf = ({ data }: TensorData) =>
   new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
@@ -200,3 +203,27 @@ function writeType(folder: string, json: Record<string, unknown>, torch_dtype?: 
   Deno.writeTextFileSync(`${folder}/config.json`, JSON.stringify({ ...json, torch_dtype }));
   return folder;
 }
+
+Deno.test("a folder of bitsandbytes whose weights are yet to come is planned as it will be", () =>
+  withTempDir((dir) => {
+    Deno.copyFileSync(`${BITSANDBYTES}/config.json`, `${dir}/config.json`);
+    using whole = openModelSource(BITSANDBYTES);
+    const { source, assumption } = openModelToPlan(dir);
+    const matrices = ({ tensors }: typeof source) =>
+      new Map([...tensors].filter(([, { shape }]) => shape.length === 2).sort());
+    assert.deepEqual(matrices(source), matrices(whole));
+    assert.match(assumption ?? "", /planned as nf4 and \w+, by its config\.json/);
+
+    const json = JSON.parse(Deno.readTextFileSync(`${dir}/config.json`));
+    json.quantization_config.llm_int8_skip_modules = ["model.layers.0.self_attn", "up_proj"];
+    Deno.writeTextFileSync(`${dir}/config.json`, JSON.stringify(json));
+    const quantised = [...openModelToPlan(dir).source.tensors]
+      .filter(([, { format }]) => format === "nf4").map(([name]) => name);
+    assert.ok(quantised.includes("model.layers.0.mlp.down_proj.weight"), `${quantised}`);
+    assert.ok(!quantised.some((name) => /self_attn|up_proj/.test(name)), `${quantised}`);
+  }));
+
+Deno.test("a folder that cannot be listed is named, not thrown as it comes", () =>
+  withTempDir((dir) => {
+    assertRefuses(() => lacksWeights(`${dir}/gone`), "data", `${dir}/gone`);
+  }));

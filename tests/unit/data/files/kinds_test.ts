@@ -9,7 +9,10 @@ import {
   openRecords,
   readRecords,
   recogniseFile,
+  type Watch,
 } from "../../../../src/data/files/mod.ts";
+import { loadDataset } from "../../../../src/data/load_dataset.ts";
+import { byteTokenizer } from "../../../support/byte_tokenizer.ts";
 import { withCache } from "../../../support/cache.ts";
 import { assertRejects } from "../../../support/refuses.ts";
 import { withTempDir } from "../../../support/temp_dir.ts";
@@ -128,6 +131,57 @@ for (const name of ["JSON", "CSV", "TSV", "JSON Lines"]) {
     }));
 }
 
+Deno.test("what was unpacked is taken when it is whole; what a killed program has left is removed", () =>
+  withCache(async (cache) => {
+    const text = '{"text":"a"}\n{"text":"b"}\n';
+    const path = write(`${cache}/data.jsonl.gz`, gzipSync(text));
+    const { content } = await recogniseFile(path);
+    const folder = `${cache}/unpacked`;
+    const old = Date.now() / 1000 - 4000;
+    for (const [name, time] of [["tmp-old", old], ["tmp-new", old + 3990]] as const) {
+      Deno.utimeSync(write(`${folder}/${name}`, "half"), time, time);
+    }
+    for (const left of [text.length - 3, 0]) {
+      Deno.truncateSync(content, left);
+      assert.equal((await recogniseFile(path)).content, content);
+      assert.equal(Deno.readTextFileSync(content), text);
+    }
+    const names = [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
+    assert.deepEqual(names, [content.slice(folder.length + 1), "tmp-new"].sort());
+  }));
+
+Deno.test("large files are followed while they are unpacked, known again and cut, and a stop stops that", () =>
+  withCache(async (cache) => {
+    const line = `{"text":"${"x".repeat(1 << 20)}"}\n`;
+    const text = new TextEncoder().encode(line.repeat(40));
+    const packed = gzipSync(text, { level: 0 });
+    const path = write(`${cache}/large.jsonl.gz`, packed);
+    const seen: [string, number][] = [];
+    const onLooking = (name: string, share: number) => void seen.push([name, share]);
+    await recogniseFile(path, { onLooking });
+    assert.deepEqual(seen.map(([name]) => name), Array(4).fill(path), "hashed, then unpacked");
+    assert.ok(seen.every(([, share]) => share > 0 && share < 1));
+    const stopped = () => recogniseFile(path, { signal: AbortSignal.abort() });
+    await assertRejects(stopped, "interrupted");
+    const load = (watch: Watch) =>
+      loadDataset({
+        ...{ paths: [path], tokenizer: byteTokenizer(), maxLength: 9, workers: 0, ...watch },
+        cache: `${cache}/other`,
+      });
+    let turns = 0;
+    const stop = new AbortController();
+    const stopAt = (last: number) => () => {
+      if (++turns === last) stop.abort();
+    };
+    // Two pauses know the packed file again, two the unpacked one; two more cut it into blocks.
+    await assertRejects(
+      () => load({ signal: stop.signal, onLooking: stopAt(6) }),
+      "interrupted",
+      "looking at the data",
+    );
+    assert.equal(turns, 6);
+  }));
+
 Deno.test("the name tells what the content does not: a table of one column", () =>
   withTempDir(async (dir) => {
     for (const extension of ["csv", "TSV"]) {
@@ -153,10 +207,26 @@ Deno.test("CSV: a mark, semicolons, line numbers behind breaks in fields, and ro
     assert.throws(() => behind?.parse(), /:6: field 1 goes on behind its closing quote/);
   }));
 
+Deno.test("CSV: as many columns as may be named take no time, and a row of commas little room", () =>
+  withTempDir(async (dir) => {
+    const names = Array.from({ length: 10_000 }, (_, i) => `c${i}`).join();
+    const text = `${names}\n${names}\n${",".repeat(1_000_000)}\n`;
+    const known = await recogniseFile(write(`${dir}/a.csv`, text));
+    const [row, commas] = await Array.fromAsync(readRecords(known));
+    assert.equal(Object.keys(row!.parse()).length, 10_000);
+    assert.throws(() => commas?.parse(), /:3: the row has at least 10001 fields; expected 10000/);
+  }));
+
 /** Files that are wrong as a whole, and what is said of them. */
 const WRONG: [title: string, name: string, content: string | Uint8Array, ...words: string[]][] = [
   ["a quote that is never closed", "a.csv", 'text\n"one\ntwo\n', ":2: a quote that is opened here"],
   ["a column twice", "a.csv", "a,a\n1,2\n", ':1: the column "a" is named twice'],
+  [
+    "columns without end",
+    "a.csv",
+    Array.from({ length: 60_000 }, (_, i) => `c${i}`).join(),
+    ":1: more than 10000 columns are named",
+  ],
   ["a list that is cut", "a.json", '[{"text":"a"},{"te', "ends, or closes an object, inside its"],
   ["a list that is mixed up", "a.json", '[{"text":"a"}}', "ends, or closes an object, inside its"],
   ["something behind a list", "a.json", '[{"text":"a"}] x', "goes on behind its list"],

@@ -3,7 +3,9 @@ import assert from "node:assert/strict";
 import { parquet } from "../../../../src/data/files/parquet.ts";
 import { type KnownFile, readRecords, recogniseFile } from "../../../../src/data/files/mod.ts";
 import { RecordFields } from "../../../../src/data/formats/fields.ts";
+import { parquetWriteBuffer } from "npm:hyparquet-writer@0.17.0";
 import { formatsFor } from "../../../../src/data/formats/mod.ts";
+import { withTempDir } from "../../../support/temp_dir.ts";
 
 const FOLDER = decodeURIComponent(new URL("parquet/", import.meta.url).pathname);
 
@@ -74,6 +76,27 @@ Deno.test("messages from a table: nulls are absent, and an object of lists is a 
     messages: [{ role: "user", content: "q" }, { role: "assistant", content: "a" }],
   });
 });
+
+Deno.test("rows that are too large and texts that are none are told; what nobody reads may be as it is", () =>
+  withTempDir(async (dir) => {
+    const bytes = Uint8Array.of(0x66, 0xFF, 0x66);
+    const long = "长".repeat(3 << 20);
+    const buffer = parquetWriteBuffer({
+      columnData: [
+        { name: "text", data: ["fine", bytes, long], type: "BYTE_ARRAY" },
+        { name: "image", data: [bytes, bytes, bytes], type: "BYTE_ARRAY" },
+      ],
+    });
+    const path = `${dir}/a.parquet`;
+    Deno.writeFileSync(path, new Uint8Array(buffer));
+    const records = await Array.fromAsync(readRecords(await recogniseFile(path)));
+    const [first, second] = records.map(({ where, parse }) => () =>
+      formatsFor("text")[0]!.read(new RecordFields(where, parse(), {}))
+    );
+    assert.deepEqual(first!(), { kind: "text", text: "fine" });
+    assert.throws(second!, /:row 2: field "text" is bytes that are not valid UTF-8; expected text/);
+    assert.throws(records[2]!.parse, /:row 3: its texts are longer than 8388608 bytes/);
+  }));
 
 for (const version of ["v1", "v2"]) {
   Deno.test(`a large row group is read in parts, page by page, ${version}`, async () => {

@@ -197,6 +197,63 @@ Deno.test("a stop stops all workers, and keeps what is done", () =>
     assert.ok(shardsIn(cache).size >= 1, "what was done is kept");
   }));
 
+Deno.test("lines of which each has a reason of its own are kept, counted and told like others", () =>
+  withTempDir(async (dir) => {
+    const path = `${dir}/data.jsonl`;
+    const odd = Array.from({ length: 8000 }, (_, i) => ({ [`${i}${"长".repeat(200)}`]: 1 }));
+    const lines = [{ prompt: "p", completion: "c" }, ...odd];
+    Deno.writeTextFileSync(path, lines.map((line) => JSON.stringify(line)).join("\n"));
+    const told = ({ badExamples, badNotice, fingerprint }: Dataset) => [
+      badExamples,
+      badNotice,
+      fingerprint,
+    ];
+    const inMemory = told(await load(path));
+    assert.equal(inMemory[0], 8000);
+    assert.match(String(inMemory[1]), /7990 more for other reasons/);
+    for (const _ of ["made", "from the cache"]) {
+      assert.deepEqual(told(await load(path, { cache: `${dir}/cache` })), inMemory);
+    }
+    const size = [...shardsIn(`${dir}/cache`).values()].reduce(
+      (sum, { length }) => sum + length,
+      0,
+    );
+    assert.ok(size < 1 << 20, `${size} bytes for reasons of which few are told`);
+  }));
+
+Deno.test("a file that is changed while it is prepared is refused, and the cache stays right", () =>
+  withTempDir(async (dir) => {
+    const path = `${dir}/data.jsonl`;
+    const cache = `${dir}/cache`;
+    const text = LINES.join("\n");
+    const write = (content: string) => Deno.writeTextFileSync(path, content);
+    write(text);
+    const { fingerprint } = await load(path, { cache: null });
+    const changes: [string, () => void][] = [
+      ["written to", () => write(text.replaceAll('"c', '"d'))],
+      ["replaced", () => {
+        Deno.writeTextFileSync(`${path}.new`, text.replaceAll('"c', '"d'));
+        Deno.renameSync(`${path}.new`, path);
+      }],
+    ];
+    for (const [title, change] of changes) {
+      let isChanged = false;
+      const onProgress = () => {
+        if (!isChanged) change();
+        isChanged = true;
+      };
+      for (const kept of [cache, null]) {
+        write(text);
+        isChanged = false;
+        const refused = () => load(path, { cache: kept, onProgress });
+        await assertRejects(refused, "data", path, "changed while it was read");
+      }
+      write(text);
+      assert.equal((await load(path, { cache })).fingerprint, fingerprint, title);
+      Deno.removeSync(cache, { recursive: true });
+    }
+  }));
+
 Deno.test("much data is kept where the environment says, little data nowhere", () =>
   withTempDir(async (dir) => {
     const before = Deno.env.get("SPIEL_CACHE");

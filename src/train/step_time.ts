@@ -1,0 +1,52 @@
+/** Estimates how long the steps of a run take, from a few of its micro-batches computed as in training. */
+
+import type { MicroBatchStream } from "../data/sampler.ts";
+import type { Engine } from "../engine/engine.ts";
+import { SpielError } from "../errors.ts";
+import type { TrainerOptions } from "./options.ts";
+import { makeStep } from "./step.ts";
+
+/** Micro-batches that are computed, of which the first only warms the device up. */
+const MOST_BATCHES = 5;
+/** No further one is begun after so many seconds. */
+const ENOUGH_S = 10;
+
+/** An estimate and what it is from. */
+export interface StepTime {
+  /** Seconds of all steps, without evaluations, reselections and checkpoints. */
+  readonly seconds: number;
+  /** Micro-batches that were measured. */
+  readonly measured: number;
+}
+
+/**
+ * Computes micro-batches from all over the first epoch, each with an update that changes nothing, and multiplies.
+ *
+ * @param engine Holds the model with what is trained of it.
+ * @throws {SpielError} `interrupted` when the signal fires, besides the engine's own.
+ */
+export async function estimateSteps(
+  engine: Engine,
+  stream: Pick<MicroBatchStream, "microBatch" | "microBatchesIn">,
+  { totalMicroBatches, update }: Pick<TrainerOptions, "update"> & { totalMicroBatches: number },
+  signal?: AbortSignal,
+): Promise<StepTime> {
+  const epoch = stream.microBatchesIn(0);
+  const times: number[] = [];
+  const begun = performance.now();
+  while (times.length < MOST_BATCHES && secondsSince(begun) < ENOUGH_S) {
+    if (signal?.aborted) throw new SpielError("interrupted", "Stopped while measuring the steps");
+    const batch = await stream.microBatch(Math.floor(times.length / MOST_BATCHES * epoch));
+    const start = performance.now();
+    await makeStep(engine, { step: times.length + 1, batches: [batch], learningRate: 0 }, update);
+    await engine.readUpdate();
+    times.push(secondsSince(start));
+  }
+  const measured = times.length === 1 ? times : times.slice(1);
+  const mean = measured.reduce((sum, time) => sum + time, 0) / measured.length;
+  return { seconds: mean * totalMicroBatches, measured: measured.length };
+}
+
+function secondsSince(start: number): number {
+  return (performance.now() - start) / 1000;
+}
