@@ -130,12 +130,23 @@ class Headers {
     const asked = this.#rendered(index);
     if (asked === undefined) return undefined;
     const silent = attempt(() => this.renderer.render(this.messages.slice(0, index), false));
-    if (asked.length <= content && silent !== undefined && asked.startsWith(silent)) {
-      const length = Math.max(asked.length - silent.length, LEAST_HEADER);
-      const text = this.text.slice(Math.max(0, asked.length - length), content);
-      this.#known.set(role, [...known, { text, gap: content - asked.length }]);
+    if (asked.length > content || silent === undefined || !asked.startsWith(silent)) {
+      return asked.length;
     }
-    return asked.length;
+    const end = asked === silent ? this.#printedEnd(asked.length, content) : asked.length;
+    const length = Math.max(asked.length - silent.length, LEAST_HEADER);
+    const text = this.text.slice(Math.max(0, asked.length - length), content);
+    this.#known.set(role, [...known, { text, gap: content - end }]);
+    return end;
+  }
+
+  /**
+   * The end of a header that the template prints with an answer but never to ask for one: it is no word of the
+   * assistant's. Spaces before the content are left to the answer, as they are part of its first token.
+   */
+  #printedEnd(start: number, content: number): number {
+    const header = this.text.slice(start, content);
+    return start + (header.trim() === "" ? 0 : header.replace(/ +$/, "").length);
   }
 
   /** What the conversation up to an answer asks; undefined where the text does not begin so. */

@@ -59,20 +59,25 @@ export function reportOf(
   };
 }
 
-/** Which examples were cut, and what would keep them whole, in words; null where none was. */
+/** Which examples were cut, of how many of their tokens, and what would keep them whole, in words; null where none was. */
 export function cutNotice(dataset: Dataset, maxLength: number): string | null {
   const places: string[] = [];
-  let [count, longest] = [0, 0];
+  let [count, longest, lost, whole] = [0, 0, 0, 0];
   for (let index = 0; index < dataset.length; index++) {
     const cut = dataset.truncatedOf(index);
     if (cut === 0) continue;
     count++;
-    longest = Math.max(longest, dataset.lengthOf(index) + cut);
+    const length = dataset.lengthOf(index) + cut;
+    longest = Math.max(longest, length);
+    lost += cut;
+    whole += length;
     if (places.length < MAX_PLACES) places.push(dataset.origin(index));
   }
   if (count === 0) return null;
-  return `max_length ${maxLength} cuts ${count} of ${dataset.length} examples, behind the last turn that ` +
-    `fits where one does: ${whereOf(places, count)}; max_length ${longest} keeps every token`;
+  return `max_length ${maxLength} cuts ${count} of ${dataset.length} examples, which lose ${lost} of their ` +
+    `${whole} tokens, behind the last turn that fits where one does: ${
+      whereOf(places, count)
+    }; max_length ${longest} keeps every token`;
 }
 
 function binsOf(sorted: Uint32Array): LengthBin[] {

@@ -1,6 +1,8 @@
 /** Compiles and runs Jinja templates, which come from strangers: without the time of day, and within bounds. */
 import { Environment, Template } from "npm:@huggingface/jinja@0.5.11";
 import { SpielError } from "../errors.ts";
+import { isObject } from "../io/random_access.ts";
+import { WrittenNumber } from "./written_json.ts";
 import { BoundedInterpreter, boundedRange, BoundError, type WorkBudget } from "./jinja_bounds.ts";
 
 /** The longest source, in characters. */
@@ -53,7 +55,7 @@ export class JinjaTemplate {
     try {
       const environment = new Environment();
       for (const [name, value] of Object.entries({ ...GLOBALS, ...variables })) {
-        environment.set(name, value);
+        writeNumbers(environment.set(name, value), value);
       }
       return String(new BoundedInterpreter(environment, budget).run(this.#template.parsed).value);
     } catch (cause) {
@@ -73,6 +75,23 @@ const GLOBALS: Readonly<Record<string, unknown>> = {
   strftime_now: (format: unknown) =>
     String(format).replace(/%([A-Za-z%])/g, (code, letter) => DATE_PARTS[letter] ?? code),
 };
+
+type Value = ReturnType<Environment["set"]>;
+
+/** Puts numbers in the place of what the library makes of written ones, which it takes for objects. */
+function writeNumbers(value: Value, given: unknown): Value {
+  if (given instanceof WrittenNumber) {
+    const kind = /^-?\d+$/.test(given.source) ? 1 : 0.5;
+    return Object.assign(new Environment().set("number", kind), { value: given });
+  }
+  const content: unknown = value.value;
+  if (Array.isArray(given) && Array.isArray(content)) {
+    content.forEach((item, i) => content[i] = writeNumbers(item, given[i]));
+  } else if (isObject(given) && content instanceof Map) {
+    for (const [key, item] of content) content.set(key, writeNumbers(item, given[key]));
+  }
+  return value;
+}
 
 function reasonOf(cause: unknown): string {
   if (cause instanceof RangeError) return "it nests or repeats too deeply";

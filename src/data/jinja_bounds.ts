@@ -179,7 +179,7 @@ const EMPTY = { type: "UndefinedValue", value: undefined } as Value;
 function factorOf(value: Value | undefined): number {
   const content: unknown = value?.value;
   if (typeof content === "string") return content.length;
-  return typeof content === "number" ? content : 0;
+  return typeof content === "number" || content instanceof Number ? Number(content) : 0;
 }
 
 /** Work to look through a value, or to go through it in a loop. */

@@ -1,6 +1,7 @@
 /** A record in JSON. */
 import { isObject } from "../../io/random_access.ts";
 import { RecordError } from "../../io/record_error.ts";
+import { parseWritten } from "../written_json.ts";
 import { MAX_LEVELS, nestsDeeper, repeatedKey } from "../../io/strict_json.ts";
 
 /**
@@ -21,7 +22,8 @@ export function parseRecord(text: string, where: string): Record<string, unknown
   }
   const twice = repeatedKey(text);
   if (twice !== null) throw new RecordError(where, `the field ${twice} is given twice`);
-  return value;
+  // With `tools` or `tool_calls`, numbers are words to learn.
+  return /"tool(?:s|_calls)"/.test(text) ? parseWritten(text) as typeof value : value;
 }
 
 /** What `JSON.parse` complains of; its line would be taken for the file's. */

@@ -1,6 +1,7 @@
 /** Reads the fields of one data record, naming file, line and field on every failure. */
 import { isObject } from "../../io/random_access.ts";
 import { RecordError } from "../../io/record_error.ts";
+import { WrittenNumber } from "../written_json.ts";
 import { NotText } from "../files/not_text.ts";
 
 /** Names of the record's fields by those of the format, such as prompt → question. */
@@ -88,6 +89,7 @@ export function shown(value: unknown): string {
       ? `${JSON.stringify(value.slice(0, SHOWN))}...`
       : JSON.stringify(value);
   }
+  if (value instanceof WrittenNumber) return value.source;
   if (value instanceof NotText) return "bytes that are not valid UTF-8";
   if (Array.isArray(value)) return value.length === 0 ? "an empty list" : "a list";
   return isObject(value) ? `an object with ${listed(Object.keys(value))}` : String(value);

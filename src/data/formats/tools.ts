@@ -2,6 +2,7 @@
 import { isObject } from "../../io/random_access.ts";
 import { MAX_LEVELS, nestsDeeper } from "../../io/strict_json.ts";
 import type { Tool } from "../chat_template.ts";
+import { parseWritten, WrittenNumber } from "../written_json.ts";
 import { type RecordFields, shown } from "./fields.ts";
 
 /** A call that the assistant makes, as templates take it: beside its name and arguments, what else it has. */
@@ -14,7 +15,7 @@ type ToolCall = Record<string, unknown>;
  */
 export function readTools(record: RecordFields): Tool[] | undefined {
   const value = record.value("tools");
-  const list = typeof value === "string" ? parsedJson(value) : value;
+  const list = typeof value === "string" ? parsedJson(value, parseWritten) : value;
   if (list === undefined && typeof value !== "string" || list === null) return undefined;
   if (!Array.isArray(list) || !list.every(isObject)) {
     throw record.mismatch("tools", "a list of objects, or one in JSON");
@@ -50,8 +51,8 @@ function namedCall(record: RecordFields, call: Record<string, unknown>, where: s
     throw record.error(`${where} has a call whose name is ${shown(call.name)}; expected text`);
   }
   if (typeof call.arguments !== "string") return call;
-  const values = parsedJson(call.arguments);
-  if (isObject(values)) return { ...call, arguments: values };
+  const values = parsedJson(call.arguments, parseWritten);
+  if (isObject(values) && !(values instanceof WrittenNumber)) return { ...call, arguments: values };
   throw record.error(
     `${where} has a call whose arguments are ${shown(call.arguments)}; expected an object in JSON`,
   );
@@ -59,7 +60,7 @@ function namedCall(record: RecordFields, call: Record<string, unknown>, where: s
 
 /** The call of a message whose whole content is one in JSON: `{"name": "...", "arguments": {...}}`. */
 export function callOfText(record: RecordFields, text: string, index: number): ToolCall {
-  const call = parsedJson(text);
+  const call = parsedJson(text, parseWritten);
   const where = `message ${index}`;
   if (!isObject(call)) {
     throw record.error(`${where}, a function call, is ${shown(text)}; expected an object in JSON`);
@@ -68,9 +69,9 @@ export function callOfText(record: RecordFields, text: string, index: number): T
 }
 
 /** What JSON says; undefined where it is none, or nests deeper than a record may. */
-export function parsedJson(text: string): unknown {
+export function parsedJson(text: string, parse: (text: string) => unknown = JSON.parse): unknown {
   try {
-    const value: unknown = JSON.parse(text);
+    const value = parse(text);
     return nestsDeeper(text, MAX_LEVELS) ? undefined : value;
   } catch {
     return undefined;

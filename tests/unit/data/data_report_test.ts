@@ -53,7 +53,8 @@ Deno.test("what was cut is counted and listed, with the length that keeps all of
     const dataset = await load(dir, [5, 20, 9, 30], 10);
     assert.equal(
       cutNotice(dataset, 10),
-      `max_length 10 cuts 2 of 4 examples, behind the last turn that fits where one does: ` +
+      `max_length 10 cuts 2 of 4 examples, which lose 30 of their 50 tokens, behind the last turn that fits where ` +
+        `one does: ` +
         `${dir}/data.jsonl:2, 4; max_length 30 keeps every token`,
     );
     assert.equal(cutNotice(await load(dir, [5, 10], 10), 10), null);

@@ -2,6 +2,9 @@
 import assert from "node:assert/strict";
 import { ExampleEncoder } from "../../../src/data/example.ts";
 import type { Message, Tool } from "../../../src/data/chat_template.ts";
+import { parseRecord } from "../../../src/data/files/parse_record.ts";
+import { RecordFields } from "../../../src/data/formats/fields.ts";
+import { messages as messagesFormat } from "../../../src/data/formats/messages.ts";
 import type { Sample } from "../../../src/data/formats/mod.ts";
 import type { Tokenizer } from "../../../src/data/tokenizer.ts";
 import type { TrainOn } from "../../../src/data/train_on.ts";
@@ -97,6 +100,34 @@ Deno.test("calls of tools are trained, behind what is said with them; what tools
   assert.equal(marked(tokenizer, messages, "assistant", tools), expected);
   // All of them follow the last question.
   assert.equal(marked(tokenizer, messages, "completion", tools), expected);
+});
+
+Deno.test("a call's numbers are trained as they are written", () => {
+  const written = '{"id": 12345678901234567890, "of": [1.0, 1e400, -0, 7], "x": 0.10}';
+  for (const given of [JSON.stringify(written), written]) {
+    const record = parseRecord(
+      `{"messages":[{"role":"user","content":"Mix."},{"role":"assistant","content":null,"tool_calls":[` +
+        `{"type":"function","function":{"name":"mix","arguments":${given}}}]}],` +
+        `"tools":[{"type":"function","function":{"name":"mix","most":1.0}}]}`,
+      "data.jsonl:1",
+    );
+    const sample = messagesFormat.read(new RecordFields("data.jsonl:1", record, {}));
+    assert.ok(sample.kind === "conversation");
+    const tokenizer = tokenizerOf(templateOf("Qwen"));
+    const text = marked(tokenizer, sample.messages, "assistant", sample.tools as Tool[]);
+    assert.ok(text.includes(`{"name": "mix", "arguments": ${written}}`), text);
+    assert.ok(text.includes('"most": 1.0'), text);
+    // Examples are told apart by what JSON says of them.
+    assert.ok(JSON.stringify(sample).includes('"of":[1.0,1e400,-0,7]'));
+  }
+  assertRefuses(
+    () => {
+      const record = parseRecord('{"messages":2.0,"tools":[]}', "data.jsonl:1");
+      messagesFormat.read(new RecordFields("data.jsonl:1", record, {}));
+    },
+    "data",
+    'data.jsonl:1: field "messages" is 2.0; expected a list of messages',
+  );
 });
 
 Deno.test("tools that a template does not tell of are refused", () => {

@@ -1,5 +1,6 @@
 /**
- * Chat templates in the shapes of twelve public ones, and what is trained of a conversation in each, written by hand.
+ * Chat templates in the shapes of twelve public ones and of two that never ask, and what is trained of a conversation
+ * in each, written by hand.
  *
  * The templates were written for these tests: they print what the public ones print for such conversations, and have
  * what made masks go wrong: headers that are asked for or not, trimmed contents, ends of turns that are no tokens of
@@ -190,5 +191,23 @@ export const TEMPLATES: readonly TemplateCase[] = [
     marked: "<|im_start|>system\nYou are a helpful AI assistant named SmolLM<|im_end|>\n" +
       "<|im_start|>user\nName a colour.<|im_end|>\n<|im_start|>assistant\n⟦Blue.<|im_end|>⟧\n" +
       "<|im_start|>user\nAnother?\n<|im_end|>\n<|im_start|>assistant\n⟦ Red, the\nwarmest. <|im_end|>⟧\n",
+  },
+  {
+    // Prints headers with answers only, and none to ask for one.
+    name: "headers unasked",
+    source: `{% for m in messages %}${header}{% endfor %}`,
+    specialTokens: ["<s>", "<|im_end|>", "<|im_start|>"],
+    marked: "<|im_start|>user\nName a colour.<|im_end|>\n" +
+      "<|im_start|>assistant\n⟦Blue.<|im_end|>⟧\n" +
+      "<|im_start|>user\nAnother?\n<|im_end|>\n" +
+      "<|im_start|>assistant\n⟦ Red, the\nwarmest. <|im_end|>⟧\n",
+  },
+  {
+    // The same in words, with a space before what is said.
+    name: "words unasked",
+    source: "{% for m in messages %}{{ m['role'] + ': ' + m['content'] + eos_token }}{% endfor %}",
+    specialTokens: ["<s>", "</s>"],
+    marked: "user: Name a colour.</s>assistant:⟦ Blue.</s>⟧user: Another?\n</s>" +
+      "assistant:⟦  Red, the\nwarmest. </s>⟧",
   },
 ];
