@@ -119,13 +119,16 @@ function readPiece(bytes: Uint8Array, id: number, path: string): Piece {
 /** The fields of a message, in order. Those of 4 or 8 bytes are given as bytes. */
 function* fields(bytes: Uint8Array, path: string): Generator<[field: number, value: Value]> {
   let at = 0;
-  // Numbers have 32 bits here; a negative one is written with 64.
+  /** The last number's lower 32 bits, of more than which no value makes use: a negative one is written with 64. */
+  let low = 0;
   const varint = () => {
     let value = 0;
+    low = 0;
     for (let shift = 0; shift < 70; shift += 7) {
       const byte = bytes[at++];
       if (byte === undefined) throw damaged(path, "it ends inside a number");
-      if (shift < 32) value |= (byte & 0x7F) << shift;
+      value += (byte & 0x7F) * 2 ** shift;
+      if (shift < 32) low |= (byte & 0x7F) << shift;
       if (byte < 0x80) return value;
     }
     throw damaged(path, "a number has more than 10 bytes");
@@ -137,23 +140,24 @@ function* fields(bytes: Uint8Array, path: string): Generator<[field: number, val
     return bytes.subarray(at, at += length);
   };
   while (at < bytes.length) {
-    const key = varint() >>> 0;
-    const field = key >>> 3;
-    switch (key & 7) {
+    const key = varint();
+    const field = Math.floor(key / 8);
+    switch (key % 8) {
       case VARINT:
-        yield [field, varint()];
+        varint();
+        yield [field, low];
         break;
       case FIXED64:
         yield [field, take(8)];
         break;
       case BYTES:
-        yield [field, take(varint() >>> 0)];
+        yield [field, take(varint())];
         break;
       case FIXED32:
         yield [field, take(4)];
         break;
       default:
-        throw damaged(path, `field ${field} has the unknown wire type ${key & 7}`);
+        throw damaged(path, `field ${field} has the unknown wire type ${key % 8}`);
     }
   }
 }
