@@ -134,10 +134,11 @@ export class BadExamples {
    * One error for all.
    *
    * @param total Number of examples, good and bad.
+   * @param remedy What helps where some are good.
    */
-  refusal(total: number): SpielError {
+  refusal(total: number, remedy: string): SpielError {
     const sentences = this.#sentences();
-    const help = this.#count === total ? "" : "; --skip-bad leaves out what cannot be used";
+    const help = this.#count === total ? "" : `; ${remedy}`;
     const all = `${this.#count} of ${total} examples cannot be used${help}:${listOf(sentences)}`;
     return new SpielError("data", this.#count === 1 ? `${sentences[0]}${help}` : all);
   }
@@ -151,7 +152,7 @@ export class BadExamples {
   #sentences(): string[] {
     const groups = this.groups;
     const told = groups.reduce((sum, { examples }) => sum + examples, 0);
-    const rest = this.#count === told ? [] : [`${this.#count - told} more for other reasons`];
+    const rest = this.#count === told ? [] : [`${this.#count - told} more`];
     return [...groups.map(({ where, problem }) => `${where}: ${problem}`), ...rest];
   }
 }

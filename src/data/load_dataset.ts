@@ -42,6 +42,8 @@ export async function loadDataset(options: DatasetOptions): Promise<Dataset> {
   }
   const dataset = new Dataset({ files, encoder, map, bad });
   const isRefused = policy === "refuse" ? bad.count > 0 : policy === "skip" && dataset.length === 0;
-  if (isRefused) throw bad.refusal(dataset.length + bad.count);
+  if (isRefused) {
+    throw bad.refusal(dataset.length + bad.count, "--skip-bad leaves out what cannot be used");
+  }
   return dataset;
 }

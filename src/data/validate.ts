@@ -77,7 +77,7 @@ export async function validateData(path: string, options: ValidateOptions): Prom
   return {
     ...{ path, kind: file!.kind.name, format: file!.format.name, why: file!.why },
     ...{ records, badRecords: bad.count, bad: bad.groups, corrected },
-    refusal: bad.count === 0 ? null : bad.refusal(records),
+    refusal: bad.count === 0 ? null : bad.refusal(records, "--write FILE saves a corrected copy"),
   };
 }
 

@@ -27,6 +27,11 @@ export class RandomAccessFile implements Disposable {
   static open(path: string): RandomAccessFile {
     let file: Deno.FsFile | undefined;
     try {
+      // To open a pipe would wait for who writes to it.
+      const { isFile, isDirectory } = Deno.statSync(path);
+      if (!isFile && !isDirectory) {
+        throw new SpielError("data", `"${path}" is a pipe or a device; expected a file`);
+      }
       file = Deno.openSync(path, { read: true });
       const stat = file.statSync();
       if (stat.isDirectory) throw new SpielError("data", `"${path}" is a folder; expected a file`);

@@ -52,7 +52,10 @@ export async function unpackedFile(path: string, watch: Watch): Promise<string> 
     return target;
   } catch (error) {
     await files.remove(temporary).catch(() => {});
-    throw error instanceof SpielError ? error : storageError(`Cannot unpack "${path}"`, error);
+    throw error instanceof SpielError ? error : storageError(
+      `Cannot unpack "${path}" to "${folder}", for which SPIEL_CACHE may name another place`,
+      error,
+    );
   }
 }
 

@@ -46,6 +46,8 @@ export function checkMetadata({ row_groups: groups, num_rows }: FileMetaData, si
           `write it in smaller row groups`,
       );
     }
+    // Columns without rows lie nowhere.
+    if (count === 0) continue;
     for (const { meta_data: column } of group.columns) {
       if (column === undefined) throw new Error(`row group ${index} has a column in another file`);
       const { start, end } = rangeOf(column);

@@ -129,7 +129,7 @@ Deno.test("of many lines and reasons the first are told and the rest counted", (
     assert.equal(bad.length, 10);
     assert.equal(bad[0]!.examples, 300);
     assert.equal(bad[0]!.where, `${dir}/data.jsonl:2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 290 more`);
-    await assertRejects(() => load(dir, [GOOD, ...empty, ...odd]), "data", "- 21 more for other");
+    await assertRejects(() => load(dir, [GOOD, ...empty, ...odd]), "data", "- 21 more");
   }));
 
 Deno.test("lines of several files are told apart", () =>

@@ -311,3 +311,22 @@ for (const [title, content, kind] of KINDS) {
       assert.equal((await recogniseFile(write(`${dir}/a`, content))).kind.name, kind);
     }));
 }
+
+Deno.test({
+  name: "refuses a pipe, which would be waited for, and a device",
+  ignore: Deno.build.os === "windows",
+  fn: () =>
+    withTempDir(async (dir) => {
+      const pipe = `${dir}/pipe`;
+      assert.ok(new Deno.Command("mkfifo", { args: [pipe] }).outputSync().success);
+      for (const path of [pipe, "/dev/null"]) {
+        await assertRejects(
+          () => recogniseFile(path),
+          "data",
+          path,
+          "a pipe or a device",
+          "a file",
+        );
+      }
+    }),
+});

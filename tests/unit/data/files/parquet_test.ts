@@ -49,6 +49,13 @@ for (const codec of ["none", "snappy", "gzip", "zstd", "lz4", "brotli"]) {
   }
 }
 
+Deno.test("row groups without rows are passed over, and a file of none has no records", async () => {
+  const records = async (name: string) =>
+    await allOf(await recogniseFile(`${FOLDER}${name}.parquet`));
+  assert.deepEqual(await records("empty_groups"), [{ text: "a" }, { text: "b" }]);
+  assert.deepEqual(await records("no_rows"), []);
+});
+
 Deno.test("rows are told by their number, and read again from any group", async () => {
   const path = `${FOLDER}zstd.parquet`;
   using file = await parquet.open(path, "hf:a");

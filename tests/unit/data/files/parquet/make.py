@@ -51,3 +51,9 @@ for version in ["1.0", "2.0"]:
         data_page_version=version,
         use_dictionary=["messages.list.element.role"],
     )
+# Row groups of 1, 0 and 1 rows, and none at all.
+texts = pa.table({"text": ["a", "b"]})
+with pq.ParquetWriter(here / "empty_groups.parquet", texts.schema) as writer:
+    for part in [texts.slice(0, 1), texts.slice(0, 0), texts.slice(1, 1)]:
+        writer.write_table(part)
+pq.write_table(texts.slice(0, 0), here / "no_rows.parquet")
