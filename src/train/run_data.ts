@@ -1,5 +1,6 @@
 /** The data of a run: training micro-batches, held-out micro-batches, and the questions to answer. */
 
+import { dirname } from "node:path";
 import {
   openDataFiles,
   type OpenedDataFile,
@@ -13,7 +14,9 @@ import { type DatasetOptions, loadDataset } from "../data/load_dataset.ts";
 import { MicroBatchStream, type StreamOptions } from "../data/sampler.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import { SpielError } from "../errors.ts";
+import { HUB_PREFIX, looksLikeRepository } from "../hub/name.ts";
 import { meantInstead } from "../io/nearest_path.ts";
+import { isFolder } from "../io/random_access.ts";
 import type { ModelSource } from "../model/source.ts";
 import type { DataCounts, LookingEvent, ReadingEvent, RecognisedFile } from "./events.ts";
 import type { Exam } from "./evaluate.ts";
@@ -81,12 +84,19 @@ async function openAs(
     } catch (error) {
       const isMissing = error instanceof SpielError && error.cause instanceof Deno.errors.NotFound;
       if (!isMissing) throw error;
-      const hint = /:[\d.]+$/.test(path) ? "; only training data has a weight" : meantInstead(path);
-      const message = `${flag} ${error.message}${hint}`;
+      const message = `${flag} ${error.message}${hintFor(path)}`;
       throw new SpielError("data", message, { cause: error });
     }
   }
   return files;
+}
+
+/** What was probably meant by data that is not there. */
+function hintFor(path: string): string {
+  if (/:[\d.]+$/.test(path)) return "; only training data has a weight";
+  return looksLikeRepository(path) && !isFolder(dirname(path))
+    ? `; the hub's data set of that name is "${HUB_PREFIX}${path}"`
+    : meantInstead(path);
 }
 
 /** Warnings of examples that were left out, and `learningWarnings`. */

@@ -166,3 +166,11 @@ Deno.test("workers that may not read their program are told with the flag", asyn
   const alone = await runCli([...args, "--data-workers", "0"], { permissions });
   assert.equal(alone.code, 0, alone.stderr);
 });
+
+Deno.test("a data set of the hub that is named without its prefix is told with it", async () => {
+  using folder = new TinyFolder();
+  const args = ["train", "--model", folder.model, "--data", "openai/gsm8k", "--dry-run"];
+  const { code, stderr } = await runCli([...args, "--out", folder.at("out")]);
+  assert.equal(code, 65);
+  assert.match(stderr, /--data "openai\/gsm8k" does not exist; .* is "hf:openai\/gsm8k"$/m);
+});
