@@ -73,7 +73,8 @@ function sums(
   // Normalised inputs, q, k, v, attention, the stream between, gate and up; a sum per head.
   const ofBlock = T * (7 * D + 2 * F + H);
   const kept = checkpointing === "block" ? 1 : L;
-  const logits = Math.min(T, Math.floor(2 ** 24 / V));
+  // Whole tiles of 128 tokens, of which these vocabularies take more than one.
+  const logits = Math.min(T, Math.floor(2 ** 24 / V / 128) * 128);
   return {
     "weights": layers * layerBytes + ends * endBytes + 4 * norms,
     // Positions, values and gradients; ages and two moments; positions, gradients and their squares.

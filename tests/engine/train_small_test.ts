@@ -173,7 +173,7 @@ for (const place of HOSTED_DEVICES) {
 
   test("a dry run plans and leaves nothing behind", async (tiny) => {
     const { events, summary } = await tiny.train(place, "dry", { dryRun: true });
-    const types = ["files", "opened", "planned", "data", "example"];
+    const types = ["files", "opened", "planned", "data", "example", "estimated"];
     assert.deepEqual(events.map(({ type }) => type), types);
     assert.equal(summary.output, undefined);
     assert.throws(() => Deno.statSync(tiny.out("dry")), Deno.errors.NotFound);
