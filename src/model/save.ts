@@ -1,7 +1,7 @@
 /** Saves the engine's model as a Hugging Face folder: safetensors in shards, configuration and tokenizer. */
 
 import { basename, dirname, join, resolve } from "node:path";
-import { loadTokenizer, tokenizerFiles } from "../data/tokenizer.ts";
+import { tokenizerFiles } from "../data/tokenizer.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { TensorInfo } from "../engine/protocol.gen.ts";
 import { SpielError } from "../errors.ts";
@@ -20,7 +20,7 @@ import { elementsIn } from "../io/shape.ts";
 import { isWithin } from "../io/within.ts";
 import type { ModelSource } from "./source.ts";
 import { tensorParts } from "./tensor_parts.ts";
-import { tokenizerIfAny } from "./tokenizer.ts";
+import { tokenizerIfAny, tokenizerOf } from "./tokenizer.ts";
 
 /** A number format of saved weights. */
 export type SavedDtype = "f32" | "f16" | "bf16";
@@ -207,13 +207,14 @@ function configJson(source: ModelSource, dtype: SavedDtype): Record<string, unkn
 }
 
 function companions(source: ModelSource): FileToPublish[] {
+  const { bos, eos } = source.specialTokens;
   if (kindOfPath(source.path) === "gguf") {
-    const tokenizer = [...tokenizerFiles(loadTokenizer(source.path))];
-    const files = tokenizer.map(([name, text]) => ({
+    const { tokenizer, stopTokens } = tokenizerOf(source);
+    const files = [...tokenizerFiles(tokenizer)].map(([name, text]) => ({
       name,
       content: () => new TextEncoder().encode(text),
     }));
-    return [...files, ...generationConfig(source, null)];
+    return [...files, generationConfig({ bos_token_id: bos }, stopTokens)];
   }
   const copied = (name: string) => ({
     name,
@@ -221,7 +222,10 @@ function companions(source: ModelSource): FileToPublish[] {
   });
   const files = COMPANIONS.filter((name) => isFile(join(source.path, name))).map(copied);
   const path = join(source.path, GENERATION_CONFIG);
-  return [...files, ...generationConfig(source, isFile(path) ? readJsonObject(path) : null)];
+  const stops = tokenizerIfAny(source)?.stopTokens ?? eos;
+  if (!isFile(path) && stops.length === eos.length) return files;
+  const own = isFile(path) ? readJsonObject(path) : {};
+  return [...files, generationConfig({ bos_token_id: bos, ...own }, stops)];
 }
 
 const GENERATION_CONFIG = "generation_config.json";
@@ -229,22 +233,13 @@ const GENERATION_CONFIG = "generation_config.json";
 /**
  * The settings of generation, in which every token that ends an answer is named: other programs do not find in the chat
  * template that a turn has another end than a text.
- *
- * @param own What the base has of them, which stays as far as it goes.
  */
 function generationConfig(
-  source: ModelSource,
-  own: Record<string, unknown> | null,
-): FileToPublish[] {
-  const { bos, eos } = source.specialTokens;
-  const stops = tokenizerIfAny(source)?.stopTokens ?? eos;
-  if (own === null && kindOfPath(source.path) !== "gguf" && stops.length === eos.length) return [];
-  const config = {
-    bos_token_id: bos,
-    ...own,
-    eos_token_id: stops.length > 1 ? stops : stops[0] ?? null,
-  };
-  return [{ name: GENERATION_CONFIG, content: () => encodeJson(config) }];
+  settings: Record<string, unknown>,
+  stops: readonly number[],
+): FileToPublish {
+  const config = { ...settings, eos_token_id: stops.length > 1 ? stops : stops[0] ?? null };
+  return { name: GENERATION_CONFIG, content: () => encodeJson(config) };
 }
 
 /** Whole numbers that transformers 5 refuses where it expects a float, which JSON does not tell from an integer. */
