@@ -6,13 +6,15 @@ use spiel_kernels::ops::adamw::{self, AdamW};
 use spiel_kernels::ops::clip::{Clip, from_parts, to_parts};
 use spiel_kernels::ops::reselect::{self, Candidates};
 use spiel_kernels::ops::sm3::{self, Sm3};
-use spiel_kernels::ops::{delta, top_k, transpose};
+use spiel_kernels::ops::{delta, top_k};
 use spiel_kernels::parallel::{ELEMENTS_PER_TASK as TASK, chunks_mut, chunks_mut2, map};
 use spiel_kernels::random;
 
 impl TrainingOps for CpuDevice {
-    fn transpose(&self, x: &Words, rows: usize, columns: usize, out: &mut Words) {
-        self.run("transpose", || transpose::transpose(x.floats(), rows, columns, out.floats_mut()));
+    fn sampled_layout(&self, x: &Words, tokens: usize, width: usize, out: &mut Words) {
+        self.run("sampled_layout", || {
+            delta::sampled_layout(x.floats(), tokens, width, out.floats_mut());
+        });
     }
 
     fn sampled_gradient(
@@ -25,7 +27,7 @@ impl TrainingOps for CpuDevice {
     ) {
         let (x_t, grad_y_t, grads) = (x_t.floats(), grad_y_t.floats(), grads.floats_mut());
         self.run("sampled_gradient", || {
-            delta::sampled_gradient(&indices.0, x_t, grad_y_t, shape.tokens, shape.inputs, grads);
+            delta::sampled_gradient(&indices.0, x_t, grad_y_t, sizes_of(shape), grads);
         });
     }
 
@@ -70,8 +72,7 @@ impl TrainingOps for CpuDevice {
                 indices,
                 x_t.floats(),
                 grad_y_t.floats(),
-                shape.tokens,
-                shape.inputs,
+                sizes_of(shape),
                 sample,
             );
             chunks_mut2((grads, TASK), (grads_sq, TASK), |task, grads, grads_sq| {
@@ -229,6 +230,10 @@ impl CpuDevice {
         });
         parts.iter().sum()
     }
+}
+
+fn sizes_of(LinearShape { tokens, inputs, outputs }: LinearShape) -> [usize; 3] {
+    [tokens, inputs, outputs]
 }
 
 /// A number in two parts.
