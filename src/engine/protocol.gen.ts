@@ -1,7 +1,7 @@
 // Generated from crates/spiel-engine/src/protocol by `deno task gen`. Do not edit.
 
 /** Identifies the protocol these types belong to. */
-export const PROTOCOL_HASH = "62ca0a6ba8cdb42b";
+export const PROTOCOL_HASH = "7bb8cdf4373efce8";
 
 /** Marks a position of a micro-batch whose next token is not trained. */
 export const IGNORE = 0xFFFFFFFF;
@@ -808,6 +808,14 @@ export type Profile = {
    * What the host asked of the device.
    */
   totals: ProfileTotals;
+  /**
+   * The last calls that were timed, in the order in which their times came in.
+   */
+  calls: Array<ProfileCall>;
+  /**
+   * Timed calls before them, which are in `operations` alone.
+   */
+  earlierCalls: number;
 };
 
 /**
