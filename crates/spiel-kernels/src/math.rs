@@ -3,6 +3,7 @@
 //! None uses fused multiply-add, so every instruction set gives the same bits.
 
 use multiversion::multiversion;
+use std::array::from_fn;
 
 /// Independent partial sums of a reduction: enough to hide the latency of an addition on wide units.
 const LANES: usize = 32;
@@ -63,6 +64,13 @@ pub fn soft_cap(x: &mut [f32], cap: f32) {
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
 #[must_use]
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
+    dot_inline(a, b)
+}
+
+/// The same inside a loop that is compiled for several instruction sets itself.
+#[inline(always)]
+#[must_use]
+pub(crate) fn dot_inline(a: &[f32], b: &[f32]) -> f32 {
     let mut lanes = [0.0_f32; LANES];
     let (a_chunks, b_chunks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
     let tail: f32 = a_chunks.remainder().iter().zip(b_chunks.remainder()).map(|(a, b)| a * b).sum();
@@ -71,7 +79,7 @@ pub fn dot(a: &[f32], b: &[f32]) -> f32 {
             lanes[i] += a[i] * b[i];
         }
     }
-    fold(lanes) + tail
+    fold(&lanes) + tail
 }
 
 /// Σ (a·b)·c, to the bit what [`dot`] gives for the products a·b and c.
@@ -87,7 +95,7 @@ pub fn dot3(a: &[f32], b: &[f32], c: &[f32]) -> f32 {
             lanes[i] += a[i] * b[i] * c[i];
         }
     }
-    fold(lanes) + tail
+    fold(&lanes) + tail
 }
 
 /// Σ x².
@@ -109,7 +117,7 @@ pub fn max(x: &[f32]) -> f32 {
             lanes[i] = if chunk[i] > lanes[i] { chunk[i] } else { lanes[i] };
         }
     }
-    lanes.iter().fold(tail, |m, x| if *x > m { *x } else { m })
+    tail.max(largest(&lanes))
 }
 
 /// Replaces every x by exp(x - shift) and returns the sum.
@@ -128,7 +136,7 @@ pub fn exp_shifted(x: &mut [f32], shift: f32) -> f32 {
         *x = exp(*x - shift);
         tail += *x;
     }
-    fold(lanes) + tail
+    fold(&lanes) + tail
 }
 
 /// Multiplies every element by `factor`.
@@ -139,16 +147,20 @@ pub fn scale(x: &mut [f32], factor: f32) {
 }
 
 /// Adds the lanes in a fixed tree.
-#[inline(always)]
-fn fold(mut lanes: [f32; LANES]) -> f32 {
-    let mut width = LANES / 2;
-    while width > 0 {
-        for i in 0..width {
-            lanes[i] += lanes[i + width];
-        }
-        width /= 2;
-    }
-    lanes[0]
+///
+/// Never inlined: seen together with it, the loop that fills the lanes is vectorised by pairs, as the end of this tree is.
+#[inline(never)]
+fn fold(lanes: &[f32; LANES]) -> f32 {
+    let halves: [f32; 16] = from_fn(|i| lanes[i] + lanes[i + 16]);
+    let quarters: [f32; 8] = from_fn(|i| halves[i] + halves[i + 8]);
+    let eighths: [f32; 4] = from_fn(|i| quarters[i] + quarters[i + 4]);
+    (eighths[0] + eighths[2]) + (eighths[1] + eighths[3])
+}
+
+/// The largest lane, none of which is NaN. Never inlined, for the reason above.
+#[inline(never)]
+fn largest(lanes: &[f32; LANES]) -> f32 {
+    lanes.iter().fold(f32::NEG_INFINITY, |m, x| if *x > m { *x } else { m })
 }
 
 #[cfg(test)]

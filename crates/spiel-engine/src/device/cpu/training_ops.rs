@@ -6,16 +6,19 @@ use spiel_kernels::ops::adamw::{self, AdamW};
 use spiel_kernels::ops::clip::{self, Clip, from_parts, to_parts};
 use spiel_kernels::ops::reselect::{self, Candidates};
 use spiel_kernels::ops::sm3::{self, Sm3};
-use spiel_kernels::ops::{delta, top_k, transpose};
+use spiel_kernels::ops::{delta, top_k};
 use spiel_kernels::parallel::{ELEMENTS_PER_TASK as TASK, chunks_mut, chunks_mut2, map};
 use spiel_kernels::random;
 
 impl TrainingOps for CpuDevice {
-    fn transpose(&self, x: &Words, rows: usize, columns: usize, out: &mut Words) {
-        let work = || transpose::transpose_program([rows, columns], &(0..rows), &(0..columns)).work;
-        self.perform("transpose", work, || {
-            transpose::transpose(x.floats(), rows, columns, out.floats_mut());
-        });
+    fn sampled_layout(&self, x: &Words, tokens: usize, width: usize, out: &mut Words) {
+        self.perform(
+            "sampled_layout",
+            || work::sampled_layout(tokens, width),
+            || {
+                delta::sampled_layout(x.floats(), tokens, width, out.floats_mut());
+            },
+        );
     }
 
     fn sampled_gradient(
@@ -30,7 +33,7 @@ impl TrainingOps for CpuDevice {
         let work =
             || delta::sampled_gradient_work(indices.0.len(), shape.tokens, shape.outputs, true);
         self.perform("sampled_gradient", work, || {
-            delta::sampled_gradient(&indices.0, x_t, grad_y_t, shape.tokens, shape.inputs, grads);
+            delta::sampled_gradient(&indices.0, x_t, grad_y_t, sizes_of(shape), grads);
         });
     }
 
@@ -74,28 +77,24 @@ impl TrainingOps for CpuDevice {
         let (grads, grads_sq) = (candidates.grads.floats_mut(), candidates.grads_sq.floats_mut());
         let sample = &mut scratch.floats_mut()[..count];
         let indices = &candidates.indices.0;
-        self.perform(
-            "accumulate_candidates",
-            || work::accumulate_candidates(count, shape),
-            || {
-                sample.fill(0.0);
-                delta::sampled_gradient(
-                    indices,
-                    x_t.floats(),
-                    grad_y_t.floats(),
-                    shape.tokens,
-                    shape.inputs,
-                    sample,
-                );
-                chunks_mut2((grads, TASK), (grads_sq, TASK), |task, grads, grads_sq| {
-                    let sample = &sample[task * TASK..];
-                    for i in 0..grads.len() {
-                        grads[i] += sample[i];
-                        grads_sq[i] += sample[i] * sample[i];
-                    }
-                });
-            },
-        );
+        let work = || work::accumulate_candidates(count, shape);
+        self.perform("accumulate_candidates", work, || {
+            sample.fill(0.0);
+            delta::sampled_gradient(
+                indices,
+                x_t.floats(),
+                grad_y_t.floats(),
+                sizes_of(shape),
+                sample,
+            );
+            chunks_mut2((grads, TASK), (grads_sq, TASK), |task, grads, grads_sq| {
+                let sample = &sample[task * TASK..];
+                for i in 0..grads.len() {
+                    grads[i] += sample[i];
+                    grads_sq[i] += sample[i] * sample[i];
+                }
+            });
+        });
     }
 
     fn draw_positions(&self, seed: u32, stream: u32, total: u32, positions: &mut Words) {
@@ -259,6 +258,10 @@ impl CpuDevice {
         });
         parts.iter().sum()
     }
+}
+
+fn sizes_of(LinearShape { tokens, inputs, outputs }: LinearShape) -> [usize; 3] {
+    [tokens, inputs, outputs]
 }
 
 /// A number in two parts.

@@ -15,6 +15,7 @@ use spiel_kernels::ops::rms_norm::{
     Norm, rms_norm_backward_program, rms_norm_weight_backward_program,
 };
 use spiel_kernels::ops::sm3::{Sm3, sm3_accumulate_program, sm3_estimate_program};
+use spiel_kernels::ops::transpose::transpose_program;
 use spiel_kernels::program::Work;
 
 /// All rows of a matrix: a program's work does not follow from which part of an operand it is given.
@@ -61,6 +62,11 @@ pub(super) fn materialise(
         // They are added to what has been decoded, in f32.
         _ => decoded.and(add_deltas_program(Format::F32, element, deltas, &WHOLE).work),
     }
+}
+
+/// Transposes blocks of tokens.
+pub(super) fn sampled_layout(tokens: usize, width: usize) -> Work {
+    transpose_program([tokens, width], &(0..tokens), &(0..width)).work
 }
 
 /// Ranks all entries of a gradient; reads the chosen ones and writes them, their squares and their positions.
