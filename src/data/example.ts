@@ -6,6 +6,7 @@ import { ChatTemplate, type Span, type Turn } from "./chat_template.ts";
 import type { Sample } from "./formats/mod.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import { firstTrained, type TrainOn } from "./train_on.ts";
+import { refuseHalves } from "./whole_characters.ts";
 
 /** An example ready for training. Its last token is a trained one: what follows could teach nothing. */
 export interface TokenizedExample {
@@ -68,12 +69,7 @@ export class ExampleEncoder {
    */
   encode(sample: Sample, where: string, maxLength: number): TokenizedExample {
     const { text, spans, ends, isChat } = this.#render(sample, where);
-    if (!text.isWellFormed()) {
-      throw new RecordError(
-        where,
-        "its text has one half of a surrogate pair, which is no character",
-      );
-    }
+    refuseHalves(text, where);
     const { ids, starts } = located(
       where,
       () => this.#tokenizer.encodeWithOffsets(text, { addSpecialTokens: !isChat }),
