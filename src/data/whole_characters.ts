@@ -19,7 +19,7 @@ export function textsOf(sample: Sample): string[] {
     case "text":
       return [sample.text];
     case "completion":
-      return [sample.prompt, sample.completion];
+      return [sample.system ?? "", sample.prompt, sample.completion];
     case "conversation":
       return sample.messages.map(({ content }) => content ?? "");
   }

@@ -14,7 +14,7 @@ import type { Encoding, PreparedBlock } from "./block.ts";
 import { loadShard, type Shard, shardContent } from "./shard.ts";
 
 /** To be raised by whoever changes what a record becomes, or a shard's form, between two versions of the program. */
-const PREPARATION = 3;
+const PREPARATION = 4;
 
 /** Shards in the cache. Another program may make the same ones meanwhile. */
 export class ShardCache {
