@@ -12,6 +12,7 @@ import {
   fittingFormat,
   type FormatChoice,
   formatsFor,
+  mapInWords,
   RecordFields,
 } from "./formats/mod.ts";
 import type { TrainOn } from "./train_on.ts";
@@ -72,7 +73,7 @@ export function refuseIdleMap(files: readonly DataFile[], map: FieldMap): void {
   const idle = Object.entries(map).find(([field]) => !used.has(field));
   if (idle === undefined) return;
   const read = files.map(({ path, format }) => `"${path}" is read as ${format.name}`).join(", ");
-  throw new SpielError("data", `--map ${idle.join("=")} is of no use: ${read}`);
+  throw new SpielError("data", `${mapInWords([idle])} is of no use: ${read}`);
 }
 
 async function formatOf(
