@@ -1,5 +1,6 @@
 /** Finds how each data file is read, by its first records, before anything that takes time. */
 import { SpielError } from "../errors.ts";
+import type { DataPath } from "../io/named_file.ts";
 import { RecordError } from "../io/record_error.ts";
 import { type KnownFile, readRecords, recogniseFile, type Watch } from "./files/mod.ts";
 import {
@@ -48,7 +49,7 @@ const RECORDS_LOOKED_AT = 1000;
  * fits; "usage" for an unknown format or a map to fields that no format has.
  */
 export async function openDataFiles(
-  paths: readonly string[],
+  paths: readonly DataPath[],
   options: ReadingOptions,
   watch: Watch = {},
 ): Promise<OpenedDataFile[]> {

@@ -1,4 +1,5 @@
 /** Reads and tokenises data files. */
+import type { DataPath } from "../io/named_file.ts";
 import { BadExamples } from "./bad_examples.ts";
 import { openDataFiles, type ReadingOptions } from "./data_files.ts";
 import { Dataset } from "./dataset.ts";
@@ -9,7 +10,7 @@ import type { Tokenizer } from "./tokenizer.ts";
 /** What to load. */
 export interface DatasetOptions extends ReadingOptions, PreparationOptions {
   /** Data files, taken one after another. */
-  paths: readonly string[];
+  paths: readonly DataPath[];
   /** The model's tokenizer. */
   tokenizer: Tokenizer;
   /** The most tokens of an example; longer ones are cut. */

@@ -2,6 +2,7 @@
 import { RecordError } from "../io/record_error.ts";
 import { SpielError } from "../errors.ts";
 import { denoFiles, storageError } from "../io/files.ts";
+import type { DataPath } from "../io/named_file.ts";
 import { publishFile } from "../io/publish.ts";
 import { BadExamples, type BadGroup } from "./bad_examples.ts";
 import { correct } from "./corrections.ts";
@@ -39,7 +40,7 @@ export interface DataChange {
 
 /** What was found. */
 export interface Validation {
-  /** The file. */
+  /** The file, as messages call it. */
   readonly path: string;
   /** What kind of file it is. */
   readonly kind: string;
@@ -69,14 +70,17 @@ const WRITTEN_AT_ONCE = 1 << 20;
  * @throws {SpielError} kind "data" for a file that cannot be read as a whole; "storage" where the copy cannot be
  * written; "interrupted" when the signal fires.
  */
-export async function validateData(path: string, options: ValidateOptions): Promise<Validation> {
+export async function validateData(
+  path: DataPath,
+  options: ValidateOptions,
+): Promise<Validation> {
   const [file] = await openDataFiles([path], options, options);
   const validator = new Validator(file!, options);
   if (options.write === undefined) await validator.readAll();
   else await writeCopy(options.write, validator.lines());
   const { bad, records, corrected } = validator;
   return {
-    ...{ path, kind: file!.kind.name, format: file!.format.name, why: file!.why },
+    ...{ path: file!.path, kind: file!.kind.name, format: file!.format.name, why: file!.why },
     ...{ records, badRecords: bad.count, bad: bad.groups, corrected },
     refusal: bad.count === 0 ? null : bad.refusal(records, "--write FILE saves a corrected copy"),
   };

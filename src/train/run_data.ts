@@ -15,6 +15,7 @@ import { MicroBatchStream, type StreamOptions } from "../data/sampler.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import { SpielError } from "../errors.ts";
 import { HUB_PREFIX, looksLikeRepository } from "../hub/name.ts";
+import { type DataPath, type NamedFile, namedFile } from "../io/named_file.ts";
 import { meantInstead } from "../io/nearest_path.ts";
 import { isFolder } from "../io/random_access.ts";
 import type { ModelSource } from "../model/source.ts";
@@ -39,16 +40,28 @@ export interface RunData {
 /** The data files of a run or of an evaluation. */
 export interface DataPaths {
   /** Those to train or to measure on. */
-  readonly data: readonly string[];
+  readonly data: readonly DataPath[];
   /** Those that are held out. */
-  readonly evalData?: readonly string[];
+  readonly evalData?: readonly DataPath[];
+}
+
+/** The data files of a run, here or in the hub's cache. */
+export interface RunFiles extends Required<DataPaths>, Pick<StreamOptions, "mixture"> {}
+
+/** Data files that can be read. */
+export interface CheckedData {
+  /** How each is read, in their order. */
+  readonly files: readonly RecognisedFile[];
+  /** The files, those that were unpacked where they are now: nothing is unpacked again. */
+  readonly data: readonly NamedFile[];
+  /** As `data`, of those that are held out. */
+  readonly evalData: readonly NamedFile[];
 }
 
 /**
  * Looks at the first records of every data file, so that a wrong path, kind of file, format or map is told before
  * anything that takes time.
  *
- * @returns How each is read, in their order.
  * @throws {SpielError} `data`, `usage` or `environment`, naming the first file that cannot be read; `interrupted` when
  * the signal fires.
  */
@@ -56,24 +69,28 @@ export async function checkData(
   { data, evalData = [] }: DataPaths,
   options: ReadingOptions,
   watch: Watch = {},
-): Promise<RecognisedFile[]> {
-  const files = [
-    ...await openAs("--data", data, options, watch),
-    ...await openAs("--eval-data", evalData, options, watch),
-  ];
-  refuseIdleMap(files, options.map ?? {});
-  return files.map(({ path, kind, format, why }) => ({
+): Promise<CheckedData> {
+  const train = await openAs("--data", data, options, watch);
+  const heldOut = await openAs("--eval-data", evalData, options, watch);
+  const all = [...train, ...heldOut];
+  refuseIdleMap(all, options.map ?? {});
+  const files = all.map(({ path, kind, format, why }) => ({
     path,
     kind: kind.name,
     format: format.name,
     why,
   }));
+  return { files, data: train.map(unpacked), evalData: heldOut.map(unpacked) };
+}
+
+function unpacked({ path: name, content: path }: OpenedDataFile): NamedFile {
+  return { path, name };
 }
 
 /** Opens data files; one that is missing is named with its flag, and with what was probably meant. */
 async function openAs(
   flag: string,
-  paths: readonly string[],
+  paths: readonly DataPath[],
   options: ReadingOptions,
   watch: Watch,
 ): Promise<OpenedDataFile[]> {
@@ -84,7 +101,7 @@ async function openAs(
     } catch (error) {
       const isMissing = error instanceof SpielError && error.cause instanceof Deno.errors.NotFound;
       if (!isMissing) throw error;
-      const message = `${flag} ${error.message}${hintFor(path)}`;
+      const message = `${flag} ${error.message}${hintFor(namedFile(path).path)}`;
       throw new SpielError("data", message, { cause: error });
     }
   }
@@ -146,7 +163,8 @@ export interface RunDataHooks {
  * @throws {SpielError} `data` also when `eval_split` leaves one side without examples.
  */
 export async function loadRunData(
-  config: RunConfig & Pick<StreamOptions, "mixture">,
+  config: RunConfig,
+  { data, evalData, mixture }: RunFiles,
   tokenizer: Tokenizer,
   { signal, onEvent }: RunDataHooks,
 ): Promise<RunData> {
@@ -155,18 +173,18 @@ export async function loadRunData(
     ...{ tokenizer, maxLength, format, map, trainOn, signal, workers: config.dataWorkers },
     bad: config.skipBad ? "skip" : "refuse",
   };
-  const load = async (data: ReadingEvent["data"], paths: readonly string[]) => {
+  const load = async (data: ReadingEvent["data"], paths: readonly DataPath[]) => {
     const onProgress = (examples: number, done: number) =>
       onEvent({ type: "reading", data, examples, done });
     const onLooking = (path: string, done: number) => onEvent({ type: "looking", path, done });
     return await loadDataset({ ...options, paths, onProgress, onLooking });
   };
-  const all = await load("train", config.data);
+  const all = await load("train", data);
   const unique = config.dedupe ? all.withoutRepeats() : all;
   const { train, heldOut } = config.evalSplit === undefined
     ? {
       train: unique,
-      heldOut: config.evalData.length === 0 ? null : await load("held-out", config.evalData),
+      heldOut: evalData.length === 0 ? null : await load("held-out", evalData),
     }
     : splitOf(unique, config.evalSplit);
   const stream = new MicroBatchStream(train, {
@@ -174,7 +192,7 @@ export async function loadRunData(
     policy: config.packing === "pack" ? "ffd" : "none",
     microBatchTokens,
     microBatchExamples,
-    mixture: config.mixture,
+    mixture,
   });
   const repeated = all.length - unique.length;
   return { train, stream, heldOut, repeated, ...lengthOf(config, stream) };
