@@ -185,7 +185,7 @@ export class UrlDownload {
   }
 
   #tell(waiting: { waiting?: string } = {}): void {
-    const totalBytes = this.#total ?? this.#offset;
+    const totalBytes = this.#total ?? 0;
     this.#parts.tell({ bytes: this.#offset, totalBytes, ...waiting });
   }
 }
