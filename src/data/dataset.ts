@@ -187,6 +187,20 @@ export class Dataset {
     return this.#choose((index) => seen.add(...this.#hashOf(index)));
   }
 
+  /** How many of the examples another data set has as well, in the same words. */
+  sharedWith(other: Dataset): number {
+    const own = new HashSet(this.length);
+    for (let index = 0; index < this.length; index++) own.add(...this.#hashOf(index));
+    const met = new HashSet(this.length);
+    for (let index = 0; index < other.length; index++) {
+      const hash = other.#hashOf(index);
+      if (own.has(...hash)) met.add(...hash);
+    }
+    let shared = 0;
+    for (let index = 0; index < this.length; index++) if (met.has(...this.#hashOf(index))) shared++;
+    return shared;
+  }
+
   /** How many of the examples are in the first files. */
   examplesBefore(file: number): number {
     let before = 0;

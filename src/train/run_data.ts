@@ -149,6 +149,14 @@ export function learningWarnings(
   ];
 }
 
+/** The warning of held-out examples that are trained on as well, in other files or the same; null where none is. */
+export function leakWarning(train: Dataset, heldOut: Dataset): string | null {
+  const shared = heldOut.sharedWith(train);
+  if (shared === 0) return null;
+  return `${shared} of the ${heldOut.length} held-out examples are trained on as well: what is measured on ` +
+    "these says nothing of what is new to the model; --eval-split holds out examples that are not";
+}
+
 /** What can be hooked into the loading of data. */
 export interface RunDataHooks {
   /** Stops it. */

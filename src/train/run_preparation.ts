@@ -28,6 +28,7 @@ import {
   checkData,
   dataCounts,
   dataWarnings,
+  leakWarning,
   loadRunData,
   type RunData,
   type RunFiles,
@@ -203,6 +204,8 @@ async function readData(
   const { train, heldOut, stream, totalSteps } = data;
   const datasets = heldOut === null ? [train] : [train, heldOut];
   for (const warning of dataWarnings(datasets, config.maxLength, source)) await warn(warning);
+  const leak = heldOut === null ? null : leakWarning(train, heldOut);
+  if (leak !== null) await warn(leak);
   const counts = heldOut === null ? {} : { eval: dataCounts(heldOut, config.evalExamples) };
   const repeated = config.dedupe ? { repeated: data.repeated } : {};
   const mixture = stream.drawn === null ? {} : { mixture: stream.drawn };

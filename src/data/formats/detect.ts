@@ -40,8 +40,8 @@ export function fittingFormat(
   const others = fitting.filter((other) => other !== format).map(({ name }) => name);
   const also = others.length === 0 ? "" : `; it would fit ${others.join(" and ")} as well`;
   const named = formats.length === 1 ? "named by --format; " : "";
-  const read = new Set(fieldsOf(format).map((field) => record.nameOf(field)));
-  const unread = record.names().filter((name) => !read.has(name));
+  const known = new Set(fitting.flatMap(fieldsOf).map((field) => record.nameOf(field)));
+  const unread = record.names().filter((name) => !known.has(name));
   const rest = unread.length === 0 ? "" : `; not read: ${listed(unread)}`;
   return { format, why: `${named}${spot} has ${listed(names)}${also}${rest}` };
 }

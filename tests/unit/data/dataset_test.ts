@@ -247,6 +247,18 @@ Deno.test("equal examples are told in whatever format they come", () =>
     assert.equal((await load(dir, thoughts)).withoutRepeats().length, 3);
   }));
 
+Deno.test("examples that another data set has too are counted, each as often as it is there", () =>
+  withTempDir(async (dir) => {
+    const texts = (...words: string[]) => load(dir, words.map((text) => ({ text })));
+    const heldOut = await texts("a", "b", "b", "c");
+    assert.equal(heldOut.sharedWith(await texts("b", "b", "b", "d", "a")), 3);
+    assert.equal(heldOut.sharedWith(heldOut), 4);
+    assert.equal(heldOut.sharedWith(await texts("d")), 0);
+    const { train, heldOut: half } = (await texts("a", "b", "a", "c", "d", "e", "e")).split(0.5);
+    assert.ok(train.length > 0 && half.length > 0);
+    assert.equal(half.sharedWith(train), 0);
+  }));
+
 Deno.test("the fingerprint sees tokens and masks", () =>
   withTempDir(async (dir) => {
     const of = async (records: unknown[], options = {}) =>
