@@ -232,7 +232,7 @@ export async function runInspect(args: readonly string[]): Promise<void> {
       ...{ paths: checked.data, tokenizer, ...reading, signal, onProgress, onLooking },
       bad: "report",
     });
-    const dataset = await loading.finally(() => ui.clearStatus());
+    using dataset = await loading.finally(() => ui.clearStatus());
     rows = rowsOf(dataset, tokenizer, count);
     using source = openWithoutWeights(model);
     const warnings = learningWarnings([dataset], reading.maxLength, source);

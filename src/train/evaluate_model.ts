@@ -67,7 +67,7 @@ export async function evaluateModel(options: EvaluateModelOptions): Promise<Mode
   const { format, map, trainOn } = options;
   const bad = options.skipBad ? "skip" : "refuse";
   const reading = { maxLength, format, map, trainOn, bad } as const;
-  const dataset = await loadDataset({ paths: data, tokenizer, ...reading, signal });
+  using dataset = await loadDataset({ paths: data, tokenizer, ...reading, signal });
   for (const warning of dataWarnings([dataset], maxLength, source)) {
     await options.onWarning?.(warning);
   }

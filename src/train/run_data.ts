@@ -23,8 +23,8 @@ import type { DataCounts, LookingEvent, ReadingEvent, RecognisedFile } from "./e
 import type { Exam } from "./evaluate.ts";
 import type { RunConfig } from "./run_config.ts";
 
-/** Loaded training and held-out data. */
-export interface RunData {
+/** Loaded training and held-out data, held open until it is disposed of. */
+export interface RunData extends Disposable {
   readonly train: Dataset;
   readonly stream: MicroBatchStream;
   /** `null` where there is none. */
@@ -187,12 +187,13 @@ export async function loadRunData(
     const onLooking = (path: string, done: number) => onEvent({ type: "looking", path, done });
     return await loadDataset({ ...options, paths, onProgress, onLooking });
   };
-  const all = await load("train", data);
+  using loaded = new DisposableStack();
+  const all = loaded.use(await load("train", data));
   const unique = config.dedupe ? all.withoutRepeats() : all;
   const { train, heldOut } = config.evalSplit === undefined
     ? {
       train: unique,
-      heldOut: evalData.length === 0 ? null : await load("held-out", evalData),
+      heldOut: evalData.length === 0 ? null : loaded.use(await load("held-out", evalData)),
     }
     : splitOf(unique, config.evalSplit);
   const stream = new MicroBatchStream(train, {
@@ -203,7 +204,12 @@ export async function loadRunData(
     mixture,
   });
   const repeated = all.length - unique.length;
-  return { train, stream, heldOut, repeated, ...lengthOf(config, stream) };
+  const length = lengthOf(config, stream);
+  const held = loaded.move();
+  return {
+    ...{ train, stream, heldOut, repeated, ...length },
+    [Symbol.dispose]: () => held.dispose(),
+  };
 }
 
 function splitOf(dataset: Dataset, share: number): { train: Dataset; heldOut: Dataset } {
@@ -253,11 +259,9 @@ export async function examOf(
   const { count, ...rest } = options;
   if (count === 0) return null;
   const questions: Exam["questions"][number][] = [];
-  for (let index = 0; index < dataset.length && questions.length < count; index++) {
-    const question = await dataset.prompt(index);
-    if (question === null) continue;
-    const { prompt: text, promptIds: prompt, completion: answer } = question;
+  for await (const { prompt: text, promptIds: prompt, completion: answer } of dataset.questions()) {
     questions.push({ text, prompt, answer });
+    if (questions.length === count) break;
   }
   if (questions.length === 0) {
     throw new SpielError(

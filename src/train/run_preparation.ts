@@ -198,9 +198,9 @@ async function readData(
   files: RunFiles,
   source: ModelSource,
   { tokenizer }: ModelTokenizer,
-  { signal, tell, warn }: RunContext,
+  { signal, tell, warn, held }: RunContext,
 ): Promise<RunData> {
-  const data = await loadRunData(config, files, tokenizer, { signal, onEvent: tell });
+  const data = held.use(await loadRunData(config, files, tokenizer, { signal, onEvent: tell }));
   const { train, heldOut, stream, totalSteps } = data;
   const datasets = heldOut === null ? [train] : [train, heldOut];
   for (const warning of dataWarnings(datasets, config.maxLength, source)) await warn(warning);

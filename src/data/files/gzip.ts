@@ -6,6 +6,7 @@ import { createGunzip } from "node:zlib";
 import { SpielError } from "../../errors.ts";
 import { removeAbandoned } from "../../io/abandoned.ts";
 import { cacheFolder } from "../../io/cache_folder.ts";
+import { noteUse } from "../../io/cache_use.ts";
 import { denoFiles as files, storageError, writeAll } from "../../io/files.ts";
 import { TEMPORARY_PREFIX } from "../../io/publish.ts";
 import { RandomAccessFile } from "../../io/random_access.ts";
@@ -45,7 +46,10 @@ export async function unpackedFile(path: string, name: string, watch: Watch): Pr
     await files.makeFolder(folder);
     await removeAbandoned(files, folder);
     const found = await wholeFile(folder, digest);
-    if (found !== null) return found;
+    if (found !== null) {
+      noteUse(found);
+      return found;
+    }
     const length = await unpack(file, name, temporary, watch);
     const target = join(folder, `${digest}-${length}`);
     await files.rename(temporary, target);

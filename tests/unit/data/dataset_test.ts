@@ -212,6 +212,7 @@ Deno.test("several files are taken in order, each in its own format", () =>
     assert.deepEqual([dataset.origin(0), dataset.origin(1)], [`${paths[0]}:2`, `${paths[1]}:1`]);
     assert.equal(await dataset.prompt(0), null);
     assert.equal((await dataset.prompt(1))?.completion, "c");
+    assert.deepEqual(await Array.fromAsync(dataset.questions()), [await dataset.prompt(1)]);
   }));
 
 Deno.test("equal examples are told in whatever format they come", () =>
