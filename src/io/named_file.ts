@@ -2,7 +2,9 @@
 
 /** Where a file is, and what messages call it. */
 export interface NamedFile {
+  /** Where it is. */
   readonly path: string;
+  /** What messages call it. */
   readonly name: string;
 }
 
