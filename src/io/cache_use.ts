@@ -37,11 +37,12 @@ export async function useCache(files: Files, root: string): Promise<Disposable> 
   }
 }
 
-/** Notes that something of the cache is used now. */
+/** Notes that something of the cache is used now, by the time of its last access: by the other a change is known. */
 export function noteUse(path: string): void {
-  const now = new Date();
   try {
-    Deno.utimeSync(path, now, now);
+    const { mtime } = Deno.statSync(path);
+    const now = new Date();
+    Deno.utimeSync(path, now, mtime ?? now);
   } catch {
     // Of a cache that may only be read, somebody else takes care.
   }
@@ -59,8 +60,9 @@ async function removeUnused(files: Files, root: string): Promise<void> {
 }
 
 function isUnused(path: string): boolean {
-  const { mtime } = Deno.statSync(path);
-  return mtime !== null && Date.now() - mtime.getTime() > UNUSED_MS;
+  const { atime, mtime } = Deno.statSync(path);
+  const used = Math.max(atime?.getTime() ?? Infinity, mtime?.getTime() ?? 0);
+  return Date.now() - used > UNUSED_MS;
 }
 
 /** A lock; "taken" where another program has it, "none" where there can be none: from such a disk nothing is removed. */

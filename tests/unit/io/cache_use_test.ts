@@ -38,7 +38,9 @@ Deno.test("what was not used for 30 days is removed, but for downloads", () =>
 Deno.test("a use counts from the day that it is noted", () =>
   withTempDir(async (root) => {
     fill(root, "old", 31);
+    const { mtime } = Deno.statSync(`${root}/tokens/old`);
     noteUse(`${root}/tokens/old`);
+    assert.deepEqual(Deno.statSync(`${root}/tokens/old`).mtime, mtime);
     using _use = await useCache(denoFiles, root);
     assert.deepEqual(left(root), ["old", "", "old"]);
   }));
