@@ -23,6 +23,7 @@ import {
   writeReport,
 } from "./run_output.ts";
 import {
+  checkFiles,
   localFiles,
   openFolder,
   type PreparedRun,
@@ -82,8 +83,9 @@ export async function trainRun(
   const warn = (message: string) => tell({ type: "warning", message });
   await using held = new AsyncDisposableStack();
   const context: RunContext = { files, open, signal, tell, warn, held };
-  const data = await localFiles(resolved.config, context);
-  const folder = await openFolder(resolved, data, context);
+  const named = await localFiles(resolved.config, context);
+  const data = await checkFiles(resolved, named, context);
+  const folder = await openFolder(resolved, named, context);
   const finished = folder && await finishedRun(files, folder, resolved.config);
   if (finished !== null) {
     await tell({ type: "finished", step: finished.step, output: finished.output });
