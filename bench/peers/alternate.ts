@@ -18,7 +18,7 @@ import { count, listOf, refusing, shapeOf } from "../flags.ts";
 import { measureAlone, type MeasureRequest } from "../measurement.ts";
 import { round } from "../statistics.ts";
 import { compare, type Row, tableOf } from "./ratios.ts";
-import { measureTorch, PEERS, TORCH_TYPES, type TorchRequest, type TorchType } from "./torch.ts";
+import { measureTorch, PEERS, REFERENCE, TORCH_TYPES, type TorchType } from "./torch.ts";
 
 /** What is trained here: as many deltas as LoRA of rank 8 has parameters, and 2 % of the weights. */
 const OURS: Readonly<Record<string, Pick<Training, "budget" | "window">>> = {
@@ -53,21 +53,25 @@ const options = refusing(() => {
       "Expected --model, and in SPIEL_PYTHON a Python with torch, transformers and peft",
     );
   }
+  const reference = flags["reference-python"];
   return {
-    ...{ model: flags.model, python, referencePython: flags["reference-python"] },
+    model: flags.model,
     rounds: count("--rounds", flags.rounds),
     steps: count("--steps", flags.steps),
     threads: count("--threads", flags.threads),
     shapes: flags.shapes.split(",").map((text) => shapeOf("--shapes", text)),
     types: listOf("--types", flags.types, TORCH_TYPES),
-    peers: listOf("--peers", flags.peers, PEERS),
+    peers: [
+      ...listOf("--peers", flags.peers, PEERS).map((method) => ({ method, python })),
+      ...reference === undefined ? [] : [{ method: REFERENCE, python: reference } as const],
+    ],
   };
 });
 
 refusing(() => openModelSource(options.model)[Symbol.dispose]());
 await using bases = new Bases(options.model);
 const rows: Row[] = [];
-let toldVersions = false;
+const toldVersions = new Set<string>();
 const settings = options.types.flatMap((type) =>
   options.shapes.map((shape) => ({ type, shape, name: `${shape.join("x")} ${type}` }))
 );
@@ -96,19 +100,17 @@ type Setting = typeof settings[number];
 async function measurePeer(
   number: number,
   { type, shape: [sequences, length], name }: Setting,
-  method: TorchRequest["method"],
+  { method, python }: typeof options.peers[number],
 ): Promise<void> {
-  const isReference = method === "reference-r8";
-  const python = isReference ? options.referencePython : options.python;
-  if (python === undefined) return;
   const { threads, steps } = options;
   const measured = await measureTorch(python, {
     model: await bases.path(FORMS[type].base),
     ...{ method, dtype: type, sequences, length, threads, warmup: 1, steps },
   });
   const { versions, ...line } = measured;
-  if (!toldVersions && !isReference) console.log(JSON.stringify({ versions }));
-  toldVersions ||= !isReference;
+  const told = JSON.stringify({ versions });
+  if (!toldVersions.has(told)) console.log(told);
+  toldVersions.add(told);
   console.log(JSON.stringify({ round: number, setting: name, side: "peer", ...line }));
   if ("missing" in measured) return;
   rows.push({

@@ -1,14 +1,10 @@
 /** Ways to fine-tune by PyTorch, each measured in a process of its own. */
 
 /** Methods of `torch_step.py`: what trains all weights, and what PEFT adds. */
-export const PEERS = [
-  "full",
-  "lora-r8",
-  "lora-r64",
-  "shira-r8",
-  "supertuning-r8",
-  "reference-r8",
-] as const;
+export const PEERS = ["full", "lora-r8", "lora-r64", "shira-r8", "supertuning-r8"] as const;
+
+/** SpIEL as its authors wrote it, which needs their fork of PEFT. */
+export const REFERENCE = "reference-r8";
 
 /** Types of the base's weights. */
 export const TORCH_TYPES = ["float32", "bfloat16"] as const;
@@ -20,7 +16,7 @@ export type TorchType = typeof TORCH_TYPES[number];
 export interface TorchRequest {
   /** A Hugging Face folder. */
   readonly model: string;
-  readonly method: typeof PEERS[number];
+  readonly method: typeof PEERS[number] | typeof REFERENCE;
   readonly dtype: TorchType;
   readonly sequences: number;
   /** Tokens of a sequence. */
