@@ -10,6 +10,8 @@ use crate::error::{EngineError, Result};
 use crate::protocol::Profile;
 use profiler::Profiler;
 use spiel_kernels::program::Work;
+#[cfg(feature = "native")]
+use std::sync::Arc;
 
 /// 32-bit words, read as floats or as integers.
 pub(crate) struct Words(Vec<u32>);
@@ -31,7 +33,7 @@ impl Words {
 /// The CPU device.
 pub(crate) struct CpuDevice {
     #[cfg(feature = "native")]
-    pool: rayon::ThreadPool,
+    pool: Arc<rayon::ThreadPool>,
     profiler: Profiler,
 }
 
@@ -50,7 +52,14 @@ impl CpuDevice {
             .map_err(|error| {
                 EngineError::DeviceUnavailable(format!("Cannot start CPU threads: {error}"))
             })?;
-        Ok(Self { pool, profiler: Profiler::default() })
+        Ok(Self { pool: Arc::new(pool), profiler: Profiler::default() })
+    }
+
+    /// The threads, for a host that carries out whole requests on one of them: to enter takes longer than many an
+    /// operation on one token.
+    #[cfg(feature = "native")]
+    pub(crate) fn pool(&self) -> Arc<rayon::ThreadPool> {
+        self.pool.clone()
     }
 
     /// Opens the CPU; this build computes on the calling thread whatever `threads` asks.
