@@ -78,6 +78,7 @@ export * from "./src/train/events.ts";
 export type { StepTime } from "./src/train/step_time.ts";
 export * from "./src/train/trainer.ts";
 export * from "./src/train/profile.ts";
+export type { Peaks } from "./src/train/peaks.ts";
 export * from "./src/train/options.ts";
 export * from "./src/train/position.ts";
 export * from "./src/train/step.ts";

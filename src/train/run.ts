@@ -32,6 +32,7 @@ import {
 } from "./run_preparation.ts";
 import { storageFailure } from "./saving.ts";
 import { estimateSteps, type StepTime } from "./step_time.ts";
+import { traceRecord } from "./trace.ts";
 import { Trainer, type TrainerParts, type TrainingResult } from "./trainer.ts";
 
 /** What a caller can hook into a run. */
@@ -181,7 +182,10 @@ async function tellProfile(
   if (profiler === undefined) return;
   const report = await profiler.report();
   await folder.writeProfile(profileRecord(report, engine.info));
-  await tell({ type: "profile", report, path: folder.profilePath });
+  const trace = traceRecord(report, engine.info);
+  if (trace !== null) await folder.writeTrace(trace);
+  const tracePath = trace === null ? null : folder.tracePath;
+  await tell({ type: "profile", report, path: folder.profilePath, tracePath });
 }
 
 /** Whether a run was stopped or broke down, so that there is something to tell of it. */

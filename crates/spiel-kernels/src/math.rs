@@ -3,6 +3,7 @@
 //! None uses fused multiply-add, so every instruction set gives the same bits.
 
 use multiversion::multiversion;
+use std::array::from_fn;
 
 /// Independent partial sums of a reduction: enough to hide the latency of an addition on wide units.
 const LANES: usize = 32;
@@ -18,7 +19,8 @@ pub fn exp(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0;
     // Above 127.5 ln 2 the power of two is 128, which is infinity's exponent; a higher one would spill into the sign.
     let clamped = x.clamp(-87.3, 88.7);
-    let n = (clamped * std::f32::consts::LOG2_E + ROUND) - ROUND;
+    let rounded = clamped * std::f32::consts::LOG2_E + ROUND;
+    let n = rounded - ROUND;
     let r = clamped - n * LN2_HIGH - n * LN2_LOW;
     let mut p = 1.987_569_2e-4;
     p = p * r + 1.398_199_9e-3;
@@ -27,8 +29,10 @@ pub fn exp(x: f32) -> f32 {
     p = p * r + 1.666_666_5e-1;
     p = p * r + 0.5;
     let mantissa = p * (r * r) + r + 1.0;
-    // A saturating cast: NaN gives 0 here and stays in the mantissa.
-    let scale = f32::from_bits((((n as i32) + 127) << 23) as u32);
+    // The integer is in the last bits of the rounded number, so that no cast is needed: a cast of a float saturates, one
+    // element at a time. NaN stays in the mantissa whatever comes out here.
+    let exponent = rounded.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127);
+    let scale = f32::from_bits(exponent << 23);
     if x < -87.3 { 0.0 } else { mantissa * scale }
 }
 
@@ -71,7 +75,7 @@ pub fn dot(a: &[f32], b: &[f32]) -> f32 {
             lanes[i] += a[i] * b[i];
         }
     }
-    fold(lanes) + tail
+    fold(&lanes) + tail
 }
 
 /// Σ (a·b)·c, to the bit what [`dot`] gives for the products a·b and c.
@@ -87,7 +91,7 @@ pub fn dot3(a: &[f32], b: &[f32], c: &[f32]) -> f32 {
             lanes[i] += a[i] * b[i] * c[i];
         }
     }
-    fold(lanes) + tail
+    fold(&lanes) + tail
 }
 
 /// Σ x².
@@ -109,7 +113,7 @@ pub fn max(x: &[f32]) -> f32 {
             lanes[i] = if chunk[i] > lanes[i] { chunk[i] } else { lanes[i] };
         }
     }
-    lanes.iter().fold(tail, |m, x| if *x > m { *x } else { m })
+    tail.max(largest(&lanes))
 }
 
 /// Replaces every x by exp(x - shift) and returns the sum.
@@ -128,7 +132,7 @@ pub fn exp_shifted(x: &mut [f32], shift: f32) -> f32 {
         *x = exp(*x - shift);
         tail += *x;
     }
-    fold(lanes) + tail
+    fold(&lanes) + tail
 }
 
 /// Multiplies every element by `factor`.
@@ -139,16 +143,20 @@ pub fn scale(x: &mut [f32], factor: f32) {
 }
 
 /// Adds the lanes in a fixed tree.
-#[inline(always)]
-fn fold(mut lanes: [f32; LANES]) -> f32 {
-    let mut width = LANES / 2;
-    while width > 0 {
-        for i in 0..width {
-            lanes[i] += lanes[i + width];
-        }
-        width /= 2;
-    }
-    lanes[0]
+///
+/// Never inlined: seen together with it, the loop that fills the lanes is vectorised by pairs, as the end of this tree is.
+#[inline(never)]
+fn fold(lanes: &[f32; LANES]) -> f32 {
+    let halves: [f32; 16] = from_fn(|i| lanes[i] + lanes[i + 16]);
+    let quarters: [f32; 8] = from_fn(|i| halves[i] + halves[i + 8]);
+    let eighths: [f32; 4] = from_fn(|i| quarters[i] + quarters[i + 4]);
+    (eighths[0] + eighths[2]) + (eighths[1] + eighths[3])
+}
+
+/// The largest lane, none of which is NaN. Never inlined, for the reason above.
+#[inline(never)]
+fn largest(lanes: &[f32; LANES]) -> f32 {
+    lanes.iter().fold(f32::NEG_INFINITY, |m, x| if *x > m { *x } else { m })
 }
 
 #[cfg(test)]

@@ -52,8 +52,9 @@ pub(crate) enum Growth<'a, B> {
 
 /// What training adds to the passes.
 pub(crate) trait TrainingOps: Memory {
-    fn transpose(&self, x: &Self::Buffer, rows: usize, columns: usize, out: &mut Self::Buffer);
-    /// Adds the sampled gradient to `grads`.
+    /// Writes `x [tokens, width]` in the layout that this device samples gradients from, by tokens, as large as x.
+    fn sampled_layout(&self, x: &Self::Buffer, tokens: usize, width: usize, out: &mut Self::Buffer);
+    /// Adds the sampled gradient to `grads`; `x_t` and `grad_y_t` are in the layout for it.
     fn sampled_gradient(
         &self,
         indices: &Self::Buffer,

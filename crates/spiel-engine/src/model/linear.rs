@@ -77,8 +77,8 @@ impl<D: Device> Linear<D> {
         }
     }
 
-    /// Adds the gradients of what is trained here; `x_t` is the transposed input when any layer of the group has
-    /// deltas. The gradient in x replaces `grad_x`, or is added to it.
+    /// Adds the gradients of what is trained here; `x_t` is the input in the layout for samples when any layer of the group
+    /// has deltas. The gradient in x replaces `grad_x`, or is added to it.
     fn backward(
         &mut self,
         device: &D,
@@ -105,7 +105,7 @@ impl<D: Device> Linear<D> {
         let Some(delta) = self.delta.as_mut().filter(|delta| delta.attached) else { return };
         let Some(training) = &mut delta.training else { return };
         let LinearScratch { weights, x_t, grad_y_t, samples, .. } = scratch;
-        device.transpose(grad_y, pass.tokens, shape.outputs, grad_y_t);
+        device.sampled_layout(grad_y, pass.tokens, shape.outputs, grad_y_t);
         device.sampled_gradient(&delta.indices, x_t, grad_y_t, shape, &mut training.grads);
         let Some(candidates) = &mut training.candidates else { return };
         match pass.window {
@@ -144,7 +144,7 @@ impl<D: Device> LinearBackward<'_, D> {
     ) {
         let sampled = layers.iter().any(|(layer, _)| layer.samples_gradients());
         if let Some((first, _)) = layers.first().filter(|_| sampled) {
-            device.transpose(self.x, self.tokens, first.weight.columns, &mut scratch.x_t);
+            device.sampled_layout(self.x, self.tokens, first.weight.columns, &mut scratch.x_t);
         }
         for (number, (layer, grad_y)) in layers.into_iter().enumerate() {
             layer.backward(device, self, scratch, grad_y, number > 0, grad_x);

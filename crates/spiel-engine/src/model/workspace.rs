@@ -59,9 +59,9 @@ pub(crate) struct LinearScratch<D: Device> {
     pub(crate) weights: D::Buffer,
     /// What decoded weights are kept in.
     pub(crate) element: Element,
-    /// `[in, T]`.
+    /// The input `[T, in]` in the layout for samples.
     pub(crate) x_t: D::Buffer,
-    /// `[out, T]`.
+    /// The output's gradient `[T, out]` in that layout.
     pub(crate) grad_y_t: D::Buffer,
     /// One word per delta of the largest module.
     pub(crate) samples: D::Buffer,

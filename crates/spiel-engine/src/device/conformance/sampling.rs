@@ -70,8 +70,11 @@ pub(super) async fn sampled_gradient(gpus: &[GpuDevice]) {
                 conform!(gpu, case, [SUMS; 3], |on| {
                     let indices = positions(1, 0, count, (inputs * outputs) as u32);
                     let indices = on.holding(&indices);
-                    let x_t = on.holding(&normal(2, inputs * tokens));
-                    let grad_y_t = on.holding(&normal(3, outputs * tokens));
+                    let (x, grad_y) = (normal(2, tokens * inputs), normal(3, tokens * outputs));
+                    let mut x_t = on.output(x.len());
+                    on.sampled_layout(&on.holding(&x), tokens, inputs, &mut x_t);
+                    let mut grad_y_t = on.output(grad_y.len());
+                    on.sampled_layout(&on.holding(&grad_y), tokens, outputs, &mut grad_y_t);
                     let mut grads = on.holding(&normal(4, count));
                     on.sampled_gradient(&indices, &x_t, &grad_y_t, shape, &mut grads);
                     let mut candidates = CandidateState {

@@ -14,7 +14,7 @@ use spiel_kernels::ops::{clip, delta, transpose};
 use std::ops::Range;
 
 impl TrainingOps for GpuDevice {
-    fn transpose(&self, x: &GpuBuffer, rows: usize, columns: usize, out: &mut GpuBuffer) {
+    fn sampled_layout(&self, x: &GpuBuffer, rows: usize, columns: usize, out: &mut GpuBuffer) {
         for top in self.cuts(rows, &[columns * 4]) {
             for left in self.cuts(columns, &[rows * 4]) {
                 let program = transpose::transpose_program([rows, columns], &top, &left);

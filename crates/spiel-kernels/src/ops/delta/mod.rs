@@ -2,8 +2,9 @@
 
 mod cpu;
 mod gpu;
+mod sampled;
 
-pub use cpu::{add_deltas, apply_in_place, gather, restore, sampled_gradient};
+pub use cpu::{add_deltas, apply_in_place, gather, restore};
 #[cfg(test)]
 pub(crate) use gpu::programs;
 pub use gpu::{
@@ -11,3 +12,4 @@ pub use gpu::{
     gather_program, materialise_program, restore_program, sampled_gradient_program,
     sampled_gradient_work,
 };
+pub use sampled::{sampled_gradient, sampled_layout};

@@ -1,23 +1,35 @@
 use crate::parallel::chunks_mut;
 
 /// Columns of the result that one task writes, and the edge of the square blocks it moves: both sides stay in L1.
-const BLOCK: usize = 32;
+const EDGE: usize = 32;
 
-/// out[c, r] = x[r, c]: `x [rows, columns]`, `out [columns, rows]`.
-pub fn transpose(x: &[f32], rows: usize, columns: usize, out: &mut [f32]) {
-    chunks_mut(&mut out[..rows * columns], BLOCK * rows.max(1), |task, out| {
-        let first = task * BLOCK;
-        let width = out.len() / rows;
-        for block in (0..rows).step_by(BLOCK) {
-            let end = (block + BLOCK).min(rows);
-            for row in block..end {
-                let source = &x[row * columns + first..][..width];
-                for (column, value) in source.iter().enumerate() {
-                    out[column * rows + row] = *value;
-                }
+/// Transposes every block of `block` rows by itself, one after the other: element (r, c) of `x [rows, columns]` goes to
+/// row c, column r of `[columns, block]` in its block's part of `out`. The last block may be shorter.
+///
+/// Rows of a short block lie close together, where those of a whole transpose would be `rows` apart and share few sets of
+/// a cache.
+pub fn transpose_blocks(x: &[f32], rows: usize, columns: usize, block: usize, out: &mut [f32]) {
+    let out = &mut out[..rows * columns];
+    chunks_mut(out, (block * columns).max(1), |number, out| {
+        let width = out.len() / columns;
+        let x = &x[number * block * columns..][..out.len()];
+        chunks_mut(out, EDGE * width, |task, out| {
+            move_columns(x, columns, task * EDGE, width, out)
+        });
+    });
+}
+
+/// Writes columns `first..` of `x [width, columns]` as rows of `out`, as many as it holds.
+fn move_columns(x: &[f32], columns: usize, first: usize, width: usize, out: &mut [f32]) {
+    let count = out.len() / width;
+    for start in (0..width).step_by(EDGE) {
+        for row in start..(start + EDGE).min(width) {
+            let source = &x[row * columns + first..][..count];
+            for (column, value) in source.iter().enumerate() {
+                out[column * width + row] = *value;
             }
         }
-    });
+    }
 }
 
 #[cfg(test)]
@@ -26,12 +38,18 @@ mod tests {
 
     #[test]
     fn every_element_moves() {
-        for (rows, columns) in [(1, 1), (5, 70), (70, 5), (64, 33), (100, 100)] {
+        for (rows, columns) in [(1, 1), (5, 70), (70, 5), (64, 33), (100, 100), (0, 3), (3, 0)] {
             let x: Vec<f32> = (0..rows * columns).map(|i| i as f32).collect();
-            let mut out = vec![-1.0; rows * columns];
-            transpose(&x, rows, columns, &mut out);
-            for i in 0..rows * columns {
-                assert_eq!(out[(i % columns) * rows + i / columns].to_bits(), x[i].to_bits());
+            for block in [1, 7, 64, 200] {
+                let mut out = vec![-1.0; rows * columns];
+                transpose_blocks(&x, rows, columns, block, &mut out);
+                for i in 0..rows * columns {
+                    let (row, column) = (i / columns, i % columns);
+                    let first = row / block * block;
+                    let width = block.min(rows - first);
+                    let at = first * columns + column * width + row - first;
+                    assert_eq!(out[at].to_bits(), x[i].to_bits(), "{rows}x{columns} by {block}");
+                }
             }
         }
     }
