@@ -59,7 +59,7 @@ class ParquetFile implements RecordFile {
     const bytes = sourceOf(file);
     this.#source = {
       ...bytes,
-      slice: (start, end) => this.#pages.read(start) ?? bytes.slice(start, end),
+      slice: (start, end = file.size) => this.#pages.read(start, end) ?? bytes.slice(start, end),
     };
   }
 
