@@ -11,18 +11,14 @@
 import { join } from "node:path";
 import { open } from "../src/engine/open.ts";
 import type { ModelConfig } from "../src/engine/protocol.gen.ts";
-import { safetensorsContent, type SafetensorsTensor } from "../src/io/safetensors_writer.ts";
-import { toHuggingFaceConfig } from "../src/model/architectures/mod.ts";
 import { inferenceUse, loadModel, type QuantizedFormat } from "../src/model/load.ts";
 import { openModelSource } from "../src/model/source.ts";
-import { expectedShapes } from "../src/model/tensors.ts";
 import { makeSyntheticModel } from "../tools/make_synthetic.ts";
 import { MODEL_SHAPES } from "../tools/make_synthetic/shapes.ts";
+import { writeFolder } from "./synthetic_folder.ts";
 
 const CONFIG: ModelConfig = { ...MODEL_SHAPES["llama-2-7b"]!, num_hidden_layers: 4 };
 const SHARDS = 3;
-/** Elements that are written at once. */
-const PART = 4 << 20;
 
 const [path, quantize] = Deno.args;
 if (path === undefined) await measureAll();
@@ -33,8 +29,8 @@ async function measureAll(): Promise<void> {
   try {
     const at = (name: string) => join(work, name);
     await makeSyntheticModel(at("q4_0.gguf"), "four blocks", CONFIG, 1);
-    await writeFolder(at("single"), 1);
-    await writeFolder(at("sharded"), SHARDS);
+    await writeFolder(at("single"), CONFIG);
+    await writeFolder(at("sharded"), CONFIG, SHARDS);
     const cases = [
       ["q4_0.gguf"],
       ["single"],
@@ -79,49 +75,4 @@ async function measure(path: string, quantize?: QuantizedFormat) {
 function peak(): number {
   const [, kilobytes] = /^VmHWM:\s+(\d+) kB$/m.exec(Deno.readTextFileSync("/proc/self/status"))!;
   return 1024 * Number(kilobytes);
-}
-
-/** Writes a Hugging Face folder of random bf16 matrices. */
-async function writeFolder(folder: string, shards: number): Promise<void> {
-  await Deno.mkdir(folder);
-  const json = toHuggingFaceConfig("llama", CONFIG, { bos: 1, eos: [2] });
-  await Deno.writeTextFile(join(folder, "config.json"), JSON.stringify(json));
-  const shapes = [...expectedShapes(CONFIG)];
-  const weight_map: Record<string, string> = {};
-  for (let shard = 0; shard < shards; shard++) {
-    const number = (n: number) => String(n).padStart(5, "0");
-    const name = shards === 1
-      ? "model.safetensors"
-      : `model-${number(shard + 1)}-of-${number(shards)}.safetensors`;
-    const share = shapes.filter((_, index) => Math.floor(index * shards / shapes.length) === shard);
-    const tensors = new Map(share.map(([tensor, shape]) => [tensor, randomTensor(shape)]));
-    const file = await Deno.create(join(folder, name));
-    await ReadableStream.from(safetensorsContent(tensors)).pipeTo(file.writable);
-    for (const [tensor] of share) weight_map[tensor] = name;
-  }
-  if (shards === 1) return;
-  const index = JSON.stringify({ metadata: {}, weight_map });
-  await Deno.writeTextFile(join(folder, "model.safetensors.index.json"), index);
-}
-
-function randomTensor(shape: readonly number[]): SafetensorsTensor {
-  const elements = shape.reduce((product, size) => product * size, 1);
-  return {
-    dtype: "BF16",
-    shape,
-    *parts() {
-      let state = elements;
-      for (let at = 0; at < elements; at += PART) {
-        const part = new Uint16Array(Math.min(PART, elements - at));
-        for (let i = 0; i < part.length; i++) {
-          state ^= state << 13;
-          state ^= state >>> 17;
-          state ^= state << 5;
-          // Of either sign, from 2⁻⁷ to 2⁻⁶.
-          part[i] = state & 0x807F | 0x3C00;
-        }
-        yield part;
-      }
-    },
-  };
 }

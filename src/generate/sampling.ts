@@ -37,12 +37,6 @@ export function sampleToken(
   { temperature, topP }: SamplingOptions,
   uniform: number,
 ): number {
-  if (!logits.every(Number.isFinite)) {
-    throw new SpielError(
-      "numeric",
-      "The model's scores for the next token are not finite; look at its weights and its adapter",
-    );
-  }
   const likeliest = indexOfLargest(logits);
   if (temperature === 0) return likeliest;
   const largest = logits[likeliest] ?? 0;
@@ -70,10 +64,18 @@ export function drawAt(seed: number, count: number): number {
   return mix(mix(seed + 0x9E3779B9) + Math.imul(count + 1, 0x9E3779B9)) / 2 ** 32;
 }
 
-function indexOfLargest(values: Float32Array): number {
+/** The first index of the largest logit. One loop over all, as a callback for each takes longer than a layer does. */
+function indexOfLargest(logits: Float32Array): number {
   let best = 0;
-  for (let index = 1; index < values.length; index++) {
-    if (values[index]! > values[best]!) best = index;
+  for (let index = 0; index < logits.length; index++) {
+    const logit = logits[index]!;
+    if (!Number.isFinite(logit)) {
+      throw new SpielError(
+        "numeric",
+        "The model's scores for the next token are not finite; look at its weights and its adapter",
+      );
+    }
+    if (logit > logits[best]!) best = index;
   }
   return best;
 }

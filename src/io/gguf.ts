@@ -48,8 +48,13 @@ export class GgufFile implements Disposable {
     }
   }
 
-  /** Reads `length` bytes of a tensor from `byteOffset` inside it. */
-  readRange(name: string, byteOffset: number, length: number): Uint8Array<ArrayBuffer> {
+  /** Reads `length` bytes of a tensor from `byteOffset` inside it, into a buffer where one is given. */
+  readRange(
+    name: string,
+    byteOffset: number,
+    length: number,
+    into?: Uint8Array<ArrayBuffer>,
+  ): Uint8Array<ArrayBuffer> {
     const tensor = this.tensors.get(name);
     const part = this.#partOf.get(name);
     if (tensor === undefined || part === undefined) {
@@ -61,7 +66,7 @@ export class GgufFile implements Disposable {
           `which has ${tensor.byteLength} bytes`,
       );
     }
-    return part.read(tensor.byteOffset + byteOffset, length);
+    return part.read(tensor.byteOffset + byteOffset, length, into);
   }
 
   /** The bytes of a metadata value, its type before it; undefined when the key is absent. */

@@ -68,9 +68,13 @@ export class GgufPart implements Disposable {
     return place && this.#file.read(place[0], place[1] - place[0]);
   }
 
-  /** Reads `length` bytes at `offset` of the file. */
-  read(offset: number, length: number): Uint8Array<ArrayBuffer> {
-    return this.#file.read(offset, length);
+  /** Reads `length` bytes at `offset` of the file, into a buffer where one is given. */
+  read(
+    offset: number,
+    length: number,
+    into?: Uint8Array<ArrayBuffer>,
+  ): Uint8Array<ArrayBuffer> {
+    return this.#file.read(offset, length, into);
   }
 
   [Symbol.dispose](): void {

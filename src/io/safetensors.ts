@@ -87,8 +87,13 @@ export class SafetensorsFile implements Disposable {
     return this.readRange(name, 0, this.entry(name).byteLength);
   }
 
-  /** Reads `length` bytes of a tensor from `byteOffset` inside it. */
-  readRange(name: string, byteOffset: number, length: number): Uint8Array<ArrayBuffer> {
+  /** Reads `length` bytes of a tensor from `byteOffset` inside it, into a buffer where one is given. */
+  readRange(
+    name: string,
+    byteOffset: number,
+    length: number,
+    into?: Uint8Array<ArrayBuffer>,
+  ): Uint8Array<ArrayBuffer> {
     const entry = this.entry(name);
     if (byteOffset < 0 || length < 0 || byteOffset + length > entry.byteLength) {
       throw new SpielError(
@@ -97,7 +102,7 @@ export class SafetensorsFile implements Disposable {
           `which has ${entry.byteLength} bytes`,
       );
     }
-    return this.#file.read(entry.byteOffset + byteOffset, length);
+    return this.#file.read(entry.byteOffset + byteOffset, length, into);
   }
 
   [Symbol.dispose](): void {

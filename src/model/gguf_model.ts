@@ -94,7 +94,12 @@ class GgufModel implements ModelSource {
     this.tensors = matchTensors(file.path, config, tensors);
   }
 
-  read(name: string, byteOffset: number, length: number): Uint8Array<ArrayBuffer> {
+  read(
+    name: string,
+    byteOffset: number,
+    length: number,
+    into?: Uint8Array<ArrayBuffer>,
+  ): Uint8Array<ArrayBuffer> {
     const tensor = this.tensors.get(name);
     const { stored, byteOffset: start } = this.#place(name);
     const ggufName = this.#ggufNames.get(stored);
@@ -107,7 +112,7 @@ class GgufModel implements ModelSource {
     }
     return this.#gguf.interleavesHeads && isRotaryProjection(name) && length > 0
       ? this.#readInterleaved(ggufName, tensor, byteOffset, length)
-      : this.#file.readRange(ggufName, start + byteOffset, length);
+      : this.#file.readRange(ggufName, start + byteOffset, length, into);
   }
 
   huggingFaceConfig(): Record<string, unknown> {

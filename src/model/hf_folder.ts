@@ -62,7 +62,12 @@ class HuggingFaceFolder implements ModelSource {
     this.tensors = matchTensors(weights.path, source.config, tensors, fileOf);
   }
 
-  read(name: string, byteOffset: number, length: number): Uint8Array<ArrayBuffer> {
+  read(
+    name: string,
+    byteOffset: number,
+    length: number,
+    into?: Uint8Array<ArrayBuffer>,
+  ): Uint8Array<ArrayBuffer> {
     const { stored: whole, byteOffset: start } = this.#place(name);
     const stored = this.#storedNames.get(whole);
     const tensor = this.tensors.get(name);
@@ -72,7 +77,7 @@ class HuggingFaceFolder implements ModelSource {
     }
     checkRange(this.path, name, tensor, byteOffset, length);
     return this.#quantised.get(stored)?.read(start + byteOffset, length) ??
-      file.readRange(stored, start + byteOffset, length);
+      file.readRange(stored, start + byteOffset, length, into);
   }
 
   huggingFaceConfig(): Record<string, unknown> {

@@ -2,19 +2,13 @@
 
 import { availableMemory } from "../engine/available_memory.ts";
 import type { Engine } from "../engine/engine.ts";
-import type {
-  DeltaCount,
-  ModelOptions,
-  ModelPlan,
-  TensorInfo,
-  WeightFormat,
-} from "../engine/protocol.gen.ts";
-import { isSpielError, SpielError } from "../errors.ts";
+import type { DeltaCount, ModelOptions, ModelPlan, WeightFormat } from "../engine/protocol.gen.ts";
+import { SpielError } from "../errors.ts";
 import { formatInfo, isQuantized } from "./formats.ts";
 import { refuseOverBudget } from "./memory.ts";
 import type { ModelSource, ModelTensor } from "./source.ts";
-import { streamChanged, type TensorChanges } from "./tensor_changes.ts";
-import { PART_BYTES } from "./tensor_parts.ts";
+import type { TensorChanges } from "./tensor_changes.ts";
+import { WeightStream } from "./weight_stream.ts";
 
 /** The formats that a model can be quantised to while it is loaded. */
 export const QUANTIZED_FORMATS = ["nf4", "q8_0", "q4_0"] as const satisfies WeightFormat[];
@@ -117,10 +111,12 @@ export async function createModel(
     await engine.initTensors(init.seed, init.std);
     return plan;
   }
+  const stream = new WeightStream(engine, source, changes);
   for (const tensor of plan.tensors) {
     if (signal?.aborted) throw new SpielError("interrupted", "Stopped while loading the model");
-    await streamTensor(engine, source, tensor, changes);
+    await stream.send(tensor);
   }
+  await stream.end();
   return plan;
 }
 
@@ -246,43 +242,3 @@ function checkRows(
 }
 
 type TensorEntry = readonly [name: string, tensor: ModelTensor];
-
-/** A refusal of weights with the tensor that they are of. */
-function namingTensor(error: unknown, path: string, name: string): unknown {
-  return isSpielError(error) && error.kind === "data"
-    ? new SpielError("data", `${path}: tensor "${name}": ${error.message}`, { cause: error })
-    : error;
-}
-
-async function streamTensor(
-  engine: Engine,
-  source: ModelSource,
-  tensor: TensorInfo,
-  changes: TensorChanges | undefined,
-) {
-  const { name, format } = tensor;
-  const stored = source.tensors.get(name);
-  if (stored === undefined) throw new SpielError("data", `${source.path} lacks "${name}"`);
-  const change = changes?.of.get(name);
-  if (change !== undefined) return await streamChanged(engine, source, tensor, stored, change);
-  const from = formatInfo(engine, stored.format, name);
-  const to = formatInfo(engine, format, name);
-  // Whole blocks of both formats, so that a chunk can be converted by itself.
-  const blocks = Math.floor(PART_BYTES / from.blockBytes / to.blockElements) * to.blockElements;
-  const chunk = blocks * from.blockBytes;
-  for (let offset = 0; offset < stored.byteLength; offset += chunk) {
-    const bytes = source.read(name, offset, Math.min(chunk, stored.byteLength - offset));
-    const elements = bytes.length / from.blockBytes * from.blockElements;
-    const first = offset / from.blockBytes * from.blockElements;
-    await engine.writeTensor(
-      name,
-      first / to.blockElements * to.blockBytes,
-      format === stored.format
-        ? bytes
-        : await engine.convert(bytes, stored.format, format, elements).catch((error) => {
-          throw namingTensor(error, source.path, name);
-        }),
-    );
-  }
-  if (format === "nf4" && stored.format !== "nf4") await engine.quantizeScales(name);
-}

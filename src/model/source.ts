@@ -32,9 +32,15 @@ export interface ModelSource extends Disposable {
   /**
    * Reads stored bytes of a tensor: rows of whole blocks, [out, in] row-major.
    *
+   * @param into A buffer of at least `length` bytes, in which they are returned unless they have to be put in order.
    * @throws {SpielError} kind "data" when the range is not inside the tensor.
    */
-  read(name: string, byteOffset: number, length: number): Uint8Array<ArrayBuffer>;
+  read(
+    name: string,
+    byteOffset: number,
+    length: number,
+    into?: Uint8Array<ArrayBuffer>,
+  ): Uint8Array<ArrayBuffer>;
   /** The model's config.json: the file's own, or one written from `config`. */
   huggingFaceConfig(): Record<string, unknown>;
   /** The safetensors file that a tensor lies in by itself; absent for models of other files. */
@@ -108,9 +114,11 @@ function formOf(path: string): "gguf" | "folder" {
 
 /** Up to this much, every byte counts towards the identity. */
 const WHOLE_BYTES = 256 * 1024 * 1024;
-const HASH_CHUNK_BYTES = 8 * 1024 * 1024;
+const HASH_CHUNK_BYTES = 1024 * 1024;
 const SAMPLES = 16;
 const SAMPLE_BYTES = 4096;
+/** Milliseconds of hashing at a stretch. */
+const TURN_MS = 50;
 
 /**
  * SHA-256 (hex) of what the model computes with: configuration, and names, formats, shapes and bytes of its
@@ -123,14 +131,18 @@ export async function modelIdentity(source: ModelSource): Promise<string> {
   const hash = createHash("sha256");
   hash.update(JSON.stringify([source.modelType, config]));
   const total = names.reduce((sum, name) => sum + source.tensors.get(name)!.byteLength, 0);
+  const buffer = new Uint8Array(HASH_CHUNK_BYTES);
+  let turn = performance.now();
   for (const name of names) {
     const { format, shape, byteLength } = source.tensors.get(name)!;
     hash.update(JSON.stringify([name, format, shape]));
     for (const [offset, length] of hashedRanges(byteLength, total <= WHOLE_BYTES)) {
-      hash.update(source.read(name, offset, length));
+      hash.update(source.read(name, offset, length, buffer));
     }
-    // Lets timers and signals run between tensors.
+    if (performance.now() < turn + TURN_MS) continue;
+    // Lets timers and signals run; a timer takes a millisecond, longer than most tensors.
     await new Promise((resolve) => setTimeout(resolve, 0));
+    turn = performance.now();
   }
   return hash.digest("hex");
 }

@@ -135,9 +135,12 @@ export function learningWarnings(
   maxLength: number,
   { config: { max_position_embeddings: limit } }: Pick<ModelSource, "config">,
 ): string[] {
+  // Of the same file as training and as held-out data the same is told once.
   const notices = [
-    ...new Set(datasets.flatMap(({ endNotice }) => endNotice ?? [])),
-    ...datasets.flatMap((dataset) => cutNotice(dataset, maxLength) ?? []),
+    ...new Set([
+      ...datasets.flatMap(({ endNotice }) => endNotice ?? []),
+      ...datasets.flatMap((dataset) => cutNotice(dataset, maxLength) ?? []),
+    ]),
   ];
   const longest = Math.max(...datasets.map((dataset) => dataset.longest));
   if (longest <= limit) return notices;

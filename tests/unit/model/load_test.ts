@@ -50,6 +50,31 @@ Deno.test("load: tensors are written whole, in chunks of at most 4 MiB", async (
   await engine.close();
 });
 
+Deno.test("load: a part is read while the one before it is written, and not into its memory", async () => {
+  const { engine, fake } = await openFakeEngine();
+  const source = toySource("f32", 1 << 20);
+  const buffers: (Uint8Array<ArrayBuffer> | undefined)[] = [];
+  const written: number[] = [];
+  let writes = 0;
+  fake.intercept = (request) => {
+    if (request.op === "tensorWrite") writes++;
+    return undefined;
+  };
+  const read: ModelSource["read"] = (_name, _offset, length, into) => {
+    buffers.push(into);
+    written.push(writes);
+    return into!.subarray(0, length);
+  };
+  await loadModel(engine, { ...source, read }, inferenceUse(8));
+  assert.equal(buffers.length, 10);
+  assert.equal(new Set(buffers).size, 2);
+  assert.ok(buffers.every((buffer, part) => buffer !== buffers[part - 1]));
+  // When a part is read, all before the last one have been written.
+  assert.ok(written.every((count, part) => count >= part - 1), `${written}`);
+  assert.equal(writes, 10);
+  await engine.close();
+});
+
 Deno.test("load: planning allocates nothing, and a plan over its budget stops there", async () => {
   const { engine, fake } = await openFakeEngine();
   fake.intercept = (request) => {

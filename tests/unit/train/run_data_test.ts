@@ -54,7 +54,7 @@ Deno.test("a warm-up that outlasts the epochs is refused once these are counted"
     });
   }));
 
-Deno.test("answers that nothing ends are told once, for training and held-out data together", () =>
+Deno.test("answers that nothing ends and examples that are cut are told once, for training and held-out data together", () =>
   withTempDir(async (dir) => {
     const chatTemplate =
       "{% for m in messages %}{{ m.role + ': ' + m.content + '\n' }}{% endfor %}";
@@ -64,6 +64,10 @@ Deno.test("answers that nothing ends are told once, for training and held-out da
     const warnings = dataWarnings([data.train, data.train], 64, source);
     assert.equal(warnings.length, 1);
     assert.match(warnings[0]!, /ends answers with no special token/);
+    const { train } = (await load(dir, { maxLength: 30 }, tokenizer)).data;
+    const cut = dataWarnings([train, train], 30, source);
+    assert.equal(cut.length, 2);
+    assert.match(cut[1]!, /max_length 30 cuts 10 of 10 examples/);
     assert.deepEqual(dataWarnings([(await load(dir, {})).data.train], 64, source), []);
   }));
 
