@@ -5,6 +5,7 @@
 //! bits for any number of threads: work is cut by shape alone, and sums run in a fixed order.
 
 pub mod assemble;
+mod columns;
 pub mod element;
 pub mod formats;
 pub mod math;
@@ -14,3 +15,4 @@ mod parts;
 pub mod product;
 pub mod program;
 pub mod random;
+mod simd;

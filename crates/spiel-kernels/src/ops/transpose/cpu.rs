@@ -1,3 +1,4 @@
+use crate::columns::write_columns;
 use crate::parallel::chunks_mut;
 
 /// Columns of the result that one task writes, and the edge of the square blocks it moves: both sides stay in L1.
@@ -14,7 +15,7 @@ pub fn transpose_blocks(x: &[f32], rows: usize, columns: usize, block: usize, ou
         let width = out.len() / columns;
         let x = &x[number * block * columns..][..out.len()];
         chunks_mut(out, EDGE * width, |task, out| {
-            move_columns(x, columns, task * EDGE, width, out)
+            move_columns(x, columns, task * EDGE, width, out);
         });
     });
 }
@@ -22,12 +23,15 @@ pub fn transpose_blocks(x: &[f32], rows: usize, columns: usize, block: usize, ou
 /// Writes columns `first..` of `x [width, columns]` as rows of `out`, as many as it holds.
 fn move_columns(x: &[f32], columns: usize, first: usize, width: usize, out: &mut [f32]) {
     let count = out.len() / width;
-    for start in (0..width).step_by(EDGE) {
-        for row in start..(start + EDGE).min(width) {
-            let source = &x[row * columns + first..][..count];
-            for (column, value) in source.iter().enumerate() {
-                out[column * width + row] = *value;
-            }
+    let source = |row: usize| &x[row * columns + first..][..count];
+    let fours = width / 4 * 4;
+    for row in (0..fours).step_by(4) {
+        let rows = [source(row), source(row + 1), source(row + 2), source(row + 3)];
+        write_columns(rows, &mut out[row..], width);
+    }
+    for row in fours..width {
+        for (value, out) in source(row).iter().zip(out[row..].iter_mut().step_by(width)) {
+            *out = *value;
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Copies of the operands in the order in which tiles read them.
 
-use super::simd::{load, store, transposed};
+use crate::columns::write_columns;
 use std::ops::Range;
 
 /// One operand as a tile sees it: `lanes` along the tile's edge (rows of A, columns of B), `depth` along k.
@@ -64,7 +64,7 @@ impl Operand<'_> {
         for first in (0..WIDTH).step_by(4) {
             let rows = [lane(first), lane(first + 1), lane(first + 2), lane(first + 3)];
             if let [Some(a), Some(b), Some(c), Some(d)] = rows {
-                interleave([a, b, c, d], first, panel);
+                write_columns([a, b, c, d], &mut panel.as_flattened_mut()[first..], WIDTH);
             } else {
                 for (offset, row) in rows.into_iter().enumerate() {
                     for k in 0..depth.len() {
@@ -72,26 +72,6 @@ impl Operand<'_> {
                     }
                 }
             }
-        }
-    }
-}
-
-/// Writes four rows as the columns from `first` of a panel.
-fn interleave<const WIDTH: usize>(rows: [&[f32]; 4], first: usize, panel: &mut [[f32; WIDTH]]) {
-    let [a, b, c, d] = rows.map(|row| row.as_chunks::<4>().0);
-    let (fours, rest) = panel.as_chunks_mut::<4>();
-    for ((((a, b), c), d), panel) in a.iter().zip(b).zip(c).zip(d).zip(fours) {
-        for (column, row) in transposed([load(a), load(b), load(c), load(d)]).into_iter().zip(panel)
-        {
-            if let Some(row) = row[first..].first_chunk_mut::<4>() {
-                store(column, row);
-            }
-        }
-    }
-    let tails = rows.map(|row| row.as_chunks::<4>().1);
-    for (k, row) in rest.iter_mut().enumerate() {
-        for (tail, value) in tails.iter().zip(&mut row[first..]) {
-            *value = tail[k];
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The tile of C that stays in registers while a run of k passes by.
 
-use super::simd::{Lanes, add, load, multiply, multiply_add, splats, store, zero};
+use super::simd::{add, multiply, multiply_add, splats, zero};
+use crate::simd::lanes::{Lanes, load, store};
 
 /// Rows of a tile: as many as one load of A holds.
 pub(super) const ROWS: usize = 4;

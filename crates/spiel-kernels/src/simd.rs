@@ -1,0 +1,60 @@
+//! Four f32 side by side: of WebAssembly where that is the target, elsewhere of plain arrays, so that everything above
+//! is tested on any machine.
+
+#[cfg(target_arch = "wasm32")]
+#[expect(unsafe_code, reason = "a SIMD leaf")]
+pub(crate) mod lanes {
+    use std::arch::wasm32::{i32x4_shuffle, v128, v128_load, v128_store};
+
+    /// Four f32.
+    pub(crate) type Lanes = v128;
+
+    #[inline(always)]
+    pub(crate) fn load(from: &[f32; 4]) -> Lanes {
+        // SAFETY: four floats are the 16 bytes that are read; no alignment is asked for.
+        unsafe { v128_load(from.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    pub(crate) fn store(lanes: Lanes, to: &mut [f32; 4]) {
+        // SAFETY: four floats are the 16 bytes that are written; no alignment is asked for.
+        unsafe { v128_store(to.as_mut_ptr().cast(), lanes) }
+    }
+
+    /// Rows become columns.
+    #[inline(always)]
+    pub(crate) fn transposed([a, b, c, d]: [Lanes; 4]) -> [Lanes; 4] {
+        let (ab, cd) = (i32x4_shuffle::<0, 4, 1, 5>(a, b), i32x4_shuffle::<0, 4, 1, 5>(c, d));
+        let (ab_high, cd_high) =
+            (i32x4_shuffle::<2, 6, 3, 7>(a, b), i32x4_shuffle::<2, 6, 3, 7>(c, d));
+        [
+            i32x4_shuffle::<0, 1, 4, 5>(ab, cd),
+            i32x4_shuffle::<2, 3, 6, 7>(ab, cd),
+            i32x4_shuffle::<0, 1, 4, 5>(ab_high, cd_high),
+            i32x4_shuffle::<2, 3, 6, 7>(ab_high, cd_high),
+        ]
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) mod lanes {
+    use std::array::from_fn;
+
+    /// Four f32.
+    pub(crate) type Lanes = [f32; 4];
+
+    #[inline(always)]
+    pub(crate) fn load(from: &[f32; 4]) -> Lanes {
+        *from
+    }
+
+    #[inline(always)]
+    pub(crate) fn store(lanes: Lanes, to: &mut [f32; 4]) {
+        *to = lanes;
+    }
+
+    #[inline(always)]
+    pub(crate) fn transposed(rows: [Lanes; 4]) -> [Lanes; 4] {
+        from_fn(|column| rows.map(|row| row[column]))
+    }
+}
