@@ -18,7 +18,7 @@ export type { Message as TransportMessage, Transport } from "./src/engine/transp
 export type * from "./src/engine/protocol.gen.ts";
 export { IGNORE } from "./src/engine/protocol.gen.ts";
 
-export { downloadData, downloadModel } from "./src/hub/hub.ts";
+export { downloadData, downloadModel, namedFilesOf } from "./src/hub/hub.ts";
 export type { Downloaded, HubUse } from "./src/hub/hub.ts";
 export type { DownloadProgress } from "./src/hub/fetch_files.ts";
 export type { HubName, RepoKind } from "./src/hub/name.ts";
@@ -65,13 +65,20 @@ export * from "./src/train/run.ts";
 export * from "./src/train/run_config.ts";
 export { type DataReport, type LengthBin, reportOf } from "./src/data/data_report.ts";
 export { type Stretch, stretchesOf } from "./src/data/stretches.ts";
+export type { DataPath, NamedFile } from "./src/io/named_file.ts";
 export { shownName } from "./src/io/web_address.ts";
 export { templateNotes } from "./src/data/template_notes.ts";
-export { checkData, type DataPaths, learningWarnings } from "./src/train/run_data.ts";
+export {
+  checkData,
+  type CheckedData,
+  type DataPaths,
+  learningWarnings,
+} from "./src/train/run_data.ts";
 export * from "./src/train/events.ts";
 export type { StepTime } from "./src/train/step_time.ts";
 export * from "./src/train/trainer.ts";
 export * from "./src/train/profile.ts";
+export type { Peaks } from "./src/train/peaks.ts";
 export * from "./src/train/options.ts";
 export * from "./src/train/position.ts";
 export * from "./src/train/step.ts";

@@ -6,10 +6,14 @@ import { inferenceUse, loadModel } from "../src/model/load.ts";
 import { saveModel } from "../src/model/save.ts";
 import { openModelSource } from "../src/model/source.ts";
 
-/** Writes the weights that a model computes with as f32. */
-export async function dequantise(path: string, folder: string): Promise<void> {
+/** Writes the weights that a model computes with, in a type without blocks. */
+export async function dequantise(
+  path: string,
+  folder: string,
+  dtype: "f32" | "bf16" = "f32",
+): Promise<void> {
   await using engine = await open({ device: "cpu" });
   using source = openModelSource(path);
   const { tensors } = await loadModel(engine, source, inferenceUse(1));
-  await saveModel(denoFiles, engine, source, tensors, folder, { dtype: "f32" });
+  await saveModel(denoFiles, engine, source, tensors, folder, { dtype });
 }

@@ -22,6 +22,7 @@ import type {
 } from "../src/engine/protocol.gen.ts";
 import { allotDeltas } from "../src/spiel/budget.ts";
 import { MODEL_SHAPES } from "../tools/make_synthetic/shapes.ts";
+import { count, oneOf, refusing } from "./flags.ts";
 
 const TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
 const PROBE_REPEATS = 3;
@@ -52,14 +53,13 @@ await using engine = await open({
 });
 const { gpus } = await engine.gpus();
 const isSoftware = gpus.find(({ name }) => engine.info.adapter.startsWith(name))?.software ?? false;
-const whole = MODEL_SHAPES[flags.shape];
-if (whole === undefined) {
-  const known = Object.keys(MODEL_SHAPES).join(", ");
-  refuse(`--shape ${flags.shape} is not known; expected one of ${known}`);
-}
-const scale = count("scale", isSoftware ? Math.ceil(whole.hidden_size / SOFTWARE_WIDTH) : 1);
-const tokens = count("tokens", isSoftware ? 64 : 2048);
-const repeats = count("repeats", isSoftware ? 1 : 5);
+const shape = refusing(() => oneOf("--shape", flags.shape, Object.keys(MODEL_SHAPES)));
+const whole = MODEL_SHAPES[shape]!;
+const [scale, tokens, repeats] = refusing(() => [
+  numberOr("scale", isSoftware ? Math.ceil(whole.hidden_size / SOFTWARE_WIDTH) : 1),
+  numberOr("tokens", isSoftware ? 64 : 2048),
+  numberOr("repeats", isSoftware ? 1 : 5),
+]) as [number, number, number];
 const config = scaled(whole, scale);
 
 await engine.switchProfile(true);
@@ -191,13 +191,7 @@ function print({ operation, shape, format, calls, seconds, flops, bytes }: Profi
 }
 
 /** A flag that is a whole number, or what stands for it. */
-function count(flag: "scale" | "tokens" | "repeats", usual: number): number {
-  const value = Number(flags[flag] ?? usual);
-  if (Number.isInteger(value) && value > 0) return value;
-  return refuse(`--${flag} is ${flags[flag]}; expected a whole number of at least 1`);
-}
-
-function refuse(sentence: string): never {
-  console.error(sentence);
-  Deno.exit(64);
+function numberOr(flag: "scale" | "tokens" | "repeats", usual: number): number {
+  const text = flags[flag];
+  return text === undefined ? usual : count(`--${flag}`, text);
 }

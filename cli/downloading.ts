@@ -29,28 +29,38 @@ export class DownloadView {
     const now = performance.now();
     if (waiting !== undefined && waiting !== this.#waiting) this.#ui.line(`${name}: ${waiting}`);
     this.#waiting = waiting;
-    if (totalFiles === 0) return;
+    if (totalFiles === 0 || bytes === 0 && totalBytes === 0) return;
     const key = `${name} ${totalBytes}`;
     if (key !== this.#name) {
       [this.#name, this.#began, this.#bytesBefore] = [key, now, bytes];
-      const size = formatBytes(totalBytes);
-      const there = bytes === 0 ? "" : `, ${formatBytes(bytes)} of them there`;
-      this.#ui.line(`downloading ${name}: ${formatAmount(totalFiles, "file")}, ${size}${there}`);
+      this.#ui.line(`downloading ${name}: ${formatAmount(totalFiles, "file")}${sizeOf(progress)}`);
       this.#shown = now;
     }
     const isInteractive = this.#ui.interactive;
     if (bytes === totalBytes) return this.#ui.clearStatus();
     if (now - this.#shown < (isInteractive ? STATUS_INTERVAL_MS : PLAIN_INTERVAL_MS)) return;
     this.#shown = now;
-    const seconds = (now - this.#began) / 1000;
-    const rate = Math.max(0, bytes - this.#bytesBefore) / seconds;
-    const left = formatDuration((totalBytes - bytes) / rate);
-    const percent = Math.floor(100 * bytes / totalBytes);
-    const text = `downloading ${name}  ${percent} %  ${formatBytes(bytes)} of ` +
-      `${formatBytes(totalBytes)}  ${formatBytes(Math.round(rate))}/s  ETA ${left}`;
+    const rate = Math.max(0, bytes - this.#bytesBefore) / ((now - this.#began) / 1000);
+    const text = `downloading ${name}  ${progressText(progress, rate)}`;
     if (isInteractive) this.#ui.status(text);
     else this.#ui.line(text);
   }
+}
+
+/** How much there is to download, and how much of it is there already; nothing where that is unknown. */
+function sizeOf({ bytes, totalBytes }: DownloadProgress): string {
+  if (totalBytes === 0) return "";
+  const there = bytes === 0 ? "" : `, ${formatBytes(bytes)} of them there`;
+  return `, ${formatBytes(totalBytes)}${there}`;
+}
+
+/** @param rate Bytes per second. */
+function progressText({ bytes, totalBytes }: DownloadProgress, rate: number): string {
+  const speed = `${formatBytes(Math.round(rate))}/s`;
+  if (totalBytes === 0) return `${formatBytes(bytes)}  ${speed}`;
+  const percent = Math.floor(100 * bytes / totalBytes);
+  const left = formatDuration((totalBytes - bytes) / rate);
+  return `${percent} %  ${formatBytes(bytes)} of ${formatBytes(totalBytes)}  ${speed}  ETA ${left}`;
 }
 
 /** What a command hands on to show its downloads. */

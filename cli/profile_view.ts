@@ -5,24 +5,24 @@ import { formatAmount, formatCount, formatShare } from "./format.ts";
 import type { Ui } from "./ui.ts";
 
 /** Shows a profile, per step. */
-export function showProfile(ui: Ui, { steps, seconds, totals, operations }: ProfileReport): void {
+export function showProfile(ui: Ui, report: ProfileReport): void {
+  const { steps, seconds, totals, operations, peaks } = report;
   ui.line();
   if (steps === 0) return ui.line("profile: no step was made");
-  const sums = sumByOperation(operations);
+  const sums = sumByOperation(operations, peaks);
   const timed = sums.reduce((sum, { seconds }) => sum + (seconds ?? 0), 0);
-  const rate = (amount: number | null, seconds: number | null) =>
-    amount === null || !seconds ? "-" : (amount / seconds / 1e9).toFixed(2);
   ui.line(`profile of ${formatAmount(steps, "step")}, per step`);
   showKnown(
     ui,
-    ["operation", "calls", "ms", "share", "GFLOP/s", "GB/s"],
-    sums.map(({ operation, calls, seconds, flops, bytes }) => [
+    ["operation", "calls", "ms", "share", "GFLOP/s", "GB/s", "of peak"],
+    sums.map(({ operation, calls, seconds, flops, bytes, leastSeconds }) => [
       operation,
       perStep(calls, steps),
       seconds === null ? "-" : (1000 * seconds / steps).toFixed(3),
       seconds === null || timed === 0 ? "-" : formatShare(seconds / timed),
-      flops === 0 ? "-" : rate(flops, seconds),
-      rate(bytes, seconds),
+      flops === null || flops === 0 || !seconds ? "-" : formatGiga(flops / seconds),
+      bytes === null || bytes === 0 || !seconds ? "-" : formatGiga(bytes / seconds),
+      leastSeconds === null || !seconds ? "-" : formatShare(leastSeconds / seconds),
     ]),
   );
   ui.line();
@@ -44,6 +44,13 @@ export function showProfile(ui: Ui, { steps, seconds, totals, operations }: Prof
         ]),
       ].join(", "),
     ],
+    ...(peaks === null ? [] : [
+      [
+        "peaks",
+        `${formatGiga(peaks.flopsPerSecond)} GFLOP/s in f32 by multiply-adds alone, ` +
+        `${formatGiga(peaks.bytesPerSecond)} GB/s by copying`,
+      ] as const,
+    ]),
     ...(totals.writtenBytes + totals.readBytes === 0 ? [] : [
       [
         "bytes",
@@ -58,6 +65,10 @@ function showKnown(ui: Ui, head: readonly string[], rows: readonly (readonly str
   const isKnown = head.map((_, column) => rows.some((row) => row[column] !== "-"));
   const known = (row: readonly string[]) => row.filter((_, column) => isKnown[column]);
   ui.table(known(head), rows.map(known));
+}
+
+function formatGiga(rate: number): string {
+  return (rate / 1e9).toFixed(2);
 }
 
 function formatAmountPerStep(count: number, steps: number, nouns: string): string {

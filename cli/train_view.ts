@@ -255,10 +255,11 @@ export class TrainView {
         "and the same command with --resume goes on from there";
   }
 
-  #profile({ report, path }: EventOf<"profile">): void {
+  #profile({ report, path, tracePath }: EventOf<"profile">): void {
     this.#ui.clearStatus();
     showProfile(this.#ui, report);
-    this.#ui.facts([["in full", path]]);
+    const trace = tracePath === null ? [] : [["call by call", tracePath] as const];
+    this.#ui.facts([["in full", path], ...trace]);
   }
 
   /** Shows how the run ended. */

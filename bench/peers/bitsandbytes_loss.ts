@@ -31,7 +31,7 @@ const work = await Deno.makeTempDir({ prefix: "spiel_bitsandbytes_" });
 try {
   const folder = join(work, "f32");
   await dequantise(model, folder);
-  const dataset = await loadDataset({
+  using dataset = await loadDataset({
     paths: [evalData],
     tokenizer: loadTokenizer(folder),
     maxLength: Number(flags["max-length"]),

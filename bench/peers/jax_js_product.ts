@@ -1,10 +1,12 @@
 /**
- * Measures the dense product on a GPU against jax-js, in turn in one process, and prints one JSON line per size.
+ * Measures the dense product against jax-js, in turn in one process, and prints one JSON line per size.
  *
- * `jax_js_product.ts [--sizes 512,1024] [--rounds N] [--host native|wasm] [--library PATH]`
+ * `jax_js_product.ts [--sizes 512,1024] [--rounds N] [--device gpu|cpu] [--host native|wasm] [--threads N]
+ *   [--library PATH]`
  *
- * Both multiply square f32 matrices on the adapter that the system prefers, software included: ours x·Wᵀ, as a linear
- * layer does, jax-js A·B, as its tuner knows it. `single` waits for every product: ours allocates its operands each time and reads one word back, jax-js reads the whole result. `rate`
+ * Both multiply square f32 matrices: ours x·Wᵀ, as a linear layer does, jax-js A·B, as its tuner knows it. On a GPU both
+ * take the adapter that the system prefers, software included; on the CPU jax-js runs its WASM backend, on as many
+ * threads as the process has processors (`taskset -c 0` makes that one). `single` waits for every product: ours allocates its operands each time and reads one word back, jax-js reads the whole result. `rate`
  * is of the products alone: how much longer ten more of them take before one wait.
  */
 
@@ -25,6 +27,8 @@ const { values: flags } = parseArgs({
   options: {
     sizes: { type: "string", default: "512,1024" },
     rounds: { type: "string", default: "7" },
+    device: { type: "string", default: "gpu" },
+    threads: { type: "string" },
     host: { type: "string", default: "wasm" },
     library: { type: "string" },
   },
@@ -32,12 +36,14 @@ const { values: flags } = parseArgs({
 
 await using engine = await open({
   host: flags.host as "wasm",
-  device: "gpu",
+  device: flags.device as "gpu",
+  threads: flags.threads === undefined ? undefined : Number(flags.threads),
   allowSoftware: true,
   nativeLibrary: flags.library,
 });
-if (!(await init()).includes("webgpu")) throw new Error("jax-js finds no WebGPU adapter");
-defaultDevice("webgpu");
+const backend = flags.device === "gpu" ? "webgpu" : "wasm";
+if (!(await init()).includes(backend)) throw new Error(`jax-js has no ${backend} here`);
+defaultDevice(backend);
 
 for (const size of flags.sizes.split(",").map(Number)) {
   const ours = (count: number) => engine.runProduct(size, size, size, count);
@@ -54,6 +60,8 @@ for (const size of flags.sizes.split(",").map(Number)) {
     size,
     host: flags.host,
     adapter: engine.info.adapter,
+    threads: engine.info.threads,
+    processors: navigator.hardwareConcurrency,
     single_gflops: median(({ ours }) => ours.single),
     jax_js_single_gflops: median(({ theirs }) => theirs.single),
     single_ratio: median(({ ours, theirs }) => ours.single / theirs.single),
@@ -62,6 +70,9 @@ for (const size of flags.sizes.split(",").map(Number)) {
     rate_ratio: median(({ ours, theirs }) => ours.rate / theirs.rate),
   }));
 }
+// The threads of jax-js would keep the process.
+await engine.close();
+Deno.exit();
 
 /** Runs so many products of jax-js, each of the one before so that all must run, and reads the last result. */
 function jaxProduct(size: number): (count: number) => Promise<void> {

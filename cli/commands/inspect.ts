@@ -4,6 +4,7 @@ import {
   camelCase,
   checkData,
   type ConfigKey,
+  type DataPath,
   type DataReport,
   type Dataset,
   downloadNamed,
@@ -14,6 +15,7 @@ import {
   loadDataset,
   loadTokenizer,
   localModelPath,
+  namedFilesOf,
   openWithoutWeights,
   type RecognisedFile,
   reportOf,
@@ -165,14 +167,15 @@ function refuseWithoutModel(options: Readonly<Record<string, unknown>>): void {
 /** Describes what stands at the paths: one thing, or the files of a data set. */
 async function describe(
   named: string,
-  paths: readonly string[],
+  paths: readonly DataPath[],
   ui: Ui,
   signal: AbortSignal,
 ): Promise<Inspection> {
   const found: Inspection[] = [];
   for (const path of paths) {
+    const name = typeof path === "string" ? path : path.name;
     const onProgress = (records: number) =>
-      ui.status(`looking at ${path}: ${formatCount(records)}`);
+      ui.status(`looking at ${name}: ${formatCount(records)}`);
     found.push(await inspectPath(path, { signal, onProgress }).finally(() => ui.clearStatus()));
   }
   const [first] = found;
@@ -204,7 +207,8 @@ export async function runInspect(args: readonly string[]): Promise<void> {
   const { signal } = interrupts;
   const onWarning = (message: string) => ui.warn(message);
   const use = { ...hub, ...shownDownloads(ui), onWarning, signal };
-  const paths = (await downloadNamed(named, use))?.paths ?? [named];
+  const downloaded = await downloadNamed(named, use);
+  const paths = downloaded === null ? [named] : namedFilesOf(downloaded);
   const { kind, path, facts } = await describe(named, paths, ui, signal);
   const model = typeof options["model"] === "string"
     ? await localModelPath(options["model"], use)
@@ -218,16 +222,17 @@ export async function runInspect(args: readonly string[]): Promise<void> {
   let report: DataReport | undefined;
   if (typeof model === "string") {
     const tokenizer = loadTokenizer(model);
-    recognised = await checkData({ data: paths }, reading, { signal });
+    const checked = await checkData({ data: paths }, reading, { signal });
+    recognised = checked.files;
     const view = new ReadingView(ui);
     const onProgress = (examples: number, done: number) =>
       view.show({ data: "inspected", examples, done });
     const onLooking = (path: string, done: number) => view.look({ path, done });
     const loading = loadDataset({
-      ...{ paths, tokenizer, ...reading, signal, onProgress, onLooking },
+      ...{ paths: checked.data, tokenizer, ...reading, signal, onProgress, onLooking },
       bad: "report",
     });
-    const dataset = await loading.finally(() => ui.clearStatus());
+    using dataset = await loading.finally(() => ui.clearStatus());
     rows = rowsOf(dataset, tokenizer, count);
     using source = openWithoutWeights(model);
     const warnings = learningWarnings([dataset], reading.maxLength, source);

@@ -2,9 +2,11 @@
 
 import {
   type ConfigKey,
+  type DataPath,
   downloadNamed,
   loadTokenizer,
   localModelPath,
+  namedFilesOf,
   resolveKeys,
   SpielError,
   type Tokenizer,
@@ -82,7 +84,8 @@ export async function runValidate(args: readonly string[]): Promise<void> {
     : loadTokenizer(await localModelPath(model, use));
   const refusals: SpielError[] = [];
   for (const name of names) {
-    const paths = (await downloadNamed(name, use))?.paths ?? [name];
+    const downloaded = await downloadNamed(name, use);
+    const paths = downloaded === null ? [name] : namedFilesOf(downloaded);
     for (const path of paths) {
       const found = await validateOne(ui, path, { ...reading, tokenizer, write, signal });
       if (found.refusal !== null && write === undefined) refusals.push(found.refusal);
@@ -97,11 +100,12 @@ export async function runValidate(args: readonly string[]): Promise<void> {
 /** Looks at one file, and shows what is found. */
 async function validateOne(
   ui: Ui,
-  path: string,
+  file: DataPath,
   options: Parameters<typeof validateData>[1] & { tokenizer: Tokenizer | undefined },
 ): Promise<Validation> {
   const changes: { where: string; change: string }[] = [];
-  const found = await validateData(path, {
+  const path = typeof file === "string" ? file : file.name;
+  const found = await validateData(file, {
     ...options,
     onChange: (change) => {
       if (ui.json) changes.push(change);

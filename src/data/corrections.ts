@@ -2,6 +2,7 @@
 import { isObject } from "../io/random_access.ts";
 import { OTHER_ROLES, ROLES } from "./formats/conversation.ts";
 import type { FieldMap } from "./formats/fields.ts";
+import { WrittenNumber } from "./written_json.ts";
 
 type Json = Record<string, unknown>;
 
@@ -15,18 +16,15 @@ const TEXTS = ["prompt", "completion", "text", "instruction", "input", "output",
 /** All corrections, in the order in which they are made. */
 const CORRECTIONS: readonly Correction[] = [nameParts, nameRoles, writeTexts, endTurns, mendText];
 
-/** A record as it was mended, and what was changed of it. */
-export interface Corrected {
-  record: Json;
-  changes: string[];
-}
-
-/** Makes every correction that there is something to do for, on a copy. */
-export function correct(record: Json, map: FieldMap): Corrected {
-  const copy = structuredClone(record);
+/**
+ * Makes every correction that there is something to do for.
+ *
+ * @param record Is changed.
+ * @returns What was changed, in words.
+ */
+export function correct(record: Json, map: FieldMap): string[] {
   const nameOf = (field: string) => Object.hasOwn(map, field) ? map[field]! : field;
-  const changes = CORRECTIONS.flatMap((correction) => correction(copy, nameOf));
-  return { record: copy, changes };
+  return CORRECTIONS.flatMap((correction) => correction(record, nameOf));
 }
 
 /** ShareGPT's names of a message's parts, where the other format's are expected. */
@@ -69,7 +67,8 @@ function writeTexts(record: Json, nameOf: (field: string) => string): string[] {
   const changes: string[] = [];
   const write = (holder: Json, key: string, what: string) => {
     const value = holder[key];
-    if (typeof value !== "number" && typeof value !== "boolean") return;
+    const isNumber = typeof value === "number" || value instanceof WrittenNumber;
+    if (!isNumber && typeof value !== "boolean") return;
     holder[key] = String(value);
     changes.push(`${what}: ${value} is now the text "${value}"`);
   };

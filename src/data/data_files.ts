@@ -1,5 +1,6 @@
 /** Finds how each data file is read, by its first records, before anything that takes time. */
 import { SpielError } from "../errors.ts";
+import type { DataPath } from "../io/named_file.ts";
 import { RecordError } from "../io/record_error.ts";
 import { type KnownFile, readRecords, recogniseFile, type Watch } from "./files/mod.ts";
 import {
@@ -12,6 +13,7 @@ import {
   fittingFormat,
   type FormatChoice,
   formatsFor,
+  mapInWords,
   RecordFields,
 } from "./formats/mod.ts";
 import type { TrainOn } from "./train_on.ts";
@@ -47,7 +49,7 @@ const RECORDS_LOOKED_AT = 1000;
  * fits; "usage" for an unknown format or a map to fields that no format has.
  */
 export async function openDataFiles(
-  paths: readonly string[],
+  paths: readonly DataPath[],
   options: ReadingOptions,
   watch: Watch = {},
 ): Promise<OpenedDataFile[]> {
@@ -72,7 +74,7 @@ export function refuseIdleMap(files: readonly DataFile[], map: FieldMap): void {
   const idle = Object.entries(map).find(([field]) => !used.has(field));
   if (idle === undefined) return;
   const read = files.map(({ path, format }) => `"${path}" is read as ${format.name}`).join(", ");
-  throw new SpielError("data", `--map ${idle.join("=")} is of no use: ${read}`);
+  throw new SpielError("data", `${mapInWords([idle])} is of no use: ${read}`);
 }
 
 async function formatOf(

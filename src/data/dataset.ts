@@ -2,10 +2,10 @@
 import { createHash } from "node:crypto";
 import type { BadExamples, BadGroup } from "./bad_examples.ts";
 import type { ExampleEncoder, Question, TokenizedExample } from "./example.ts";
-import { openRecords } from "./files/mod.ts";
+import { openRecords, type RecordFile } from "./files/mod.ts";
 import { type FieldMap, RecordFields } from "./formats/mod.ts";
 import { decodeExample, tokensIn } from "./prepare/block.ts";
-import type { PreparedFile } from "./prepare/prepare.ts";
+import type { PreparedFile, PreparedFiles } from "./prepare/prepare.ts";
 import type { Shard } from "./prepare/shard.ts";
 import { HashSet } from "./hash_set.ts";
 
@@ -25,7 +25,7 @@ export interface DatasetCounts {
 
 /** What a data set is made of. */
 export interface DatasetParts {
-  files: readonly PreparedFile[];
+  prepared: PreparedFiles;
   /** Makes questions of examples, and knows what the answers' ends are. */
   encoder: ExampleEncoder;
   map: FieldMap;
@@ -39,8 +39,8 @@ interface PlacedShard extends Pick<PreparedFile, "file"> {
   first: number;
 }
 
-/** Tokenised examples. */
-export class Dataset {
+/** Tokenised examples. Those that were made of the same files are disposed of together. */
+export class Dataset implements Disposable {
   /** Number of examples. */
   readonly length: number;
   readonly #parts: DatasetParts;
@@ -56,7 +56,7 @@ export class Dataset {
     this.#parts = parts;
     this.#chosen = chosen;
     let first = 0;
-    for (const { file, shards } of parts.files) {
+    for (const { file, shards } of parts.prepared.files) {
       for (const shard of shards) {
         if (shard.length > 0) this.#shards.push({ file, shard, first });
         first += shard.length;
@@ -160,8 +160,27 @@ export class Dataset {
    * @throws {SpielError} kind "data" when the file has changed.
    */
   async prompt(index: number): Promise<Question | null> {
+    using records = await openRecords(this.#find(index).file);
+    return await this.#question(index, records);
+  }
+
+  /**
+   * What to ask the model, of all examples that are questions; see `prompt`. A file is opened once, however many of its
+   * examples are asked for.
+   */
+  async *questions(): AsyncGenerator<Question> {
+    for (let index = 0; index < this.length;) {
+      const { file } = this.#find(index);
+      using records = await openRecords(file);
+      for (; index < this.length && this.#find(index).file === file; index++) {
+        const question = await this.#question(index, records);
+        if (question !== null) yield question;
+      }
+    }
+  }
+
+  async #question(index: number, records: RecordFile): Promise<Question | null> {
     const { file, shard, at } = this.#find(index);
-    using records = await openRecords(file);
     const record = await records.read(shard.place(at));
     const fields = new RecordFields(this.origin(index), record, this.#parts.map);
     return this.#parts.encoder.question(file.format.read(fields));
@@ -187,14 +206,33 @@ export class Dataset {
     return this.#choose((index) => seen.add(...this.#hashOf(index)));
   }
 
+  /** How many of the examples another data set has as well, in the same words. */
+  sharedWith(other: Dataset): number {
+    const own = new HashSet(this.length);
+    for (let index = 0; index < this.length; index++) own.add(...this.#hashOf(index));
+    const met = new HashSet(this.length);
+    for (let index = 0; index < other.length; index++) {
+      const hash = other.#hashOf(index);
+      if (own.has(...hash)) met.add(...hash);
+    }
+    let shared = 0;
+    for (let index = 0; index < this.length; index++) if (met.has(...this.#hashOf(index))) shared++;
+    return shared;
+  }
+
   /** How many of the examples are in the first files. */
   examplesBefore(file: number): number {
     let before = 0;
-    for (const { shards } of this.#parts.files.slice(0, file)) {
+    for (const { shards } of this.#parts.prepared.files.slice(0, file)) {
       for (const { length } of shards) before += length;
     }
     const chosen = this.#chosen;
     return chosen === null ? before : firstFrom(chosen.length, (i) => chosen[i]! >= before);
+  }
+
+  /** Closes what is open of the cache, which may then be removed. */
+  [Symbol.dispose](): void {
+    this.#parts.prepared[Symbol.dispose]();
   }
 
   #choose(isWanted: (index: number) => boolean): Dataset {

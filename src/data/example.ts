@@ -2,10 +2,12 @@
 import { SpielError } from "../errors.ts";
 import { RecordError } from "../io/record_error.ts";
 import { TooLongError } from "./bad_examples.ts";
-import { ChatTemplate, type Span, type Turn } from "./chat_template.ts";
-import type { Sample } from "./formats/mod.ts";
+import { ChatTemplate, type Message, type Span, type Turn } from "./chat_template.ts";
+import { isToLearn } from "./formats/message_weight.ts";
+import { messagesOf, type Sample } from "./formats/mod.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import { firstTrained, type TrainOn } from "./train_on.ts";
+import { refuseHalves } from "./whole_characters.ts";
 
 /** An example ready for training. Its last token is a trained one: what follows could teach nothing. */
 export interface TokenizedExample {
@@ -68,12 +70,7 @@ export class ExampleEncoder {
    */
   encode(sample: Sample, where: string, maxLength: number): TokenizedExample {
     const { text, spans, ends, isChat } = this.#render(sample, where);
-    if (!text.isWellFormed()) {
-      throw new RecordError(
-        where,
-        "its text has one half of a surrogate pair, which is no character",
-      );
-    }
+    refuseHalves(text, where);
     const { ids, starts } = located(
       where,
       () => this.#tokenizer.encodeWithOffsets(text, { addSpecialTokens: !isChat }),
@@ -132,7 +129,7 @@ export class ExampleEncoder {
     if (conversation === null || this.#template === null) return null;
     const { messages, tools } = conversation;
     const answer = messages.at(-1);
-    if (answer?.role !== "assistant" || answer.content === null) return null;
+    if (answer?.role !== "assistant" || answer.content === null || !isToLearn(answer)) return null;
     const asked = { addGenerationPrompt: true, tools };
     const prompt = this.#template.render(messages.slice(0, -1), asked);
     const promptIds = this.#tokenizer.encode(prompt, { addSpecialTokens: false });
@@ -186,7 +183,7 @@ export class ExampleEncoder {
       throw new RecordError(
         where,
         "the chat template's {% generation %} blocks are not one for each message of the assistant, " +
-          "so the ones to train cannot be told; expected train_on assistant or all",
+          "so the ones to train cannot be told; expected train_on assistant or all, and no weight 0",
       );
     }
     return { text, spans, ends, isChat: true };
@@ -196,11 +193,8 @@ export class ExampleEncoder {
   #conversation(sample: Sample): Conversation | null {
     if (sample.kind === "conversation") return sample;
     if (sample.kind === "text" || this.#template === null) return null;
-    const messages = [
-      { role: "user", content: sample.prompt },
-      { role: "assistant", content: sample.completion },
-    ];
-    return { kind: "conversation", messages, promptMessages: 1 };
+    const messages = messagesOf(sample);
+    return { kind: "conversation", messages, promptMessages: messages.length - 1 };
   }
 }
 
@@ -211,10 +205,13 @@ function trainedTurns(
   trainOn: TrainOn,
 ): Turn[] | null {
   const first = firstTrained(trainOn, conversation);
-  const isWhole = conversation.messages.slice(0, first).every(({ role }) => role !== "assistant");
+  const isTrained = (message: Message, index: number) => index >= first && isToLearn(message);
+  const isWhole = conversation.messages.every((message, index) =>
+    message.role !== "assistant" || isTrained(message, index)
+  );
   if (isWhole) return [...turns];
   if (turns.some(({ message }) => message === null)) return null;
-  return turns.filter(({ message }) => message! >= first);
+  return turns.filter(({ message }) => isTrained(conversation.messages[message!]!, message!));
 }
 
 /** The text of an example that is no conversation, and where its completion starts. */

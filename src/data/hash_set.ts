@@ -22,13 +22,27 @@ export class HashSet {
       this.#hasZero = true;
       return isNew;
     }
+    const slot = this.#slotOf(high, low);
+    if (this.#isTaken(slot)) return false;
+    this.#slots[2 * slot] = high;
+    this.#slots[2 * slot + 1] = low;
+    return true;
+  }
+
+  /** Whether a hash has been added. */
+  has(high: number, low: number): boolean {
+    return high === 0 && low === 0 ? this.#hasZero : this.#isTaken(this.#slotOf(high, low));
+  }
+
+  /** The slot that has a hash, or the free one where it would be. */
+  #slotOf(high: number, low: number): number {
     for (let slot = low & this.#mask;; slot = (slot + 1) & this.#mask) {
-      const [a, b] = [this.#slots[2 * slot]!, this.#slots[2 * slot + 1]!];
-      if (a === high && b === low) return false;
-      if (a !== 0 || b !== 0) continue;
-      this.#slots[2 * slot] = high;
-      this.#slots[2 * slot + 1] = low;
-      return true;
+      const isIt = this.#slots[2 * slot] === high && this.#slots[2 * slot + 1] === low;
+      if (isIt || !this.#isTaken(slot)) return slot;
     }
+  }
+
+  #isTaken(slot: number): boolean {
+    return this.#slots[2 * slot] !== 0 || this.#slots[2 * slot + 1] !== 0;
   }
 }

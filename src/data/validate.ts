@@ -2,7 +2,7 @@
 import { RecordError } from "../io/record_error.ts";
 import { SpielError } from "../errors.ts";
 import { denoFiles, storageError } from "../io/files.ts";
-import { changedNumbers, inOneLine } from "../io/json_numbers.ts";
+import type { DataPath } from "../io/named_file.ts";
 import { publishFile } from "../io/publish.ts";
 import { BadExamples, type BadGroup } from "./bad_examples.ts";
 import { correct } from "./corrections.ts";
@@ -11,6 +11,8 @@ import { ExampleEncoder } from "./example.ts";
 import { readRecords, type RecordAt } from "./files/mod.ts";
 import { RecordFields } from "./formats/mod.ts";
 import type { Tokenizer } from "./tokenizer.ts";
+import { refuseHalves, textsOf } from "./whole_characters.ts";
+import { inOneLine, parseWritten } from "./written_json.ts";
 
 /** How a file is looked at. */
 export interface ValidateOptions extends ReadingOptions {
@@ -38,7 +40,7 @@ export interface DataChange {
 
 /** What was found. */
 export interface Validation {
-  /** The file. */
+  /** The file, as messages call it. */
   readonly path: string;
   /** What kind of file it is. */
   readonly kind: string;
@@ -68,14 +70,17 @@ const WRITTEN_AT_ONCE = 1 << 20;
  * @throws {SpielError} kind "data" for a file that cannot be read as a whole; "storage" where the copy cannot be
  * written; "interrupted" when the signal fires.
  */
-export async function validateData(path: string, options: ValidateOptions): Promise<Validation> {
+export async function validateData(
+  path: DataPath,
+  options: ValidateOptions,
+): Promise<Validation> {
   const [file] = await openDataFiles([path], options, options);
   const validator = new Validator(file!, options);
   if (options.write === undefined) await validator.readAll();
   else await writeCopy(options.write, validator.lines());
   const { bad, records, corrected } = validator;
   return {
-    ...{ path, kind: file!.kind.name, format: file!.format.name, why: file!.why },
+    ...{ path: file!.path, kind: file!.kind.name, format: file!.format.name, why: file!.why },
     ...{ records, badRecords: bad.count, bad: bad.groups, corrected },
     refusal: bad.count === 0 ? null : bad.refusal(records, "--write FILE saves a corrected copy"),
   };
@@ -155,26 +160,25 @@ class Validator {
   }
 
   #mended(
-    { where, json }: RecordAt,
+    read: RecordAt,
     record: Record<string, unknown> | undefined,
     reason: string,
   ): string | null {
     if (this.#options.write === undefined) return null;
-    const mended = record === undefined ? null : correct(record, this.#options.map ?? {});
+    const { where } = read;
+    const mended = record && withItsNumbers(record, read);
+    const changes = mended === undefined ? [] : correct(mended, this.#options.map ?? {});
     try {
-      if (mended === null || mended.changes.length === 0) throw new RecordError(where, reason);
-      this.#check(where, mended.record);
+      if (mended === undefined || changes.length === 0) throw new RecordError(where, reason);
+      this.#check(where, mended);
     } catch (error) {
       if (!(error instanceof RecordError)) throw error;
       this.#tell(where, `left out: ${error.reason}`);
       return null;
     }
-    for (const change of mended.changes) this.#tell(where, change);
-    for (const [before, after] of json === undefined ? [] : changedNumbers(json())) {
-      this.#tell(where, `the number ${before} is now ${after}`);
-    }
+    for (const change of changes) this.#tell(where, change);
     this.corrected++;
-    return JSON.stringify(mended.record);
+    return JSON.stringify(mended);
   }
 
   #tell(where: string, change: string): void {
@@ -185,6 +189,15 @@ class Validator {
   #check(where: string, record: Record<string, unknown>): void {
     const { map = {}, maxLength = 1024 } = this.#options;
     const sample = this.#file.format.read(new RecordFields(where, record, map));
+    for (const text of textsOf(sample)) refuseHalves(text, where);
     this.#encoder?.encode(sample, where, maxLength);
   }
+}
+
+/** A record whose numbers are written again as they stand in its file. */
+function withItsNumbers(
+  record: Record<string, unknown>,
+  { json }: RecordAt,
+): Record<string, unknown> {
+  return json === undefined ? record : parseWritten(json()) as Record<string, unknown>;
 }

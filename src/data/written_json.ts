@@ -41,3 +41,8 @@ export function parseWritten(text: string): unknown {
         : value,
   );
 }
+
+/** JSON in one line. Breaks can only stand between its parts. */
+export function inOneLine(json: string): string {
+  return json.trim().replaceAll(/\s*[\r\n]\s*/g, " ");
+}

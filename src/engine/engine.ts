@@ -335,7 +335,7 @@ export class Engine implements Disposable, AsyncDisposable {
     await this.#ask("done", { op: "productRun", tokens, inputs, outputs, repeats });
   }
 
-  /** Runs the probes of what a GPU can do at most, `repeats` times, for a profile to time. */
+  /** Runs the probes of what the device can do at most, `repeats` times, for a profile to time. */
   async runProbes(repeats: number): Promise<void> {
     await this.#ask("done", { op: "probeRun", repeats });
   }

@@ -1,7 +1,7 @@
 // Generated from crates/spiel-engine/src/protocol by `deno task gen`. Do not edit.
 
 /** Identifies the protocol these types belong to. */
-export const PROTOCOL_HASH = "62ca0a6ba8cdb42b";
+export const PROTOCOL_HASH = "591e6c4f73fe2679";
 
 /** Marks a position of a micro-batch whose next token is not trained. */
 export const IGNORE = 0xFFFFFFFF;
@@ -251,7 +251,7 @@ export type Request =
   | {
     "op": "probeRun";
     /**
-     * How often.
+     * How often; a device may take several calls for each.
      */
     repeats: number;
   }
@@ -808,6 +808,36 @@ export type Profile = {
    * What the host asked of the device.
    */
   totals: ProfileTotals;
+  /**
+   * The last calls that were timed, in the order in which their times came in.
+   */
+  calls: Array<ProfileCall>;
+  /**
+   * Timed calls before them, which are in `operations` alone.
+   */
+  earlierCalls: number;
+};
+
+/**
+ * One call of an operation, or one dispatch.
+ */
+export type ProfileCall = {
+  /**
+   * Number of its row in `operations`, from 0.
+   */
+  row: number;
+  /**
+   * Which time that profiling was on, from 0.
+   */
+  period: number;
+  /**
+   * Seconds from when the device first timed one, by its own clock.
+   */
+  start: number;
+  /**
+   * How long it took.
+   */
+  seconds: number;
 };
 
 /**

@@ -28,7 +28,8 @@ export async function loadTestData(
   { signal }: { signal?: AbortSignal | undefined },
 ): Promise<TestData> {
   const { tokenizer } = tokenizerOf(source);
-  const dataset = await loadDataset({ paths, tokenizer, maxLength, format, map, signal });
+  // Released when it is loaded: it is read twice, by files that are then opened for that alone.
+  using dataset = await loadDataset({ paths, tokenizer, maxLength, format, map, signal });
   return {
     batches: new SequentialMicroBatches(dataset, { microBatchTokens: maxLength }, examples),
   };

@@ -15,7 +15,7 @@ export interface DownloadProgress {
   readonly name: string;
   /** Bytes that are there, those of earlier downloads included. */
   readonly bytes: number;
-  /** Bytes of all files. */
+  /** Bytes of all files; 0 while that is unknown, as of a file of the web whose server does not tell. */
   readonly totalBytes: number;
   /** Files that are there. */
   readonly files: number;

@@ -24,8 +24,10 @@ export interface Answer extends AsyncDisposable {
 /** What sends requests. */
 export interface HubHttp {
   readonly settings: Pick<HubSettings, "endpoint" | "token">;
-  readonly policy: Pick<RetryPolicy, "stallMs">;
+  readonly policy: Pick<RetryPolicy, "silentMs" | "stallMs">;
   readonly signal?: AbortSignal | undefined;
+  /** Told in a sentence of a host that sends nothing for a while; an empty one when it does again. */
+  readonly onWaiting?: ((message: string) => void) | undefined;
 }
 
 const MAX_REDIRECTS = 5;
@@ -44,14 +46,15 @@ export async function request(
   address: string,
   headers: Readonly<Record<string, string>> = {},
 ): Promise<Answer> {
-  const { settings, policy, signal } = http;
-  const stalling = new Stalling(policy.stallMs, signal);
+  const { settings } = http;
+  const stalling = new Stalling(http);
   try {
     const hub = new URL(settings.endpoint).origin;
     let url = new URL(address);
     let hubHeaders: Headers | undefined;
     for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
       const isFromHub = url.origin === hub;
+      stalling.host = url.host;
       const sent = new Headers({ ...headers, "accept-encoding": "identity" });
       if (isFromHub && settings.token !== undefined) {
         sent.set("authorization", settings.token.authorization);
@@ -63,6 +66,7 @@ export async function request(
       }).catch((error) => {
         throw failureOf(error, doing, url, stalling);
       });
+      stalling.note(0);
       const { status } = response;
       hubHeaders = isFromHub || hubHeaders === undefined ? response.headers : hubHeaders;
       const location = response.headers.get("location");
@@ -138,22 +142,33 @@ function failureOf(error: unknown, doing: string, url: URL, stalling: Stalling):
   return new Temporary(`the connection to ${url.host} failed (${reason})`);
 }
 
-/** Gives up a request that brings next to nothing. */
+/** Tells of a host that sends nothing, and gives up a request that brings next to nothing. */
 class Stalling implements Disposable {
+  readonly #policy: HubHttp["policy"];
+  readonly #onWaiting: HubHttp["onWaiting"];
   readonly #controller = new AbortController();
-  readonly #timer: ReturnType<typeof setInterval>;
+  readonly #timers: readonly ReturnType<typeof setInterval>[];
   readonly signal: AbortSignal;
+  /** Who was asked last. */
+  host = "";
   #bytes = 0;
+  #isSilent = true;
+  #isTold = false;
 
-  constructor(readonly milliseconds: number, signal: AbortSignal | undefined) {
+  constructor({ policy, signal, onWaiting }: HubHttp) {
+    this.#policy = policy;
+    this.#onWaiting = onWaiting;
     this.signal = AbortSignal.any([
       this.#controller.signal,
       ...signal === undefined ? [] : [signal],
     ]);
-    this.#timer = setInterval(() => {
-      if (this.#bytes < STALL_BYTES) this.#controller.abort();
-      this.#bytes = 0;
-    }, milliseconds);
+    this.#timers = [
+      setInterval(() => this.#look(), policy.silentMs),
+      setInterval(() => {
+        if (this.#bytes < STALL_BYTES) this.#controller.abort();
+        this.#bytes = 0;
+      }, policy.stallMs),
+    ];
   }
 
   get isStalled(): boolean {
@@ -161,14 +176,32 @@ class Stalling implements Disposable {
   }
 
   get seconds(): number {
-    return Math.max(1, Math.round(this.milliseconds / 1000));
+    return secondsIn(this.#policy.stallMs);
   }
 
+  /** Something has come, be it only the beginning of an answer. */
   note(bytes: number): void {
     this.#bytes += bytes;
+    this.#isSilent = false;
+    if (this.#isTold) this.#onWaiting?.("");
+    this.#isTold = false;
+  }
+
+  #look(): void {
+    if (this.#isSilent && !this.#isTold) {
+      this.#onWaiting?.(
+        `${this.host} has sent nothing for ${secondsIn(this.#policy.silentMs)} s; waiting`,
+      );
+      this.#isTold = true;
+    }
+    this.#isSilent = true;
   }
 
   [Symbol.dispose](): void {
-    clearInterval(this.#timer);
+    for (const timer of this.#timers) clearInterval(timer);
   }
+}
+
+function secondsIn(milliseconds: number): number {
+  return Math.max(1, Math.round(milliseconds / 1000));
 }

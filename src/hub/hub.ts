@@ -2,6 +2,7 @@
 
 import { isSpielError, SpielError } from "../errors.ts";
 import { storageError } from "../io/files.ts";
+import type { DataPath } from "../io/named_file.ts";
 import { isObject, readJsonObject, readTextFile } from "../io/random_access.ts";
 import { RepoCache, shownCommit } from "./cache.ts";
 import { chooseData } from "./data_files.ts";
@@ -44,6 +45,13 @@ export interface Downloaded {
   readonly paths: readonly string[];
   /** Bytes of the files. */
   readonly bytes: number;
+  /** What messages call the one file, where that is not its path: its address in the web. */
+  readonly name?: string;
+}
+
+/** The files, under the names that messages call them. */
+export function namedFilesOf({ paths, name }: Downloaded): DataPath[] {
+  return name === undefined ? [...paths] : paths.map((path) => ({ path, name }));
 }
 
 /** What a repository's name stands for. */

@@ -2,11 +2,12 @@
 
 import { basename, dirname } from "node:path";
 import { SpielError } from "../errors.ts";
+import type { DataPath } from "../io/named_file.ts";
 import { isFolder } from "../io/random_access.ts";
 import { kindOfPath } from "../io/recognise.ts";
 import { urlOf } from "../io/web_address.ts";
 import { suggest } from "../suggest.ts";
-import { downloadData, downloadModel, type HubUse } from "./hub.ts";
+import { downloadData, downloadModel, type HubUse, namedFilesOf } from "./hub.ts";
 import { HUB_PREFIX, type HubName, looksLikeRepository, parseHubName } from "./name.ts";
 import { downloadUrl } from "./url_file.ts";
 
@@ -55,13 +56,16 @@ export async function localModel(
   return path;
 }
 
-/** The local paths of data, in order; a data set of the hub may be several files, and an address of the web is one. */
-export async function localData(names: readonly string[], use: HubUse): Promise<string[]> {
-  const paths: string[] = [];
+/**
+ * The local files of data, in order; a data set of the hub may be several, and an address of the web is one, which keeps
+ * its address for a name.
+ */
+export async function localData(names: readonly string[], use: HubUse): Promise<DataPath[]> {
+  const paths: DataPath[] = [];
   for (const name of names) {
     const [hub, url] = [hubDataOf(name), urlOf(name)];
-    if (hub !== null) paths.push(...(await downloadData(hub, use)).paths);
-    else if (url !== null) paths.push(...(await downloadUrl(url, use)).paths);
+    if (hub !== null) paths.push(...namedFilesOf(await downloadData(hub, use)));
+    else if (url !== null) paths.push(...namedFilesOf(await downloadUrl(url, use)));
     else paths.push(name);
   }
   return paths;

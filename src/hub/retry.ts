@@ -13,6 +13,8 @@ export interface RetryPolicy {
   readonly maxDelayMs: number;
   /** Longest wait that a server may ask for. */
   readonly maxRetryAfterMs: number;
+  /** After so long without anything from a host it is told that it is waited for. */
+  readonly silentMs: number;
   /** A connection that brings less than `STALL_BYTES` in this time is given up. */
   readonly stallMs: number;
 }
@@ -23,6 +25,7 @@ export const DEFAULT_RETRY_POLICY: RetryPolicy = {
   firstDelayMs: 1000,
   maxDelayMs: 15_000,
   maxRetryAfterMs: 300_000,
+  silentMs: 5_000,
   stallMs: 30_000,
 };
 

@@ -62,8 +62,7 @@ export class UrlDownload {
   async run(): Promise<Noted> {
     await this.#goOn();
     const { clock, policy, signal, disk, path } = this.#parts;
-    const onWaiting = (waiting: string) => this.#tell(waiting === "" ? {} : { waiting });
-    const retrying = { clock, policy, signal, onWaiting };
+    const retrying = { clock, policy, signal, onWaiting: this.#onWaiting };
     const bytes = () => this.#offset;
     const found = await withRetries(this.#doing, retrying, () => this.#attempt(), bytes);
     if (found === this.#parts.note) return found;
@@ -71,6 +70,8 @@ export class UrlDownload {
     await disk.remove(this.#partNote);
     return found;
   }
+
+  readonly #onWaiting = (waiting: string): void => this.#tell(waiting === "" ? {} : { waiting });
 
   /** What tells of the content whose beginning is there. */
   get #partNote(): string {
@@ -106,7 +107,8 @@ export class UrlDownload {
       : note?.etag
       ? { "if-none-match": note.etag }
       : {};
-    await using answer = await request(this.#parts, this.#doing, url.href, headers);
+    const http = { ...this.#parts, onWaiting: this.#onWaiting };
+    await using answer = await request(http, this.#doing, url.href, headers);
     if (answer.status === 304 && note !== null) return note;
     this.#check(answer);
     await this.#receive(answer);
@@ -183,7 +185,7 @@ export class UrlDownload {
   }
 
   #tell(waiting: { waiting?: string } = {}): void {
-    const totalBytes = this.#total ?? this.#offset;
+    const totalBytes = this.#total ?? 0;
     this.#parts.tell({ bytes: this.#offset, totalBytes, ...waiting });
   }
 }

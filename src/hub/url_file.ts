@@ -31,9 +31,10 @@ export async function downloadUrl(url: URL, use: HubUse = {}): Promise<Downloade
   const folder = join(urls, folderName(url));
   const path = join(folder, fileName(url));
   const name = shownUrl(url);
+  const downloaded = ({ etag, bytes }: Noted) => ({ commit: etag, paths: [path], bytes, name });
   if (use.offline || settings.offline) {
     const note = notedIn(folder, path);
-    if (note !== null) return { commit: note.etag, paths: [path], bytes: note.bytes };
+    if (note !== null) return downloaded(note);
     throw new SpielError(
       "environment",
       `"${name}" is not in the cache ("${folder}"), and offline nothing is downloaded`,
@@ -68,7 +69,7 @@ export async function downloadUrl(url: URL, use: HubUse = {}): Promise<Downloade
         const text = JSON.stringify({ url: name, ...found });
         await publishFile(disk, notePath(folder), new TextEncoder().encode(text));
       }
-      return { commit: found.etag, paths: [path], bytes: found.bytes };
+      return downloaded(found);
     } finally {
       lock.release();
     }
@@ -76,7 +77,7 @@ export async function downloadUrl(url: URL, use: HubUse = {}): Promise<Downloade
     if (!isSpielError(error)) throw storageError(`Cannot save "${name}" in "${folder}"`, error);
     if (error.kind !== "interrupted" || note === null || signal?.aborted) throw error;
     await use.onWarning?.(`${error.message.split(";")[0]}; what is in the cache of it is taken`);
-    return { commit: note.etag, paths: [path], bytes: note.bytes };
+    return downloaded(note);
   }
 }
 

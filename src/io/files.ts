@@ -33,6 +33,9 @@ export interface FileStatus {
   size: number;
 }
 
+/** Whether others may have the same lock. */
+export type LockKind = "exclusive" | "shared";
+
 /** A held lock. The system also releases it when the process ends, however it ends. */
 export interface FileLock {
   /** Gives the lock back. */
@@ -63,8 +66,11 @@ export interface Files {
   removeFolder(path: string): Promise<void>;
   /** Makes the folder's own entries durable: names created, renamed or removed in it. */
   syncFolder(path: string): Promise<void>;
-  /** Takes an exclusive lock on a file, made when missing; null when another process holds it. */
-  lock(path: string): Promise<FileLock | null>;
+  /**
+   * Takes a lock on a file, made when missing: exclusive unless it is to be shared. Null when another process holds one
+   * that this cannot go with.
+   */
+  lock(path: string, kind?: LockKind): Promise<FileLock | null>;
 }
 
 // Large enough to keep the call count low, small enough to leave the event loop responsive.
@@ -121,9 +127,10 @@ export const denoFiles: Files = {
 
   removeFolder: (path) => Deno.remove(path),
 
-  async lock(path) {
-    const file = await Deno.open(path, { write: true, create: true });
-    if (await file.tryLock(true) && await isStillAt(path, file)) {
+  async lock(path, kind = "exclusive") {
+    // Disks of the network give a shared lock only to who may read.
+    const file = await Deno.open(path, { read: true, write: true, create: true });
+    if (await file.tryLock(kind === "exclusive") && await isStillAt(path, file)) {
       return { release: () => file.close() };
     }
     file.close();

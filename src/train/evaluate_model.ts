@@ -55,7 +55,7 @@ export interface ModelEvaluation extends Evaluation {
 export async function evaluateModel(options: EvaluateModelOptions): Promise<ModelEvaluation> {
   const { maxLength, signal, onAnswer, onProgress } = options;
   const paths = await localData(options.data, options);
-  await checkData({ data: paths }, options, { signal });
+  const { data } = await checkData({ data: paths }, options, { signal });
   const microBatchTokens = Math.max(options.microBatchTokens ?? maxLength, maxLength);
   using source = openModelSource(await localModelPath(options.model, options));
   // A bad tokenizer is told before any weight is read.
@@ -67,7 +67,7 @@ export async function evaluateModel(options: EvaluateModelOptions): Promise<Mode
   const { format, map, trainOn } = options;
   const bad = options.skipBad ? "skip" : "refuse";
   const reading = { maxLength, format, map, trainOn, bad } as const;
-  const dataset = await loadDataset({ paths, tokenizer, ...reading, signal });
+  using dataset = await loadDataset({ paths: data, tokenizer, ...reading, signal });
   for (const warning of dataWarnings([dataset], maxLength, source)) {
     await options.onWarning?.(warning);
   }

@@ -201,6 +201,8 @@ export interface ProfileEvent extends TaggedEvent<"profile"> {
   readonly report: ProfileReport;
   /** The file that has them. */
   readonly path: string;
+  /** The file that has the last calls one by one; `null` where the device does not time them. */
+  readonly tracePath: string | null;
 }
 
 /** How a complete run ended. */

@@ -9,6 +9,7 @@ import { readRecords, recogniseFile } from "../data/files/mod.ts";
 import { SpielError } from "../errors.ts";
 import { denoFiles } from "../io/files.ts";
 import { GgufFile } from "../io/gguf.ts";
+import { type DataPath, namedFile } from "../io/named_file.ts";
 import { meantInstead } from "../io/nearest_path.ts";
 import { isFile, isFolder, readJsonObject, readTextFile } from "../io/random_access.ts";
 import { kindOfPath, knownInside, mistakenForWhole, type PathKind } from "../io/recognise.ts";
@@ -25,7 +26,7 @@ const MAX_TEXT_BYTES = 256 << 20;
 export interface Inspection {
   /** What it is. */
   readonly kind: "model" | "adapter" | "checkpoint" | "run" | "data" | "tensors";
-  /** Where it is. */
+  /** Where it is; of a file of the web its address. */
   readonly path: string;
   /** What is worth knowing, by name; plain JSON. */
   readonly facts: Readonly<Record<string, unknown>>;
@@ -44,6 +45,7 @@ const RECORDS_PER_TURN = 256;
 type Describe = (
   path: string,
   options: InspectOptions,
+  name: string,
 ) => Record<string, unknown> | Promise<Record<string, unknown>>;
 
 /** What each kind of path is called, and how it is described. */
@@ -65,9 +67,10 @@ const DESCRIPTIONS: Partial<Record<PathKind, [kind: Inspection["kind"], describe
  * `interrupted` when the signal fires.
  */
 export async function inspectPath(
-  path: string,
+  file: DataPath,
   options: InspectOptions = {},
 ): Promise<Inspection> {
+  const { path, name } = namedFile(file);
   const kindOf = kindOfPath(path);
   if (kindOf === "nothing") {
     throw new SpielError("data", `"${path}" does not exist${meantInstead(path)}`);
@@ -77,7 +80,7 @@ export async function inspectPath(
   const found = DESCRIPTIONS[kindOf];
   if (found !== undefined) {
     const [kind, describe] = found;
-    return { kind, path, facts: await describe(path, options) };
+    return { kind, path: name, facts: await describe(path, options, name) };
   }
   const meant = kindOf === "folder" ? knownInside(path) : undefined;
   throw new SpielError(
@@ -143,8 +146,9 @@ function describeTensors(path: string): Record<string, unknown> {
 async function describeData(
   path: string,
   { onProgress, signal }: InspectOptions,
+  name: string,
 ): Promise<Record<string, unknown>> {
-  const file = await recogniseFile(path, { signal });
+  const file = await recogniseFile({ path, name }, { signal });
   const fields = new Map<string, number>();
   const bad = new BadExamples();
   let broken: RecordError | undefined;

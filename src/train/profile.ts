@@ -1,7 +1,8 @@
 /** What the steps of a run ask of the device: counts and times by operation, gathered by the engine. */
 
 import type { Engine, OpenInfo } from "../engine/engine.ts";
-import type { ProfileRow, ProfileTotals } from "../engine/protocol.gen.ts";
+import type { ProfileCall, ProfileRow, ProfileTotals } from "../engine/protocol.gen.ts";
+import { leastSeconds, measurePeaks, type Peaks } from "./peaks.ts";
 
 /** What the profiled steps of a run came to. */
 export interface ProfileReport {
@@ -13,6 +14,12 @@ export interface ProfileReport {
   readonly totals: ProfileTotals;
   /** What ran on it, by operation, shape and format; the slowest first. */
   readonly operations: readonly ProfileRow[];
+  /** The last calls that were timed; `row` is a place in `operations`, a step is a `period`. */
+  readonly calls: readonly ProfileCall[];
+  /** Timed calls before them. */
+  readonly earlierCalls: number;
+  /** What the device can do at most; `null` where it times nothing or no step was made. */
+  readonly peaks: Peaks | null;
 }
 
 /** One operation, all its shapes and formats together. */
@@ -27,12 +34,15 @@ export interface OperationSum {
   readonly flops: number | null;
   /** Absent where they are not counted. */
   readonly bytes: number | null;
+  /** Seconds that all of it takes at the device's peaks; absent where these or the work are not known. */
+  readonly leastSeconds: number | null;
 }
 
 /** Profiles steps, and nothing between them. */
 export class StepProfiler {
   #steps = 0;
   #seconds = 0;
+  #peaks: Peaks | null | undefined;
 
   /**
    * Begins with no steps.
@@ -41,8 +51,9 @@ export class StepProfiler {
    */
   constructor(private readonly engine: Engine) {}
 
-  /** Runs a step and counts what it asks of the device. */
+  /** Runs a step and counts what it asks of the device, whose peaks are measured before the first one. */
   async measure(step: () => Promise<void>): Promise<void> {
+    if (this.#peaks === undefined) this.#peaks = await measurePeaks(this.engine);
     await this.engine.switchProfile(true);
     const begun = performance.now();
     await step();
@@ -53,9 +64,19 @@ export class StepProfiler {
 
   /** What the steps came to; waits for the device. */
   async report(): Promise<ProfileReport> {
-    const { totals, operations } = await this.engine.readProfile();
-    const slowestFirst = operations.toSorted((a, b) => (b.seconds ?? 0) - (a.seconds ?? 0));
-    return { steps: this.#steps, seconds: this.#seconds, totals, operations: slowestFirst };
+    const { operations, ...profile } = await this.engine.readProfile();
+    const slowestFirst = [...operations.keys()]
+      .sort((a, b) => (operations[b]!.seconds ?? 0) - (operations[a]!.seconds ?? 0));
+    const places = new Map(slowestFirst.map((number, place) => [number, place]));
+    return {
+      steps: this.#steps,
+      seconds: this.#seconds,
+      totals: profile.totals,
+      operations: slowestFirst.map((number) => operations[number]!),
+      calls: profile.calls.map((call) => ({ ...call, row: places.get(call.row)! })),
+      earlierCalls: profile.earlierCalls,
+      peaks: this.#peaks ?? null,
+    };
   }
 }
 
@@ -68,16 +89,19 @@ export async function measured(
 }
 
 /** Joins the rows of each operation; the slowest first. */
-export function sumByOperation(rows: readonly ProfileRow[]): OperationSum[] {
+export function sumByOperation(rows: readonly ProfileRow[], peaks: Peaks | null): OperationSum[] {
   const sums = new Map<string, OperationSum>();
-  for (const { operation, calls, seconds, flops, bytes } of rows) {
-    const before = sums.get(operation) ?? { operation, calls: 0, seconds: 0, flops: 0, bytes: 0 };
+  const nothing = { calls: 0, seconds: 0, flops: 0, bytes: 0, leastSeconds: 0 };
+  for (const row of rows) {
+    const { operation } = row;
+    const before = sums.get(operation) ?? { operation, ...nothing };
     sums.set(operation, {
       operation,
-      calls: before.calls + calls,
-      seconds: sumOf(before.seconds, seconds),
-      flops: sumOf(before.flops, flops),
-      bytes: sumOf(before.bytes, bytes),
+      calls: before.calls + row.calls,
+      seconds: sumOf(before.seconds, row.seconds),
+      flops: sumOf(before.flops, row.flops),
+      bytes: sumOf(before.bytes, row.bytes),
+      leastSeconds: sumOf(before.leastSeconds, leastSeconds(row, peaks)),
     });
   }
   return [...sums.values()].sort((a, b) => (b.seconds ?? 0) - (a.seconds ?? 0));
@@ -90,13 +114,18 @@ function sumOf(a: number | null, b: number | null): number | null {
 
 /** `profile.json`: the report with the rates that follow from it. */
 export function profileRecord(report: ProfileReport, info: OpenInfo): Record<string, unknown> {
-  const { steps, seconds, totals, operations } = report;
-  const rate = (amount: number | null, time: number | null) =>
-    amount === null || time === null || time === 0 ? null : amount / time / 1e9;
+  const { steps, seconds, totals, operations, peaks } = report;
+  const ratio = (amount: number | null, time: number | null) =>
+    amount === null || time === null || time === 0 ? null : amount / time;
+  const rate = (amount: number | null, time: number | null) => ratio(amount, time && 1e9 * time);
   return {
     engine: { version: info.version, host: info.host, device: info.device, adapter: info.adapter },
     steps,
     seconds,
+    peaks: peaks === null ? null : {
+      gflops_per_second: peaks.flopsPerSecond / 1e9,
+      gigabytes_per_second: peaks.bytesPerSecond / 1e9,
+    },
     totals: {
       dispatches: totals.dispatches,
       submissions: totals.submissions,
@@ -108,6 +137,7 @@ export function profileRecord(report: ProfileReport, info: OpenInfo): Record<str
       ...row,
       gflops_per_second: rate(row.flops, row.seconds),
       gigabytes_per_second: rate(row.bytes, row.seconds),
+      share_of_peak: ratio(leastSeconds(row, peaks), row.seconds),
     })),
   };
 }

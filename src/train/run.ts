@@ -23,6 +23,7 @@ import {
   writeReport,
 } from "./run_output.ts";
 import {
+  checkFiles,
   localFiles,
   openFolder,
   type PreparedRun,
@@ -31,6 +32,7 @@ import {
 } from "./run_preparation.ts";
 import { storageFailure } from "./saving.ts";
 import { estimateSteps, type StepTime } from "./step_time.ts";
+import { traceRecord } from "./trace.ts";
 import { Trainer, type TrainerParts, type TrainingResult } from "./trainer.ts";
 
 /** What a caller can hook into a run. */
@@ -81,8 +83,9 @@ export async function trainRun(
   const warn = (message: string) => tell({ type: "warning", message });
   await using held = new AsyncDisposableStack();
   const context: RunContext = { files, open, signal, tell, warn, held };
-  const data = await localFiles(resolved.config, context);
-  const folder = await openFolder(resolved, data, context);
+  const named = await localFiles(resolved.config, context);
+  const data = await checkFiles(resolved, named, context);
+  const folder = await openFolder(resolved, named, context);
   const finished = folder && await finishedRun(files, folder, resolved.config);
   if (finished !== null) {
     await tell({ type: "finished", step: finished.step, output: finished.output });
@@ -179,7 +182,10 @@ async function tellProfile(
   if (profiler === undefined) return;
   const report = await profiler.report();
   await folder.writeProfile(profileRecord(report, engine.info));
-  await tell({ type: "profile", report, path: folder.profilePath });
+  const trace = traceRecord(report, engine.info);
+  if (trace !== null) await folder.writeTrace(trace);
+  const tracePath = trace === null ? null : folder.tracePath;
+  await tell({ type: "profile", report, path: folder.profilePath, tracePath });
 }
 
 /** Whether a run was stopped or broke down, so that there is something to tell of it. */

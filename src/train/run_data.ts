@@ -15,6 +15,7 @@ import { MicroBatchStream, type StreamOptions } from "../data/sampler.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import { SpielError } from "../errors.ts";
 import { HUB_PREFIX, looksLikeRepository } from "../hub/name.ts";
+import { type DataPath, type NamedFile, namedFile } from "../io/named_file.ts";
 import { meantInstead } from "../io/nearest_path.ts";
 import { isFolder } from "../io/random_access.ts";
 import type { ModelSource } from "../model/source.ts";
@@ -22,8 +23,8 @@ import type { DataCounts, LookingEvent, ReadingEvent, RecognisedFile } from "./e
 import type { Exam } from "./evaluate.ts";
 import type { RunConfig } from "./run_config.ts";
 
-/** Loaded training and held-out data. */
-export interface RunData {
+/** Loaded training and held-out data, held open until it is disposed of. */
+export interface RunData extends Disposable {
   readonly train: Dataset;
   readonly stream: MicroBatchStream;
   /** `null` where there is none. */
@@ -39,16 +40,28 @@ export interface RunData {
 /** The data files of a run or of an evaluation. */
 export interface DataPaths {
   /** Those to train or to measure on. */
-  readonly data: readonly string[];
+  readonly data: readonly DataPath[];
   /** Those that are held out. */
-  readonly evalData?: readonly string[];
+  readonly evalData?: readonly DataPath[];
+}
+
+/** The data files of a run, here or in the hub's cache. */
+export interface RunFiles extends Required<DataPaths>, Pick<StreamOptions, "mixture"> {}
+
+/** Data files that can be read. */
+export interface CheckedData {
+  /** How each is read, in their order. */
+  readonly files: readonly RecognisedFile[];
+  /** The files, those that were unpacked where they are now: nothing is unpacked again. */
+  readonly data: readonly NamedFile[];
+  /** As `data`, of those that are held out. */
+  readonly evalData: readonly NamedFile[];
 }
 
 /**
  * Looks at the first records of every data file, so that a wrong path, kind of file, format or map is told before
  * anything that takes time.
  *
- * @returns How each is read, in their order.
  * @throws {SpielError} `data`, `usage` or `environment`, naming the first file that cannot be read; `interrupted` when
  * the signal fires.
  */
@@ -56,24 +69,28 @@ export async function checkData(
   { data, evalData = [] }: DataPaths,
   options: ReadingOptions,
   watch: Watch = {},
-): Promise<RecognisedFile[]> {
-  const files = [
-    ...await openAs("--data", data, options, watch),
-    ...await openAs("--eval-data", evalData, options, watch),
-  ];
-  refuseIdleMap(files, options.map ?? {});
-  return files.map(({ path, kind, format, why }) => ({
+): Promise<CheckedData> {
+  const train = await openAs("--data", data, options, watch);
+  const heldOut = await openAs("--eval-data", evalData, options, watch);
+  const all = [...train, ...heldOut];
+  refuseIdleMap(all, options.map ?? {});
+  const files = all.map(({ path, kind, format, why }) => ({
     path,
     kind: kind.name,
     format: format.name,
     why,
   }));
+  return { files, data: train.map(unpacked), evalData: heldOut.map(unpacked) };
+}
+
+function unpacked({ path: name, content: path }: OpenedDataFile): NamedFile {
+  return { path, name };
 }
 
 /** Opens data files; one that is missing is named with its flag, and with what was probably meant. */
 async function openAs(
   flag: string,
-  paths: readonly string[],
+  paths: readonly DataPath[],
   options: ReadingOptions,
   watch: Watch,
 ): Promise<OpenedDataFile[]> {
@@ -84,7 +101,7 @@ async function openAs(
     } catch (error) {
       const isMissing = error instanceof SpielError && error.cause instanceof Deno.errors.NotFound;
       if (!isMissing) throw error;
-      const message = `${flag} ${error.message}${hintFor(path)}`;
+      const message = `${flag} ${error.message}${hintFor(namedFile(path).path)}`;
       throw new SpielError("data", message, { cause: error });
     }
   }
@@ -118,9 +135,12 @@ export function learningWarnings(
   maxLength: number,
   { config: { max_position_embeddings: limit } }: Pick<ModelSource, "config">,
 ): string[] {
+  // Of the same file as training and as held-out data the same is told once.
   const notices = [
-    ...new Set(datasets.flatMap(({ endNotice }) => endNotice ?? [])),
-    ...datasets.flatMap((dataset) => cutNotice(dataset, maxLength) ?? []),
+    ...new Set([
+      ...datasets.flatMap(({ endNotice }) => endNotice ?? []),
+      ...datasets.flatMap((dataset) => cutNotice(dataset, maxLength) ?? []),
+    ]),
   ];
   const longest = Math.max(...datasets.map((dataset) => dataset.longest));
   if (longest <= limit) return notices;
@@ -130,6 +150,14 @@ export function learningWarnings(
     `max_position_embeddings is ${limit}: what it learns and predicts past that position is of no use; ` +
     `max_length ${limit} cuts there`,
   ];
+}
+
+/** The warning of held-out examples that are trained on as well, in other files or the same; null where none is. */
+export function leakWarning(train: Dataset, heldOut: Dataset): string | null {
+  const shared = heldOut.sharedWith(train);
+  if (shared === 0) return null;
+  return `${shared} of the ${heldOut.length} held-out examples are trained on as well: what is measured on ` +
+    "these says nothing of what is new to the model; --eval-split holds out examples that are not";
 }
 
 /** What can be hooked into the loading of data. */
@@ -146,7 +174,8 @@ export interface RunDataHooks {
  * @throws {SpielError} `data` also when `eval_split` leaves one side without examples.
  */
 export async function loadRunData(
-  config: RunConfig & Pick<StreamOptions, "mixture">,
+  config: RunConfig,
+  { data, evalData, mixture }: RunFiles,
   tokenizer: Tokenizer,
   { signal, onEvent }: RunDataHooks,
 ): Promise<RunData> {
@@ -155,18 +184,19 @@ export async function loadRunData(
     ...{ tokenizer, maxLength, format, map, trainOn, signal, workers: config.dataWorkers },
     bad: config.skipBad ? "skip" : "refuse",
   };
-  const load = async (data: ReadingEvent["data"], paths: readonly string[]) => {
+  const load = async (data: ReadingEvent["data"], paths: readonly DataPath[]) => {
     const onProgress = (examples: number, done: number) =>
       onEvent({ type: "reading", data, examples, done });
     const onLooking = (path: string, done: number) => onEvent({ type: "looking", path, done });
     return await loadDataset({ ...options, paths, onProgress, onLooking });
   };
-  const all = await load("train", config.data);
+  using loaded = new DisposableStack();
+  const all = loaded.use(await load("train", data));
   const unique = config.dedupe ? all.withoutRepeats() : all;
   const { train, heldOut } = config.evalSplit === undefined
     ? {
       train: unique,
-      heldOut: config.evalData.length === 0 ? null : await load("held-out", config.evalData),
+      heldOut: evalData.length === 0 ? null : loaded.use(await load("held-out", evalData)),
     }
     : splitOf(unique, config.evalSplit);
   const stream = new MicroBatchStream(train, {
@@ -174,10 +204,15 @@ export async function loadRunData(
     policy: config.packing === "pack" ? "ffd" : "none",
     microBatchTokens,
     microBatchExamples,
-    mixture: config.mixture,
+    mixture,
   });
   const repeated = all.length - unique.length;
-  return { train, stream, heldOut, repeated, ...lengthOf(config, stream) };
+  const length = lengthOf(config, stream);
+  const held = loaded.move();
+  return {
+    ...{ train, stream, heldOut, repeated, ...length },
+    [Symbol.dispose]: () => held.dispose(),
+  };
 }
 
 function splitOf(dataset: Dataset, share: number): { train: Dataset; heldOut: Dataset } {
@@ -227,11 +262,9 @@ export async function examOf(
   const { count, ...rest } = options;
   if (count === 0) return null;
   const questions: Exam["questions"][number][] = [];
-  for (let index = 0; index < dataset.length && questions.length < count; index++) {
-    const question = await dataset.prompt(index);
-    if (question === null) continue;
-    const { prompt: text, promptIds: prompt, completion: answer } = question;
+  for await (const { prompt: text, promptIds: prompt, completion: answer } of dataset.questions()) {
     questions.push({ text, prompt, answer });
+    if (questions.length === count) break;
   }
   if (questions.length === 0) {
     throw new SpielError(

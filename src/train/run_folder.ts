@@ -112,6 +112,10 @@ export class RunFolder implements AsyncDisposable {
     return join(this.path, "profile.json");
   }
 
+  get tracePath(): string {
+    return join(this.path, "trace.json");
+  }
+
   /**
    * Refuses inputs that the run's own output would replace.
    *
@@ -143,6 +147,11 @@ export class RunFolder implements AsyncDisposable {
   /** Writes `profile.json`. @throws SpielError "storage". */
   async writeProfile(profile: Readonly<Record<string, unknown>>): Promise<void> {
     await this.#publish(this.profilePath, JSON.stringify(profile, null, 2) + "\n");
+  }
+
+  /** Writes `trace.json`. @throws SpielError "storage". */
+  async writeTrace(trace: Readonly<Record<string, unknown>>): Promise<void> {
+    await this.#publish(this.tracePath, JSON.stringify(trace) + "\n");
   }
 
   async #publish(path: string, text: string): Promise<void> {

@@ -6,6 +6,7 @@ import { loadNewestCheckpoint } from "../checkpoint/checkpoint.ts";
 import { type Opener, PreferredEngine } from "../engine/preferred.ts";
 import type { Files } from "../io/files.ts";
 import type { HubUse } from "../hub/hub.ts";
+import { type DataPath, namedFile } from "../io/named_file.ts";
 import { localData } from "../hub/local_names.ts";
 import { shownName } from "../io/web_address.ts";
 import { stretchesOf } from "../data/stretches.ts";
@@ -23,7 +24,15 @@ import type { DownloadProgress } from "../hub/fetch_files.ts";
 import type { TrainEvent } from "./events.ts";
 import { type TrainerOptions, trainerOptions } from "./options.ts";
 import type { ResolvedConfig, RunConfig } from "./run_config.ts";
-import { checkData, dataCounts, dataWarnings, loadRunData, type RunData } from "./run_data.ts";
+import {
+  checkData,
+  dataCounts,
+  dataWarnings,
+  leakWarning,
+  loadRunData,
+  type RunData,
+  type RunFiles,
+} from "./run_data.ts";
 import { RunFolder } from "./run_folder.ts";
 import { refuseConflicts } from "./run_identity.ts";
 import { type Beginning, planRun, type RunModel, trainable } from "./run_model.ts";
@@ -68,7 +77,7 @@ export async function prepareRun(
 ): Promise<PreparedRun> {
   const { tell, held, warn, open } = context;
   const path = await localModelPath(resolved.config.model, hubUse(resolved.config, context));
-  const config: PreparedConfig = { ...resolved.config, ...files, model: path };
+  const config = { ...resolved.config, model: path };
   const { source, hasWeights } = await openSource(config, context);
   const preferred = held.use(
     await PreferredEngine.open(config, {
@@ -81,7 +90,7 @@ export async function prepareRun(
   const beginning = await beginningOf(config, source, folder, context);
   const model = await preferred.attempt((engine) => planRun(engine, source, config, beginning));
   await tellPlanned(model, context);
-  const data = await readData(config, source, tokenizer, context);
+  const data = await readData(config, files, source, tokenizer, context);
   const options = trainerOptions(config, data, source.config.vocab_size);
   const tooShort = options.spiel && shortRunWarning(options.spiel.schedule);
   if (tooShort !== null) await warn(tooShort);
@@ -91,17 +100,6 @@ export async function prepareRun(
   };
 }
 
-/** A configuration whose model and data are here. */
-type PreparedConfig = Omit<RunConfig, keyof RunFiles> & RunFiles;
-
-/** The data files of a run, here or in the hub's cache. */
-export interface RunFiles {
-  readonly data: readonly string[];
-  readonly evalData: readonly string[];
-  /** How they share an epoch, in their order; undefined where they have no weights. */
-  readonly mixture: readonly MixtureSource[] | undefined;
-}
-
 /**
  * Downloads those of the hub.
  *
@@ -109,7 +107,7 @@ export interface RunFiles {
  */
 export async function localFiles(config: RunConfig, context: RunContext): Promise<RunFiles> {
   const use = hubUse(config, context);
-  const data: string[] = [];
+  const data: DataPath[] = [];
   const mixture: MixtureSource[] = [];
   for (const { name, weight } of namedSources(config.data)) {
     const paths = await localData([name], use);
@@ -150,20 +148,31 @@ export async function tellPlanned(
   await tell({ type: "planned", memory, parameters, trainable: trainable(trained, parameters) });
 }
 
-/** Opens the folder of a run whose data can be read; null for a dry run. */
+/** Refuses data that cannot be read; what is compressed is unpacked in the files returned. */
+export async function checkFiles(
+  { config }: ResolvedConfig,
+  files: RunFiles,
+  { tell, signal }: RunContext,
+): Promise<RunFiles> {
+  const onLooking = (path: string, done: number) => tell({ type: "looking", path, done });
+  const { files: recognised, ...unpacked } = await checkData(files, config, { signal, onLooking });
+  await tell({ type: "files", files: recognised });
+  return { ...files, ...unpacked };
+}
+
+/** Opens the folder of a run; null for a dry run. */
 export async function openFolder(
   resolved: ResolvedConfig,
   data: RunFiles,
-  { files, held, tell, signal }: RunContext,
+  { files, held }: RunContext,
 ): Promise<RunFolder | null> {
   const { config } = resolved;
-  const onLooking = (path: string, done: number) => tell({ type: "looking", path, done });
-  await tell({ type: "files", files: await checkData(data, config, { signal, onLooking }) });
   if (config.dryRun) return null;
   const folder = held.use(await RunFolder.open(files, config.out, { resume: config.resume }));
   const output = config.method === "full" ? folder.modelPath : folder.adapterPath;
   const { model, adapter = [] } = config;
-  folder.refuseInputsIn(output, [model, adapter, data.data, data.evalData].flat());
+  const paths = [...data.data, ...data.evalData].map((file) => namedFile(file).path);
+  folder.refuseInputsIn(output, [model, adapter, paths].flat());
   if (config.resume) refuseConflicts(folder, resolved);
   return folder;
 }
@@ -185,15 +194,18 @@ async function beginningOf(
 
 /** Loads the data, and tells how much there is and what is odd about it. */
 async function readData(
-  config: PreparedConfig,
+  config: RunConfig,
+  files: RunFiles,
   source: ModelSource,
   { tokenizer }: ModelTokenizer,
-  { signal, tell, warn }: RunContext,
+  { signal, tell, warn, held }: RunContext,
 ): Promise<RunData> {
-  const data = await loadRunData(config, tokenizer, { signal, onEvent: tell });
+  const data = held.use(await loadRunData(config, files, tokenizer, { signal, onEvent: tell }));
   const { train, heldOut, stream, totalSteps } = data;
   const datasets = heldOut === null ? [train] : [train, heldOut];
   for (const warning of dataWarnings(datasets, config.maxLength, source)) await warn(warning);
+  const leak = heldOut === null ? null : leakWarning(train, heldOut);
+  if (leak !== null) await warn(leak);
   const counts = heldOut === null ? {} : { eval: dataCounts(heldOut, config.evalExamples) };
   const repeated = config.dedupe ? { repeated: data.repeated } : {};
   const mixture = stream.drawn === null ? {} : { mixture: stream.drawn };

@@ -99,6 +99,8 @@ export const JSON_LINES: Family = family("JSON Lines", "data.jsonl", lines(PAIR,
   ["objects over many lines", '{\n"text": "a"\n}\n', /is JSON over many lines; .*jq/],
   ["zstd", Uint8Array.of(0x28, 0xB5, 0x2F, 0xFD, 0), /is compressed with zstd; .*unzstd/],
   ["a ZIP archive", "PK\x03\x04", /is a ZIP archive/],
+  ["a spreadsheet", "PK\x03\x04\0xl/workbook.xml", /is a spreadsheet; .*CSV UTF-8/],
+  ["lines of old Macintoshes", lines(PAIR, PAIR).replaceAll("\n", "\r"), /carriage returns alone/],
   ["an Arrow file", "ARROW1\0\0", /is an Arrow file/],
   ["prose", "Once upon a time\nthere was\n", /data\.jsonl:1: not valid JSON/],
   ["an error page", "<!DOCTYPE html>\n<p>404", /data\.jsonl:1: not valid JSON/],
@@ -188,6 +190,12 @@ export const RECORDS: Family = family("records", "data.jsonl", lines(PAIR, PAIR)
     { messages: [user, answer], tools: [{ name: "f" }] },
     /does not tell the model of tools/,
   ),
+  conversation("half a weight", { messages: [user, { ...answer, weight: 0.5 }] }, /weight 0\.5/),
+  conversation(
+    "no answer that is to be learnt",
+    { messages: [user, { ...answer, weight: 0 }] },
+    /no token of it is trained/,
+  ),
   shared("an unknown speaker", { conversations: [{ from: "me", value: "q" }] }, /is from "me"/),
   shared("a call in words", { conversations: [{ from: "function_call", value: "f" }] }, /is "f"/),
   instructed("no output", { instruction: "i", input: "" }, /field "output" is missing/),
@@ -226,6 +234,7 @@ export const JSON_LIST: Family = family("JSON", "data.json", JSON.stringify([PAI
 /** `data.csv`. */
 export const CSV: Family = family("CSV", "data.csv", "prompt,completion\na,b\n", [
   ["nothing but names", "prompt,completion\n", /data\.csv" has no records/],
+  ["what a spreadsheet is told", "sep=;\na;b\n", /data\.csv:1: "sep=;" .*leave that line out/],
   [
     "a quote that stays open",
     'prompt,completion\n"a,b\nc,d\n',

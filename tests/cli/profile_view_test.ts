@@ -40,6 +40,9 @@ const REPORT: ProfileReport = {
     },
     { operation: "copy", shape: [5], format: null, calls: 1, seconds: null, flops: 0, bytes: 20 },
   ],
+  calls: [],
+  earlierCalls: 0,
+  peaks: { flopsPerSecond: 4e9, bytesPerSecond: 1e9 },
 };
 
 function shown(report: ProfileReport): string[] {
@@ -52,12 +55,13 @@ Deno.test("a profile is shown per step, shapes joined, the slowest first", () =>
   const lines = shown(REPORT);
   assert.deepEqual(lines.filter((line) => line !== ""), [
     "profile of 2 steps, per step",
-    "operation | calls | ms | share | GFLOP/s | GB/s",
-    "product_nt | 3 | 18.000 | 90.00 % | 1.00 | 0.25",
-    "materialise | 1.5 | 2.000 | 10.00 % | - | 0.25",
-    "copy | 0.5 | - | - | - | -",
+    "operation | calls | ms | share | GFLOP/s | GB/s | of peak",
+    "product_nt | 3 | 18.000 | 90.00 % | 1.00 | 0.25 | 29.17 %",
+    "materialise | 1.5 | 2.000 | 10.00 % | - | 0.25 | 25.00 %",
+    "copy | 0.5 | - | - | - | - | -",
     "time | 25.0 ms, of which 20.0 ms in operations",
     "asked for | 4.5 dispatches, 2 submissions, 1 read-backs",
+    "peaks | 4.00 GFLOP/s in f32 by multiply-adds alone, 1.00 GB/s by copying",
     "bytes | 2,000 written, 48 read",
   ]);
 });
@@ -71,7 +75,7 @@ Deno.test("what a device does not count is left out", () => {
   const operations = REPORT.operations.map((row) => ({
     ...{ ...row, shape: [], flops: null, bytes: null, seconds: row.seconds ?? 0 },
   }));
-  const lines = shown({ ...REPORT, totals, operations });
+  const lines = shown({ ...REPORT, totals, operations, peaks: null });
   assert.deepEqual(lines.filter((line) => line !== ""), [
     "profile of 2 steps, per step",
     "operation | calls | ms | share",

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import type { TrainEvent } from "../../src/train/events.ts";
+import type { TraceEvent } from "../../src/train/trace.ts";
 import { gpuDevices, HOSTED_DEVICES } from "../support/hosts.ts";
 import { TinyRun } from "../support/tiny_run.ts";
 
@@ -24,6 +25,20 @@ Deno.test("profile: a run that is stopped leaves what it has counted so far", as
   assert.ok(event?.type === "profile" && event.report.steps === 2);
   assert.equal(JSON.parse(Deno.readTextFileSync(event.path)).steps, 2);
 });
+
+/** Complete events in order, all of them within the run's steps. */
+function checkTrace(path: string | null, calls: number, steps: number): void {
+  assert.equal(path !== null, calls > 0);
+  if (path === null) return;
+  const { traceEvents } = JSON.parse(Deno.readTextFileSync(path)) as { traceEvents: TraceEvent[] };
+  const complete = traceEvents.filter(({ ph }) => ph === "X");
+  const inSteps = complete.filter(({ name }) => name.startsWith("step "));
+  assert.deepEqual([complete.length, inSteps.length], [calls + steps, steps]);
+  assert.deepEqual(complete, complete.toSorted((a, b) => a.ts! - b.ts!));
+  for (const { ts, dur } of complete) {
+    assert.ok(inSteps.some((step) => step.ts! <= ts! && ts! + dur! <= step.ts! + step.dur! + 1e-3));
+  }
+}
 
 for (const place of [...HOSTED_DEVICES, ...await gpuDevices()]) {
   Deno.test({
@@ -56,6 +71,13 @@ for (const place of [...HOSTED_DEVICES, ...await gpuDevices()]) {
         assert.ok(totals.submissions >= totals.readBacks);
       }
 
+      const { peaks, calls } = event.report;
+      const isTimed = operations.some(({ operation, seconds }) =>
+        operation.startsWith("product") && seconds !== null
+      );
+      assert.equal(peaks !== null, isTimed);
+      assert.ok(peaks === null || peaks.flopsPerSecond > 1e8 && peaks.bytesPerSecond > 1e8);
+      checkTrace(event.tracePath, calls.length, steps);
       const file = JSON.parse(Deno.readTextFileSync(event.path));
       assert.equal(file.steps, 6);
       assert.equal(file.engine.device, place.device);

@@ -9,7 +9,7 @@ const [cache = "", workers = "", ...paths] = Deno.args;
 /** Micro-batches that are looked at: more than an epoch has. */
 const MICRO_BATCHES = 400;
 
-const dataset = await loadDataset({
+using dataset = await loadDataset({
   ...{ paths, cache, workers: Number(workers), bad: "skip", maxLength: 64 },
   tokenizer: byteTokenizer({ chatTemplate: null }),
 });

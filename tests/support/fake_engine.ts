@@ -81,7 +81,12 @@ export class FakeEngine implements Transport {
       case "engineStats":
         return { header: { kind: "memoryTable", rows: [], totalBytes: 0 } };
       case "profileRead":
-        return { header: { kind: "profile", operations: [], totals: NOTHING_ASKED } };
+        return {
+          header: {
+            ...{ kind: "profile", operations: [], totals: NOTHING_ASKED },
+            ...{ calls: [], earlierCalls: 0 },
+          },
+        };
       case "modelCreate":
         return this.#create(request);
       case "deltaAttach":

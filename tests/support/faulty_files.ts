@@ -137,8 +137,8 @@ export class FaultyFiles implements Files {
     });
   }
 
-  lock(path: string): ReturnType<Files["lock"]> {
-    return this.#call("lock", () => this.base.lock(path));
+  lock(...args: Parameters<Files["lock"]>): ReturnType<Files["lock"]> {
+    return this.#call("lock", () => this.base.lock(...args));
   }
 
   /** Takes back what was not durable. Call when the process is dead. */

@@ -116,6 +116,7 @@ export class HubServer implements AsyncDisposable {
         firstDelayMs: 1000,
         maxDelayMs: 8000,
         maxRetryAfterMs: 60_000,
+        silentMs: 50,
         stallMs: 150,
       },
     };

@@ -19,7 +19,8 @@ pub fn exp(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0;
     // Above 127.5 ln 2 the power of two is 128, which is infinity's exponent; a higher one would spill into the sign.
     let clamped = x.clamp(-87.3, 88.7);
-    let n = (clamped * std::f32::consts::LOG2_E + ROUND) - ROUND;
+    let rounded = clamped * std::f32::consts::LOG2_E + ROUND;
+    let n = rounded - ROUND;
     let r = clamped - n * LN2_HIGH - n * LN2_LOW;
     let mut p = 1.987_569_2e-4;
     p = p * r + 1.398_199_9e-3;
@@ -28,8 +29,10 @@ pub fn exp(x: f32) -> f32 {
     p = p * r + 1.666_666_5e-1;
     p = p * r + 0.5;
     let mantissa = p * (r * r) + r + 1.0;
-    // A saturating cast: NaN gives 0 here and stays in the mantissa.
-    let scale = f32::from_bits((((n as i32) + 127) << 23) as u32);
+    // The integer is in the last bits of the rounded number, so that no cast is needed: a cast of a float saturates, one
+    // element at a time. NaN stays in the mantissa whatever comes out here.
+    let exponent = rounded.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127);
+    let scale = f32::from_bits(exponent << 23);
     if x < -87.3 { 0.0 } else { mantissa * scale }
 }
 
@@ -64,13 +67,6 @@ pub fn soft_cap(x: &mut [f32], cap: f32) {
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
 #[must_use]
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
-    dot_inline(a, b)
-}
-
-/// The same inside a loop that is compiled for several instruction sets itself.
-#[inline(always)]
-#[must_use]
-pub(crate) fn dot_inline(a: &[f32], b: &[f32]) -> f32 {
     let mut lanes = [0.0_f32; LANES];
     let (a_chunks, b_chunks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
     let tail: f32 = a_chunks.remainder().iter().zip(b_chunks.remainder()).map(|(a, b)| a * b).sum();

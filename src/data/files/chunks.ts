@@ -74,6 +74,7 @@ export function textOf({ start, end, bytes }: CutRecord, where: string): string 
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (cause) {
-    throw new RecordError(where, "not valid UTF-8 text", { cause });
+    const hint = "if a program on Windows wrote it, iconv -f CP1252 -t UTF-8 converts it";
+    throw new RecordError(where, `not valid UTF-8 text; ${hint}`, { cause });
   }
 }

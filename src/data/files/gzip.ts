@@ -6,6 +6,7 @@ import { createGunzip } from "node:zlib";
 import { SpielError } from "../../errors.ts";
 import { removeAbandoned } from "../../io/abandoned.ts";
 import { cacheFolder } from "../../io/cache_folder.ts";
+import { noteUse } from "../../io/cache_use.ts";
 import { denoFiles as files, storageError, writeAll } from "../../io/files.ts";
 import { TEMPORARY_PREFIX } from "../../io/publish.ts";
 import { RandomAccessFile } from "../../io/random_access.ts";
@@ -26,34 +27,38 @@ export function isGzip(bytes: Uint8Array): boolean {
  * The unpacked file in the cache, made unless it is there. Its name is the SHA-256 of what it was unpacked from, and how
  * many bytes it has.
  *
+ * @param name What messages call the packed file.
  * @throws {SpielError} kind "data" for a file that is damaged, cut or unpacks without measure; "storage" or
  * "environment" when the cache cannot be written; "interrupted" when the signal fires.
  */
-export async function unpackedFile(path: string, watch: Watch): Promise<string> {
+export async function unpackedFile(path: string, name: string, watch: Watch): Promise<string> {
   using file = RandomAccessFile.open(path);
   const hash = createHash("sha256");
-  const reading = new LongReading(watch, path, file.size);
+  const reading = new LongReading(watch, name, file.size);
   for (const { bytes, at } of readChunks(file, 0, file.size)) {
     hash.update(bytes);
     await reading.reach(at);
   }
   const folder = join(cacheFolder(), "unpacked");
-  const name = hash.digest("hex");
+  const digest = hash.digest("hex");
   const temporary = join(folder, TEMPORARY_PREFIX + randomUUID());
   try {
     await files.makeFolder(folder);
     await removeAbandoned(files, folder);
-    const found = await wholeFile(folder, name);
-    if (found !== null) return found;
-    const length = await unpack(file, temporary, watch);
-    const target = join(folder, `${name}-${length}`);
+    const found = await wholeFile(folder, digest);
+    if (found !== null) {
+      noteUse(found);
+      return found;
+    }
+    const length = await unpack(file, name, temporary, watch);
+    const target = join(folder, `${digest}-${length}`);
     await files.rename(temporary, target);
     await files.syncFolder(folder);
     return target;
   } catch (error) {
     await files.remove(temporary).catch(() => {});
     throw error instanceof SpielError ? error : storageError(
-      `Cannot unpack "${path}" to "${folder}", for which SPIEL_CACHE may name another place`,
+      `Cannot unpack "${name}" to "${folder}", for which SPIEL_CACHE may name another place`,
       error,
     );
   }
@@ -71,17 +76,23 @@ async function wholeFile(folder: string, name: string): Promise<string | null> {
 }
 
 /** Returns the number of bytes. */
-async function unpack(file: RandomAccessFile, target: string, watch: Watch): Promise<number> {
+async function unpack(
+  file: RandomAccessFile,
+  name: string,
+  target: string,
+  watch: Watch,
+): Promise<number> {
   const most = Math.max(FREE_BYTES, MAX_RATIO * file.size);
   const output = await files.create(target);
   try {
     let length = 0;
-    for await (const bytes of unpackedChunks(file, new LongReading(watch, file.path, file.size))) {
+    const reading = new LongReading(watch, name, file.size);
+    for await (const bytes of unpackedChunks(file, name, reading)) {
       length += bytes.length;
       if (length > most) {
         throw new SpielError(
           "data",
-          `"${file.path}", of ${file.size} bytes, unpacks to more than ${most}; ` +
+          `"${name}", of ${file.size} bytes, unpacks to more than ${most}; ` +
             `expected at most ${MAX_RATIO} times as much: gunzip unpacks it all the same`,
         );
       }
@@ -96,6 +107,7 @@ async function unpack(file: RandomAccessFile, target: string, watch: Watch): Pro
 
 async function* unpackedChunks(
   file: RandomAccessFile,
+  name: string,
   reading: LongReading,
 ): AsyncGenerator<Uint8Array> {
   const packed = Readable.from(bytesOf(file, reading));
@@ -106,7 +118,7 @@ async function* unpackedChunks(
   } catch (cause) {
     if (cause instanceof SpielError) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new SpielError("data", `"${file.path}" is damaged, or cut: ${reason}`, { cause });
+    throw new SpielError("data", `"${name}" is damaged, or cut: ${reason}`, { cause });
   }
 }
 

@@ -1,5 +1,6 @@
 /** The registry of kinds of data files: a new one is a new module and one line here. */
 import { SpielError } from "../../errors.ts";
+import { type DataPath, namedFile } from "../../io/named_file.ts";
 import { RandomAccessFile } from "../../io/random_access.ts";
 import { csv } from "./csv.ts";
 import { isGzip, unpackedFile } from "./gzip.ts";
@@ -35,19 +36,20 @@ const HEAD_BYTES = 256 * 1024;
  * @throws {SpielError} kind "data" when it cannot be read, or is of a kind that is not among these; "interrupted" when
  * the signal fires.
  */
-export async function recogniseFile(path: string, watch: Watch = {}): Promise<KnownFile> {
+export async function recogniseFile(file: DataPath, watch: Watch = {}): Promise<KnownFile> {
+  const { path, name } = namedFile(file);
   refuseUrl(path);
-  const isPacked = isGzip(headOf(path, path).bytes);
-  const content = isPacked ? await unpackedFile(path, watch) : path;
-  const head = headOf(content, isPacked ? path.replace(/\.gz$/i, "") : path);
+  const isPacked = isGzip(headOf(path, name).bytes);
+  const content = isPacked ? await unpackedFile(path, name, watch) : path;
+  const head = headOf(content, name.replace(/\.gz$/i, ""));
   if (isPacked && isGzip(head.bytes)) {
-    throw new SpielError("data", `"${path}" is compressed with gzip twice; gunzip unpacks it`);
+    throw new SpielError("data", `"${name}" is compressed with gzip twice; gunzip unpacks it`);
   }
   const other = otherFile(head);
   if (other !== null) throw other;
   const kind = FILE_KINDS.find((kind) => kind.recognises(head));
-  if (kind !== undefined) return { path, content, kind };
-  throw otherText(head) ?? new SpielError("data", `"${path}" is of no known kind`);
+  if (kind !== undefined) return { path: name, content, kind };
+  throw otherText(head) ?? new SpielError("data", `"${name}" is of no known kind`);
 }
 
 /** Opens a file whose kind is known. */

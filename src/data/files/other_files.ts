@@ -4,6 +4,14 @@ import { SpielError } from "../../errors.ts";
 import type { FileHead } from "./record_file.ts";
 import { firstLines, isJsonObject } from "./table_head.ts";
 
+const SPREADSHEET = {
+  kind: "a spreadsheet",
+  remedy: 'the program that wrote it saves it as "CSV UTF-8"',
+};
+
+/** Names of what only the ZIP archives have that are spreadsheets. */
+const IN_SPREADSHEETS = /xl\/work(?:book|sheets)|opendocument\.spreadsheet/;
+
 /** How a kind of file that is not read begins, and how it becomes JSON Lines. */
 const SIGNATURES: readonly { bytes: readonly number[]; kind: string; remedy: string }[] = [
   { bytes: [0x28, 0xB5, 0x2F, 0xFD], kind: "compressed with zstd", remedy: "unzstd unpacks it" },
@@ -15,11 +23,14 @@ const SIGNATURES: readonly { bytes: readonly number[]; kind: string; remedy: str
     kind: "an Arrow file",
     remedy: "the program that wrote it can convert it",
   },
+  { bytes: [0xD0, 0xCF, 0x11, 0xE0, 0xA1, 0xB1, 0x1A, 0xE1], ...SPREADSHEET },
   { bytes: [0xFF, 0xFE], kind: "UTF-16 text", remedy: "iconv -f UTF-16 -t UTF-8 converts it" },
   { bytes: [0xFE, 0xFF], kind: "UTF-16 text", remedy: "iconv -f UTF-16 -t UTF-8 converts it" },
   { bytes: [0x7B, 0x00], kind: "UTF-16 text", remedy: "iconv -f UTF-16LE -t UTF-8 converts it" },
   { bytes: [0x00, 0x7B], kind: "UTF-16 text", remedy: "iconv -f UTF-16BE -t UTF-8 converts it" },
 ];
+
+const NEWLINE = 0x0A;
 
 /**
  * Refuses an address of the web in the place of a file.
@@ -38,7 +49,23 @@ export function refuseUrl(path: string): void {
 /** The error for a file of a kind that is not read: what it is, and what to do about it; else null. */
 export function otherFile(head: FileHead): SpielError | null {
   const signature = SIGNATURES.find(({ bytes }) => bytes.every((b, i) => head.bytes[i] === b));
-  return signature === undefined ? null : otherThan(head, signature.kind, signature.remedy);
+  if (signature === undefined) return otherLines(head);
+  const { kind, remedy } = isSpreadsheet(head) ? SPREADSHEET : signature;
+  return otherThan(head, kind, remedy);
+}
+
+function isSpreadsheet({ bytes }: FileHead): boolean {
+  return String.fromCharCode(...bytes.subarray(0, 2)) === "PK" &&
+    IN_SPREADSHEETS.test(new TextDecoder("latin1").decode(bytes));
+}
+
+/** The error for lines that end as they did on old Macintoshes; else null. Within JSON they are white space. */
+function otherLines(head: FileHead): SpielError | null {
+  if (head.bytes.includes(NEWLINE)) return null;
+  const [first = "", second] = new TextDecoder().decode(head.bytes).trim().split("\r");
+  if (second === undefined || /^[[{]/.test(first) && !isJsonObject(first)) return null;
+  const remedy = "tr '\\r' '\\n' < in > out converts it";
+  return otherThan(head, "text whose lines end with carriage returns alone", remedy);
 }
 
 /** The error for what cannot be lines of JSON, nor anything else that is known; else null. */

@@ -59,7 +59,7 @@ class ParquetFile implements RecordFile {
     const bytes = sourceOf(file);
     this.#source = {
       ...bytes,
-      slice: (start, end) => this.#pages.read(start) ?? bytes.slice(start, end),
+      slice: (start, end = file.size) => this.#pages.read(start, end) ?? bytes.slice(start, end),
     };
   }
 
@@ -141,6 +141,8 @@ class ParquetFile implements RecordFile {
 
   async #rows(block: Block): Promise<Record<string, unknown>[]> {
     if (this.#last?.block.start === block.start) return this.#last.rows;
+    // Two blocks at a time are not needed.
+    this.#last = undefined;
     const { start, end } = block;
     const rows = await told(`${this.#name}:row ${start + 1}`, async () => {
       this.#learnPages(start, end);

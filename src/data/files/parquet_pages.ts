@@ -14,17 +14,36 @@ import {
   MAX_PAGE_VALUES,
   rangeOf,
 } from "./parquet_bounds.ts";
+import { cutPage } from "./parquet_cuts.ts";
+import { varint, zigzag } from "./thrift.ts";
 
 /** Bytes that are read to have the header of a page, statistics of long texts included. */
 const HEADER_BYTES = 64 * 1024;
 
 /** Pages that begin with a whole row, and their rows. */
 interface PageLocation {
-  /** In the file, header included. */
+  /** In the file, or behind its end; header included. */
   offset: number;
   size: number;
   /** First row, counted within the row group. */
   firstRow: number;
+}
+
+/** A page of a column, or a part of one, header included. */
+interface Piece {
+  /** What it is, or where it lies in the file. */
+  source: Uint8Array | { at: number; size: number };
+  /** Rows that begin in it; null for a dictionary. */
+  rows: number | null;
+  /** Whether it begins within a row. */
+  goesOn: boolean;
+}
+
+/** Bytes that have a place behind the end of the file. */
+interface Behind {
+  at: number;
+  size: number;
+  source: Piece["source"];
 }
 
 type Header = ReturnType<typeof parquetHeader>;
@@ -33,7 +52,7 @@ type Header = ReturnType<typeof parquetHeader>;
 export class PageIndexes {
   readonly #file: RandomAccessFile;
   readonly #schema: SchemaTree;
-  readonly #indexes = new Map<number, ArrayBuffer>();
+  readonly #behind: Behind[] = [];
   #end: number;
 
   constructor(file: RandomAccessFile, metadata: FileMetaData) {
@@ -43,43 +62,60 @@ export class PageIndexes {
   }
 
   /**
-   * Looks through the pages of a column.
+   * Looks through the pages of a column. Where one is cut, all of them get places behind the end of the file, which
+   * `column` then tells.
    *
    * @returns Where its index would lie in the file, behind the end; `read` has what is there.
    * @throws {Error} for a page that claims too much.
    */
   add(column: ColumnMetaData): { offset: number; length: number } {
-    const index = encodeIndex([...this.#locate(column)]);
-    const place = { offset: this.#end, length: index.byteLength };
-    this.#indexes.set(place.offset, index);
-    this.#end += index.byteLength;
-    return place;
+    const pieces = [...this.#pieces(column)];
+    const isCut = pieces.some(({ source }) => source instanceof Uint8Array);
+    const places = pieces.map(({ source }) =>
+      isCut || source instanceof Uint8Array ? this.#place(source) : source
+    );
+    if (isCut) moveColumn(column, pieces, places);
+    const index = encodeIndex([...locationsOf(pieces, places)]);
+    return { offset: this.#place(index).at, length: index.length };
   }
 
-  /** The index at a place behind the end of the file; undefined for any other. */
-  read(offset: number): ArrayBuffer | undefined {
-    return this.#indexes.get(offset);
+  /** What lies behind the end of the file; undefined for a place before it. */
+  read(start: number, end: number): ArrayBuffer | undefined {
+    if (start < this.#file.size) return undefined;
+    const bytes = new Uint8Array(end - start);
+    for (const { at, size, source } of this.#behind) {
+      const [from, to] = [Math.max(start, at), Math.min(end, at + size)];
+      if (from >= to) continue;
+      const part = source instanceof Uint8Array
+        ? source.subarray(from - at, to - at)
+        : this.#file.read(source.at + from - at, to - from);
+      bytes.set(part, from - start);
+    }
+    return bytes.buffer;
   }
 
-  *#locate(column: ColumnMetaData): Generator<PageLocation> {
-    const depth = repetitionDepth(this.#schema, column.path_in_schema);
-    let location: PageLocation | undefined;
-    let row = 0;
+  /** Gives bytes a place behind the end of the file and all that was given one. */
+  #place(source: Piece["source"]): Behind {
+    const size = source instanceof Uint8Array ? source.length : source.size;
+    const behind = { at: this.#end, size, source };
+    this.#behind.push(behind);
+    this.#end += size;
+    return behind;
+  }
+
+  *#pieces(column: ColumnMetaData): Generator<Piece> {
+    const depth = depthOf(this.#schema, column.path_in_schema);
     const { start, end } = rangeOf(column);
     for (let at = start, next; at < end - 1; at = next) {
       const { header, headerLength } = this.#header(at, end);
       next = at + headerLength + header.compressed_page_size;
-      if (header.dictionary_page_header !== undefined) continue;
-      const { rows, goesOn } = this.#rowsOf(header, at + headerLength, column, depth);
-      if (goesOn && location !== undefined) {
-        location.size += next - at;
+      const source = { at, size: next - at };
+      if (header.dictionary_page_header !== undefined) {
+        yield { source, rows: null, goesOn: false };
       } else {
-        if (location !== undefined) yield location;
-        location = { offset: at, size: next - at, firstRow: row };
+        yield* this.#dataPieces(header, source, at + headerLength, column, depth);
       }
-      row += rows;
     }
-    if (location !== undefined) yield location;
   }
 
   #header(at: number, end: number): { header: Header; headerLength: number } {
@@ -97,57 +133,89 @@ export class PageIndexes {
     return { header, headerLength: reader.offset };
   }
 
-  /** Rows that begin in a page, and whether it begins within one. */
-  #rowsOf(
+  /** A page of values, or what it is cut into. */
+  *#dataPieces(
     header: Header,
+    source: Piece["source"],
     at: number,
     { codec }: ColumnMetaData,
-    depth: number,
-  ): { rows: number; goesOn: boolean } {
+    { repetitions, definitions }: Depth,
+  ): Generator<Piece> {
     const { data_page_header: first, data_page_header_v2: second } = header;
-    if (second !== undefined) return { rows: second.num_rows, goesOn: false };
-    const values = first?.num_values ?? 0;
-    if (depth === 0 || values === 0) return { rows: values, goesOn: false };
+    if (second !== undefined) return yield { source, rows: second.num_rows, goesOn: false };
+    const { num_values: values = 0, encoding } = first ?? {};
+    if (repetitions === 0 || values === 0) return yield { source, rows: values, goesOn: false };
     const packed = this.#file.read(at, header.compressed_page_size);
     const page = decompressPage(packed, header.uncompressed_page_size, codec, boundedCompressors);
+    const cut = cutPage(page, { values, encoding, repetitions, definitions });
+    for (const { bytes, rows } of cut) yield { source: bytes, rows, goesOn: false };
+    if (cut.length > 0) return;
     const view = new DataView(page.buffer, page.byteOffset, page.byteLength);
     const levels = new Uint8Array(values);
-    readRleBitPackedHybrid({ view, offset: 0 }, 32 - Math.clz32(depth), levels);
-    return {
-      rows: levels.reduce((sum, level) => level === 0 ? sum + 1 : sum, 0),
-      goesOn: levels[0] !== 0,
-    };
+    readRleBitPackedHybrid({ view, offset: 0 }, 32 - Math.clz32(repetitions), levels);
+    const rows = levels.reduce((sum, level) => level === 0 ? sum + 1 : sum, 0);
+    yield { source, rows, goesOn: levels[0] !== 0 };
   }
 }
 
-/** How many lists a value of a column lies in. */
-function repetitionDepth(schema: SchemaTree, path: readonly string[]): number {
-  let depth = 0;
+/** Tells in the metadata where the pages of a column lie now. */
+function moveColumn(
+  column: ColumnMetaData,
+  pieces: readonly Piece[],
+  places: readonly { at: number; size: number }[],
+): void {
+  const firstPage = pieces.findIndex(({ rows }) => rows !== null);
+  if (firstPage > 0) column.dictionary_page_offset = BigInt(places[0]!.at);
+  column.data_page_offset = BigInt(places[firstPage]!.at);
+  column.total_compressed_size = BigInt(places.reduce((sum, { size }) => sum + size, 0));
+}
+
+function* locationsOf(
+  pieces: readonly Piece[],
+  places: readonly { at: number; size: number }[],
+): Generator<PageLocation> {
+  let location: PageLocation | undefined;
+  let row = 0;
+  for (const [i, { rows, goesOn }] of pieces.entries()) {
+    const { at, size } = places[i]!;
+    if (rows === null) continue;
+    if (goesOn && location !== undefined) {
+      location.size += size;
+    } else {
+      if (location !== undefined) yield location;
+      location = { offset: at, size, firstRow: row };
+    }
+    row += rows;
+  }
+  if (location !== undefined) yield location;
+}
+
+/** What of a column's path may be there several times, or not at all. */
+interface Depth {
+  /** How many lists a value lies in. */
+  repetitions: number;
+  /** How many fields of the path may be missing, or be of an empty list. */
+  definitions: number;
+}
+
+function depthOf(schema: SchemaTree, path: readonly string[]): Depth {
+  let [repetitions, definitions] = [0, 0];
   let node: SchemaTree | undefined = schema;
   for (const name of path) {
     node = node?.children.find(({ element }) => element.name === name);
-    if (node?.element.repetition_type === "REPEATED") depth++;
+    const type = node?.element.repetition_type;
+    if (type === "REPEATED") repetitions++;
+    if (type !== "REQUIRED") definitions++;
   }
-  return depth;
+  return { repetitions, definitions };
 }
 
 /** The locations in Thrift's compact form: a list in field 1, of objects with offset, size and first row. */
-function encodeIndex(locations: readonly PageLocation[]): ArrayBuffer {
+function encodeIndex(locations: readonly PageLocation[]): Uint8Array {
   const bytes = [0x19, 0xFC, ...varint(BigInt(locations.length))];
   for (const { offset, size, firstRow } of locations) {
     bytes.push(0x16, ...zigzag(offset), 0x15, ...zigzag(size), 0x16, ...zigzag(firstRow), 0);
   }
   bytes.push(0);
-  return Uint8Array.from(bytes).buffer;
-}
-
-/** A number that is not negative. */
-function zigzag(value: number): number[] {
-  return varint(BigInt(value) * 2n);
-}
-
-function varint(value: bigint): number[] {
-  const bytes: number[] = [];
-  for (; value >= 0x80n; value >>= 7n) bytes.push(Number(value & 0x7Fn) | 0x80);
-  return [...bytes, Number(value)];
+  return Uint8Array.from(bytes);
 }

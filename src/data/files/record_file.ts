@@ -2,7 +2,7 @@
 
 /** How a file begins, by which its kind is known. */
 export interface FileHead {
-  /** The name of the file, without `.gz`. */
+  /** What messages call the file, without `.gz`. */
   path: string;
   /** The first bytes: enough to see the first lines of nearly any file. */
   bytes: Uint8Array;

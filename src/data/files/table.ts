@@ -143,6 +143,13 @@ export class TableFile implements RecordFile {
 
   #columnsOf(text: string, line: number): string[] {
     const where = this.#where(line);
+    if (/^sep=.?$/i.test(text)) {
+      throw new SpielError(
+        "data",
+        `${where}: "${text}" tells programs of spreadsheets what separates fields; ` +
+          "expected the names of the columns: leave that line out",
+      );
+    }
     const columns = fieldsOf(text, this.#separator, where);
     if (columns.length > MAX_COLUMNS) {
       throw new SpielError(

@@ -3,6 +3,7 @@ import { isObject } from "../../io/random_access.ts";
 import { suggest } from "../../suggest.ts";
 import type { Message } from "../chat_template.ts";
 import { listed, type RecordFields, shown } from "./fields.ts";
+import { checkWeight } from "./message_weight.ts";
 import { parsedJson, readToolCalls } from "./tools.ts";
 
 /** Who speaks. A template that does not know a role passes over it, or prints it and teaches nothing of it. */
@@ -85,6 +86,7 @@ export function readMessage(record: RecordFields, message: unknown, index: numbe
   if (role === "assistant" && calls === undefined && content?.trim() === "") {
     throw record.error(`message ${index}, of the assistant, is empty; expected text to learn from`);
   }
+  if (role === "assistant") checkWeight(record, message, index);
   const { tool_calls: _, ...rest } = message;
   const known = Object.entries(rest).filter(([, value]) => value !== null);
   return {

@@ -1,13 +1,13 @@
 /** Finds the format that a record fits, and says which fields one lacks that fits none. */
 import { SpielError } from "../../errors.ts";
 import { suggest } from "../../suggest.ts";
-import { listed, type RecordFields } from "./fields.ts";
-import type { DataFormat } from "./format.ts";
+import { listed, mapInWords, type RecordFields } from "./fields.ts";
+import { type DataFormat, fieldsOf } from "./format.ts";
 
 /** A format and the reason for it. */
 export interface Fit {
   format: DataFormat;
-  /** Such as `line 1 has the fields "prompt", "completion"`. */
+  /** Such as `line 1 has the fields "prompt", "completion"; not read: the field "id"`. */
   why: string;
 }
 
@@ -40,7 +40,10 @@ export function fittingFormat(
   const others = fitting.filter((other) => other !== format).map(({ name }) => name);
   const also = others.length === 0 ? "" : `; it would fit ${others.join(" and ")} as well`;
   const named = formats.length === 1 ? "named by --format; " : "";
-  return { format, why: `${named}${spot} has ${listed(names)}${also}` };
+  const known = new Set(fitting.flatMap(fieldsOf).map((field) => record.nameOf(field)));
+  const unread = record.names().filter((name) => !known.has(name));
+  const rest = unread.length === 0 ? "" : `; not read: ${listed(unread)}`;
+  return { format, why: `${named}${spot} has ${listed(names)}${also}${rest}` };
 }
 
 /** The error for a record that fits none of the formats. */
@@ -56,7 +59,7 @@ export function fitsNone(formats: readonly DataFormat[], record: RecordFields): 
   return new SpielError(
     "data",
     `${record.where}: ${lacking.join(" and ")} ${are} missing, to be read as ${nearest.name}; ` +
-      `the record has ${listed(record.names())}. Name them with --map ${mapFor(nearest, record)}`,
+      `the record has ${listed(record.names())}. Name them with ${mapFor(nearest, record)}`,
   );
 }
 
@@ -78,7 +81,7 @@ function fieldsUnknown(formats: readonly DataFormat[], record: RecordFields): Sp
   );
   const example = guess === undefined
     ? "such as --map prompt=question,completion=answer"
-    : `perhaps --map ${guess}`;
+    : `perhaps ${guess}`;
   return new SpielError(
     "data",
     `${record.where} has ${listed(record.names())}; expected ${known}. ` +
@@ -86,7 +89,7 @@ function fieldsUnknown(formats: readonly DataFormat[], record: RecordFields): Sp
   );
 }
 
-/** The map that makes the record fit, as far as it can be guessed. */
+/** What makes the record fit, as far as it can be guessed. */
 function mapFor({ fields }: DataFormat, record: RecordFields): string {
   const taken = new Set(fields.filter((field) => record.has(field)).map((f) => record.nameOf(f)));
   const missing = fields.filter((field) => !record.has(field));
@@ -99,7 +102,7 @@ function mapFor({ fields }: DataFormat, record: RecordFields): string {
     names.set(field, name);
     taken.add(name);
   }
-  return [...names].filter(([field, name]) => field !== name).map((pair) => pair.join("=")).join();
+  return mapInWords([...names].filter(([field, name]) => field !== name));
 }
 
 /** The element of a list of one: among several, to choose would be to drop the others. */

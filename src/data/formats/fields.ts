@@ -102,3 +102,16 @@ export function listed(names: readonly string[]): string {
   const more = names.length > 12 ? ` and ${names.length - 12} more` : "";
   return `the field${names.length === 1 ? "" : "s"} ${first}${more}`;
 }
+
+/**
+ * A map as a person can give it: as a flag, in quotes where a shell would take it apart, or in a file of the
+ * configuration where a name has what divides the flag's pairs.
+ */
+export function mapInWords(pairs: readonly (readonly [field: string, name: string])[]): string {
+  if (pairs.some(([, name]) => name.includes(",") || name !== name.trim())) {
+    return `map: ${JSON.stringify(Object.fromEntries(pairs))} in the file of --config`;
+  }
+  const text = pairs.map((pair) => pair.join("=")).join();
+  const isPlain = /^[\w=,.-]*$/.test(text);
+  return `--map ${isPlain ? text : `'${text.replaceAll("'", "'\\''")}'`}`;
+}

@@ -16,6 +16,8 @@ export type Sample =
   /** What is asked, and what is to be answered. */
   | {
     kind: "completion";
+    /** What the system says before it; absent where it says nothing. */
+    system?: string;
     prompt: string;
     completion: string;
     /** The text before the completion where there is no chat template; the prompt itself unless given. */
@@ -38,4 +40,15 @@ export interface DataFormat {
 /** All fields that a format reads. */
 export function fieldsOf({ fields, optional = [] }: DataFormat): readonly string[] {
   return [...fields, ...optional];
+}
+
+/** A pair as a conversation. */
+export function messagesOf(
+  { system, prompt, completion }: Extract<Sample, { kind: "completion" }>,
+): Message[] {
+  return [
+    ...(system === undefined ? [] : [{ role: "system", content: system }]),
+    { role: "user", content: prompt },
+    { role: "assistant", content: completion },
+  ];
 }

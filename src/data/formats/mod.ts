@@ -10,8 +10,8 @@ import { sharegpt } from "./sharegpt.ts";
 import { text } from "./text.ts";
 
 export { type Fit, fitsNone, fittingFormat } from "./detect.ts";
-export { type FieldMap, RecordFields } from "./fields.ts";
-export { type DataFormat, fieldsOf, type Sample } from "./format.ts";
+export { type FieldMap, mapInWords, RecordFields } from "./fields.ts";
+export { type DataFormat, fieldsOf, messagesOf, type Sample } from "./format.ts";
 
 /** All formats, in the order in which detection tries them. */
 export const FORMATS: readonly DataFormat[] = [

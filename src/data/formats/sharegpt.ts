@@ -8,6 +8,7 @@ import type { Message } from "../chat_template.ts";
 import { messageList, OTHER_ROLES, readMessage } from "./conversation.ts";
 import { type RecordFields, shown } from "./fields.ts";
 import type { DataFormat } from "./format.ts";
+import { checkWeight, weightOf } from "./message_weight.ts";
 import { callOfText, readTools } from "./tools.ts";
 
 /** The assistant's call of a function, as JSON in `value`. */
@@ -52,7 +53,9 @@ function readTurn(record: RecordFields, message: unknown, index: number): Messag
   }
   const { from, value, ...rest } = message;
   if (from === FUNCTION_CALL && typeof value === "string") {
-    return { role: "assistant", content: null, tool_calls: [callOfText(record, value, index)] };
+    checkWeight(record, rest, index);
+    const calls = [callOfText(record, value, index)];
+    return { ...weightOf(rest), role: "assistant", content: null, tool_calls: calls };
   }
   const role = typeof from === "string" && Object.hasOwn(SPEAKERS, from)
     ? SPEAKERS[from]

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { removeAbandoned } from "../../io/abandoned.ts";
 import { type Files, storageError, writeAll } from "../../io/files.ts";
 import { TEMPORARY_PREFIX } from "../../io/publish.ts";
+import { noteUse } from "../../io/cache_use.ts";
 import { canonicalJson } from "../../io/canonical_json.ts";
 import { isSpielError, SpielError } from "../../errors.ts";
 import { VERSION } from "../../version.ts";
@@ -11,37 +12,48 @@ import type { DataFile } from "../data_files.ts";
 import type { Block, LongReading } from "../files/mod.ts";
 import type { Tokenizer } from "../tokenizer.ts";
 import type { Encoding, PreparedBlock } from "./block.ts";
+import type { KeptFiles } from "./kept_files.ts";
 import { loadShard, type Shard, shardContent } from "./shard.ts";
 
 /** To be raised by whoever changes what a record becomes, or a shard's form, between two versions of the program. */
-const PREPARATION = 3;
+const PREPARATION = 4;
+
+/** What shards are kept in. */
+export interface CacheParts {
+  readonly files: Files;
+  /** The folder of the cache. */
+  readonly root: string;
+  /** By what their files are kept open. */
+  readonly kept: KeptFiles;
+}
 
 /** Shards in the cache. Another program may make the same ones meanwhile. */
 export class ShardCache {
   readonly #files: Files;
   readonly #folder: string;
+  readonly #kept: KeptFiles;
 
-  private constructor(files: Files, folder: string) {
+  private constructor({ files, kept }: CacheParts, folder: string) {
     this.#files = files;
     this.#folder = folder;
+    this.#kept = kept;
   }
 
   /**
    * Opens the folder of a file's shards, made when missing.
    *
-   * @param root The folder of the cache.
    * @param tokenizerHash See `hashTokenizer`.
    * @param reading Follows the reading of the file.
    * @throws {SpielError} kind "storage" or "environment" when it cannot be made; "data" when the file cannot be read.
    */
   static async open(
-    files: Files,
-    root: string,
+    parts: CacheParts,
     file: DataFile,
     encoding: Encoding,
     tokenizerHash: string,
     reading: LongReading,
   ): Promise<ShardCache> {
+    const { files, root } = parts;
     const content = createHash("sha256");
     let read = 0;
     try {
@@ -62,14 +74,14 @@ export class ShardCache {
       encoding,
     });
     const name = createHash("sha256").update(key).digest("hex");
-    const cache = new ShardCache(files, join(root, "tokens", name));
+    const cache = new ShardCache(parts, join(root, "tokens", name));
     await cache.#begin();
     return cache;
   }
 
   /** The shard of a block; null where it must be made. */
   load(number: number, block: Block): Shard | null {
-    return loadShard(this.#path(number), block);
+    return loadShard(this.#path(number), block, this.#kept);
   }
 
   /** Keeps the shard of a block: all of it or nothing. A loss of power may take it again, which `load` sees. */
@@ -86,7 +98,7 @@ export class ShardCache {
       await this.#files.rename(temporary, path);
     } catch (error) {
       await this.#files.remove(temporary).catch(() => {});
-      throw this.#failure(error);
+      throw cacheFailure(this.#folder, error);
     }
     const shard = this.load(number, block);
     if (shard !== null) return shard;
@@ -100,17 +112,19 @@ export class ShardCache {
   async #begin(): Promise<void> {
     try {
       await this.#files.makeFolder(this.#folder);
+      noteUse(this.#folder);
       await removeAbandoned(this.#files, this.#folder);
     } catch (error) {
-      throw this.#failure(error);
+      throw cacheFailure(this.#folder, error);
     }
   }
+}
 
-  #failure(error: unknown): SpielError {
-    const doing = `Cannot keep prepared data in "${this.#folder}", ` +
-      "for which SPIEL_CACHE may name another place than this cache";
-    return storageError(doing, error);
-  }
+/** What a failure of the disk means in a folder of the cache. */
+export function cacheFailure(folder: string, error: unknown): SpielError {
+  const doing = `Cannot keep prepared data in "${folder}", ` +
+    "for which SPIEL_CACHE may name another place than this cache";
+  return storageError(doing, error);
 }
 
 /** SHA-256 (hex) of all that a tokenizer does, wherever it was loaded from. */

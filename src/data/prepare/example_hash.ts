@@ -1,7 +1,7 @@
 /** A short hash of an example in words, by which equal ones are told. */
 import { createHash } from "node:crypto";
 import { canonicalJson } from "../../io/canonical_json.ts";
-import type { Sample } from "../formats/mod.ts";
+import { messagesOf, type Sample } from "../formats/mod.ts";
 
 /**
  * The first 64 bits of a SHA-256, the same for the same words in whatever format, order of fields and white space of the
@@ -16,10 +16,5 @@ export function hashOf(sample: Sample): [number, number] {
 function wordsOf(sample: Sample): Record<string, unknown> {
   if (sample.kind === "text") return { text: sample.text };
   if (sample.kind === "conversation") return { messages: sample.messages, tools: sample.tools };
-  return {
-    messages: [
-      { role: "user", content: sample.prompt },
-      { role: "assistant", content: sample.completion },
-    ],
-  };
+  return { messages: messagesOf(sample) };
 }

@@ -1,6 +1,7 @@
 /** Prepares data files: block after block, by several workers, each block kept in the cache as soon as it is made. */
 import { SpielError } from "../../errors.ts";
 import { cacheFolder } from "../../io/cache_folder.ts";
+import { useCache } from "../../io/cache_use.ts";
 import { denoFiles, type Files } from "../../io/files.ts";
 import { FileVersion } from "../../io/file_version.ts";
 import { RandomAccessFile } from "../../io/random_access.ts";
@@ -8,7 +9,8 @@ import type { DataFile } from "../data_files.ts";
 import { type Block, LongReading, openRecords, type Watch } from "../files/mod.ts";
 import type { Tokenizer } from "../tokenizer.ts";
 import type { Encoding, PreparedBlock } from "./block.ts";
-import { hashTokenizer, ShardCache } from "./cache.ts";
+import { cacheFailure, hashTokenizer, ShardCache } from "./cache.ts";
+import { KeptFiles } from "./kept_files.ts";
 import { LocalPreparer, type Preparer, RECORDS_PER_TURN, WorkerPreparer } from "./preparer.ts";
 import { type Shard, shardInMemory } from "./shard.ts";
 
@@ -44,6 +46,11 @@ export interface PreparedFile {
   shards: readonly Shard[];
 }
 
+/** Files, and what is held of the cache to read them. */
+export interface PreparedFiles extends Disposable {
+  readonly files: readonly PreparedFile[];
+}
+
 /** A block of a file, and its shard as soon as there is one. */
 interface Part {
   file: DataFile;
@@ -67,18 +74,26 @@ export async function prepareFiles(
   tokenizer: Tokenizer,
   encoding: Encoding,
   options: PreparationOptions,
-): Promise<PreparedFile[]> {
+): Promise<PreparedFiles> {
   const isSmall = files.reduce((sum, { content }) => sum + sizeOf(content), 0) <= SMALL_BYTES;
   const { cache = isSmall ? null : cacheFolder(), files: disk = denoFiles } = options;
   const { workers = isSmall ? 0 : Math.min(navigator.hardwareConcurrency, MAX_WORKERS) } = options;
   const tokenizerHash = cache === null ? "" : hashTokenizer(tokenizer);
+  using held = new DisposableStack();
+  const kept = held.use(new KeptFiles());
+  if (cache !== null) held.use(await openCache(disk, cache));
   const parts: Part[][] = [];
   for (const file of files) {
     const version = FileVersion.of(file.content);
-    const kept = cache === null
-      ? null
-      : await ShardCache.open(disk, cache, file, encoding, tokenizerHash, readingOf(file, options));
-    parts.push(await partsOf(file, version, kept, readingOf(file, options)));
+    const reading = readingOf(file, options);
+    const shards = cache === null ? null : await ShardCache.open(
+      { files: disk, root: cache, kept },
+      file,
+      encoding,
+      tokenizerHash,
+      reading,
+    );
+    parts.push(await partsOf(file, version, shards, readingOf(file, options)));
   }
   const all = parts.flat();
   const todo = all.filter(({ shard }) => shard === null);
@@ -101,7 +116,20 @@ export async function prepareFiles(
     }
   };
   await Promise.all(Array.from({ length: Math.max(1, workers) }, work));
-  return files.map((file, i) => ({ file, shards: parts[i]!.map(({ shard }) => shard!) }));
+  const holding = held.move();
+  return {
+    files: files.map((file, i) => ({ file, shards: parts[i]!.map(({ shard }) => shard!) })),
+    [Symbol.dispose]: () => holding.dispose(),
+  };
+}
+
+async function openCache(files: Files, root: string): Promise<Disposable> {
+  try {
+    await files.makeFolder(root);
+    return await useCache(files, root);
+  } catch (error) {
+    throw cacheFailure(root, error);
+  }
 }
 
 async function partsOf(

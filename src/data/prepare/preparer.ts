@@ -2,7 +2,7 @@
 import { fileURLToPath } from "node:url";
 import { isSpielError, SpielError, type SpielErrorKind } from "../../errors.ts";
 import type { DataFile } from "../data_files.ts";
-import { type Block, FILE_KINDS, openRecords } from "../files/mod.ts";
+import { type Block, FILE_KINDS, openRecords, type RecordFile } from "../files/mod.ts";
 import { FORMATS } from "../formats/mod.ts";
 import { makeTokenizer, type Tokenizer, type TokenizerParts } from "../tokenizer.ts";
 import { BlockPreparer, type Encoding, type PreparedBlock } from "./block.ts";
@@ -22,6 +22,8 @@ export type OnRecords = (records: number) => void | Promise<void>;
 export class LocalPreparer implements Preparer {
   readonly #blocks: BlockPreparer;
   readonly #onRecords: OnRecords;
+  /** The file of the last block, open: what was learnt of it serves the next one as well. */
+  #open: { content: string; path: string; records: RecordFile } | undefined;
 
   constructor(tokenizer: Tokenizer, encoding: Encoding, onRecords: OnRecords) {
     this.#blocks = new BlockPreparer(tokenizer, encoding);
@@ -29,7 +31,7 @@ export class LocalPreparer implements Preparer {
   }
 
   async prepare(file: DataFile, block: Block): Promise<PreparedBlock> {
-    using records = await openRecords(file);
+    const records = await this.#recordsOf(file);
     let read = 0;
     return await this.#blocks.prepare(
       records.records(block),
@@ -38,7 +40,19 @@ export class LocalPreparer implements Preparer {
     );
   }
 
-  [Symbol.dispose](): void {}
+  [Symbol.dispose](): void {
+    this.#open?.records[Symbol.dispose]();
+    this.#open = undefined;
+  }
+
+  async #recordsOf(file: DataFile): Promise<RecordFile> {
+    const { content, path } = file;
+    if (this.#open?.content === content && this.#open.path === path) return this.#open.records;
+    this[Symbol.dispose]();
+    const records = await openRecords(file);
+    this.#open = { content, path, records };
+    return records;
+  }
 }
 
 /** What a worker is told first. */

@@ -1,11 +1,12 @@
 /** A prepared block as a data set reads it: its numbers in memory, its tokens there too or in a file of the cache. */
 import { createHash } from "node:crypto";
 import { SpielError } from "../../errors.ts";
-import { isFile, RandomAccessFile } from "../../io/random_access.ts";
+import { isFile } from "../../io/random_access.ts";
 import { SafetensorsFile } from "../../io/safetensors.ts";
 import { safetensorsContent, type SafetensorsTensor } from "../../io/safetensors_writer.ts";
 import type { Block, RecordPlace } from "../files/mod.ts";
 import type { BlockArrays, PreparedBlock } from "./block.ts";
+import type { KeptFiles } from "./kept_files.ts";
 
 /** Examples by their index in a block. */
 export interface Shard
@@ -67,10 +68,11 @@ export function shardContent(
  * Loads a shard whose examples and places stay in its file, to be read when they are asked for.
  *
  * @param block What it must have been made of.
+ * @param kept What its file is kept open by.
  * @returns null where there is none, or it is damaged or of another block.
  * @throws {SpielError} kind "environment" when Deno may not read it.
  */
-export function loadShard(path: string, block: Block): Shard | null {
+export function loadShard(path: string, block: Block, kept: KeptFiles): Shard | null {
   if (!isFile(path)) return null;
   try {
     using file = SafetensorsFile.open(path);
@@ -85,9 +87,11 @@ export function loadShard(path: string, block: Block): Shard | null {
     const placeBytes = 3 * places.BYTES_PER_ELEMENT;
     return {
       ...{ starts, targets, truncated, hashes, bad, hasEnds, length: targets.length },
-      read: (start, end) => readPart(path, examplesAt + start, end - start),
+      read: (start, end) => readPart(kept, path, examplesAt + start, end - start),
       place: (index) =>
-        placeIn(new Float64Array(readPart(path, placesAt + index * placeBytes, placeBytes).buffer)),
+        placeIn(
+          new Float64Array(readPart(kept, path, placesAt + index * placeBytes, placeBytes).buffer),
+        ),
     };
   } catch (error) {
     if (error instanceof SpielError && error.kind === "data") return null;
@@ -109,10 +113,14 @@ function readArrays(file: SafetensorsFile): BlockArrays {
 }
 
 /** Reads a part of a file that was whole when it was loaded. */
-function readPart(path: string, offset: number, length: number): Uint8Array<ArrayBuffer> {
+function readPart(
+  kept: KeptFiles,
+  path: string,
+  offset: number,
+  length: number,
+): Uint8Array<ArrayBuffer> {
   try {
-    using file = RandomAccessFile.open(path);
-    return file.read(offset, length);
+    return kept.read(path, offset, length);
   } catch (cause) {
     if (!(cause instanceof SpielError)) throw cause;
     const message = `Prepared data is gone from the cache while it was in use: ${cause.message}`;

@@ -54,6 +54,18 @@ const UNFIT: [title: string, text: string, options: ReadingOptions, ...fragments
     "--map completion=result",
   ],
   [
+    "a name that a shell takes apart",
+    `{"prompt":"p","the model's answer":"r"}`,
+    {},
+    `Name them with --map 'completion=the model'\\''s answer'`,
+  ],
+  [
+    "a name that a flag cannot have",
+    '{"prompt":"p","answer, in short":"r"}',
+    {},
+    'Name them with map: {"completion":"answer, in short"} in the file of --config',
+  ],
+  [
     "a pair that cannot be guessed",
     '{"prompt":"p","x":1,"y":2}',
     {},
@@ -128,6 +140,29 @@ const utf16 = (text: string, isLittle: boolean) =>
 const OTHER: [title: string, content: string | Uint8Array, ...fragments: string[]][] = [
   ["zstd", Uint8Array.of(0x28, 0xB5, 0x2F, 0xFD, 0), "compressed with zstd"],
   ["ZIP", "PK\x03\x04\x00", "a ZIP archive"],
+  [
+    "a spreadsheet",
+    "PK\x03\x04\x00[Content_Types].xml PK xl/workbook.xml",
+    "a spreadsheet",
+    "CSV UTF-8",
+  ],
+  [
+    "a spreadsheet of LibreOffice",
+    "PK\x03\x04 application/vnd.oasis.opendocument.spreadsheet",
+    "CSV",
+  ],
+  [
+    "an old spreadsheet",
+    Uint8Array.of(0xD0, 0xCF, 0x11, 0xE0, 0xA1, 0xB1, 0x1A, 0xE1),
+    "CSV UTF-8",
+  ],
+  [
+    "a table of old Macintoshes",
+    "prompt,completion\ra,b\r",
+    "carriage returns alone",
+    "tr '\\r' '\\n'",
+  ],
+  ["records of old Macintoshes", `${pair.trim()}\r${pair.trim()}`, "carriage returns alone"],
   ["UTF-16 with a mark", utf16(`\uFEFF${pair}`, true), "UTF-16 text", "iconv -f UTF-16 -t UTF-8"],
   ["UTF-16 with the other mark", utf16(`\uFEFF${pair}`, false), "UTF-16 text"],
   ["UTF-16 without a mark", utf16(pair, true), "UTF-16 text", "iconv -f UTF-16LE"],
@@ -145,3 +180,36 @@ for (const [title, content, ...fragments] of OTHER) {
       await assertRejects(() => openDataFiles([path], {}), "data", `"${path}" is `, ...words);
     }));
 }
+
+Deno.test("carriage returns may stand in JSON, and behind the only line", async () => {
+  const one = pair.trim();
+  for (const content of [`[${one}\r,\r${one}\r]\r`, `{"data":\r[${one}]}`, `${one}\r`]) {
+    await withTempDir(async (dir) => {
+      const [file] = await openDataFiles([write(dir, content)], {
+        map: { prompt: "question", completion: "answer" },
+      });
+      assert.equal(file!.format.name, "prompt_completion");
+    });
+  }
+});
+
+Deno.test("what a spreadsheet's program writes is told how to be mended", () =>
+  withTempDir(async (dir) => {
+    const path = `${dir}/data.csv`;
+    Deno.writeTextFileSync(path, "sep=;\r\nprompt;completion\r\na;b\r\n");
+    await assertRejects(
+      () => openDataFiles([path], {}),
+      "data",
+      'data.csv:1: "sep=;"',
+      "leave that line out",
+    );
+    Deno.writeFileSync(
+      path,
+      Uint8Array.from("prompt,completion\ncaf\xe9,b\n", (c) => c.charCodeAt(0)),
+    );
+    await assertRejects(
+      () => openDataFiles([path], {}),
+      "data",
+      "data.csv:2: not valid UTF-8 text; if a program on Windows wrote it, iconv -f CP1252",
+    );
+  }));

@@ -212,6 +212,7 @@ Deno.test("several files are taken in order, each in its own format", () =>
     assert.deepEqual([dataset.origin(0), dataset.origin(1)], [`${paths[0]}:2`, `${paths[1]}:1`]);
     assert.equal(await dataset.prompt(0), null);
     assert.equal((await dataset.prompt(1))?.completion, "c");
+    assert.deepEqual(await Array.fromAsync(dataset.questions()), [await dataset.prompt(1)]);
   }));
 
 Deno.test("equal examples are told in whatever format they come", () =>
@@ -245,6 +246,18 @@ Deno.test("equal examples are told in whatever format they come", () =>
     });
     const thoughts = [said({}), said({ reasoning_content: "r" }), said({ reasoning_content: "s" })];
     assert.equal((await load(dir, thoughts)).withoutRepeats().length, 3);
+  }));
+
+Deno.test("examples that another data set has too are counted, each as often as it is there", () =>
+  withTempDir(async (dir) => {
+    const texts = (...words: string[]) => load(dir, words.map((text) => ({ text })));
+    const heldOut = await texts("a", "b", "b", "c");
+    assert.equal(heldOut.sharedWith(await texts("b", "b", "b", "d", "a")), 3);
+    assert.equal(heldOut.sharedWith(heldOut), 4);
+    assert.equal(heldOut.sharedWith(await texts("d")), 0);
+    const { train, heldOut: half } = (await texts("a", "b", "a", "c", "d", "e", "e")).split(0.5);
+    assert.ok(train.length > 0 && half.length > 0);
+    assert.equal(half.sharedWith(train), 0);
   }));
 
 Deno.test("the fingerprint sees tokens and masks", () =>

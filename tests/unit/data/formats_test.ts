@@ -131,6 +131,18 @@ const READ: [title: string, record: Json, format: string, sample: Sample][] = [
       plainPrompt: INSTRUCTED_WITH_INPUT,
     },
   ],
+  [
+    "an instruction and what the system says",
+    { system: "be brief", instruction: "do", output: "a" },
+    "alpaca",
+    {
+      kind: "completion",
+      system: "be brief",
+      prompt: "do",
+      completion: "a",
+      plainPrompt: "be brief\n\n### Instruction:\ndo\n\n### Response:",
+    },
+  ],
   ["text", { text: "t" }, "text", { kind: "text", text: "t" }],
 ];
 
@@ -154,6 +166,11 @@ Deno.test("the reason for a format", () => {
   assert.equal(
     why({ instruction: "i", output: "o", text: "t" }),
     'line 3 has the fields "instruction", "output"; it would fit text as well',
+  );
+  assert.equal(why({ text: "t", id: 1 }), 'line 3 has the field "text"; not read: the field "id"');
+  assert.equal(
+    why({ instruction: "i", output: "o", system: "s" }),
+    'line 3 has the fields "instruction", "output"',
   );
   assert.equal(why({ body: "t" }, { text: "body" }), 'line 3 has the field "body"');
   assert.equal(
@@ -234,6 +251,15 @@ const REFUSED: [title: string, format: string, record: Json, ...fragments: strin
     prompt: [user],
     completion: [user],
   }, `"completion" is a list; expected a message of the assistant`],
+  ["half a weight", "messages", {
+    messages: [user, { ...answer, weight: 0.5 }],
+  }, "message 1 has the weight 0.5; expected 1, or 0"],
+  ["a weight in words", "sharegpt", {
+    conversations: [{ from: "function_call", value: '{"name":"look"}', weight: "none" }],
+  }, 'message 0 has the weight "none"; expected 1, or 0'],
+  ["a number for whether to train", "messages", {
+    messages: [user, { ...answer, train: 0 }],
+  }, "message 1 has train: 0; expected true or false"],
   ["an empty output", "alpaca", { instruction: "i", output: " " }, `"output" is " "`],
   ["an empty instruction", "alpaca", { instruction: "", output: "o" }, `"instruction" is ""`],
   [

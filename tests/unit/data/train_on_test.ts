@@ -6,6 +6,7 @@ import { messages as messagesFormat } from "../../../src/data/formats/messages.t
 import { promptCompletion } from "../../../src/data/formats/prompt_completion.ts";
 import type { Sample } from "../../../src/data/formats/mod.ts";
 import { TRAIN_ON, type TrainOn } from "../../../src/data/train_on.ts";
+import { WrittenNumber } from "../../../src/data/written_json.ts";
 import { byteTokenizer } from "../../support/byte_tokenizer.ts";
 import { assertRefuses } from "../../support/refuses.ts";
 import { shownExample } from "../../support/shown_example.ts";
@@ -122,6 +123,43 @@ Deno.test("blocks that are not one for each answer are trained as they are, or n
     "data",
     "data.jsonl:3: the chat template's {% generation %} blocks are not one for each",
   );
+});
+
+Deno.test("answers of weight 0 are not trained, unless everything is", () => {
+  const untrained = (...left: Record<string, unknown>[]) =>
+    read({
+      messages: [
+        turn("user", "q"),
+        { ...turn("assistant", "a"), ...left[0] },
+        turn("user", "r"),
+        { ...turn("assistant", "b"), ...left[1] },
+      ],
+    });
+  const first = "u:q\na:a<|end|>\nu:r\na:[b<|end|>]";
+  for (const left of [{ weight: 0 }, { weight: new WrittenNumber("0.0") }, { train: false }]) {
+    for (const tokenizer of [BLOCKS, CHAT]) {
+      const sample = untrained(left, { weight: 1, train: true });
+      const whole = shown(untrained({}, {}), "last", { tokenizer });
+      assert.equal(shown(sample, "assistant", { tokenizer }), whole);
+    }
+    assert.equal(shown(untrained(left), "assistant", { tokenizer: BLOCKS }), first);
+    assert.equal(
+      shown(untrained(left), "all", { tokenizer: BLOCKS }),
+      "u[:q\na:a<|end|>\nu:r\na:b<|end|>\n]",
+    );
+    assertRefuses(
+      () => shown(untrained({}, left), "last", { tokenizer: BLOCKS }),
+      "data",
+      "data.jsonl:3: no token of it is trained",
+    );
+    // What is not to be learnt is no right answer either.
+    assert.equal(new ExampleEncoder(CHAT).question(untrained({}, left)), null);
+  }
+});
+
+Deno.test("what the system says stands before a pair", () => {
+  const sample: Sample = { ...PAIR, system: "s" };
+  assert.equal(shown(sample, "assistant", { tokenizer: BLOCKS }), "s:s\nu:q\na:[a<|end|>]");
 });
 
 Deno.test("what is too long ends with the last turn that fits", () => {

@@ -52,9 +52,15 @@ Deno.test("a file gets its own name, and its address is no other file's", () =>
     assert.deepEqual([bytes, commit], [CONTENT.length, ETAG]);
     const other = new URL(url.href.replace("secret", "other"));
     web.content = noise(10);
-    const [second = ""] = await localData([other.href], use);
-    assert.notEqual(second, path);
-    assert.equal(Deno.statSync(second).size, 10);
+    const second = await downloadUrl(other, use);
+    assert.notEqual(second.paths[0], path);
+    assert.equal(Deno.statSync(second.paths[0]!).size, 10);
+    // Messages have the address, without what may be a password.
+    const name = `${web.server.endpoint}/some/where/train.jsonl.gz`;
+    assert.deepEqual(await localData([url.href, "here.jsonl"], use), [
+      { path, name },
+      "here.jsonl",
+    ]);
   }));
 
 /** How answers break, and the ranges that are then asked for. */
@@ -252,3 +258,19 @@ Deno.test("addresses are told from paths", () => {
   assert.equal(urlOf("HTTPS://a.b/c")?.href, "https://a.b/c");
   for (const name of ["a.jsonl", "hf:a/b", "http:/a", "ftp://a/b"]) assert.equal(urlOf(name), null);
 });
+
+Deno.test("a server that is silent for a while is told, and what it then sends is taken", () =>
+  withWeb(async (web, url, use) => {
+    web.server.fault = async (seen) => {
+      await new Promise((resolve) => setTimeout(resolve, 110));
+      return web.answer(seen.range, null);
+    };
+    const waits: string[] = [];
+    const onDownload = ({ waiting }: { waiting?: string | undefined }) => {
+      if (waiting !== undefined) waits.push(waiting);
+    };
+    const { bytes } = await downloadUrl(url, { ...use, onDownload });
+    assert.deepEqual([bytes, waits], [CONTENT.length, [
+      `${url.host} has sent nothing for 1 s; waiting`,
+    ]]);
+  }));

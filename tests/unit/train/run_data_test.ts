@@ -1,11 +1,15 @@
 /** The data of a run: how long it is, and what is told of it. */
 
 import assert from "node:assert/strict";
+import { dirname } from "node:path";
+import { gzipSync } from "node:zlib";
+import { loadDataset } from "../../../src/data/load_dataset.ts";
 import { runConfig } from "../../../src/train/run_config.ts";
 import { trainerOptions } from "../../../src/train/options.ts";
-import { dataWarnings, loadRunData, type RunData } from "../../../src/train/run_data.ts";
+import { checkData, dataWarnings, loadRunData, type RunData } from "../../../src/train/run_data.ts";
 import type { RunOptions } from "../../../src/train/run_config.ts";
 import { byteTokenizer } from "../../support/byte_tokenizer.ts";
+import { withCache } from "../../support/cache.ts";
 import { withTempDir } from "../../support/temp_dir.ts";
 
 /** Ten texts, two of which fit a micro-batch: five micro-batches in every epoch. */
@@ -17,7 +21,9 @@ async function load(dir: string, options: Partial<RunOptions>, tokenizer = byteT
     ...{ model: "unused", data: [path], maxLength: 64, microBatchTokens: 128 },
     ...{ microBatchExamples: 2, ...options },
   });
-  const data = await loadRunData(config, tokenizer, { onEvent: () => {} });
+  const data = await loadRunData(config, { ...config, mixture: undefined }, tokenizer, {
+    onEvent: () => {},
+  });
   return { config, data };
 }
 
@@ -48,7 +54,7 @@ Deno.test("a warm-up that outlasts the epochs is refused once these are counted"
     });
   }));
 
-Deno.test("answers that nothing ends are told once, for training and held-out data together", () =>
+Deno.test("answers that nothing ends and examples that are cut are told once, for training and held-out data together", () =>
   withTempDir(async (dir) => {
     const chatTemplate =
       "{% for m in messages %}{{ m.role + ': ' + m.content + '\n' }}{% endfor %}";
@@ -58,5 +64,21 @@ Deno.test("answers that nothing ends are told once, for training and held-out da
     const warnings = dataWarnings([data.train, data.train], 64, source);
     assert.equal(warnings.length, 1);
     assert.match(warnings[0]!, /ends answers with no special token/);
+    const { train } = (await load(dir, { maxLength: 30 }, tokenizer)).data;
+    const cut = dataWarnings([train, train], 30, source);
+    assert.equal(cut.length, 2);
+    assert.match(cut[1]!, /max_length 30 cuts 10 of 10 examples/);
     assert.deepEqual(dataWarnings([(await load(dir, {})).data.train], 64, source), []);
+  }));
+
+Deno.test("what was unpacked to be looked at is not unpacked again, and keeps its name", () =>
+  withCache(async (dir) => {
+    const name = `${dir}/data.csv.gz`;
+    Deno.writeFileSync(name, gzipSync("text\none\n"));
+    const { files, data } = await checkData({ data: [name] }, {});
+    assert.equal(files[0]!.path, name);
+    assert.equal(dirname(data[0]!.path), `${dir}/unpacked`);
+    Deno.removeSync(name);
+    const dataset = await loadDataset({ paths: data, tokenizer: byteTokenizer(), maxLength: 64 });
+    assert.equal(dataset.origin(0), `${name}:2`);
   }));

@@ -52,6 +52,7 @@ fn main() {
         GpuLimits,
         FormatInfo,
         Profile,
+        ProfileCall,
         ProfileRow,
         ProfileTotals,
         MemoryTable,

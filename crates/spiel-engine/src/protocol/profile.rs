@@ -6,11 +6,16 @@ use serde::Serialize;
 /// Counts and times since the last `profileRead`, of what was issued while profiling was on.
 #[derive(Debug, Clone, Default, Serialize)]
 #[cfg_attr(feature = "gen", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
 pub struct Profile {
     /// One row per operation, shape and format, in the order of their first calls.
     pub operations: Vec<ProfileRow>,
     /// What the host asked of the device.
     pub totals: ProfileTotals,
+    /// The last calls that were timed, in the order in which their times came in.
+    pub calls: Vec<ProfileCall>,
+    /// Timed calls before them, which are in `operations` alone.
+    pub earlier_calls: u64,
 }
 
 /// One operation on operands of one shape.
@@ -31,6 +36,20 @@ pub struct ProfileRow {
     pub flops: Option<f64>,
     /// Bytes that all calls must move, every operand once; absent where they are not counted.
     pub bytes: Option<f64>,
+}
+
+/// One call of an operation, or one dispatch.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "gen", derive(ts_rs::TS))]
+pub struct ProfileCall {
+    /// Number of its row in `operations`, from 0.
+    pub row: u32,
+    /// Which time that profiling was on, from 0.
+    pub period: u32,
+    /// Seconds from when the device first timed one, by its own clock.
+    pub start: f64,
+    /// How long it took.
+    pub seconds: f64,
 }
 
 /// What the host asked of a device.

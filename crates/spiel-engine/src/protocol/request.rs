@@ -176,9 +176,9 @@ pub enum Request {
         /// How often.
         repeats: u32,
     },
-    /// Runs the probes of what a GPU can do at most, for a profile to time: operations `fma_probe` and `copy_probe`.
+    /// Runs the probes of what the device can do at most, for a profile to time: `fma_probe` and `copy_probe`.
     ProbeRun {
-        /// How often.
+        /// How often; a device may take several calls for each.
         repeats: u32,
     },
     /// Converts rows of one stored format into another. Payload: bytes of `from`. Reply: [`ArrayInfo`] and bytes of `to`.

@@ -30,6 +30,12 @@ impl Work {
         Self { shape, format: None, flops: flops * entries, bytes: 4 * words as u64 }
     }
 
+    /// Also does what `other` does, in the same call.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { flops: self.flops + other.flops, bytes: self.bytes + other.bytes, ..self }
+    }
+
     /// What each of so many launches has of it, as if all had the same.
     #[must_use]
     pub fn shared_by(self, launches: usize) -> Self {

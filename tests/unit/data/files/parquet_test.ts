@@ -1,5 +1,7 @@
 /** Parquet as pyarrow writes it: every codec and page version, with lists of objects; and counts that lie. */
 import assert from "node:assert/strict";
+import { cutPage } from "../../../../src/data/files/parquet_cuts.ts";
+import { varint } from "../../../../src/data/files/thrift.ts";
 import { parquet } from "../../../../src/data/files/parquet.ts";
 import { type KnownFile, readRecords, recogniseFile } from "../../../../src/data/files/mod.ts";
 import { RecordFields } from "../../../../src/data/formats/fields.ts";
@@ -126,3 +128,41 @@ for (const version of ["v1", "v2"]) {
     assert.equal((await file.read(place)).n, 12_345);
   });
 }
+
+Deno.test("pages of many values are cut, with their nulls, empty lists and lists of lists", async () => {
+  const gaps = (n: number) =>
+    n % 7 === 0 ? null : Array.from(
+      { length: Math.max(0, n % 7 - 1) },
+      (_, m) => (n + m) % 5 === 0 ? null : "abc"[(n + m) % 3]!,
+    );
+  const known = await recogniseFile(`${FOLDER}gaps.parquet`);
+  let n = 0;
+  for await (const { parse } of readRecords(known)) {
+    const some = gaps(n);
+    const nested = Array.from({ length: n % 3 }, (_, m) => gaps(n + m));
+    assert.deepEqual(parse(), { n, ...some !== null && { gaps: some }, nested });
+    n++;
+  }
+  assert.equal(n, 20_000);
+});
+
+Deno.test("a page is cut at whole rows, and only where it has very many values of a dictionary", () => {
+  // 20,000 rows of three values in a page of the first version: runs of levels, and of the only value.
+  const values = 60_000;
+  const run = (level: number, count: number) => [...varint(BigInt(count) * 2n), level];
+  const repeated = Array.from({ length: values / 3 }, () => [...run(0, 1), ...run(1, 2)]).flat();
+  const withLength = (bytes: number[]) => [
+    ...new Uint8Array(Uint32Array.of(bytes.length).buffer),
+    ...bytes,
+  ];
+  const page = Uint8Array.from([
+    ...withLength(repeated),
+    ...withLength(run(1, values)),
+    ...[1, ...run(0, values)],
+  ]);
+  const options = { values, encoding: "RLE_DICTIONARY", repetitions: 1, definitions: 1 };
+  const rows = cutPage(page, options).map(({ rows }) => rows);
+  assert.deepEqual(rows, [5462, 5462, 5462, 3614]);
+  assert.deepEqual(cutPage(page, { ...options, encoding: "PLAIN" }), []);
+  assert.deepEqual(cutPage(page, { ...options, values: 16_384 }), []);
+});

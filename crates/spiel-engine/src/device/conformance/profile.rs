@@ -2,7 +2,7 @@
 
 use super::{Subject, normal};
 use crate::device::{BlockOps, Device, GpuDevice, Memory};
-use crate::protocol::{Profile, ProfileTotals};
+use crate::protocol::{Profile, ProfileCall, ProfileRow, ProfileTotals};
 
 cases! {
     what_is_asked_under_profiling,
@@ -31,7 +31,7 @@ async fn read(device: &impl Device) -> Profile {
 
 async fn what_is_asked_under_profiling(gpus: &[GpuDevice]) {
     for gpu in gpus {
-        let Profile { operations, totals } = profiled(gpu).await;
+        let Profile { operations, totals, calls, .. } = profiled(gpu).await;
         let named = |name: &str| operations.iter().find(|row| row.operation == name);
         let row = named("add").expect("additions");
         assert_eq!((row.shape.as_slice(), row.calls), (&[COUNT as u32][..], 2));
@@ -39,6 +39,9 @@ async fn what_is_asked_under_profiling(gpus: &[GpuDevice]) {
         assert_eq!(row.bytes, Some(2.0 * 4.0 * 3.0 * COUNT as f64));
         assert_eq!(row.seconds.is_some(), gpu.has_timestamps());
         assert!(row.seconds.is_none_or(|seconds| seconds > 0.0 && seconds < 60.0), "{row:?}");
+        // Copies and clears have no time of their own.
+        assert_eq!(calls.len(), if gpu.has_timestamps() { 2 } else { 0 });
+        check_calls(&calls, &operations);
         let row = named("copy").expect("a copy");
         assert_eq!((row.calls, row.seconds, row.bytes), (1, None, Some(8.0 * COUNT as f64)));
         let expected = ProfileTotals {
@@ -66,13 +69,66 @@ async fn more_dispatches_than_a_submission_times(gpus: &[GpuDevice]) {
     }
 }
 
+/// Calls of one period follow each other on a clock that their first one has started.
+fn check_calls(calls: &[ProfileCall], operations: &[ProfileRow]) {
+    let mut end = 0.0;
+    for call in calls {
+        assert!(call.start >= end && call.seconds >= 0.0 && call.period == 0, "{call:?}");
+        assert!(operations[call.row as usize].seconds.is_some());
+        end = call.start;
+    }
+}
+
+#[cfg(test)]
+fn a_cpu() -> crate::device::CpuDevice {
+    crate::device::CpuDevice::open(Some(1)).expect("a CPU")
+}
+
 #[cfg(test)]
 #[test]
 fn the_cpu_counts_calls_and_times_them() {
-    let cpu = crate::device::CpuDevice::open(Some(1)).expect("a CPU");
-    let Profile { operations, totals } = pollster::block_on(profiled(&cpu));
+    let Profile { operations, totals, calls, earlier_calls } =
+        pollster::block_on(profiled(&a_cpu()));
     let [row] = operations.as_slice() else { panic!("{operations:?}") };
-    assert_eq!((row.operation.as_str(), row.calls, row.flops), ("add", 2, None));
+    assert_eq!((row.operation.as_str(), row.calls), ("add", 2));
+    let (flops, bytes) = (2.0 * COUNT as f64, 2.0 * 4.0 * 3.0 * COUNT as f64);
+    assert_eq!((row.shape[0] as usize, row.flops, row.bytes), (COUNT, Some(flops), Some(bytes)));
     assert!(row.seconds.is_some_and(|seconds| seconds > 0.0));
     assert_eq!(totals, ProfileTotals { dispatches: 2, ..ProfileTotals::default() });
+    assert_eq!((calls.len(), earlier_calls), (2, 0));
+    check_calls(&calls, &operations);
+}
+
+#[cfg(test)]
+#[test]
+fn periods_tell_when_profiling_was_on() {
+    let cpu = a_cpu();
+    let (x, mut y) = (cpu.holding(&normal(1, 8)), cpu.holding(&normal(2, 8)));
+    for _ in 0..2 {
+        cpu.profile(true);
+        // On already: no other period begins.
+        cpu.profile(true);
+        cpu.add(&x, 8, &mut y);
+        cpu.profile(false);
+    }
+    let periods =
+        |profile: Profile| -> Vec<_> { profile.calls.iter().map(|call| call.period).collect() };
+    assert_eq!(periods(pollster::block_on(read(&cpu))), [0, 1]);
+    cpu.profile(true);
+    cpu.add(&x, 8, &mut y);
+    assert_eq!(periods(pollster::block_on(read(&cpu))), [0], "a reading begins anew");
+}
+
+#[cfg(test)]
+#[test]
+fn the_cpu_has_probes() {
+    let cpu = a_cpu();
+    cpu.profile(true);
+    cpu.probe(2).expect("memory to copy");
+    let operations = pollster::block_on(read(&cpu)).operations;
+    let [fma, copy] = operations.as_slice() else { panic!("{operations:?}") };
+    assert_eq!((fma.operation.as_str(), copy.operation.as_str()), ("fma_probe", "copy_probe"));
+    assert!(fma.calls == copy.calls && fma.flops > Some(0.0) && fma.seconds > Some(0.0));
+    // Two times 128 MiB, read and written.
+    assert!(copy.bytes == Some(4.0 * f64::from(128 << 20)) && copy.seconds > Some(0.0));
 }

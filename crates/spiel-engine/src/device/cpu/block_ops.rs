@@ -1,6 +1,6 @@
 //! Forward and backward operations, by the kernels' CPU functions.
 
-use super::{CpuDevice, Words};
+use super::{CpuDevice, Words, work};
 use crate::device::{AttentionPass, BlockOps, Dense, LinearShape, NormBackward, Qkv, Stored};
 use spiel_kernels::element::Element;
 use spiel_kernels::formats::{Format, decode_threaded};
@@ -21,9 +21,19 @@ impl BlockOps for CpuDevice {
         width: usize,
         x: &mut Words,
     ) {
-        self.run("embedding", || {
-            embedding::embedding(&tokens.0[..count], table.bytes(), format, width, x.floats_mut());
-        });
+        self.perform(
+            "embedding",
+            || work::embedding(format, count, width),
+            || {
+                embedding::embedding(
+                    &tokens.0[..count],
+                    table.bytes(),
+                    format,
+                    width,
+                    x.floats_mut(),
+                );
+            },
+        );
     }
 
     fn embedding_backward(
@@ -35,7 +45,8 @@ impl BlockOps for CpuDevice {
         grad_table: &mut Words,
     ) {
         let (tokens, grad_table) = (&tokens.0[..count], grad_table.floats_mut());
-        self.run("embedding_backward", || {
+        let work = || embedding::embedding_backward_program(count, width, &(0..0)).work;
+        self.perform("embedding_backward", work, || {
             embedding::embedding_backward(tokens, grad_x.floats(), width, grad_table);
         });
     }
@@ -50,7 +61,10 @@ impl BlockOps for CpuDevice {
         y: &mut Words,
     ) {
         let y = &mut y.floats_mut()[..rows * width];
-        self.run("rms_norm", || rms_norm::rms_norm(x.floats(), weight.floats(), norm, y));
+        let work = || rms_norm::rms_norm_program(rows, width, norm).work;
+        self.perform("rms_norm", work, || {
+            rms_norm::rms_norm(x.floats(), weight.floats(), norm, y);
+        });
     }
 
     fn rms_norm_backward(
@@ -67,7 +81,9 @@ impl BlockOps for CpuDevice {
         let (x, grad_y) = (&operands.x.floats()[..count], &operands.grad_y.floats()[..count]);
         let grad_x = &mut grad_x.floats_mut()[..count];
         let grad_weight = grad_weight.map(Words::floats_mut);
-        self.run("rms_norm_backward", || {
+        let trains_weight = grad_weight.is_some();
+        let work = || work::rms_norm_backward(rows, width, norm, accumulate, trains_weight);
+        self.perform("rms_norm_backward", work, || {
             rms_norm::rms_norm_backward(
                 x,
                 operands.weight.floats(),
@@ -90,7 +106,10 @@ impl BlockOps for CpuDevice {
         direction: Direction,
     ) {
         let x = &mut x.floats_mut()[..tokens * heads * head_dim];
-        self.run("rope", || rope::rope(x, rotations.floats(), heads, head_dim, direction));
+        let work = || rope::rope_program(tokens, heads, head_dim, direction).work;
+        self.perform("rope", work, || {
+            rope::rope(x, rotations.floats(), heads, head_dim, direction);
+        });
     }
 
     fn attention(
@@ -103,9 +122,13 @@ impl BlockOps for CpuDevice {
     ) {
         let inputs =
             AttentionInputs { q: inputs.q.floats(), k: inputs.k.floats(), v: inputs.v.floats() };
-        self.run("attention", || {
-            attention::attention(inputs, heads, spans, out.floats_mut(), log_sums.floats_mut());
-        });
+        self.perform(
+            "attention",
+            || attention::attention_work(spans, heads),
+            || {
+                attention::attention(inputs, heads, spans, out.floats_mut(), log_sums.floats_mut());
+            },
+        );
     }
 
     fn attention_backward(
@@ -125,22 +148,27 @@ impl BlockOps for CpuDevice {
             k: grads.k.floats_mut(),
             v: grads.v.floats_mut(),
         };
-        self.run("attention_backward", || {
-            attention::attention_backward(
-                inputs,
-                heads,
-                spans,
-                pass.out.floats(),
-                pass.log_sums.floats(),
-                pass.grad_out.floats(),
-                grads,
-            );
-        });
+        self.perform(
+            "attention_backward",
+            || work::attention_backward(spans, heads),
+            || {
+                attention::attention_backward(
+                    inputs,
+                    heads,
+                    spans,
+                    pass.out.floats(),
+                    pass.log_sums.floats(),
+                    pass.grad_out.floats(),
+                    grads,
+                );
+            },
+        );
     }
 
     fn glu(&self, activation: Activation, gate: &Words, up: &Words, count: usize, out: &mut Words) {
         let out = &mut out.floats_mut()[..count];
-        self.run("glu", || glu::glu(activation, gate.floats(), up.floats(), out));
+        let work = || glu::glu_program(activation, count).work;
+        self.perform("glu", work, || glu::glu(activation, gate.floats(), up.floats(), out));
     }
 
     fn glu_backward(
@@ -156,19 +184,21 @@ impl BlockOps for CpuDevice {
         let (gate, up, grad) = (gate.floats(), up.floats(), grad.floats());
         let (grad_gate, grad_up) =
             (&mut grad_gate.floats_mut()[..count], &mut grad_up.floats_mut()[..count]);
-        self.run("glu_backward", || {
+        let work = || glu::glu_backward_program(activation, count).work;
+        self.perform("glu_backward", work, || {
             glu::glu_backward(activation, gate, up, grad, grad_gate, grad_up);
         });
     }
 
     fn add(&self, x: &Words, count: usize, y: &mut Words) {
         let (x, y) = (x.floats(), &mut y.floats_mut()[..count]);
-        self.run("add", || add::add(x, y));
+        self.perform("add", || add::add_program(count).work, || add::add(x, y));
     }
 
     fn scale(&self, factor: f32, count: usize, x: &mut Words) {
         let x = &mut x.floats_mut()[..count];
-        self.run("scale", || scale::scale(factor, x));
+        let work = || scale::scale_program(factor, count).work;
+        self.perform("scale", work, || scale::scale(factor, x));
     }
 
     fn linear<'a>(
@@ -180,8 +210,8 @@ impl BlockOps for CpuDevice {
     ) {
         let LinearShape { tokens, inputs, outputs } = shape;
         let weight = weights_of(weight);
-        let work = linear::product_work([tokens, outputs, inputs], Element::F32, false);
-        self.multiply("product_nt", work, || {
+        let work = || linear::product_work([tokens, outputs, inputs], Element::F32, false);
+        self.perform("product_nt", work, || {
             linear::linear(x.floats(), weight, tokens, inputs, outputs, y.floats_mut());
         });
     }
@@ -202,8 +232,8 @@ impl BlockOps for CpuDevice {
             (indices.0.as_slice(), values.floats())
         });
         let (x, y) = (&x.floats()[..shape.inputs], &mut y.floats_mut()[..shape.outputs]);
-        let work = linear::linear_packed_work(format, 1, [shape.inputs, shape.outputs]);
-        self.multiply("linear_packed", work, || {
+        let work = || linear::linear_packed_work(format, 1, [shape.inputs, shape.outputs]);
+        self.perform("linear_packed", work, || {
             linear::linear_packed(format, data.bytes(), deltas, x, y);
         });
         true
@@ -219,8 +249,8 @@ impl BlockOps for CpuDevice {
     ) {
         let LinearShape { tokens, inputs, outputs } = shape;
         let (grad_y, weight) = (grad_y.floats(), weights_of(weight));
-        let work = linear::product_work([tokens, inputs, outputs], Element::F32, accumulate);
-        self.multiply("product_nn", work, || {
+        let work = || linear::product_work([tokens, inputs, outputs], Element::F32, accumulate);
+        self.perform("product_nn", work, || {
             linear::linear_backward_input(
                 grad_y,
                 weight,
@@ -243,8 +273,8 @@ impl BlockOps for CpuDevice {
     ) {
         let LinearShape { tokens, inputs, outputs } = shape;
         let (grad_y, x, grad_weight) = (grad_y.floats(), x.floats(), grad_weight.floats_mut());
-        let work = linear::product_work([outputs, inputs, tokens], Element::F32, accumulate);
-        self.multiply("product_tn", work, || {
+        let work = || linear::product_work([outputs, inputs, tokens], Element::F32, accumulate);
+        self.perform("product_tn", work, || {
             linear::linear_backward_weight(
                 grad_y,
                 x,
@@ -259,7 +289,8 @@ impl BlockOps for CpuDevice {
 
     fn add_bias(&self, bias: &Words, tokens: usize, width: usize, y: &mut Words) {
         let y = &mut y.floats_mut()[..tokens * width];
-        self.run("add_bias", || linear::add_bias(bias.floats(), y));
+        let work = || linear::add_bias_program(tokens, width).work;
+        self.perform("add_bias", work, || linear::add_bias(bias.floats(), y));
     }
 
     fn add_bias_backward(
@@ -270,7 +301,8 @@ impl BlockOps for CpuDevice {
         grad_bias: &mut Words,
     ) {
         let grad_y = &grad_y.floats()[..tokens * width];
-        self.run("add_bias_backward", || {
+        let work = || linear::add_bias_backward_program(tokens, width).work;
+        self.perform("add_bias_backward", work, || {
             linear::add_bias_backward(grad_y, grad_bias.floats_mut());
         });
     }
@@ -285,7 +317,10 @@ impl BlockOps for CpuDevice {
         out: &mut Words,
     ) {
         let rows = &rows.0[first..first + count];
-        self.run("gather_rows", || rows::gather_rows(x.floats(), rows, width, out.floats_mut()));
+        let work = || rows::gather_rows_program(&(0..count), width, &(0..0)).work;
+        self.perform("gather_rows", work, || {
+            rows::gather_rows(x.floats(), rows, width, out.floats_mut());
+        });
     }
 
     fn scatter_rows(
@@ -298,12 +333,16 @@ impl BlockOps for CpuDevice {
         out: &mut Words,
     ) {
         let rows = &rows.0[first..first + count];
-        self.run("scatter_rows", || rows::scatter_rows(x.floats(), rows, width, out.floats_mut()));
+        let work = || rows::scatter_rows_program(&(0..count), width, &(0..0)).work;
+        self.perform("scatter_rows", work, || {
+            rows::scatter_rows(x.floats(), rows, width, out.floats_mut());
+        });
     }
 
     fn soft_cap(&self, cap: f32, count: usize, x: &mut Words) {
         let x = &mut x.floats_mut()[..count];
-        self.run("soft_cap", || soft_cap::soft_cap(cap, x));
+        let work = || soft_cap::soft_cap_program(count, cap).work;
+        self.perform("soft_cap", work, || soft_cap::soft_cap(cap, x));
     }
 
     fn cross_entropy(
@@ -319,7 +358,8 @@ impl BlockOps for CpuDevice {
         let (targets, losses) =
             (&targets.0[first..first + count], &mut losses.floats_mut()[first..first + count]);
         let logits = &mut logits.floats_mut()[..count * vocab];
-        self.run("cross_entropy", || match backward {
+        let work = || cross_entropy::cross_entropy_program(first, count, vocab, backward).work;
+        self.perform("cross_entropy", work, || match backward {
             None => cross_entropy::cross_entropy(logits, targets, losses),
             Some(backward) => {
                 cross_entropy::cross_entropy_backward(logits, targets, backward, losses);
@@ -336,7 +376,9 @@ impl BlockOps for CpuDevice {
     ) {
         debug_assert_eq!(element, Element::F32);
         let weights = &mut weights.floats_mut()[..elements];
-        self.run("materialise", || {
+        let deltas = stored.deltas.map_or(0, |(indices, _)| indices.0.len());
+        let work = || work::materialise(stored.format, element, elements, deltas);
+        self.perform("materialise", work, || {
             decode_threaded(stored.format, stored.data.bytes(), weights);
             if let Some((indices, values)) = stored.deltas {
                 delta::add_deltas(&indices.0, values.floats(), weights);

@@ -3,15 +3,22 @@
 mod block_ops;
 mod profiler;
 mod training_ops;
+mod work;
 
 use super::Memory;
 use crate::arena::zeros;
 use crate::error::{EngineError, Result};
 use crate::protocol::Profile;
 use profiler::Profiler;
+use spiel_kernels::ops::probe::{
+    COPY_WORDS, copy_probe, copy_probe_program, fma_probe, fma_probe_work,
+};
 use spiel_kernels::program::Work;
 #[cfg(feature = "native")]
 use std::sync::Arc;
+
+/// Calls of each probe for a copy of all their memory.
+const PROBE_PARTS: usize = 16;
 
 /// 32-bit words, read as floats or as integers.
 pub(crate) struct Words(Vec<u32>);
@@ -69,26 +76,36 @@ impl CpuDevice {
         Ok(Self { profiler: Profiler::default() })
     }
 
-    /// Runs an operation, on the threads where the build has them.
+    /// Runs an operation whose work is not counted, on the threads where the build has them.
     #[cfg(feature = "native")]
     fn run<T: Send>(&self, operation: &'static str, run: impl FnOnce() -> T + Send) -> T {
-        self.profiler.time(operation, None, || self.pool.install(run))
+        self.profiler.time(operation, || None, || self.pool.install(run))
     }
 
     #[cfg(not(feature = "native"))]
     fn run<T>(&self, operation: &'static str, run: impl FnOnce() -> T) -> T {
-        self.profiler.time(operation, None, run)
+        self.profiler.time(operation, || None, run)
     }
 
-    /// Runs a product, whose work is told by its sizes, as on a GPU.
+    /// Runs an operation that has this to do, in sizes as on a GPU: the work of the program that does the same.
     #[cfg(feature = "native")]
-    fn multiply(&self, operation: &'static str, work: Work, run: impl FnOnce() + Send) {
-        self.profiler.time(operation, Some(work), || self.pool.install(run));
+    fn perform<T: Send>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce() -> Work,
+        run: impl FnOnce() -> T + Send,
+    ) -> T {
+        self.profiler.time(operation, || Some(work()), || self.pool.install(run))
     }
 
     #[cfg(not(feature = "native"))]
-    fn multiply(&self, operation: &'static str, work: Work, run: impl FnOnce()) {
-        self.profiler.time(operation, Some(work), run);
+    fn perform<T>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce() -> Work,
+        run: impl FnOnce() -> T,
+    ) -> T {
+        self.profiler.time(operation, || Some(work()), run)
     }
 }
 
@@ -149,8 +166,21 @@ impl Memory for CpuDevice {
         Ok(())
     }
 
-    fn probe(&self, _repeats: usize) -> Result<()> {
-        Err(EngineError::InvalidRequest("The CPU device has no probes".to_owned()))
+    fn probe(&self, repeats: usize) -> Result<()> {
+        let (mut from, mut to) = (zeros(COPY_WORDS)?, zeros(COPY_WORDS)?);
+        // Only what has been written has memory of its own behind it.
+        from.fill(1);
+        to.fill(1);
+        let part = COPY_WORDS / PROBE_PARTS;
+        for _ in 0..repeats {
+            // In turn, so that no part is still in a cache when its turn comes again.
+            for (from, to) in from.chunks_exact(part).zip(to.chunks_exact_mut(part)) {
+                self.perform("fma_probe", || fma_probe_work(self.threads()), fma_probe);
+                let work = || copy_probe_program(part).work;
+                self.perform("copy_probe", work, || copy_probe(from, to));
+            }
+        }
+        Ok(())
     }
 
     fn profile(&self, on: bool) {

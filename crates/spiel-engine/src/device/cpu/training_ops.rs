@@ -1,9 +1,9 @@
 //! Operations on what is trained, by the kernels' CPU functions.
 
-use super::{CpuDevice, Words};
+use super::{CpuDevice, Words, work};
 use crate::device::{AdamWState, CandidateState, Growth, LinearShape, Sm3State, TrainingOps};
 use spiel_kernels::ops::adamw::{self, AdamW};
-use spiel_kernels::ops::clip::{Clip, from_parts, to_parts};
+use spiel_kernels::ops::clip::{self, Clip, from_parts, to_parts};
 use spiel_kernels::ops::reselect::{self, Candidates};
 use spiel_kernels::ops::sm3::{self, Sm3};
 use spiel_kernels::ops::{delta, top_k};
@@ -12,9 +12,13 @@ use spiel_kernels::random;
 
 impl TrainingOps for CpuDevice {
     fn sampled_layout(&self, x: &Words, tokens: usize, width: usize, out: &mut Words) {
-        self.run("sampled_layout", || {
-            delta::sampled_layout(x.floats(), tokens, width, out.floats_mut());
-        });
+        self.perform(
+            "sampled_layout",
+            || work::sampled_layout(tokens, width),
+            || {
+                delta::sampled_layout(x.floats(), tokens, width, out.floats_mut());
+            },
+        );
     }
 
     fn sampled_gradient(
@@ -26,7 +30,9 @@ impl TrainingOps for CpuDevice {
         grads: &mut Words,
     ) {
         let (x_t, grad_y_t, grads) = (x_t.floats(), grad_y_t.floats(), grads.floats_mut());
-        self.run("sampled_gradient", || {
+        let work =
+            || delta::sampled_gradient_work(indices.0.len(), shape.tokens, shape.outputs, true);
+        self.perform("sampled_gradient", work, || {
             delta::sampled_gradient(&indices.0, x_t, grad_y_t, sizes_of(shape), grads);
         });
     }
@@ -40,18 +46,23 @@ impl TrainingOps for CpuDevice {
         let gradient = &gradient.floats()[..elements];
         let count = candidates.indices.0.len();
         let CandidateState { indices, grads, grads_sq } = candidates;
-        self.run("choose_candidates", || {
-            let chosen = top_k::largest(elements, count, |at| top_k::magnitude_key(gradient[at]));
-            // Copied, since new lists in the place of planned ones would scatter what is free.
-            indices.0.copy_from_slice(&chosen);
-            delta::gather(gradient, &indices.0, grads.floats_mut());
-            let grads = grads.floats();
-            chunks_mut(grads_sq.floats_mut(), TASK, |task, squares| {
-                for (square, grad) in squares.iter_mut().zip(&grads[task * TASK..]) {
-                    *square = grad * grad;
-                }
-            });
-        });
+        self.perform(
+            "choose_candidates",
+            || work::choose_candidates(elements, count),
+            || {
+                let chosen =
+                    top_k::largest(elements, count, |at| top_k::magnitude_key(gradient[at]));
+                // Copied, since new lists in the place of planned ones would scatter what is free.
+                indices.0.copy_from_slice(&chosen);
+                delta::gather(gradient, &indices.0, grads.floats_mut());
+                let grads = grads.floats();
+                chunks_mut(grads_sq.floats_mut(), TASK, |task, squares| {
+                    for (square, grad) in squares.iter_mut().zip(&grads[task * TASK..]) {
+                        *square = grad * grad;
+                    }
+                });
+            },
+        );
     }
 
     fn accumulate_candidates(
@@ -66,7 +77,8 @@ impl TrainingOps for CpuDevice {
         let (grads, grads_sq) = (candidates.grads.floats_mut(), candidates.grads_sq.floats_mut());
         let sample = &mut scratch.floats_mut()[..count];
         let indices = &candidates.indices.0;
-        self.run("accumulate_candidates", || {
+        let work = || work::accumulate_candidates(count, shape);
+        self.perform("accumulate_candidates", work, || {
             sample.fill(0.0);
             delta::sampled_gradient(
                 indices,
@@ -92,16 +104,25 @@ impl TrainingOps for CpuDevice {
     }
 
     fn gather(&self, x: &Words, indices: &Words, out: &mut Words) {
-        self.run("gather", || delta::gather(x.floats(), &indices.0, out.floats_mut()));
+        let work = || delta::gather_program(indices.0.len(), &(0..0), false).work;
+        self.perform("gather", work, || {
+            delta::gather(x.floats(), &indices.0, out.floats_mut());
+        });
     }
 
     fn apply_in_place(&self, indices: &Words, base: &Words, values: &Words, weights: &mut Words) {
         let (base, values, weights) = (base.floats(), values.floats(), weights.floats_mut());
-        self.run("apply_in_place", || delta::apply_in_place(&indices.0, base, values, weights));
+        let work = || delta::apply_in_place_program(indices.0.len(), &(0..0)).work;
+        self.perform("apply_in_place", work, || {
+            delta::apply_in_place(&indices.0, base, values, weights);
+        });
     }
 
     fn restore(&self, indices: &Words, base: &Words, weights: &mut Words) {
-        self.run("restore", || delta::restore(&indices.0, base.floats(), weights.floats_mut()));
+        let work = || delta::restore_program(indices.0.len(), &(0..0)).work;
+        self.perform("restore", work, || {
+            delta::restore(&indices.0, base.floats(), weights.floats_mut());
+        });
     }
 
     fn reselect(
@@ -180,7 +201,10 @@ impl TrainingOps for CpuDevice {
         let Some(scale) = clip_in(clip).scale() else { return };
         let (values, grads) = (values.floats_mut(), grads.floats());
         let (exp_avg, exp_avg_sq) = (exp_avg.floats_mut(), exp_avg_sq.floats_mut());
-        self.run("adamw", || adamw::adamw(update, step, scale, values, grads, exp_avg, exp_avg_sq));
+        let work = || adamw::adamw_program(update, step, grads.len()).work;
+        self.perform("adamw", work, || {
+            adamw::adamw(update, step, scale, values, grads, exp_avg, exp_avg_sq);
+        });
     }
 
     fn adamw_deltas(
@@ -194,7 +218,8 @@ impl TrainingOps for CpuDevice {
         let Some(scale) = clip_in(clip).scale() else { return };
         let (values, grads, ages) = (values.floats_mut(), grads.floats(), state.ages.floats_mut());
         let (exp_avg, exp_avg_sq) = (state.exp_avg.floats_mut(), state.exp_avg_sq.floats_mut());
-        self.run("adamw_deltas", || {
+        let work = || adamw::adamw_deltas_program(update, grads.len()).work;
+        self.perform("adamw_deltas", work, || {
             adamw::adamw_deltas(update, scale, values, grads, ages, exp_avg, exp_avg_sq);
         });
     }
@@ -213,7 +238,9 @@ impl TrainingOps for CpuDevice {
         let estimates = &mut scratch.floats_mut()[..indices.0.len()];
         let (values, grads) = (values.floats_mut(), grads.floats());
         let (rows, columns) = (state.rows.floats_mut(), state.columns.floats_mut());
-        self.run("sm3", || {
+        let (count, width) = (grads.len(), columns.len());
+        let work = || work::sm3(update, count, width);
+        self.perform("sm3", work, || {
             sm3::sm3(update, scale, &indices.0, values, grads, rows, columns, estimates);
         });
     }
@@ -222,7 +249,8 @@ impl TrainingOps for CpuDevice {
 impl CpuDevice {
     /// Σ x², in double precision.
     fn sum_of_squares(&self, x: &[f32]) -> f64 {
-        let parts = self.run("sum_of_squares", || {
+        let work = || clip::sum_of_squares_program(x.len(), 0).work;
+        let parts = self.perform("sum_of_squares", work, || {
             map(x.len().div_ceil(TASK), |task| {
                 let chunk = &x[task * TASK..((task + 1) * TASK).min(x.len())];
                 chunk.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>()

@@ -6,7 +6,7 @@
 use super::GpuDevice;
 use super::counters::Counters;
 use super::recorder::MOST_DISPATCHES;
-use crate::device::profile::ProfileTable;
+use crate::device::profile::{ProfileTable, Timing};
 use crate::error::Result;
 use crate::protocol::{Profile, ProfileTotals};
 use futures_channel::oneshot::Receiver;
@@ -39,7 +39,21 @@ struct Stamps {
     rows: Vec<usize>,
     resolved: Option<wgpu::Buffer>,
     pending: VecDeque<Pending>,
+    clock: Clock,
+}
+
+/// The device's own time.
+struct Clock {
     seconds_per_tick: f64,
+    /// The first tick of all.
+    origin: Option<u64>,
+}
+
+impl Clock {
+    /// Seconds from one tick to another, none where the GPU has reset its counter in between, as WebGPU lets it.
+    fn seconds(&self, from: u64, to: u64) -> f64 {
+        to.saturating_sub(from) as f64 * self.seconds_per_tick
+    }
 }
 
 /// The timestamps of one submission.
@@ -47,6 +61,8 @@ struct Pending {
     staging: wgpu::Buffer,
     mapped: Receiver<std::result::Result<(), wgpu::BufferAsyncError>>,
     rows: Vec<usize>,
+    /// Which time that profiling was on when it was submitted.
+    period: u32,
 }
 
 impl Profiler {
@@ -112,7 +128,7 @@ impl Profiler {
     /// Asks for the timestamps of what was submitted, and takes in those that have come.
     pub(super) fn after_submission(&mut self) {
         if let Some(stamps) = &mut self.stamps {
-            stamps.ask();
+            stamps.ask(self.table.period());
             stamps.collect(&mut self.table);
         }
     }
@@ -130,7 +146,10 @@ impl Stamps {
             rows: Vec::new(),
             resolved: None,
             pending: VecDeque::new(),
-            seconds_per_tick: f64::from(queue.get_timestamp_period()) * 1e-9,
+            clock: Clock {
+                seconds_per_tick: f64::from(queue.get_timestamp_period()) * 1e-9,
+                origin: None,
+            },
         }
     }
 
@@ -156,7 +175,7 @@ impl Stamps {
         self.resolved = Some(staging);
     }
 
-    fn ask(&mut self) {
+    fn ask(&mut self, period: u32) {
         let Some(staging) = self.resolved.take() else { return };
         let (sender, mapped) = futures_channel::oneshot::channel();
         staging.slice(..).map_async(wgpu::MapMode::Read, move |result| {
@@ -164,7 +183,7 @@ impl Stamps {
             let _ = sender.send(result);
         });
         let rows = std::mem::take(&mut self.rows);
-        self.pending.push_back(Pending { staging, mapped, rows });
+        self.pending.push_back(Pending { staging, mapped, rows, period });
     }
 
     /// Takes in the timestamps that have come.
@@ -173,20 +192,25 @@ impl Stamps {
             let Ok(Some(result)) = first.mapped.try_recv() else { return };
             let Some(first) = self.pending.pop_front() else { return };
             if result.is_ok() {
-                first.take(self.seconds_per_tick, table);
+                first.take(&mut self.clock, table);
             }
         }
     }
 }
 
 impl Pending {
-    fn take(self, seconds_per_tick: f64, table: &mut ProfileTable) {
+    fn take(self, clock: &mut Clock, table: &mut ProfileTable) {
         let view = self.staging.slice(..).get_mapped_range();
         let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&view);
         for (row, stamps) in self.rows.iter().zip(ticks.as_chunks::<2>().0) {
-            // WebGPU lets a GPU reset its counter in between.
-            let ticks = stamps[1].saturating_sub(stamps[0]);
-            table.time(*row, ticks as f64 * seconds_per_tick);
+            let [begin, end] = *stamps;
+            let origin = *clock.origin.get_or_insert(begin);
+            table.time(Timing {
+                row: *row,
+                period: self.period,
+                start: clock.seconds(origin, begin),
+                seconds: clock.seconds(begin, end),
+            });
         }
     }
 }
@@ -224,6 +248,9 @@ impl GpuDevice {
         if on {
             let new = || Profiler::new(&self.device, &self.queue);
             let profiler = profiler.get_or_insert_with(new);
+            if !profiler.on {
+                profiler.table.begin_period();
+            }
             (profiler.on, profiler.since) = (true, now);
         } else if let Some(profiler) = profiler.as_mut().filter(|profiler| profiler.on) {
             profiler.on = false;
@@ -245,9 +272,9 @@ impl GpuDevice {
                 let result = (&mut pending.mapped).await;
                 let result = result.map_err(|error| self.faults.failure(error))?;
                 result.map_err(|error| self.faults.failure(error))?;
-                pending.take(stamps.seconds_per_tick, &mut profiler.table);
+                pending.take(&mut stamps.clock, &mut profiler.table);
             }
         }
-        Ok(Profile { operations: profiler.table.rows(), totals: profiler.totals })
+        Ok(profiler.table.into_profile(profiler.totals))
     }
 }

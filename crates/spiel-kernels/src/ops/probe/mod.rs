@@ -1,7 +1,9 @@
-//! What an adapter can do at most: rates of arithmetic and of copying, against which kernels are measured.
+//! What a device can do at most: rates of arithmetic and of copying, against which operations are measured.
 
+mod cpu;
 mod gpu;
 
+pub use cpu::{copy_probe, fma_probe, fma_probe_work};
 #[cfg(test)]
 pub(crate) use gpu::programs;
 pub use gpu::{COPY_WORDS, FMA_SUMS, copy_probe_program, fma_probe_program};

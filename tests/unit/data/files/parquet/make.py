@@ -57,3 +57,26 @@ with pq.ParquetWriter(here / "empty_groups.parquet", texts.schema) as writer:
     for part in [texts.slice(0, 1), texts.slice(0, 0), texts.slice(1, 1)]:
         writer.write_table(part)
 pq.write_table(texts.slice(0, 0), here / "no_rows.parquet")
+# Pages of lists with far more values than a part of their row group has rows: nulls, empty lists, and lists of lists.
+def gaps(n):
+    if n % 7 < 2:
+        return None if n % 7 == 0 else []
+    return [None if (n + m) % 5 == 0 else "abc"[(n + m) % 3] for m in range(n % 7 - 1)]
+
+
+def nested(n):
+    return [gaps(n + m) for m in range(n % 3)]
+
+
+pq.write_table(
+    pa.table(
+        {
+            "n": list(range(20000)),
+            "gaps": pa.array([gaps(n) for n in range(20000)], pa.list_(pa.string())),
+            "nested": pa.array([nested(n) for n in range(20000)], pa.list_(pa.list_(pa.string()))),
+        }
+    ),
+    here / "gaps.parquet",
+    compression="zstd",
+    use_dictionary=["gaps.list.element", "nested.list.element.list.element"],
+)

@@ -1,0 +1,48 @@
+/**
+ * Measures training, forward passes and generation on the CPU, each configuration in a process of its own, and prints a
+ * JSON line for each.
+ *
+ * `bench.ts [--model PATH] [--only PART/PART …] [--rounds N] [--steps N] [--host auto|native|wasm] [--threads N] [--list]`
+ *
+ * Rounds take all configurations in turn, so that a drifting machine slows all of them; after several rounds a line each
+ * has the medians. The model is `SmolLM2-135M-Instruct.Q4_1.gguf` in the folder `SPIEL_MODELS` unless another is named;
+ * configurations are selected by parts of their names, which `--list` shows.
+ */
+
+import { basename } from "node:path";
+import { openModelSource } from "../src/model/source.ts";
+import { Bases } from "./bases.ts";
+import { refusing } from "./flags.ts";
+import { measureAlone, type Measurement } from "./measurement.ts";
+import { benchOptions } from "./options.ts";
+import { median, round } from "./statistics.ts";
+
+const { configurations, rounds, list, model, ...options } = refusing(() =>
+  benchOptions(Deno.args, Deno.env.get("SPIEL_MODELS"))
+);
+if (list) {
+  for (const { name } of configurations) console.log(name);
+  Deno.exit(0);
+}
+
+refusing(() => openModelSource(model)[Symbol.dispose]());
+await using bases = new Bases(model);
+const lines = new Map<string, Measurement[]>();
+for (let number = 1; number <= rounds; number++) {
+  for (const configuration of configurations) {
+    const form = await bases.path(configuration.base);
+    const line = await measureAlone({ ...options, configuration, model: form });
+    lines.set(line.name, [...lines.get(line.name) ?? [], line]);
+    console.log(JSON.stringify({ model: basename(model), ...line, round: number }));
+  }
+}
+if (rounds > 1) {
+  for (const [name, measured] of lines) {
+    const rates = measured.map(({ tokens_per_second: rate }) => rate);
+    console.log(JSON.stringify({
+      ...{ name, rounds, tokens_per_second: round(median(rates)) },
+      ...{ slowest: Math.min(...rates), fastest: Math.max(...rates) },
+      peak_bytes: Math.max(...measured.map(({ peak_bytes: bytes }) => bytes ?? 0)),
+    }));
+  }
+}

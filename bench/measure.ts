@@ -1,0 +1,74 @@
+/**
+ * Measures one configuration in this process, which does nothing else, so that its peak memory is the workload's; the
+ * bench starts it. Takes a `MeasureRequest` as JSON and prints a `Measurement` as JSON.
+ */
+
+import type { Engine } from "../src/engine/engine.ts";
+import { open } from "../src/engine/open.ts";
+import { peakMemory } from "../src/engine/peak_memory.ts";
+import { openModelSource } from "../src/model/source.ts";
+import { StepProfiler } from "../src/train/profile.ts";
+import type { Measurement, MeasureRequest } from "./measurement.ts";
+import { median, round } from "./statistics.ts";
+import { prepare, type Prepared } from "./workload.ts";
+
+/** Operations that are dense products of activations and weights. */
+const PRODUCT = /^product|^linear_packed/;
+
+if (import.meta.main) {
+  console.log(JSON.stringify(await measure(JSON.parse(Deno.args[0]!))));
+}
+
+async function measure(request: MeasureRequest): Promise<Measurement> {
+  const { configuration: { name, workload }, model, steps, ...options } = request;
+  await using engine = await open({ ...options, device: "cpu" });
+  using source = openModelSource(model);
+  const begun = performance.now();
+  const prepared = await prepare(engine, source, workload, options.precision);
+  const preparationSeconds = (performance.now() - begun) / 1000;
+  const times: number[] = [];
+  for (let i = 0; i < steps; i++) times.push(await prepared.run());
+  // The probes of a profile take memory of their own.
+  const peakBytes = peakMemory();
+  const seconds = median(times);
+  return {
+    name,
+    ...{ host: engine.info.host, adapter: engine.info.adapter, threads: engine.info.threads },
+    steps,
+    step_seconds: round(seconds),
+    fastest_step_seconds: round(Math.min(...times)),
+    slowest_step_seconds: round(Math.max(...times)),
+    tokens_per_second: round(prepared.tokens / seconds),
+    ...prepared.candidateSeconds === undefined
+      ? {}
+      : { candidate_step_seconds: round(prepared.candidateSeconds) },
+    preparation_seconds: round(preparationSeconds),
+    ...await profiled(engine, prepared, workload.task === "decode"),
+    plan_bytes: prepared.plan.memory.totalBytes,
+    peak_bytes: peakBytes,
+  };
+}
+
+/** One more run, under a profile: what products are of it, and for generation what memory is. */
+async function profiled(engine: Engine, { plan, tokens, run }: Prepared, generates: boolean) {
+  const profiler = new StepProfiler(engine);
+  let seconds = 0;
+  await profiler.measure(async () => {
+    seconds = await run();
+  });
+  const { operations, peaks } = await profiler.report();
+  const products = operations.filter(({ operation }) => PRODUCT.test(operation));
+  const sum = (amount: "seconds" | "flops") =>
+    products.reduce((sum, row) => sum + (row[amount] ?? 0), 0);
+  const weights = plan.memory.rows.find(({ purpose }) => purpose === "weights")?.bytes ?? 0;
+  return {
+    product_share: round(sum("seconds") / seconds),
+    product_gflops_per_second: round(sum("flops") / sum("seconds") / 1e9),
+    peak_gflops_per_second: peaks && round(peaks.flopsPerSecond / 1e9),
+    copy_gigabytes_per_second: peaks && round(peaks.bytesPerSecond / 1e9),
+    // One token at a time cannot avoid to read every weight for each.
+    ...generates && peaks !== null
+      ? { share_of_copy_rate: round(weights * tokens / seconds / peaks.bytesPerSecond) }
+      : {},
+  };
+}

@@ -1,0 +1,42 @@
+/** What the bench asks of a process of its own, and what that tells. */
+
+import type { ModelUse } from "../src/model/load.ts";
+import type { Configuration } from "./configurations.ts";
+
+/** Where the engine may run. */
+export const HOSTS = ["auto", "native", "wasm"] as const;
+
+/** What to measure. */
+export interface MeasureRequest {
+  readonly configuration: Configuration;
+  /** A folder or GGUF file, in the form that the configuration names. */
+  readonly model: string;
+  /** Timed runs after the warm-up. */
+  readonly steps: number;
+  readonly host: typeof HOSTS[number];
+  /** All cores when absent. */
+  readonly threads?: number | undefined;
+  /** What is computed in. */
+  readonly precision: ModelUse["precision"];
+}
+
+/** What came of it: medians, and the process's own peak memory before it was profiled. */
+export interface Measurement extends Readonly<Record<string, unknown>> {
+  readonly name: string;
+  readonly tokens_per_second: number;
+  readonly peak_bytes: number | null;
+}
+
+/** Measures in a fresh process. @throws {Error} when that fails, with what it said. */
+export async function measureAlone(request: MeasureRequest): Promise<Measurement> {
+  const script = new URL("measure.ts", import.meta.url).href;
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "--no-prompt", "--allow-read", "--allow-ffi"],
+      ...["--allow-env=SPIEL_NATIVE_LIB", script, JSON.stringify(request)],
+    ],
+  }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();
+  if (code !== 0) throw new Error(`${request.configuration.name}: ${text(stderr)}`);
+  return JSON.parse(text(stdout));
+}

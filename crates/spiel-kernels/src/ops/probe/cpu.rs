@@ -1,0 +1,76 @@
+use crate::parallel::{chunks_mut, threads};
+use crate::program::Work;
+use multiversion::multiversion;
+use multiversion::target::target_cfg_f;
+use std::hint::black_box;
+
+/// Multiply-adds that a thread makes in one call: about a millisecond, so that some calls have the cores to themselves
+/// on a machine with other work too.
+const MULTIPLY_ADDS: usize = 1 << 26;
+/// Words that a task copies.
+const COPY_TASK: usize = 1 << 18;
+
+/// Multiply-adds on registers alone, on all threads.
+pub fn fma_probe() {
+    // Parameters that are not known here are not folded into the text; a factor below one keeps the sums finite.
+    let (factor, term) = black_box((0.999, 0.001));
+    let mut sums = vec![0.0; threads()];
+    chunks_mut(&mut sums, 1, |_, sum| sum[0] = multiply_add(factor, term));
+    black_box(sums);
+}
+
+/// What that has to do on so many threads.
+#[must_use]
+pub fn fma_probe_work(threads: usize) -> Work {
+    Work::new([threads, MULTIPLY_ADDS], 2, 0)
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
+fn multiply_add(factor: f32, term: f32) -> f32 {
+    const WIDE: bool = target_cfg_f!(target_feature = "avx512f");
+    // Where there is no such instruction, a function would be called for every single number instead.
+    const FUSED: bool = WIDE || target_cfg_f!(any(target_feature = "fma", target_feature = "neon"));
+    // As many chains as keep every unit busy, and no more than registers hold.
+    const CHAINS: usize = match (WIDE, FUSED) {
+        (true, _) => 256,
+        (false, true) => 64,
+        (false, false) => 32,
+    };
+    let mut sums = [1.0_f32; CHAINS];
+    for _ in 0..MULTIPLY_ADDS / CHAINS {
+        for sum in &mut sums {
+            *sum = if FUSED { sum.mul_add(factor, term) } else { *sum * factor + term };
+        }
+    }
+    sums.iter().sum()
+}
+
+/// Copies, on all threads.
+///
+/// # Panics
+/// When `from` is shorter than `to`.
+pub fn copy_probe(from: &[u32], to: &mut [u32]) {
+    let from = &from[..to.len()];
+    chunks_mut(to, COPY_TASK, |task, to| {
+        to.copy_from_slice(&from[task * COPY_TASK..][..to.len()]);
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_stay_finite() {
+        let sum = multiply_add(0.999, 0.001);
+        assert!(sum.is_finite() && sum > 1.0, "{sum}");
+    }
+
+    #[test]
+    fn every_word_is_copied() {
+        let from: Vec<u32> = (0..COPY_TASK as u32 + 9).collect();
+        let mut to = vec![0; COPY_TASK + 5];
+        copy_probe(&from, &mut to);
+        assert_eq!(to, from[..to.len()]);
+    }
+}

@@ -1,0 +1,123 @@
+//! Four f32 side by side: of WebAssembly where that is the target, elsewhere of plain arrays, so that everything above
+//! is tested on any machine.
+
+pub(super) use lanes::{Lanes, add, load, multiply, multiply_add, splats, store, transposed, zero};
+
+#[cfg(target_arch = "wasm32")]
+#[expect(unsafe_code, reason = "a SIMD leaf")]
+mod lanes {
+    use std::arch::wasm32::{
+        f32x4_add, f32x4_mul, f32x4_relaxed_madd, f32x4_splat, i32x4_shuffle, v128, v128_load,
+        v128_store,
+    };
+
+    /// Four f32.
+    pub(in super::super) type Lanes = v128;
+
+    #[inline(always)]
+    pub(in super::super) fn zero() -> Lanes {
+        f32x4_splat(0.0)
+    }
+
+    #[inline(always)]
+    pub(in super::super) fn load(from: &[f32; 4]) -> Lanes {
+        // SAFETY: four floats are the 16 bytes that are read; no alignment is asked for.
+        unsafe { v128_load(from.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    pub(in super::super) fn store(lanes: Lanes, to: &mut [f32; 4]) {
+        // SAFETY: four floats are the 16 bytes that are written; no alignment is asked for.
+        unsafe { v128_store(to.as_mut_ptr().cast(), lanes) }
+    }
+
+    #[inline(always)]
+    pub(in super::super) fn add(a: Lanes, b: Lanes) -> Lanes {
+        f32x4_add(a, b)
+    }
+
+    #[inline(always)]
+    pub(in super::super) fn multiply(a: Lanes, by: f32) -> Lanes {
+        f32x4_mul(a, f32x4_splat(by))
+    }
+
+    /// a·b + c, rounded once where the processor can.
+    #[inline(always)]
+    pub(in super::super) fn multiply_add(a: Lanes, b: Lanes, c: Lanes) -> Lanes {
+        f32x4_relaxed_madd(a, b, c)
+    }
+
+    /// Each of the four in all places. One load and four shuffles: engines check the bounds of every load, which costs
+    /// more than a shuffle.
+    #[inline(always)]
+    pub(in super::super) fn splats(a: Lanes) -> [Lanes; 4] {
+        [
+            i32x4_shuffle::<0, 0, 0, 0>(a, a),
+            i32x4_shuffle::<1, 1, 1, 1>(a, a),
+            i32x4_shuffle::<2, 2, 2, 2>(a, a),
+            i32x4_shuffle::<3, 3, 3, 3>(a, a),
+        ]
+    }
+
+    /// Rows become columns.
+    #[inline(always)]
+    pub(in super::super) fn transposed([a, b, c, d]: [Lanes; 4]) -> [Lanes; 4] {
+        let (ab, cd) = (i32x4_shuffle::<0, 4, 1, 5>(a, b), i32x4_shuffle::<0, 4, 1, 5>(c, d));
+        let (ab_high, cd_high) =
+            (i32x4_shuffle::<2, 6, 3, 7>(a, b), i32x4_shuffle::<2, 6, 3, 7>(c, d));
+        [
+            i32x4_shuffle::<0, 1, 4, 5>(ab, cd),
+            i32x4_shuffle::<2, 3, 6, 7>(ab, cd),
+            i32x4_shuffle::<0, 1, 4, 5>(ab_high, cd_high),
+            i32x4_shuffle::<2, 3, 6, 7>(ab_high, cd_high),
+        ]
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+mod lanes {
+    use std::array::from_fn;
+
+    /// Four f32.
+    pub(in super::super) type Lanes = [f32; 4];
+
+    #[inline(always)]
+    pub(in super::super) fn zero() -> Lanes {
+        [0.0; 4]
+    }
+
+    #[inline(always)]
+    pub(in super::super) fn load(from: &[f32; 4]) -> Lanes {
+        *from
+    }
+
+    #[inline(always)]
+    pub(in super::super) fn store(lanes: Lanes, to: &mut [f32; 4]) {
+        *to = lanes;
+    }
+
+    #[inline(always)]
+    pub(in super::super) fn add(a: Lanes, b: Lanes) -> Lanes {
+        from_fn(|i| a[i] + b[i])
+    }
+
+    #[inline(always)]
+    pub(in super::super) fn multiply(a: Lanes, by: f32) -> Lanes {
+        a.map(|a| a * by)
+    }
+
+    #[inline(always)]
+    pub(in super::super) fn multiply_add(a: Lanes, b: Lanes, c: Lanes) -> Lanes {
+        from_fn(|i| a[i] * b[i] + c[i])
+    }
+
+    #[inline(always)]
+    pub(in super::super) fn splats(a: Lanes) -> [Lanes; 4] {
+        a.map(|a| [a; 4])
+    }
+
+    #[inline(always)]
+    pub(in super::super) fn transposed(rows: [Lanes; 4]) -> [Lanes; 4] {
+        from_fn(|column| rows.map(|row| row[column]))
+    }
+}

@@ -1,0 +1,61 @@
+//! The tile of C that stays in registers while a run of k passes by.
+
+use super::simd::{Lanes, add, load, multiply, multiply_add, splats, store, zero};
+
+/// Rows of a tile: as many as one load of A holds.
+pub(super) const ROWS: usize = 4;
+
+/// Columns of a tile. Its eight sums hide the latency of a multiply-add and leave registers for the operands: larger
+/// tiles spill.
+pub(super) const COLUMNS: usize = 8;
+
+/// What becomes of a tile's sums: they are multiplied, and replace C or are added to it.
+#[derive(Clone, Copy)]
+pub(super) struct Finish {
+    pub(super) factor: f32,
+    pub(super) accumulate: bool,
+}
+
+/// Multiplies a panel of A `[k, ROWS]` by one of B `[k, COLUMNS]` and writes the `rows` x `columns` of the product that
+/// C has, whose rows lie `stride` apart.
+pub(super) fn multiply_panels(
+    a: &[f32],
+    b: &[f32],
+    finish: Finish,
+    c: &mut [f32],
+    (rows, columns, stride): (usize, usize, usize),
+) {
+    let sums = sums(a, b);
+    for (row, sums) in sums.into_iter().enumerate().take(rows) {
+        let c = &mut c[row * stride..][..columns];
+        if let Some(c) = c.first_chunk_mut::<COLUMNS>() {
+            write(sums, finish, c);
+        } else {
+            let mut whole = [0.0; COLUMNS];
+            whole[..columns].copy_from_slice(c);
+            write(sums, finish, &mut whole);
+            c.copy_from_slice(&whole[..columns]);
+        }
+    }
+}
+
+#[inline(always)]
+fn sums(a: &[f32], b: &[f32]) -> [[Lanes; 2]; ROWS] {
+    let mut sums = [[zero(); 2]; ROWS];
+    let b = b.as_chunks::<4>().0.as_chunks::<2>().0;
+    for (a, [left, right]) in a.as_chunks::<ROWS>().0.iter().zip(b) {
+        let (left, right) = (load(left), load(right));
+        for (sums, a) in sums.iter_mut().zip(splats(load(a))) {
+            *sums = [multiply_add(a, left, sums[0]), multiply_add(a, right, sums[1])];
+        }
+    }
+    sums
+}
+
+#[inline(always)]
+fn write(sums: [Lanes; 2], finish: Finish, c: &mut [f32; COLUMNS]) {
+    for (sum, c) in sums.into_iter().zip(c.as_chunks_mut::<4>().0) {
+        let value = multiply(sum, finish.factor);
+        store(if finish.accumulate { add(value, load(c)) } else { value }, c);
+    }
+}

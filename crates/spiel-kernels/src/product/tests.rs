@@ -1,0 +1,124 @@
+use super::*;
+use crate::random::uniform;
+
+type Product = fn(Matrix, Matrix, f32, Output, bool);
+
+/// The build's own, and the one of WebAssembly.
+const PRODUCTS: [Product; 2] = [implementation::product, blocked::product];
+
+fn reference(a: Matrix, b: Matrix) -> Vec<f64> {
+    let at =
+        |m: &Matrix, r: usize, c: usize| f64::from(m.data[r * m.row_stride + c * m.column_stride]);
+    (0..a.rows * b.columns)
+        .map(|i| (0..a.columns).map(|k| at(&a, i / b.columns, k) * at(&b, k, i % b.columns)).sum())
+        .collect()
+}
+
+/// A matrix of the shape, stored as it is or transposed, with rows that lie `gap` further apart than they are long.
+fn matrix(data: &[f32], rows: usize, columns: usize, transposed: bool, gap: usize) -> Matrix<'_> {
+    if transposed {
+        Matrix::new(data, columns, rows, rows + gap).transposed()
+    } else {
+        Matrix::new(data, rows, columns, columns + gap)
+    }
+}
+
+fn random(seed: u32, rows: usize, columns: usize, gap: usize) -> Vec<f32> {
+    uniform(seed, (rows + gap) * (columns + gap))
+}
+
+/// The last ones are longer than the blocks of the product of WebAssembly, in each dimension.
+const SHAPES: [(usize, usize, usize); 9] = [
+    (1, 1, 1),
+    (3, 5, 7),
+    (17, 33, 65),
+    (64, 64, 64),
+    (1, 100, 300),
+    (1, 70, 513),
+    (130, 1, 40),
+    (37, 1035, 5),
+    (34, 19, 259),
+];
+
+#[test]
+fn agrees_with_double_precision_in_every_orientation() {
+    for (m, n, k) in SHAPES {
+        for (gap, transposed) in
+            [(0, (false, false)), (3, (true, false)), (0, (false, true)), (3, (true, true))]
+        {
+            let (a, b) = (random(1, m, k, gap), random(2, k, n, gap));
+            let a = matrix(&a, m, k, transposed.0, gap);
+            let b = matrix(&b, k, n, transposed.1, gap);
+            let expected = reference(a, b);
+            for product in PRODUCTS {
+                let mut c = vec![1.0; m * n];
+                product(a, b, -0.5, Output::add(&mut c), false);
+                let mut d = vec![f32::NAN; m * n];
+                product(a, b, 1.0, Output::replace(&mut d), true);
+                for i in 0..m * n {
+                    let (c, d) = ((1.0 - f64::from(c[i])) * 2.0, f64::from(d[i]));
+                    assert!((c - expected[i]).abs() < 1e-4, "{m}x{n}x{k} at {i}, added");
+                    assert!((d - expected[i]).abs() < 1e-4, "{m}x{n}x{k} at {i}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_not_a_number_stays_in_its_row_and_column() {
+    let (m, n, k) = (6, 11, 9);
+    let (mut a, mut b) = (uniform(1, m * k), uniform(2, k * n));
+    a[k] = f32::NAN;
+    b[3] = f32::INFINITY;
+    for product in PRODUCTS {
+        let mut c = vec![f32::NAN; m * n];
+        product(
+            Matrix::new(&a, m, k, k),
+            Matrix::new(&b, k, n, n),
+            1.0,
+            Output::replace(&mut c),
+            false,
+        );
+        for (i, c) in c.iter().enumerate() {
+            assert_eq!(c.is_finite(), i / n != 1 && i % n != 3, "at {i}");
+        }
+    }
+}
+
+#[test]
+fn an_empty_sum_is_zero() {
+    let mut c = [f32::NAN; 6];
+    product(Matrix::new(&[], 2, 0, 0), Matrix::new(&[], 0, 3, 3), 1.0, Output::replace(&mut c));
+    assert_eq!(c, [0.0; 6]);
+}
+
+#[cfg(feature = "threads")]
+#[test]
+fn threads_do_not_change_the_bits() {
+    let on = |threads: usize, work: &(dyn Fn() -> Vec<f32> + Sync)| {
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool").install(work)
+    };
+    for (m, n, k) in
+        [(96, 200, 333), (1024, 576, 64), (7, 1000, 513), (257, 65, 1536), (1, 576, 576)]
+    {
+        let (a, b) = (uniform(3, m * k), uniform(4, n * k));
+        for product in PRODUCTS {
+            let run = || {
+                let mut c = vec![0.0; m * n];
+                product(
+                    Matrix::new(&a, m, k, k),
+                    Matrix::new(&b, n, k, k).transposed(),
+                    1.0,
+                    Output::replace(&mut c),
+                    true,
+                );
+                c
+            };
+            let one = on(1, &run);
+            for threads in [2, 3, 8] {
+                assert!(on(threads, &run) == one, "{m}x{n}x{k} differs on {threads} threads");
+            }
+        }
+    }
+}

@@ -1,0 +1,57 @@
+/** Ours against peers: each round against its own best peer, and what a command line may say. */
+
+import assert from "node:assert/strict";
+import { listOf, shapeOf } from "../../../bench/flags.ts";
+import { compare, type Row, tableOf } from "../../../bench/peers/ratios.ts";
+
+const row = (round: number, side: Row["side"], method: string, tokens: number, mib: number) => ({
+  ...{ round, side, method, setting: "4x256 float32" },
+  ...{ tokensPerSecond: tokens, peakBytes: mib * 2 ** 20 },
+});
+
+/** A machine that slows down, and one round without peers. */
+const ROWS: readonly Row[] = [
+  row(1, "peer", "lora-r8", 300, 1000),
+  row(1, "ours", "spiel-ag-r8", 600, 300),
+  row(1, "peer", "full", 200, 2000),
+  row(2, "peer", "lora-r8", 100, 1200),
+  row(2, "ours", "spiel-ag-r8", 300, 300),
+  row(2, "peer", "full", 150, 2000),
+  row(3, "ours", "spiel-ag-r8", 500, 300),
+];
+
+Deno.test("ratios are to the best peer of the same round", () => {
+  const [lora, ours, full] = compare(ROWS);
+  assert.deepEqual([lora?.method, ours?.method, full?.method], ["lora-r8", "spiel-ag-r8", "full"]);
+  assert.deepEqual([ours?.rounds, ours?.tokensPerSecond, ours?.speed], [3, 500, 2]);
+  assert.equal(ours?.memory, 0.3);
+  assert.equal(lora?.speed, 1);
+  const alone = compare(ROWS.filter(({ side }) => side === "ours"));
+  assert.deepEqual([alone[0]?.speed, alone[0]?.memory], [null, null]);
+  // Another setting has peers of its own.
+  const elsewhere = ROWS.map((row) =>
+    row.side === "ours" ? { ...row, setting: "1x512 float32" } : row
+  );
+  assert.equal(compare(elsewhere).find(({ side }) => side === "ours")?.speed, null);
+});
+
+Deno.test("the table has a line for each way", () => {
+  const lines = tableOf(compare(ROWS)).map((line) => line.replaceAll(/ {2,}/g, " | "));
+  assert.deepEqual(lines, [
+    "setting | method | tokens/s | peak MiB | × fastest peer | × leanest peer",
+    "4x256 float32 | lora-r8 | 300.0 | 1200 | 1.00 | 1.00",
+    "4x256 float32 | spiel-ag-r8, ours | 500.0 | 300 | 2.00 | 0.30",
+    "4x256 float32 | full | 200.0 | 2000 | 1.00 | 2.00",
+  ]);
+});
+
+Deno.test("shapes and lists of a command line", () => {
+  assert.deepEqual(shapeOf("--shapes", "4x256"), [4, 256]);
+  for (const text of ["", "4", "0x256", "4x", "4x256x1", "ax8"]) {
+    assert.throws(() => shapeOf("--shapes", text), { message: /^--shapes has .*; expected seq/ });
+  }
+  assert.deepEqual(listOf("--types", "b,a", ["a", "b"]), ["b", "a"]);
+  assert.throws(() => listOf("--types", "a,c", ["a", "b"]), {
+    message: "--types is c; expected one of a, b",
+  });
+});
