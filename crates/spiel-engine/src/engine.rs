@@ -9,7 +9,7 @@ use crate::protocol::GpuList;
 use crate::protocol::{DeviceChoice, EngineInfo, FormatInfo, Reply, Request};
 use crate::stage::{Stage, header};
 use spiel_kernels::formats::Format;
-#[cfg(feature = "gpu")]
+#[cfg(any(feature = "gpu", feature = "native"))]
 use std::sync::Arc;
 
 /// Why this build opens no GPU.
@@ -41,6 +41,15 @@ impl Engine {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The threads of a CPU device. A request that begins on one of them enters them once, not at every operation.
+    #[cfg(feature = "native")]
+    pub(crate) fn pool(&self) -> Option<Arc<rayon::ThreadPool>> {
+        match &self.device {
+            AnyDevice::Cpu(stage) => stage.device().ok().map(CpuDevice::pool),
+            _ => None,
+        }
     }
 
     /// Carries out the request in `header`; failures are replies too.

@@ -68,7 +68,8 @@ impl<D: Device> Stage<D> {
         device.read(&y, 0, 4).await.map(|_| ())
     }
 
-    fn device(&self) -> Result<&D> {
+    /// The device, unless it was lost in a move.
+    pub(crate) fn device(&self) -> Result<&D> {
         match self {
             Self::Open(device) => Ok(device),
             Self::Ready(session) => Ok(&session.device),

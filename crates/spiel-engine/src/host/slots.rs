@@ -61,9 +61,14 @@ impl Slot {
         if self.poisoned {
             return (failure("The engine failed before and takes no more requests"), Vec::new());
         }
+        let pool = self.engine.pool();
         let engine = &mut self.engine;
-        let work = move || pollster::block_on(engine.handle(header, payload));
-        match caught(work) {
+        let mut work = || pollster::block_on(engine.handle(header, payload));
+        let answer = caught(|| match &pool {
+            Some(pool) => pool.install(work),
+            None => work(),
+        });
+        match answer {
             Ok((reply, payload)) => (encode(&reply), payload),
             Err(cause) => {
                 self.poisoned = true;

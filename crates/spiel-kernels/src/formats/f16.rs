@@ -1,24 +1,13 @@
 //! F16: IEEE half floats.
 
-use super::Codec;
+use super::{Codec, half_of};
 use half::f16;
-use half::slice::HalfFloatSliceExt;
-
-/// Halves that are converted at a time.
-const PIECE: usize = 256;
+use multiversion::multiversion;
 
 pub(super) const CODEC: Codec = Codec {
     elements: 1,
     bytes: 2,
-    decode: |bytes, out| {
-        // The vector instructions of the conversion need aligned halves.
-        let mut aligned = [f16::ZERO; PIECE];
-        for (bytes, out) in bytes.chunks(2 * PIECE).zip(out.chunks_mut(PIECE)) {
-            let aligned = &mut aligned[..out.len()];
-            bytemuck::cast_slice_mut(aligned).copy_from_slice(bytes);
-            aligned.convert_to_f32_slice(out);
-        }
-    },
+    decode,
     encode: |x, bytes| {
         for (x, bytes) in x.iter().zip(bytes.chunks_exact_mut(2)) {
             bytes.copy_from_slice(&f16::from_f32(*x).to_le_bytes());
@@ -28,3 +17,10 @@ pub(super) const CODEC: Codec = Codec {
 
 #[cfg(test)]
 pub(super) const WORST_ERROR: f32 = 5e-4;
+
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
+fn decode(bytes: &[u8], out: &mut [f32]) {
+    for (out, bytes) in out.iter_mut().zip(bytes.chunks_exact(2)) {
+        *out = half_of(u16::from_le_bytes([bytes[0], bytes[1]]));
+    }
+}

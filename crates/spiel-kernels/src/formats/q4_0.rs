@@ -1,19 +1,18 @@
 //! Q4_0: a half scale d, then 32 codes; element = (code − 8)·d. The low nibbles hold the first 16 elements.
 
-use super::{BLOCK, Codec, half_at, put_half};
+use super::{BLOCK, Codec, half_at, nibbles, put_half};
+use multiversion::multiversion;
 
 pub(super) const CODEC: Codec = Codec { elements: BLOCK, bytes: 18, decode, encode };
 #[cfg(test)]
 pub(super) const WORST_ERROR: f32 = 0.14;
 
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
 fn decode(bytes: &[u8], out: &mut [f32]) {
     for (block, out) in bytes.chunks_exact(CODEC.bytes).zip(out.chunks_exact_mut(BLOCK)) {
         let scale = half_at(block, 0);
-        let (low, high) = out.split_at_mut(BLOCK / 2);
-        for i in 0..BLOCK / 2 {
-            let codes = block[2 + i];
-            low[i] = f32::from(i16::from(codes & 15) - 8) * scale;
-            high[i] = f32::from(i16::from(codes >> 4) - 8) * scale;
+        for (out, code) in out.iter_mut().zip(nibbles(&block[2..])) {
+            *out = f32::from(code.cast_signed() - 8) * scale;
         }
     }
 }

@@ -1,19 +1,18 @@
 //! Q4_1: a half scale d and a half minimum m, then 32 codes; element = code·d + m. The low nibbles hold the first 16.
 
-use super::{BLOCK, Codec, half_at, put_half};
+use super::{BLOCK, Codec, half_at, nibbles, put_half};
+use multiversion::multiversion;
 
 pub(super) const CODEC: Codec = Codec { elements: BLOCK, bytes: 20, decode, encode };
 #[cfg(test)]
 pub(super) const WORST_ERROR: f32 = 0.08;
 
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
 fn decode(bytes: &[u8], out: &mut [f32]) {
     for (block, out) in bytes.chunks_exact(CODEC.bytes).zip(out.chunks_exact_mut(BLOCK)) {
         let (scale, minimum) = (half_at(block, 0), half_at(block, 2));
-        let (low, high) = out.split_at_mut(BLOCK / 2);
-        for i in 0..BLOCK / 2 {
-            let codes = block[4 + i];
-            low[i] = f32::from(codes & 15) * scale + minimum;
-            high[i] = f32::from(codes >> 4) * scale + minimum;
+        for (out, code) in out.iter_mut().zip(nibbles(&block[4..])) {
+            *out = f32::from(code) * scale + minimum;
         }
     }
 }

@@ -1,11 +1,13 @@
 //! Q8_0: a half scale d, then 32 signed codes; element = code·d.
 
 use super::{BLOCK, Codec, half_at, put_half};
+use multiversion::multiversion;
 
 pub(super) const CODEC: Codec = Codec { elements: BLOCK, bytes: 34, decode, encode };
 #[cfg(test)]
 pub(super) const WORST_ERROR: f32 = 5e-3;
 
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
 fn decode(bytes: &[u8], out: &mut [f32]) {
     for (block, out) in bytes.chunks_exact(CODEC.bytes).zip(out.chunks_exact_mut(BLOCK)) {
         let scale = half_at(block, 0);

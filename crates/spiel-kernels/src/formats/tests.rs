@@ -32,6 +32,17 @@ fn a_block_of_zeros_stays_zero() {
 }
 
 #[test]
+fn every_half_float_is_what_it_stands_for() {
+    let halves: Vec<u8> = (0..=u16::MAX).flat_map(u16::to_le_bytes).collect();
+    let mut floats = vec![0.0; 1 << 16];
+    decode(Format::F16, &halves, &mut floats);
+    for (bits, float) in (0..=u16::MAX).zip(&floats) {
+        let expected = half::f16::from_bits(bits).to_f32_const().to_bits();
+        assert_eq!(float.to_bits(), expected, "of {bits:#x}");
+    }
+}
+
+#[test]
 fn decoders_give_the_bits_of_ggml_and_bitsandbytes() {
     let golden = golden();
     for &format in Format::ALL {

@@ -14,6 +14,8 @@ use spiel_kernels::ops::probe::{
     COPY_WORDS, copy_probe, copy_probe_program, fma_probe, fma_probe_work,
 };
 use spiel_kernels::program::Work;
+#[cfg(feature = "native")]
+use std::sync::Arc;
 
 /// Calls of each probe for a copy of all their memory.
 const PROBE_PARTS: usize = 16;
@@ -38,7 +40,7 @@ impl Words {
 /// The CPU device.
 pub(crate) struct CpuDevice {
     #[cfg(feature = "native")]
-    pool: rayon::ThreadPool,
+    pool: Arc<rayon::ThreadPool>,
     profiler: Profiler,
 }
 
@@ -57,7 +59,14 @@ impl CpuDevice {
             .map_err(|error| {
                 EngineError::DeviceUnavailable(format!("Cannot start CPU threads: {error}"))
             })?;
-        Ok(Self { pool, profiler: Profiler::default() })
+        Ok(Self { pool: Arc::new(pool), profiler: Profiler::default() })
+    }
+
+    /// The threads, for a host that carries out whole requests on one of them: to enter takes longer than many an
+    /// operation on one token.
+    #[cfg(feature = "native")]
+    pub(crate) fn pool(&self) -> Arc<rayon::ThreadPool> {
+        self.pool.clone()
     }
 
     /// Opens the CPU; this build computes on the calling thread whatever `threads` asks.

@@ -3,6 +3,9 @@ use crate::math::dot;
 use crate::parallel::{chunks_mut, rows_per_task};
 use crate::product::{Matrix, Output, product_threaded};
 
+/// Weights that are decoded before they are multiplied: whole blocks of any format, and few enough for the L1 cache.
+const DECODED_AT_ONCE: usize = 1024;
+
 /// y = x·Wᵀ: `x [T, in]`, `weight [out, in]`, `y [T, out]`.
 pub fn linear(
     x: &[f32],
@@ -19,7 +22,7 @@ pub fn linear(
     );
 }
 
-/// The same for one token, `x [in]` and `y [out]`, from stored weights, of which a row at a time is decoded and gets its
+/// The same for one token, `x [in]` and `y [out]`, from stored weights, of which some at a time are decoded and get their
 /// deltas: sorted flat positions and their values.
 pub fn linear_packed(
     format: Format,
@@ -31,15 +34,19 @@ pub fn linear_packed(
     let inputs = x.len();
     let rows = rows_per_task(inputs);
     chunks_mut(y, rows, |task, y| {
-        let mut weights = vec![0.0; inputs];
+        let mut decoded = [0.0; DECODED_AT_ONCE];
         for (row, y) in (task * rows..).zip(y) {
-            let start = row * inputs;
-            decode(format, &stored[format.bytes(start)..], &mut weights);
-            let slot = |end: usize| indices.partition_point(|index| (*index as usize) < end);
-            for slot in slot(start)..slot(start + inputs) {
-                weights[indices[slot] as usize - start] += values[slot];
+            *y = 0.0;
+            for (piece, x) in x.chunks(DECODED_AT_ONCE).enumerate() {
+                let start = row * inputs + piece * DECODED_AT_ONCE;
+                let weights = &mut decoded[..x.len()];
+                decode(format, &stored[format.bytes(start)..], weights);
+                let slot = |end: usize| indices.partition_point(|index| (*index as usize) < end);
+                for slot in slot(start)..slot(start + x.len()) {
+                    weights[indices[slot] as usize - start] += values[slot];
+                }
+                *y += dot(weights, x);
             }
-            *y = dot(&weights, x);
         }
     });
 }

@@ -27,10 +27,11 @@ pub fn fma_probe_work(threads: usize) -> Work {
 
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
 fn multiply_add(factor: f32, term: f32) -> f32 {
+    const WIDE: bool = target_cfg_f!(target_feature = "avx512f");
     // Where there is no such instruction, a function would be called for every single number instead.
-    const FUSED: bool = target_cfg_f!(any(target_feature = "fma", target_feature = "neon"));
+    const FUSED: bool = WIDE || target_cfg_f!(any(target_feature = "fma", target_feature = "neon"));
     // As many chains as keep every unit busy, and no more than registers hold.
-    const CHAINS: usize = match (target_cfg_f!(target_feature = "avx512f"), FUSED) {
+    const CHAINS: usize = match (WIDE, FUSED) {
         (true, _) => 256,
         (false, true) => 64,
         (false, false) => 32,
