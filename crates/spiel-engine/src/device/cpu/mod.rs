@@ -7,7 +7,9 @@ mod work;
 
 use super::Memory;
 use crate::arena::zeros;
-use crate::error::{EngineError, Result};
+#[cfg(feature = "native")]
+use crate::error::EngineError;
+use crate::error::Result;
 use crate::protocol::Profile;
 use profiler::Profiler;
 use spiel_kernels::ops::probe::{
