@@ -48,7 +48,9 @@ impl Engine {
     pub(crate) fn pool(&self) -> Option<Arc<rayon::ThreadPool>> {
         match &self.device {
             AnyDevice::Cpu(stage) => stage.device().ok().map(CpuDevice::pool),
-            _ => None,
+            AnyDevice::None => None,
+            #[cfg(feature = "gpu")]
+            AnyDevice::Gpu(..) => None,
         }
     }
 

@@ -15,7 +15,7 @@ const LANES: usize = 16;
 /// Rows of a dense tile.
 const ROWS_PER_TILE: usize = 64;
 /// Where one weight in so many has a delta, or more, dense tiles are cheaper.
-const SPARSEST_TILE: usize = 10;
+const SPARSEST_TILE: usize = 7;
 
 /// Writes `x [T, width]` as [`sampled_gradient`] reads it: in blocks of tokens, each transposed.
 pub fn sampled_layout(x: &[f32], tokens: usize, width: usize, out: &mut [f32]) {

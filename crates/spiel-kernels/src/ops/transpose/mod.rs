@@ -2,6 +2,7 @@
 
 mod cpu;
 mod gpu;
+mod squares;
 
 pub use cpu::transpose_blocks;
 #[cfg(test)]

@@ -1,0 +1,77 @@
+//! Squares of eight by eight, transposed in registers by CPUs with AVX.
+#![cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "a SIMD leaf"))]
+
+/// Edge of a square.
+const EDGE: usize = 8;
+
+/// Transposes the whole squares of `x`, whose `width` rows are `stride` apart, into the rows of `out [columns, width]`.
+/// Returns how many rows and columns they make up: none where the CPU does not have the instructions.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn move_squares(
+    x: &[f32],
+    stride: usize,
+    width: usize,
+    out: &mut [f32],
+) -> (usize, usize) {
+    let (rows, columns) = (width / EDGE * EDGE, out.len() / width / EDGE * EDGE);
+    if rows == 0 || columns == 0 || !is_x86_feature_detected!("avx") {
+        return (0, 0);
+    }
+    assert!((rows - 1) * stride + columns <= x.len());
+    // Two squares one below the other fill lines of `out`'s cache.
+    for top in (0..rows).step_by(2 * EDGE) {
+        for left in (0..columns).step_by(EDGE) {
+            for row in (top..rows.min(top + 2 * EDGE)).step_by(EDGE) {
+                let (x, out) = (&x[row * stride + left..], &mut out[left * width + row..]);
+                // SAFETY: the CPU has AVX, and whole squares lie inside both sides.
+                unsafe { avx::move_square(x, stride, out, width) };
+            }
+        }
+    }
+    (rows, columns)
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+pub(super) fn move_squares(_: &[f32], _: usize, _: usize, _: &mut [f32]) -> (usize, usize) {
+    (0, 0)
+}
+
+#[cfg(target_arch = "x86_64")]
+mod avx {
+    use super::EDGE;
+    use std::arch::x86_64::{
+        _mm256_loadu_ps, _mm256_permute2f128_ps, _mm256_shuffle_ps, _mm256_storeu_ps,
+        _mm256_unpackhi_ps, _mm256_unpacklo_ps,
+    };
+
+    /// # Safety
+    /// The CPU has AVX. Eight rows of eight lie in `x` at its stride, and as many in `out` at its width.
+    #[target_feature(enable = "avx")]
+    pub(super) unsafe fn move_square(x: &[f32], stride: usize, out: &mut [f32], width: usize) {
+        // SAFETY: the caller's promise.
+        let row = |row: usize| unsafe { _mm256_loadu_ps(x.as_ptr().add(row * stride)) };
+        // Rows two by two, then four by four, within each half of a register; then the halves.
+        let mut fours = [[row(0); 4]; 2];
+        for (half, fours) in fours.iter_mut().enumerate() {
+            let [a, b, c, d] = [0, 1, 2, 3].map(|i| row(half * 4 + i));
+            let (ab, cd) = (_mm256_unpacklo_ps(a, b), _mm256_unpacklo_ps(c, d));
+            let (ab_high, cd_high) = (_mm256_unpackhi_ps(a, b), _mm256_unpackhi_ps(c, d));
+            *fours = [
+                _mm256_shuffle_ps::<0b01_00_01_00>(ab, cd),
+                _mm256_shuffle_ps::<0b11_10_11_10>(ab, cd),
+                _mm256_shuffle_ps::<0b01_00_01_00>(ab_high, cd_high),
+                _mm256_shuffle_ps::<0b11_10_11_10>(ab_high, cd_high),
+            ];
+        }
+        let [upper, lower] = fours;
+        for i in 0..EDGE / 2 {
+            let near = _mm256_permute2f128_ps::<0x20>(upper[i], lower[i]);
+            let far = _mm256_permute2f128_ps::<0x31>(upper[i], lower[i]);
+            // SAFETY: the caller's promise.
+            unsafe {
+                _mm256_storeu_ps(out.as_mut_ptr().add(i * width), near);
+                _mm256_storeu_ps(out.as_mut_ptr().add((i + EDGE / 2) * width), far);
+            }
+        }
+    }
+}
