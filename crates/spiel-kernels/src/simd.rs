@@ -1,10 +1,14 @@
 //! Four f32 side by side: of WebAssembly where that is the target, elsewhere of plain arrays, so that everything above
 //! is tested on any machine.
 
+pub(crate) mod squares;
+
 #[cfg(target_arch = "wasm32")]
 #[expect(unsafe_code, reason = "a SIMD leaf")]
 pub(crate) mod lanes {
-    use std::arch::wasm32::{i32x4_shuffle, v128, v128_load, v128_store};
+    use std::arch::wasm32::{
+        f32x4_relaxed_madd, f32x4_splat, i32x4_shuffle, v128, v128_load, v128_store,
+    };
 
     /// Four f32.
     pub(crate) type Lanes = v128;
@@ -19,6 +23,17 @@ pub(crate) mod lanes {
     pub(crate) fn store(lanes: Lanes, to: &mut [f32; 4]) {
         // SAFETY: four floats are the 16 bytes that are written; no alignment is asked for.
         unsafe { v128_store(to.as_mut_ptr().cast(), lanes) }
+    }
+
+    #[inline(always)]
+    pub(crate) fn splat(value: f32) -> Lanes {
+        f32x4_splat(value)
+    }
+
+    /// a·b + c, rounded once where the processor can.
+    #[inline(always)]
+    pub(crate) fn multiply_add(a: Lanes, b: Lanes, c: Lanes) -> Lanes {
+        f32x4_relaxed_madd(a, b, c)
     }
 
     /// Rows become columns.
@@ -51,6 +66,16 @@ pub(crate) mod lanes {
     #[inline(always)]
     pub(crate) fn store(lanes: Lanes, to: &mut [f32; 4]) {
         *to = lanes;
+    }
+
+    #[inline(always)]
+    pub(crate) fn splat(value: f32) -> Lanes {
+        [value; 4]
+    }
+
+    #[inline(always)]
+    pub(crate) fn multiply_add(a: Lanes, b: Lanes, c: Lanes) -> Lanes {
+        from_fn(|i| a[i] * b[i] + c[i])
     }
 
     #[inline(always)]

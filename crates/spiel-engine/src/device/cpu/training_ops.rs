@@ -30,8 +30,7 @@ impl TrainingOps for CpuDevice {
         grads: &mut Words,
     ) {
         let (x_t, grad_y_t, grads) = (x_t.floats(), grad_y_t.floats(), grads.floats_mut());
-        let work =
-            || delta::sampled_gradient_work(indices.0.len(), shape.tokens, shape.outputs, true);
+        let work = || work::sampled_gradient(indices.0.len(), shape);
         self.perform("sampled_gradient", work, || {
             delta::sampled_gradient(&indices.0, x_t, grad_y_t, sizes_of(shape), grads);
         });

@@ -8,7 +8,7 @@ use spiel_kernels::ops::attention::{
     attention_work,
 };
 use spiel_kernels::ops::delta::{
-    accumulate_candidates_program, add_deltas_program, materialise_program, sampled_gradient_work,
+    accumulate_candidates_program, add_deltas_program, materialise_program,
 };
 use spiel_kernels::ops::embedding::embedding_program;
 use spiel_kernels::ops::rms_norm::{
@@ -74,10 +74,18 @@ pub(super) fn choose_candidates(elements: usize, count: usize) -> Work {
     Work { flops: count as u64, ..Work::new([elements], 0, elements + 4 * count) }
 }
 
+/// A dot product over the tokens for each delta, of operands that stay in caches.
+pub(super) fn sampled_gradient(count: usize, shape: LinearShape) -> Work {
+    let LinearShape { tokens, inputs, outputs } = shape;
+    Work {
+        flops: 2 * count as u64 * tokens as u64,
+        ..Work::new([count, tokens], 0, tokens * (inputs + outputs) + 3 * count)
+    }
+}
+
 /// Samples a gradient and adds it and its square to those of the window.
 pub(super) fn accumulate_candidates(count: usize, shape: LinearShape) -> Work {
-    sampled_gradient_work(count, shape.tokens, shape.outputs, false)
-        .and(accumulate_candidates_program(count).work)
+    sampled_gradient(count, shape).and(accumulate_candidates_program(count).work)
 }
 
 pub(super) fn sm3(update: &Sm3, count: usize, width: usize) -> Work {

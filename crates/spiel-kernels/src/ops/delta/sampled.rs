@@ -6,13 +6,15 @@ use crate::product::{Matrix, Output, product};
 use multiversion::multiversion;
 use std::array::from_fn;
 
-/// Tokens of a block: a block of inputs stays in L2 while the slots of a task pass over it.
+/// Tokens of a block: that of up to 4,096 inputs stays in an L2 of 2 MiB while the slots of a task pass over it.
 const BLOCK: usize = 128;
 /// Slots that one task computes one by one.
 const SLOTS_PER_TASK: usize = 1024;
 /// Partial sums of a slot, of every so-manieth token each, so that they are added once per gradient.
 const LANES: usize = 16;
-/// Rows of a dense tile.
+/// Elements of a dense tile: 1 MiB, one at a time for each thread.
+const TILE_ELEMENTS: usize = 256 * 1024;
+/// Most rows of one.
 const ROWS_PER_TILE: usize = 64;
 /// Where one weight in so many has a delta, or more, dense tiles are cheaper.
 const SPARSEST_TILE: usize = 7;
@@ -141,9 +143,10 @@ fn tiles<'a>(
     outputs: usize,
     mut grads: &'a mut [f32],
 ) -> Vec<Tile<'a>> {
+    let rows_per_tile = (TILE_ELEMENTS / inputs).clamp(1, ROWS_PER_TILE);
     let mut tiles = Vec::new();
-    for first_row in (0..outputs).step_by(ROWS_PER_TILE) {
-        let rows = ROWS_PER_TILE.min(outputs - first_row);
+    for first_row in (0..outputs).step_by(rows_per_tile) {
+        let rows = rows_per_tile.min(outputs - first_row);
         let end = (first_row + rows) * inputs;
         let inside = indices.partition_point(|index| (*index as usize) < end);
         let (mine, others) = indices.split_at(inside);

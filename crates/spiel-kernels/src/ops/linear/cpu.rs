@@ -35,15 +35,20 @@ pub fn linear_packed(
     let rows = rows_per_task(inputs);
     chunks_mut(y, rows, |task, y| {
         let mut decoded = [0.0; DECODED_AT_ONCE];
+        let first = task * rows * inputs;
+        // The first delta that is not passed yet: pieces come in the order of their positions.
+        let mut slot = indices.partition_point(|index| (*index as usize) < first);
         for (row, y) in (task * rows..).zip(y) {
             *y = 0.0;
             for (piece, x) in x.chunks(DECODED_AT_ONCE).enumerate() {
                 let start = row * inputs + piece * DECODED_AT_ONCE;
                 let weights = &mut decoded[..x.len()];
                 decode(format, &stored[format.bytes(start)..], weights);
-                let slot = |end: usize| indices.partition_point(|index| (*index as usize) < end);
-                for slot in slot(start)..slot(start + x.len()) {
-                    weights[indices[slot] as usize - start] += values[slot];
+                while let Some(index) =
+                    indices.get(slot).filter(|i| (**i as usize) < start + x.len())
+                {
+                    weights[*index as usize - start] += values[slot];
+                    slot += 1;
                 }
                 *y += dot(weights, x);
             }

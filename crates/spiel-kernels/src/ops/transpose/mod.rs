@@ -2,7 +2,6 @@
 
 mod cpu;
 mod gpu;
-mod squares;
 
 pub use cpu::transpose_blocks;
 #[cfg(test)]

@@ -26,7 +26,7 @@ impl Operand<'_> {
             self.copy_rows(&lanes, depth, panel);
         } else {
             debug_assert_eq!(self.depth_stride, 1, "one of the strides is 1");
-            self.copy_columns(lanes, &depth, panel);
+            self.copy_columns(&lanes, &depth, panel);
         }
     }
 
@@ -48,29 +48,19 @@ impl Operand<'_> {
         }
     }
 
-    /// Steps of k lie side by side: four lanes by four steps at a time are transposed.
+    /// Steps of k lie side by side: lanes are written as columns.
     fn copy_columns<const WIDTH: usize>(
         self,
-        lanes: Range<usize>,
+        lanes: &Range<usize>,
         depth: &Range<usize>,
         panel: &mut [[f32; WIDTH]],
     ) {
-        let lane = |lane: usize| {
-            lanes
-                .clone()
-                .nth(lane)
-                .map(|lane| &self.data[lane * self.lane_stride + depth.start..][..depth.len()])
-        };
-        for first in (0..WIDTH).step_by(4) {
-            let rows = [lane(first), lane(first + 1), lane(first + 2), lane(first + 3)];
-            if let [Some(a), Some(b), Some(c), Some(d)] = rows {
-                write_columns([a, b, c, d], &mut panel.as_flattened_mut()[first..], WIDTH);
-            } else {
-                for (offset, row) in rows.into_iter().enumerate() {
-                    for k in 0..depth.len() {
-                        panel[k][first + offset] = row.map_or(0.0, |row| row[k]);
-                    }
-                }
+        let from = &self.data[lanes.start * self.lane_stride + depth.start..];
+        let sizes = (lanes.len(), depth.len());
+        write_columns(from, self.lane_stride, sizes, panel.as_flattened_mut(), WIDTH);
+        if lanes.len() < WIDTH {
+            for row in panel {
+                row[lanes.len()..].fill(0.0);
             }
         }
     }

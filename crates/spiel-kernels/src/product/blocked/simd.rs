@@ -1,16 +1,11 @@
 //! What the tile does to four f32 at a time.
 
-pub(super) use lanes::{add, multiply, multiply_add, splats, zero};
+pub(super) use lanes::{add, multiply, splats};
 
 #[cfg(target_arch = "wasm32")]
 mod lanes {
     use crate::simd::lanes::Lanes;
-    use std::arch::wasm32::{f32x4_add, f32x4_mul, f32x4_relaxed_madd, f32x4_splat, i32x4_shuffle};
-
-    #[inline(always)]
-    pub(in super::super) fn zero() -> Lanes {
-        f32x4_splat(0.0)
-    }
+    use std::arch::wasm32::{f32x4_add, f32x4_mul, f32x4_splat, i32x4_shuffle};
 
     #[inline(always)]
     pub(in super::super) fn add(a: Lanes, b: Lanes) -> Lanes {
@@ -20,12 +15,6 @@ mod lanes {
     #[inline(always)]
     pub(in super::super) fn multiply(a: Lanes, by: f32) -> Lanes {
         f32x4_mul(a, f32x4_splat(by))
-    }
-
-    /// a·b + c, rounded once where the processor can.
-    #[inline(always)]
-    pub(in super::super) fn multiply_add(a: Lanes, b: Lanes, c: Lanes) -> Lanes {
-        f32x4_relaxed_madd(a, b, c)
     }
 
     /// Each of the four in all places. One load and four shuffles: engines check the bounds of every load, which costs
@@ -47,11 +36,6 @@ mod lanes {
     use std::array::from_fn;
 
     #[inline(always)]
-    pub(in super::super) fn zero() -> Lanes {
-        [0.0; 4]
-    }
-
-    #[inline(always)]
     pub(in super::super) fn add(a: Lanes, b: Lanes) -> Lanes {
         from_fn(|i| a[i] + b[i])
     }
@@ -59,11 +43,6 @@ mod lanes {
     #[inline(always)]
     pub(in super::super) fn multiply(a: Lanes, by: f32) -> Lanes {
         a.map(|a| a * by)
-    }
-
-    #[inline(always)]
-    pub(in super::super) fn multiply_add(a: Lanes, b: Lanes, c: Lanes) -> Lanes {
-        from_fn(|i| a[i] * b[i] + c[i])
     }
 
     #[inline(always)]

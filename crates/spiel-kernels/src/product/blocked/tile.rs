@@ -1,7 +1,7 @@
 //! The tile of C that stays in registers while a run of k passes by.
 
-use super::simd::{add, multiply, multiply_add, splats, zero};
-use crate::simd::lanes::{Lanes, load, store};
+use super::simd::{add, multiply, splats};
+use crate::simd::lanes::{Lanes, load, multiply_add, splat, store};
 
 /// Rows of a tile: as many as one load of A holds.
 pub(super) const ROWS: usize = 4;
@@ -42,7 +42,7 @@ pub(super) fn multiply_panels(
 
 #[inline(always)]
 fn sums(a: &[f32], b: &[f32]) -> [[Lanes; 2]; ROWS] {
-    let mut sums = [[zero(); 2]; ROWS];
+    let mut sums = [[splat(0.0); 2]; ROWS];
     let b = b.as_chunks::<4>().0.as_chunks::<2>().0;
     for (a, [left, right]) in a.as_chunks::<ROWS>().0.iter().zip(b) {
         let (left, right) = (load(left), load(right));

@@ -2,38 +2,52 @@
 #![cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "a SIMD leaf"))]
 
 /// Edge of a square.
+#[cfg(target_arch = "x86_64")]
 const EDGE: usize = 8;
 
-/// Transposes the whole squares of `x`, whose `width` rows are `stride` apart, into the rows of `out [columns, width]`.
-/// Returns how many rows and columns they make up: none where the CPU does not have the instructions.
+/// Writes `rows` rows of `x`, `stride` apart, as columns of `out`, whose rows are `width` apart. Says whether it did: only
+/// where a square fits, and only where the CPU has the instructions.
+///
+/// Squares at the ends overlap those before them, which write the same there.
+///
+/// # Panics
+/// When either side is too short.
 #[cfg(target_arch = "x86_64")]
-pub(super) fn move_squares(
+pub(crate) fn move_squares(
     x: &[f32],
     stride: usize,
-    width: usize,
+    (rows, columns): (usize, usize),
     out: &mut [f32],
-) -> (usize, usize) {
-    let (rows, columns) = (width / EDGE * EDGE, out.len() / width / EDGE * EDGE);
-    if rows == 0 || columns == 0 || !is_x86_feature_detected!("avx") {
-        return (0, 0);
+    width: usize,
+) -> bool {
+    if rows < EDGE || columns < EDGE || !is_x86_feature_detected!("avx") {
+        return false;
     }
-    assert!((rows - 1) * stride + columns <= x.len());
-    // Two squares one below the other fill lines of `out`'s cache.
+    assert!((rows - 1) * stride + columns <= x.len() && (columns - 1) * width + rows <= out.len());
+    // Two squares one below the other fill a line of the cache in each row of `out`.
     for top in (0..rows).step_by(2 * EDGE) {
         for left in (0..columns).step_by(EDGE) {
+            let left = left.min(columns - EDGE);
             for row in (top..rows.min(top + 2 * EDGE)).step_by(EDGE) {
+                let row = row.min(rows - EDGE);
                 let (x, out) = (&x[row * stride + left..], &mut out[left * width + row..]);
-                // SAFETY: the CPU has AVX, and whole squares lie inside both sides.
+                // SAFETY: the CPU has AVX, and the square lies inside both sides, as was asserted.
                 unsafe { avx::move_square(x, stride, out, width) };
             }
         }
     }
-    (rows, columns)
+    true
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-pub(super) fn move_squares(_: &[f32], _: usize, _: usize, _: &mut [f32]) -> (usize, usize) {
-    (0, 0)
+pub(crate) fn move_squares(
+    _: &[f32],
+    _: usize,
+    _: (usize, usize),
+    _: &mut [f32],
+    _: usize,
+) -> bool {
+    false
 }
 
 #[cfg(target_arch = "x86_64")]
