@@ -13,9 +13,9 @@ import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { denoFiles } from "../src/io/files.ts";
-import { peakMemory } from "../src/engine/peak_memory.ts";
 import { trainRun } from "../src/train/run.ts";
 import { runConfig } from "../src/train/run_config.ts";
+import { peakMemory } from "./peak_memory.ts";
 
 const { values: flags } = parseArgs({
   options: {
@@ -114,7 +114,7 @@ async function measure(model: string, data: string): Promise<Measured> {
       ...{ dataWorkers: Number(flags.workers), maxLength: 512, seed: SEED, warmupRatio: 0 },
       ...{ microBatchTokens: 512, device: "cpu" },
     });
-    const { peakMemoryBytes } = await trainRun(config, {
+    await trainRun(config, {
       onEvent(event) {
         if (event.type === "data") {
           const { user, system } = process.cpuUsage();
@@ -126,7 +126,7 @@ async function measure(model: string, data: string): Promise<Measured> {
         if (event.type === "step") firstStepS = since();
       },
     });
-    return { ...prepared, firstStepS, peakBytes: peakMemoryBytes! };
+    return { ...prepared, firstStepS, peakBytes: peakMemory()! };
   } finally {
     await Deno.remove(out, { recursive: true });
   }

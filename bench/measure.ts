@@ -5,10 +5,10 @@
 
 import type { Engine } from "../src/engine/engine.ts";
 import { open } from "../src/engine/open.ts";
-import { peakMemory } from "../src/engine/peak_memory.ts";
 import { openModelSource } from "../src/model/source.ts";
 import { StepProfiler } from "../src/train/profile.ts";
 import type { Measurement, MeasureRequest } from "./measurement.ts";
+import { peakMemory } from "./peak_memory.ts";
 import { median, round } from "./statistics.ts";
 import { prepare, type Prepared } from "./workload.ts";
 
