@@ -2,8 +2,8 @@
  * Measures greedy decoding of one sequence against the rate at which this machine's memory can be copied, both in turn in
  * one run, and prints one JSON line.
  *
- * Every token needs all weights once, so bytes of weights over the copy rate are the least time that it can take. The
- * copy rate counts the bytes that are copied, not both reading and writing them, on as many threads as the engine has.
+ * Every token needs all weights once. The copy rate counts bytes read and bytes written, on as many threads as the engine
+ * has; it is no limit, as decoding only reads.
  *
  * `decode_bench.ts --model PATH [--tokens N] [--rounds N] [--threads N] [--profile]`; `--profile` adds the milliseconds of
  * every operation per token.
@@ -14,7 +14,8 @@ import type { Engine } from "../src/engine/engine.ts";
 import { open } from "../src/engine/open.ts";
 import { sampleToken } from "../src/generate/sampling.ts";
 import { inferenceUse, loadModel } from "../src/model/load.ts";
-import { type ModelSource, openModelSource } from "../src/model/source.ts";
+import { openModelSource } from "../src/model/source.ts";
+import { shareOfCopyRate, weightBytesPerToken } from "./copy_rate.ts";
 
 const PROMPT = Uint32Array.of(1, 2, 3, 4);
 /** Bytes that a thread copies: many times any cache, but for the largest of servers. */
@@ -42,22 +43,22 @@ const copiers = Array.from({ length: engine.info.threads }, makeCopier);
 
 const decodes: number[] = [], copies: number[] = [];
 await decode(engine, tokens);
-await copyRate();
+await measureCopyRate();
 for (let round = 0; round < rounds; round++) {
-  copies.push(await copyRate());
+  copies.push(await measureCopyRate());
   decodes.push(await decode(engine, tokens));
 }
 for (const { worker } of copiers) worker.terminate();
-const [perSecond, copied] = [median(decodes), median(copies)];
-const bytes = bytesPerToken(source);
+const [perSecond, copyRate] = [median(decodes), median(copies)];
+const bytes = weightBytesPerToken(source);
 console.log(JSON.stringify({
   model: flags.model.split("/").at(-1),
   threads: engine.info.threads,
   tokens_per_second: round(perSecond),
   weight_bytes_per_token: bytes,
   weight_gigabytes_per_second: round(perSecond * bytes / 1e9),
-  copy_gigabytes_per_second: round(copied / 1e9),
-  share_of_copy_rate: round(perSecond * bytes / copied),
+  copy_gigabytes_per_second: round(copyRate / 1e9),
+  share_of_copy_rate: shareOfCopyRate(perSecond * bytes, copyRate),
   ...flags.profile ? { milliseconds: await operations(engine) } : {},
 }));
 
@@ -89,14 +90,6 @@ async function operations(engine: Engine): Promise<Record<string, number>> {
   );
 }
 
-/** Bytes of the weights that a token is multiplied with; of an embedding apart from the head, it looks up a row. */
-function bytesPerToken({ config, tensors }: ModelSource): number {
-  const read = [...tensors].filter(([name]) =>
-    name !== "model.embed_tokens.weight" || config.tie_word_embeddings
-  );
-  return read.reduce((sum, [, { byteLength }]) => sum + byteLength, 0);
-}
-
 /** A thread that copies memory when told to. */
 function makeCopier() {
   const code = `
@@ -115,11 +108,12 @@ function makeCopier() {
   };
 }
 
-/** Bytes per second that all threads copy together. */
-async function copyRate(): Promise<number> {
+/** Bytes per second that all threads together read and write while they copy. */
+async function measureCopyRate(): Promise<number> {
   const start = performance.now();
   await Promise.all(copiers.map(({ copy }) => copy()));
-  return copiers.length * COPIED_BYTES / (performance.now() - start) * 1000;
+  const seconds = (performance.now() - start) / 1000;
+  return 2 * copiers.length * COPIED_BYTES / seconds;
 }
 
 function median(values: readonly number[]): number {
