@@ -16,6 +16,7 @@ import { denoFiles } from "../src/io/files.ts";
 import { trainRun } from "../src/train/run.ts";
 import { runConfig } from "../src/train/run_config.ts";
 import { peakMemory } from "./peak_memory.ts";
+import { median } from "./statistics.ts";
 
 const { values: flags } = parseArgs({
   options: {
@@ -159,8 +160,4 @@ function writeRows(path: string, rows: number): void {
     for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
     lines = "";
   }
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
 }

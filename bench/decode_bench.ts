@@ -9,6 +9,7 @@
  * every operation per token.
  */
 
+import { basename } from "node:path";
 import { parseArgs } from "node:util";
 import type { Engine } from "../src/engine/engine.ts";
 import { open } from "../src/engine/open.ts";
@@ -16,28 +17,34 @@ import { sampleToken } from "../src/generate/sampling.ts";
 import { inferenceUse, loadModel } from "../src/model/load.ts";
 import { openModelSource } from "../src/model/source.ts";
 import { shareOfCopyRate, weightBytesPerToken } from "./copy_rate.ts";
+import { count, optionalCount, refusing } from "./flags.ts";
+import { median, round } from "./statistics.ts";
 
 const PROMPT = Uint32Array.of(1, 2, 3, 4);
 /** Bytes that a thread copies: many times any cache, but for the largest of servers. */
 const COPIED_BYTES = 256 << 20;
 
-const { values: flags } = parseArgs({
-  options: {
-    model: { type: "string" },
-    tokens: { type: "string", default: "64" },
-    rounds: { type: "string", default: "5" },
-    threads: { type: "string" },
-    profile: { type: "boolean", default: false },
-  },
+const { model, tokens, rounds, threads, profile } = refusing(() => {
+  const { values: flags } = parseArgs({
+    options: {
+      model: { type: "string" },
+      tokens: { type: "string", default: "64" },
+      rounds: { type: "string", default: "5" },
+      threads: { type: "string" },
+      profile: { type: "boolean", default: false },
+    },
+  });
+  if (flags.model === undefined) throw new RangeError("Expected --model");
+  return {
+    model: flags.model,
+    tokens: count("--tokens", flags.tokens),
+    rounds: count("--rounds", flags.rounds),
+    threads: optionalCount("--threads", flags.threads),
+    profile: flags.profile,
+  };
 });
-if (flags.model === undefined) throw new RangeError("Expected --model");
-const [tokens, rounds] = [Number(flags.tokens), Number(flags.rounds)];
-await using engine = await open({
-  host: "native",
-  device: "cpu",
-  threads: flags.threads === undefined ? undefined : Number(flags.threads),
-});
-using source = openModelSource(flags.model);
+using source = refusing(() => openModelSource(model));
+await using engine = await open({ host: "native", device: "cpu", threads });
 await loadModel(engine, source, inferenceUse(PROMPT.length));
 const copiers = Array.from({ length: engine.info.threads }, makeCopier);
 
@@ -52,14 +59,14 @@ for (const { worker } of copiers) worker.terminate();
 const [perSecond, copyRate] = [median(decodes), median(copies)];
 const bytes = weightBytesPerToken(source);
 console.log(JSON.stringify({
-  model: flags.model.split("/").at(-1),
+  model: basename(model),
   threads: engine.info.threads,
   tokens_per_second: round(perSecond),
   weight_bytes_per_token: bytes,
   weight_gigabytes_per_second: round(perSecond * bytes / 1e9),
   copy_gigabytes_per_second: round(copyRate / 1e9),
   share_of_copy_rate: shareOfCopyRate(perSecond * bytes, copyRate),
-  ...flags.profile ? { milliseconds: await operations(engine) } : {},
+  ...profile ? { milliseconds: await operations(engine) } : {},
 }));
 
 /** Tokens per second of a generation after its prompt, choosing each as a greedy generation does. */
@@ -114,12 +121,4 @@ async function measureCopyRate(): Promise<number> {
   await Promise.all(copiers.map(({ copy }) => copy()));
   const seconds = (performance.now() - start) / 1000;
   return 2 * copiers.length * COPIED_BYTES / seconds;
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
-}
-
-function round(value: number): number {
-  return Number(value.toPrecision(4));
 }

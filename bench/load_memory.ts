@@ -16,6 +16,7 @@ import { openModelSource } from "../src/model/source.ts";
 import { makeSyntheticModel } from "../tools/make_synthetic.ts";
 import { MODEL_SHAPES } from "../tools/make_synthetic/shapes.ts";
 import { peakMemory } from "./peak_memory.ts";
+import { round } from "./statistics.ts";
 import { writeFolder } from "./synthetic_folder.ts";
 
 const CONFIG: ModelConfig = { ...MODEL_SHAPES["llama-2-7b"]!, num_hidden_layers: 4 };
@@ -63,7 +64,7 @@ async function measure(path: string, quantize?: QuantizedFormat) {
   return {
     files: path.split("/").at(-1),
     quantize: quantize ?? null,
-    seconds: Number(seconds.toPrecision(3)),
+    seconds: round(seconds),
     idleBytes,
     weightsBytes: weights,
     planBytes: memory.totalBytes,
