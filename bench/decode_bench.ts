@@ -18,6 +18,7 @@ import { inferenceUse, loadModel } from "../src/model/load.ts";
 import { openModelSource } from "../src/model/source.ts";
 import { shareOfCopyRate, weightBytesPerToken } from "./copy_rate.ts";
 import { count, optionalCount, refusing } from "./flags.ts";
+import { sumByShape } from "./shapes.ts";
 import { median, round } from "./statistics.ts";
 
 const PROMPT = Uint32Array.of(1, 2, 3, 4);
@@ -83,17 +84,16 @@ async function decode(engine: Engine, count: number): Promise<number> {
   return count / seconds;
 }
 
-/** Milliseconds per token of every operation and shape, the longest first. */
-async function operations(engine: Engine): Promise<Record<string, number>> {
+/** Milliseconds per token of every operation and shape, the longest first; `null` where they are not timed. */
+async function operations(engine: Engine): Promise<Record<string, number | null>> {
   await engine.switchProfile(true);
   await decode(engine, tokens);
   const { operations } = await engine.readProfile();
-  const rows = operations.map(({ operation, shape, format, seconds }) => {
-    const name = [operation, shape.join("x"), format ?? ""].filter((part) => part !== "").join(" ");
-    return [name, 1000 * (seconds ?? 0) / tokens] as const;
-  });
   return Object.fromEntries(
-    rows.toSorted(([, a], [, b]) => b - a).map(([name, ms]) => [name, round(ms)]),
+    sumByShape(operations).map(({ operation, seconds }) => [
+      operation,
+      seconds && round(1000 * seconds / tokens),
+    ]),
   );
 }
 
