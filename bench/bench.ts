@@ -15,7 +15,7 @@ import { Bases } from "./bases.ts";
 import { refusing } from "./flags.ts";
 import { measureAlone, type Measurement } from "./measurement.ts";
 import { benchOptions } from "./options.ts";
-import { median, round } from "./statistics.ts";
+import { largest, median, round } from "./statistics.ts";
 
 const { configurations, rounds, list, model, ...options } = refusing(() =>
   benchOptions(Deno.args, Deno.env.get("SPIEL_MODELS"))
@@ -42,7 +42,7 @@ if (rounds > 1) {
     console.log(JSON.stringify({
       ...{ name, rounds, tokens_per_second: round(median(rates)) },
       ...{ slowest: Math.min(...rates), fastest: Math.max(...rates) },
-      peak_bytes: Math.max(...measured.map(({ peak_bytes: bytes }) => bytes ?? 0)),
+      peak_bytes: largest(measured.map(({ peak_bytes: bytes }) => bytes)),
     }));
   }
 }

@@ -13,9 +13,10 @@ import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { denoFiles } from "../src/io/files.ts";
-import { peakMemory } from "../src/engine/peak_memory.ts";
 import { trainRun } from "../src/train/run.ts";
 import { runConfig } from "../src/train/run_config.ts";
+import { peakMemory } from "./peak_memory.ts";
+import { median } from "./statistics.ts";
 
 const { values: flags } = parseArgs({
   options: {
@@ -114,7 +115,7 @@ async function measure(model: string, data: string): Promise<Measured> {
       ...{ dataWorkers: Number(flags.workers), maxLength: 512, seed: SEED, warmupRatio: 0 },
       ...{ microBatchTokens: 512, device: "cpu" },
     });
-    const { peakMemoryBytes } = await trainRun(config, {
+    await trainRun(config, {
       onEvent(event) {
         if (event.type === "data") {
           const { user, system } = process.cpuUsage();
@@ -126,7 +127,7 @@ async function measure(model: string, data: string): Promise<Measured> {
         if (event.type === "step") firstStepS = since();
       },
     });
-    return { ...prepared, firstStepS, peakBytes: peakMemoryBytes! };
+    return { ...prepared, firstStepS, peakBytes: peakMemory()! };
   } finally {
     await Deno.remove(out, { recursive: true });
   }
@@ -159,8 +160,4 @@ function writeRows(path: string, rows: number): void {
     for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
     lines = "";
   }
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
 }

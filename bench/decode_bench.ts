@@ -2,63 +2,72 @@
  * Measures greedy decoding of one sequence against the rate at which this machine's memory can be copied, both in turn in
  * one run, and prints one JSON line.
  *
- * Every token needs all weights once, so bytes of weights over the copy rate are the least time that it can take. The
- * copy rate counts the bytes that are copied, not both reading and writing them, on as many threads as the engine has.
+ * Every token needs all weights once. The copy rate counts bytes read and bytes written, on as many threads as the engine
+ * has; it is no limit, as decoding only reads.
  *
  * `decode_bench.ts --model PATH [--tokens N] [--rounds N] [--threads N] [--profile]`; `--profile` adds the milliseconds of
  * every operation per token.
  */
 
+import { basename } from "node:path";
 import { parseArgs } from "node:util";
 import type { Engine } from "../src/engine/engine.ts";
 import { open } from "../src/engine/open.ts";
 import { sampleToken } from "../src/generate/sampling.ts";
 import { inferenceUse, loadModel } from "../src/model/load.ts";
-import { type ModelSource, openModelSource } from "../src/model/source.ts";
+import { openModelSource } from "../src/model/source.ts";
+import { shareOfCopyRate, weightBytesPerToken } from "./copy_rate.ts";
+import { count, optionalCount, refusing } from "./flags.ts";
+import { sumByShape } from "./shapes.ts";
+import { median, round } from "./statistics.ts";
 
 const PROMPT = Uint32Array.of(1, 2, 3, 4);
 /** Bytes that a thread copies: many times any cache, but for the largest of servers. */
 const COPIED_BYTES = 256 << 20;
 
-const { values: flags } = parseArgs({
-  options: {
-    model: { type: "string" },
-    tokens: { type: "string", default: "64" },
-    rounds: { type: "string", default: "5" },
-    threads: { type: "string" },
-    profile: { type: "boolean", default: false },
-  },
+const { model, tokens, rounds, threads, profile } = refusing(() => {
+  const { values: flags } = parseArgs({
+    options: {
+      model: { type: "string" },
+      tokens: { type: "string", default: "64" },
+      rounds: { type: "string", default: "5" },
+      threads: { type: "string" },
+      profile: { type: "boolean", default: false },
+    },
+  });
+  if (flags.model === undefined) throw new RangeError("Expected --model");
+  return {
+    model: flags.model,
+    tokens: count("--tokens", flags.tokens),
+    rounds: count("--rounds", flags.rounds),
+    threads: optionalCount("--threads", flags.threads),
+    profile: flags.profile,
+  };
 });
-if (flags.model === undefined) throw new RangeError("Expected --model");
-const [tokens, rounds] = [Number(flags.tokens), Number(flags.rounds)];
-await using engine = await open({
-  host: "native",
-  device: "cpu",
-  threads: flags.threads === undefined ? undefined : Number(flags.threads),
-});
-using source = openModelSource(flags.model);
+using source = refusing(() => openModelSource(model));
+await using engine = await open({ host: "native", device: "cpu", threads });
 await loadModel(engine, source, inferenceUse(PROMPT.length));
 const copiers = Array.from({ length: engine.info.threads }, makeCopier);
 
 const decodes: number[] = [], copies: number[] = [];
 await decode(engine, tokens);
-await copyRate();
+await measureCopyRate();
 for (let round = 0; round < rounds; round++) {
-  copies.push(await copyRate());
+  copies.push(await measureCopyRate());
   decodes.push(await decode(engine, tokens));
 }
 for (const { worker } of copiers) worker.terminate();
-const [perSecond, copied] = [median(decodes), median(copies)];
-const bytes = bytesPerToken(source);
+const [perSecond, copyRate] = [median(decodes), median(copies)];
+const bytes = weightBytesPerToken(source);
 console.log(JSON.stringify({
-  model: flags.model.split("/").at(-1),
+  model: basename(model),
   threads: engine.info.threads,
   tokens_per_second: round(perSecond),
   weight_bytes_per_token: bytes,
   weight_gigabytes_per_second: round(perSecond * bytes / 1e9),
-  copy_gigabytes_per_second: round(copied / 1e9),
-  share_of_copy_rate: round(perSecond * bytes / copied),
-  ...flags.profile ? { milliseconds: await operations(engine) } : {},
+  copy_gigabytes_per_second: round(copyRate / 1e9),
+  share_of_copy_rate: shareOfCopyRate(perSecond * bytes, copyRate),
+  ...profile ? { milliseconds: await operations(engine) } : {},
 }));
 
 /** Tokens per second of a generation after its prompt, choosing each as a greedy generation does. */
@@ -75,26 +84,17 @@ async function decode(engine: Engine, count: number): Promise<number> {
   return count / seconds;
 }
 
-/** Milliseconds per token of every operation and shape, the longest first. */
-async function operations(engine: Engine): Promise<Record<string, number>> {
+/** Milliseconds per token of every operation and shape, the longest first; `null` where they are not timed. */
+async function operations(engine: Engine): Promise<Record<string, number | null>> {
   await engine.switchProfile(true);
   await decode(engine, tokens);
   const { operations } = await engine.readProfile();
-  const rows = operations.map(({ operation, shape, format, seconds }) => {
-    const name = [operation, shape.join("x"), format ?? ""].filter((part) => part !== "").join(" ");
-    return [name, 1000 * (seconds ?? 0) / tokens] as const;
-  });
   return Object.fromEntries(
-    rows.toSorted(([, a], [, b]) => b - a).map(([name, ms]) => [name, round(ms)]),
+    sumByShape(operations).map(({ operation, seconds }) => [
+      operation,
+      seconds && round(1000 * seconds / tokens),
+    ]),
   );
-}
-
-/** Bytes of the weights that a token is multiplied with; of an embedding apart from the head, it looks up a row. */
-function bytesPerToken({ config, tensors }: ModelSource): number {
-  const read = [...tensors].filter(([name]) =>
-    name !== "model.embed_tokens.weight" || config.tie_word_embeddings
-  );
-  return read.reduce((sum, [, { byteLength }]) => sum + byteLength, 0);
 }
 
 /** A thread that copies memory when told to. */
@@ -115,17 +115,10 @@ function makeCopier() {
   };
 }
 
-/** Bytes per second that all threads copy together. */
-async function copyRate(): Promise<number> {
+/** Bytes per second that all threads together read and write while they copy. */
+async function measureCopyRate(): Promise<number> {
   const start = performance.now();
   await Promise.all(copiers.map(({ copy }) => copy()));
-  return copiers.length * COPIED_BYTES / (performance.now() - start) * 1000;
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
-}
-
-function round(value: number): number {
-  return Number(value.toPrecision(4));
+  const seconds = (performance.now() - start) / 1000;
+  return 2 * copiers.length * COPIED_BYTES / seconds;
 }

@@ -21,6 +21,11 @@ export function count(flag: string, text: string): number {
   throw new RangeError(`${flag} is ${text}; expected a whole number of at least 1`);
 }
 
+/** Such a number where the flag is given. @throws {RangeError} for anything else. */
+export function optionalCount(flag: string, text: string | undefined): number | undefined {
+  return text === undefined ? undefined : count(flag, text);
+}
+
 /** One of these words. @throws {RangeError} for anything else. */
 export function oneOf<Word extends string>(
   flag: string,

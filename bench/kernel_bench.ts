@@ -22,7 +22,9 @@ import type {
 } from "../src/engine/protocol.gen.ts";
 import { allotDeltas } from "../src/spiel/budget.ts";
 import { MODEL_SHAPES } from "../tools/make_synthetic/shapes.ts";
+import { shareOfCopyRate } from "./copy_rate.ts";
 import { count, oneOf, refusing } from "./flags.ts";
+import { round } from "./statistics.ts";
 
 const TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
 const PROBE_REPEATS = 3;
@@ -174,7 +176,6 @@ function join(sums: Map<string, ProfileRow>, rows: readonly ProfileRow[]): void 
 
 function print({ operation, shape, format, calls, seconds, flops, bytes }: ProfileRow): void {
   if (seconds === null || flops === null || bytes === null) return;
-  const round = (value: number) => Number(value.toPrecision(4));
   console.log(JSON.stringify({
     adapter: engine.info.adapter,
     model: scale === 1 ? flags.shape : `${flags.shape} / ${scale}`,
@@ -186,7 +187,7 @@ function print({ operation, shape, format, calls, seconds, flops, bytes }: Profi
     gflops_per_second: round(flops / seconds / 1e9),
     gigabytes_per_second: round(bytes / seconds / 1e9),
     share_of_fma_rate: round(flops / seconds / fmaRate),
-    share_of_copy_rate: round(bytes / seconds / copyRate),
+    share_of_copy_rate: shareOfCopyRate(bytes / seconds, copyRate),
   }));
 }
 

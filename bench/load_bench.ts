@@ -1,33 +1,46 @@
 /**
  * Measures how fast a model's weights are loaded from the page cache, and prints one JSON line.
  *
- * `load_bench.ts [--model PATH] [--repeats N] [--host native|wasm] [--threads N]`; without a model, a folder of 1 GB in
+ * `load_bench.ts [--model PATH] [--repeats N] [--host auto|native|wasm] [--threads N]`; without a model, a folder of 1 GB in
  * bf16 is made for it.
  */
 
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { open } from "../src/engine/open.ts";
 import type { ModelConfig } from "../src/engine/protocol.gen.ts";
 import { inferenceUse, loadModel } from "../src/model/load.ts";
 import { openModelSource } from "../src/model/source.ts";
 import { MODEL_SHAPES } from "../tools/make_synthetic/shapes.ts";
+import { count, oneOf, optionalCount, refusing } from "./flags.ts";
+import { HOSTS } from "./measurement.ts";
+import { median, round } from "./statistics.ts";
 import { writeFolder } from "./synthetic_folder.ts";
 
 /** 0.5 billion weights. */
 const CONFIG: ModelConfig = { ...MODEL_SHAPES["llama-2-7b"]!, num_hidden_layers: 1 };
 
-const { values: flags } = parseArgs({
-  options: {
-    model: { type: "string" },
-    repeats: { type: "string", default: "5" },
-    host: { type: "string", default: "native" },
-    threads: { type: "string" },
-  },
+const { model, repeats, ...options } = refusing(() => {
+  const { values: flags } = parseArgs({
+    options: {
+      model: { type: "string" },
+      repeats: { type: "string", default: "5" },
+      host: { type: "string", default: "native" },
+      threads: { type: "string" },
+    },
+  });
+  return {
+    model: flags.model,
+    repeats: count("--repeats", flags.repeats),
+    host: oneOf("--host", flags.host, HOSTS),
+    threads: optionalCount("--threads", flags.threads),
+  };
 });
 
-if (flags.model !== undefined) await measure(flags.model);
-else {
+if (model !== undefined) {
+  refusing(() => openModelSource(model)[Symbol.dispose]());
+  await measure(model);
+} else {
   const work = await Deno.makeTempDir({ prefix: "spiel_load_" });
   try {
     await writeFolder(join(work, "bf16"), CONFIG);
@@ -38,30 +51,26 @@ else {
 }
 
 async function measure(path: string) {
-  await using engine = await open({
-    host: flags.host as "native",
-    device: "cpu",
-    threads: flags.threads === undefined ? undefined : Number(flags.threads),
-  });
+  await using engine = await open({ ...options, device: "cpu" });
   const times: number[] = [];
   let bytes = 0;
   // The first loading fills the page cache.
-  for (let i = 0; i <= Number(flags.repeats); i++) {
+  for (let i = 0; i <= repeats; i++) {
     const start = performance.now();
     using source = openModelSource(path);
     await loadModel(engine, source, inferenceUse(1));
     times.push((performance.now() - start) / 1000);
     bytes = [...source.tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
   }
-  const warm = times.slice(1).sort((a, b) => a - b);
-  const seconds = warm[warm.length >> 1]!;
+  const warm = times.slice(1);
+  const seconds = median(warm);
   console.log(JSON.stringify({
-    files: path.split("/").at(-1),
+    files: basename(path),
     host: engine.info.host,
     threads: engine.info.threads,
     bytes,
-    seconds: Number(seconds.toPrecision(3)),
-    gigabytes_per_second: Number((bytes / seconds / 1e9).toPrecision(3)),
-    fastest_gigabytes_per_second: Number((bytes / warm[0]! / 1e9).toPrecision(3)),
+    seconds: round(seconds),
+    gigabytes_per_second: round(bytes / seconds / 1e9),
+    fastest_gigabytes_per_second: round(bytes / Math.min(...warm) / 1e9),
   }));
 }

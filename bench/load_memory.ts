@@ -15,6 +15,8 @@ import { inferenceUse, loadModel, type QuantizedFormat } from "../src/model/load
 import { openModelSource } from "../src/model/source.ts";
 import { makeSyntheticModel } from "../tools/make_synthetic.ts";
 import { MODEL_SHAPES } from "../tools/make_synthetic/shapes.ts";
+import { peakMemory } from "./peak_memory.ts";
+import { round } from "./statistics.ts";
 import { writeFolder } from "./synthetic_folder.ts";
 
 const CONFIG: ModelConfig = { ...MODEL_SHAPES["llama-2-7b"]!, num_hidden_layers: 4 };
@@ -52,27 +54,21 @@ async function measureAll(): Promise<void> {
 async function measure(path: string, quantize?: QuantizedFormat) {
   await using engine = await open({ host: "native", device: "cpu" });
   using source = openModelSource(path);
-  const idleBytes = peak();
+  const idleBytes = peakMemory()!;
   const start = performance.now();
   const { memory } = await loadModel(engine, source, { ...inferenceUse(1), quantize });
   const seconds = (performance.now() - start) / 1000;
-  const peakBytes = peak();
+  const peakBytes = peakMemory()!;
   const weights = memory.rows.find(({ purpose }) => purpose === "weights")!.bytes;
   const largest = Math.max(...[...source.tensors.values()].map(({ byteLength }) => byteLength));
   return {
     files: path.split("/").at(-1),
     quantize: quantize ?? null,
-    seconds: Number(seconds.toPrecision(3)),
+    seconds: round(seconds),
     idleBytes,
     weightsBytes: weights,
     planBytes: memory.totalBytes,
     peakBytes,
     limitBytes: Math.round(idleBytes + 1.1 * weights + largest),
   };
-}
-
-/** Most resident bytes of this process: `getrusage` would count what its parent held when it began. Linux only. */
-function peak(): number {
-  const [, kilobytes] = /^VmHWM:\s+(\d+) kB$/m.exec(Deno.readTextFileSync("/proc/self/status"))!;
-  return 1024 * Number(kilobytes);
 }

@@ -5,10 +5,11 @@
 
 import type { Engine } from "../src/engine/engine.ts";
 import { open } from "../src/engine/open.ts";
-import { peakMemory } from "../src/engine/peak_memory.ts";
 import { openModelSource } from "../src/model/source.ts";
 import { StepProfiler } from "../src/train/profile.ts";
+import { shareOfCopyRate, weightBytesPerToken } from "./copy_rate.ts";
 import type { Measurement, MeasureRequest } from "./measurement.ts";
+import { peakMemory } from "./peak_memory.ts";
 import { median, round } from "./statistics.ts";
 import { prepare, type Prepared } from "./workload.ts";
 
@@ -43,14 +44,22 @@ async function measure(request: MeasureRequest): Promise<Measurement> {
       ? {}
       : { candidate_step_seconds: round(prepared.candidateSeconds) },
     preparation_seconds: round(preparationSeconds),
-    ...await profiled(engine, prepared, workload.task === "decode"),
+    ...await profiled(
+      engine,
+      prepared,
+      workload.task === "decode" ? weightBytesPerToken(source) : undefined,
+    ),
     plan_bytes: prepared.plan.memory.totalBytes,
     peak_bytes: peakBytes,
   };
 }
 
-/** One more run, under a profile: what products are of it, and for generation what memory is. */
-async function profiled(engine: Engine, { plan, tokens, run }: Prepared, generates: boolean) {
+/**
+ * One more run, under a profile: what products are of it, and what memory is.
+ *
+ * @param bytesPerToken Those that each of its tokens has to read; absent where tokens are computed together.
+ */
+async function profiled(engine: Engine, { tokens, run }: Prepared, bytesPerToken?: number) {
   const profiler = new StepProfiler(engine);
   let seconds = 0;
   await profiler.measure(async () => {
@@ -60,15 +69,13 @@ async function profiled(engine: Engine, { plan, tokens, run }: Prepared, generat
   const products = operations.filter(({ operation }) => PRODUCT.test(operation));
   const sum = (amount: "seconds" | "flops") =>
     products.reduce((sum, row) => sum + (row[amount] ?? 0), 0);
-  const weights = plan.memory.rows.find(({ purpose }) => purpose === "weights")?.bytes ?? 0;
   return {
     product_share: round(sum("seconds") / seconds),
     product_gflops_per_second: round(sum("flops") / sum("seconds") / 1e9),
     peak_gflops_per_second: peaks && round(peaks.flopsPerSecond / 1e9),
     copy_gigabytes_per_second: peaks && round(peaks.bytesPerSecond / 1e9),
-    // One token at a time cannot avoid to read every weight for each.
-    ...generates && peaks !== null
-      ? { share_of_copy_rate: round(weights * tokens / seconds / peaks.bytesPerSecond) }
-      : {},
+    ...bytesPerToken === undefined || peaks === null ? {} : {
+      share_of_copy_rate: shareOfCopyRate(bytesPerToken * tokens / seconds, peaks.bytesPerSecond),
+    },
   };
 }

@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Configuration, selected } from "./configurations.ts";
-import { count, oneOf } from "./flags.ts";
+import { count, oneOf, optionalCount } from "./flags.ts";
 import { HOSTS, type MeasureRequest } from "./measurement.ts";
 
 /** The model of the figures in docs/results.md. */
@@ -49,7 +49,7 @@ export function benchOptions(args: readonly string[], models: string | undefined
     rounds: count("--rounds", flags.rounds),
     steps: count("--steps", flags.steps),
     host: oneOf("--host", flags.host, HOSTS),
-    threads: flags.threads === undefined ? undefined : count("--threads", flags.threads),
+    threads: optionalCount("--threads", flags.threads),
     precision: "f32",
     list: flags.list,
   };

@@ -2,6 +2,7 @@
 
 import type { Batch, Engine } from "../src/engine/engine.ts";
 import type { ModelConfig, ModelPlan } from "../src/engine/protocol.gen.ts";
+import { sampleToken } from "../src/generate/sampling.ts";
 import { inferenceUse, loadModel, type ModelUse } from "../src/model/load.ts";
 import type { ModelSource } from "../src/model/source.ts";
 import { allotDeltas } from "../src/spiel/budget.ts";
@@ -103,7 +104,7 @@ async function generate(engine: Engine, config: ModelConfig): Promise<void> {
   let next = randomTokens(config, 1);
   for (let i = 0; i < GENERATED; i++) {
     const logits = await engine.feed(next);
-    next = Uint32Array.of(logits.indexOf(Math.max(...logits)));
+    next = Uint32Array.of(sampleToken(logits, { temperature: 0, topP: 1 }, 0));
   }
   await engine.endGeneration();
 }

@@ -13,6 +13,7 @@
 import { defaultDevice, init, numpy } from "npm:@jax-js/jax@0.1.25";
 import { parseArgs } from "node:util";
 import { open } from "../../src/engine/open.ts";
+import { median, round } from "../statistics.ts";
 
 /** GFLOP/s of one product with its wait, and of further ones. */
 interface Rates {
@@ -54,20 +55,20 @@ for (const size of flags.sizes.split(",").map(Number)) {
   for (let i = 0; i < Number(flags.rounds); i++) {
     rounds.push({ ours: await measure(ours, size), theirs: await measure(theirs, size) });
   }
-  const median = (pick: (round: typeof rounds[number]) => number) =>
-    Number(rounds.map(pick).toSorted((a, b) => a - b)[rounds.length >> 1]!.toPrecision(3));
+  const middle = (pick: (round: typeof rounds[number]) => number) =>
+    round(median(rounds.map(pick)));
   console.log(JSON.stringify({
     size,
     host: flags.host,
     adapter: engine.info.adapter,
     threads: engine.info.threads,
     processors: navigator.hardwareConcurrency,
-    single_gflops: median(({ ours }) => ours.single),
-    jax_js_single_gflops: median(({ theirs }) => theirs.single),
-    single_ratio: median(({ ours, theirs }) => ours.single / theirs.single),
-    rate_gflops: median(({ ours }) => ours.rate),
-    jax_js_rate_gflops: median(({ theirs }) => theirs.rate),
-    rate_ratio: median(({ ours, theirs }) => ours.rate / theirs.rate),
+    single_gflops: middle(({ ours }) => ours.single),
+    jax_js_single_gflops: middle(({ theirs }) => theirs.single),
+    single_ratio: middle(({ ours, theirs }) => ours.single / theirs.single),
+    rate_gflops: middle(({ ours }) => ours.rate),
+    jax_js_rate_gflops: middle(({ theirs }) => theirs.rate),
+    rate_ratio: middle(({ ours, theirs }) => ours.rate / theirs.rate),
   }));
 }
 // The threads of jax-js would keep the process.

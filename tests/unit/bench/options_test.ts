@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { BASES, CONFIGURATIONS, selected } from "../../../bench/configurations.ts";
 import { benchOptions } from "../../../bench/options.ts";
-import { median, round } from "../../../bench/statistics.ts";
+import { largest, median, round } from "../../../bench/statistics.ts";
 
 Deno.test("every configuration has a name of its own", () => {
   const names = CONFIGURATIONS.map(({ name }) => name);
@@ -59,6 +59,10 @@ Deno.test("a command line that is wrong is told in a sentence", () => {
 
 Deno.test("numbers of a few runs", () => {
   assert.equal(median([3, 1, 2]), 2);
+  assert.equal(median([4, 1, 3, 2]), 2.5);
+  assert.equal(median([7]), 7);
   assert.ok(Number.isNaN(median([])));
+  assert.equal(largest([1, null, 3]), 3);
+  assert.equal(largest([null]), null);
   assert.equal(round(123_456), 123_500);
 });

@@ -24,8 +24,9 @@ Deno.test("ratios are to the best peer of the same round", () => {
   const [lora, ours, full] = compare(ROWS);
   assert.deepEqual([lora?.method, ours?.method, full?.method], ["lora-r8", "spiel-ag-r8", "full"]);
   assert.deepEqual([ours?.rounds, ours?.tokensPerSecond, ours?.speed], [3, 500, 2]);
-  assert.equal(ours?.memory, 0.3);
-  assert.equal(lora?.speed, 1);
+  // Of two rounds with peers the mean: 300 of 1000 MiB, then 300 of 1200.
+  assert.equal(ours?.memory, 0.275);
+  assert.equal(lora?.speed, (1 + 100 / 150) / 2);
   const alone = compare(ROWS.filter(({ side }) => side === "ours"));
   assert.deepEqual([alone[0]?.speed, alone[0]?.memory], [null, null]);
   // Another setting has peers of its own.
@@ -39,9 +40,9 @@ Deno.test("the table has a line for each way", () => {
   const lines = tableOf(compare(ROWS)).map((line) => line.replaceAll(/ {2,}/g, " | "));
   assert.deepEqual(lines, [
     "setting | method | tokens/s | peak MiB | × fastest peer | × leanest peer",
-    "4x256 float32 | lora-r8 | 300.0 | 1200 | 1.00 | 1.00",
-    "4x256 float32 | spiel-ag-r8, ours | 500.0 | 300 | 2.00 | 0.30",
-    "4x256 float32 | full | 200.0 | 2000 | 1.00 | 2.00",
+    "4x256 float32 | lora-r8 | 200.0 | 1100 | 0.83 | 1.00",
+    "4x256 float32 | spiel-ag-r8, ours | 500.0 | 300 | 2.00 | 0.28",
+    "4x256 float32 | full | 175.0 | 2000 | 0.83 | 1.83",
   ]);
 });
 
