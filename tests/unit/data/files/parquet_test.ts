@@ -146,6 +146,17 @@ Deno.test("pages of many values are cut, with their nulls, empty lists and lists
   assert.equal(n, 20_000);
 });
 
+for (const beside of ["before", "after"]) {
+  Deno.test(`a row group read as a whole has a page of many values, and a column ${beside} it`, async () => {
+    const known = await recogniseFile(`${FOLDER}whole_${beside}.parquet`);
+    using file = await parquet.open(known.content, known.path);
+    assert.equal((await Array.fromAsync(file.blocks())).length, 1);
+    const roles = Array.from({ length: 6 }, (_, m) => m % 2 === 0 ? "user" : "assistant");
+    const expected = Array.from({ length: 3000 }, (_, n) => ({ n, roles }));
+    assert.deepEqual(await allOf(known), expected);
+  });
+}
+
 Deno.test("a page is cut at whole rows, and only where it has very many values of a dictionary", () => {
   // 20,000 rows of three values in a page of the first version: runs of levels, and of the only value.
   const values = 60_000;
