@@ -107,6 +107,16 @@ Deno.test("rows that are too large and texts that are none are told; what nobody
     assert.throws(records[2]!.parse, /:row 3: its texts are longer than 8388608 bytes/);
   }));
 
+Deno.test("a small file with the byte of a carriage return and none of a line feed is no old text", () =>
+  withTempDir(async (dir) => {
+    const data = ["an answer that is\rtold"];
+    const buffer = parquetWriteBuffer({ columnData: [{ name: "text", data, type: "STRING" }] });
+    const bytes = new Uint8Array(buffer);
+    assert.ok(bytes.includes(0x0D) && !bytes.includes(0x0A));
+    Deno.writeFileSync(`${dir}/a.parquet`, bytes);
+    assert.deepEqual(await allOf(await recogniseFile(`${dir}/a.parquet`)), [{ text: data[0] }]);
+  }));
+
 for (const version of ["v1", "v2"]) {
   Deno.test(`a large row group is read in parts, page by page, ${version}`, async () => {
     const known = await recogniseFile(`${FOLDER}pages_${version}.parquet`);
