@@ -60,9 +60,14 @@ async function removeUnused(files: Files, root: string): Promise<void> {
 }
 
 function isUnused(path: string): boolean {
-  const { atime, mtime } = Deno.statSync(path);
-  const used = Math.max(atime?.getTime() ?? Infinity, mtime?.getTime() ?? 0);
-  return Date.now() - used > UNUSED_MS;
+  try {
+    const { atime, mtime } = Deno.statSync(path);
+    const used = Math.max(atime?.getTime() ?? Infinity, mtime?.getTime() ?? 0);
+    return Date.now() - used > UNUSED_MS;
+  } catch {
+    // Somebody has renamed or removed it meanwhile.
+    return false;
+  }
 }
 
 /** A lock; "taken" where another program has it, "none" where there can be none: from such a disk nothing is removed. */
