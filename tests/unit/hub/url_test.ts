@@ -214,6 +214,23 @@ Deno.test("what is unchanged is not sent again; what the server cannot tell now 
     assert.equal((await downloadUrl(url, use)).bytes, 50);
   }));
 
+for (const etag of [null, 'W/"v1"']) {
+  Deno.test(`what is sent again under the name ${etag} stays the same file while its bytes do`, () =>
+    withWeb(async (web, url, use) => {
+      web.etag = etag;
+      const { paths: [path = ""] } = await downloadUrl(url, use);
+      const { ino } = Deno.statSync(path);
+      await downloadUrl(url, use);
+      assert.equal(web.server.seen[1]!.ifNoneMatch, etag);
+      assert.equal(Deno.statSync(path).ino, ino);
+      const left = [...Deno.readDirSync(path.slice(0, path.lastIndexOf("/")))];
+      assert.deepEqual(left.map(({ name }) => name).sort(), ["about.json", "train.jsonl.gz"]);
+      web.content = CONTENT.with(7, CONTENT[7]! ^ 1);
+      await downloadUrl(url, use);
+      assert.deepEqual(Deno.readFileSync(path), web.content);
+    }));
+}
+
 Deno.test("several downloads of one file at once take turns, and get one whole content", () =>
   withWeb(async (web, url, use) => {
     const contents = [noise(200_000), noise(150_000), noise(100_000)];
