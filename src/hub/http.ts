@@ -103,6 +103,9 @@ function answerOf(
         }
       } catch (error) {
         throw failureOf(error, doing, url, stalling);
+      } finally {
+        // The disk may take long now, which is not the host's silence.
+        stalling[Symbol.dispose]();
       }
     },
     async [Symbol.asyncDispose]() {
