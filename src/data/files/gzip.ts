@@ -45,7 +45,7 @@ export async function unpackedFile(path: string, name: string, watch: Watch): Pr
   const temporary = join(folder, TEMPORARY_PREFIX + randomUUID());
   try {
     await files.makeFolder(folder);
-    using _use = await useCache(files, root);
+    using _use = await useCache(files, root, watch.signal);
     await removeAbandoned(files, folder);
     const found = await wholeFile(folder, digest);
     if (found !== null) {

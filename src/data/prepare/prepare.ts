@@ -83,7 +83,7 @@ export async function prepareFiles(
   const tokenizerHash = cache === null ? "" : hashTokenizer(tokenizer);
   using held = new DisposableStack();
   const kept = held.use(new KeptFiles());
-  if (cache !== null) held.use(await openCache(disk, cache));
+  if (cache !== null) held.use(await openCache(disk, cache, options.signal));
   const versions: FileVersion[] = [];
   const parts: Part[][] = [];
   for (const file of files) {
@@ -131,10 +131,14 @@ export async function prepareFiles(
   };
 }
 
-async function openCache(files: Files, root: string): Promise<Disposable> {
+async function openCache(
+  files: Files,
+  root: string,
+  signal: AbortSignal | undefined,
+): Promise<Disposable> {
   try {
     await files.makeFolder(root);
-    return await useCache(files, root);
+    return await useCache(files, root, signal);
   } catch (error) {
     throw cacheFailure(root, error);
   }

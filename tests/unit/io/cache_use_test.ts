@@ -4,6 +4,7 @@ import { removeAbandoned } from "../../../src/io/abandoned.ts";
 import { noteUse, useCache } from "../../../src/io/cache_use.ts";
 import { denoFiles } from "../../../src/io/files.ts";
 import { TEMPORARY_PREFIX } from "../../../src/io/publish.ts";
+import { assertRejects } from "../../support/refuses.ts";
 import { withTempDir } from "../../support/temp_dir.ts";
 
 const DAY_MS = 24 * 3_600_000;
@@ -73,6 +74,15 @@ Deno.test("a use waits for a program that removes something", () =>
     assert.equal(isUsed, false);
     removing!.release();
     (await use)[Symbol.dispose]();
+  }));
+
+Deno.test("a wait for the cache can be stopped", () =>
+  withTempDir(async (root) => {
+    const removing = await denoFiles.lock(`${root}/in_use.lock`);
+    const stop = new AbortController();
+    setTimeout(() => stop.abort(), 20);
+    await assertRejects(() => useCache(denoFiles, root, stop.signal), "interrupted", "the cache");
+    removing!.release();
   }));
 
 Deno.test("on a disk without locks nothing is removed, and all is used", () =>
