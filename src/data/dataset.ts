@@ -33,7 +33,7 @@ export interface DatasetParts {
 }
 
 /** A shard and what stands before it. */
-interface PlacedShard extends Pick<PreparedFile, "file"> {
+interface PlacedShard extends Pick<PreparedFile, "file" | "version"> {
   shard: Shard;
   /** Examples of the shards before it. */
   first: number;
@@ -56,9 +56,9 @@ export class Dataset implements Disposable {
     this.#parts = parts;
     this.#chosen = chosen;
     let first = 0;
-    for (const { file, shards } of parts.prepared.files) {
+    for (const { file, version, shards } of parts.prepared.files) {
       for (const shard of shards) {
-        if (shard.length > 0) this.#shards.push({ file, shard, first });
+        if (shard.length > 0) this.#shards.push({ file, version, shard, first });
         first += shard.length;
       }
     }
@@ -154,24 +154,16 @@ export class Dataset implements Disposable {
   }
 
   /**
-   * What to ask the model to see whether it answers as example `index` does, read from its file again; null when the
-   * example is no question.
+   * What to ask the model to see whether it answers as the examples do, of all that are questions, read from their files
+   * again.
    *
-   * @throws {SpielError} kind "data" when the file has changed.
-   */
-  async prompt(index: number): Promise<Question | null> {
-    using records = await openRecords(this.#find(index).file);
-    return await this.#question(index, records);
-  }
-
-  /**
-   * What to ask the model, of all examples that are questions; see `prompt`. A file is opened once, however many of its
-   * examples are asked for.
+   * @throws {SpielError} kind "data" when a file has changed since it was prepared.
    */
   async *questions(): AsyncGenerator<Question> {
     for (let index = 0; index < this.length;) {
-      const { file } = this.#find(index);
+      const { file, version } = this.#find(index);
       using records = await openRecords(file);
+      version.refuseChange(file.path);
       for (; index < this.length && this.#find(index).file === file; index++) {
         const question = await this.#question(index, records);
         if (question !== null) yield question;

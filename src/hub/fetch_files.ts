@@ -103,7 +103,8 @@ async function fetchOne(
       const url = contentUrl(name, commit, file_, asking.settings.endpoint);
       const onBytes = (bytes: number) => tally.set(file, bytes);
       const job = { name, file: file_, url, size, id, path, onBytes };
-      await downloadBlob(job, disk, { ...asking, onWaiting });
+      const lastBytesAt = () => tally.lastBytesAt;
+      await downloadBlob(job, disk, { ...asking, onWaiting, lastBytesAt });
     }
     await cache.link(commit, file, id);
     tally.complete(file);
@@ -125,6 +126,8 @@ class Tally {
   readonly #before: number;
   readonly #totals: Pick<DownloadProgress, "name" | "totalBytes" | "totalFiles">;
   #complete: number;
+  /** When bytes of any file last came, by `performance.now()`. */
+  lastBytesAt = -Infinity;
 
   constructor(files: readonly HubFile[], missing: readonly HubFile[], parts: FetchingParts) {
     this.#parts = parts;
@@ -137,6 +140,7 @@ class Tally {
 
   set(file: HubFile, bytes: number): void {
     this.#bytes.set(file, bytes);
+    this.lastBytesAt = performance.now();
     this.#tell();
   }
 

@@ -28,6 +28,8 @@ export interface HubHttp {
   readonly signal?: AbortSignal | undefined;
   /** Told in a sentence of a host that sends nothing for a while; an empty one when it does again. */
   readonly onWaiting?: ((message: string) => void) | undefined;
+  /** When something last came of the requests that belong together, by `performance.now()`; absent of one alone. */
+  readonly lastBytesAt?: (() => number) | undefined;
 }
 
 const MAX_REDIRECTS = 5;
@@ -103,6 +105,9 @@ function answerOf(
         }
       } catch (error) {
         throw failureOf(error, doing, url, stalling);
+      } finally {
+        // The disk may take long now, which is not the host's silence.
+        stalling[Symbol.dispose]();
       }
     },
     async [Symbol.asyncDispose]() {
@@ -146,6 +151,7 @@ function failureOf(error: unknown, doing: string, url: URL, stalling: Stalling):
 class Stalling implements Disposable {
   readonly #policy: HubHttp["policy"];
   readonly #onWaiting: HubHttp["onWaiting"];
+  readonly #lastBytesAt: HubHttp["lastBytesAt"];
   readonly #controller = new AbortController();
   readonly #timers: readonly ReturnType<typeof setInterval>[];
   readonly signal: AbortSignal;
@@ -155,9 +161,10 @@ class Stalling implements Disposable {
   #isSilent = true;
   #isTold = false;
 
-  constructor({ policy, signal, onWaiting }: HubHttp) {
+  constructor({ policy, signal, onWaiting, lastBytesAt }: HubHttp) {
     this.#policy = policy;
     this.#onWaiting = onWaiting;
+    this.#lastBytesAt = lastBytesAt;
     this.signal = AbortSignal.any([
       this.#controller.signal,
       ...signal === undefined ? [] : [signal],
@@ -188,9 +195,12 @@ class Stalling implements Disposable {
   }
 
   #look(): void {
-    if (this.#isSilent && !this.#isTold) {
+    const { silentMs } = this.#policy;
+    // Where another file goes on coming nobody waits for this one.
+    const isWaitedFor = performance.now() - (this.#lastBytesAt?.() ?? -Infinity) >= silentMs;
+    if (this.#isSilent && isWaitedFor && !this.#isTold) {
       this.#onWaiting?.(
-        `${this.host} has sent nothing for ${secondsIn(this.#policy.silentMs)} s; waiting`,
+        `${this.host} has sent nothing for ${secondsIn(silentMs)} s; waiting`,
       );
       this.#isTold = true;
     }

@@ -1,5 +1,6 @@
 /** Downloads one file of the web, of which nothing is known before: goes on where an earlier answer broke off. */
 
+import { createHash } from "node:crypto";
 import { SpielError } from "../errors.ts";
 import { type OutputFile, writeAll } from "../io/files.ts";
 import { publishFile } from "../io/publish.ts";
@@ -44,6 +45,7 @@ export class UrlDownload {
   readonly #parts: UrlParts;
   readonly #doing: string;
   #offset = 0;
+  /** What the server calls the content. */
   #etag: string | null = null;
   /** Bytes of the whole, where the server tells. */
   #total: number | null = null;
@@ -66,12 +68,22 @@ export class UrlDownload {
     const bytes = () => this.#offset;
     const found = await withRetries(this.#doing, retrying, () => this.#attempt(), bytes);
     if (found === this.#parts.note) return found;
-    await disk.rename(incompletePath(path), path);
+    // A run may be reading what is there.
+    if (await hasSameBytes(disk, path, incompletePath(path))) {
+      await disk.remove(incompletePath(path));
+    } else {
+      await disk.rename(incompletePath(path), path);
+    }
     await disk.remove(this.#partNote);
     return found;
   }
 
   readonly #onWaiting = (waiting: string): void => this.#tell(waiting === "" ? {} : { waiting });
+
+  /** Whether the content's name stands for its very bytes; a weak one may stand for others. */
+  get #isNamed(): boolean {
+    return this.#etag?.startsWith('"') ?? false;
+  }
 
   /** What tells of the content whose beginning is there. */
   get #partNote(): string {
@@ -92,7 +104,7 @@ export class UrlDownload {
   }
 
   async #noteBeginning(): Promise<void> {
-    if (this.#etag === null || this.#total === null) return;
+    if (!this.#isNamed || this.#total === null) return;
     const text = JSON.stringify({ etag: this.#etag, total: this.#total });
     await publishFile(this.#parts.disk, this.#partNote, new TextEncoder().encode(text));
   }
@@ -100,7 +112,7 @@ export class UrlDownload {
   async #attempt(): Promise<Noted> {
     const { url, note } = this.#parts;
     // Without its name nothing says that a part and the rest of it are of the same content.
-    const goesOn = this.#offset > 0 && this.#etag !== null;
+    const goesOn = this.#offset > 0 && this.#isNamed;
     if (!goesOn) this.#forget();
     const headers: Record<string, string> = goesOn
       ? { range: `bytes=${this.#offset}-`, "if-range": this.#etag! }
@@ -135,9 +147,7 @@ export class UrlDownload {
     else if (Number(from) !== this.#offset) {
       throw this.#restart(`${host} sends bytes from ${from ?? "?"} on, expected ${this.#offset}`);
     }
-    const etag = headers.get("etag");
-    // A weak name may stand for other bytes.
-    this.#etag = etag?.startsWith('"') ? etag : null;
+    this.#etag = headers.get("etag");
     const length = headers.get("content-length");
     if (total !== undefined && total !== "*") this.#total = Number(total);
     else if (length !== null && !headers.has("content-encoding")) {
@@ -188,4 +198,17 @@ export class UrlDownload {
     const totalBytes = this.#total ?? 0;
     this.#parts.tell({ bytes: this.#offset, totalBytes, ...waiting });
   }
+}
+
+/** Whether two files are there and have the same content. */
+async function hasSameBytes(disk: HubDisk, first: string, second: string): Promise<boolean> {
+  const size = (await disk.status(first))?.size;
+  if (size === undefined || size !== (await disk.status(second))?.size) return false;
+  return await digestOf(disk, first) === await digestOf(disk, second);
+}
+
+async function digestOf(disk: HubDisk, path: string): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const part of disk.readParts(path)) hash.update(part);
+  return hash.digest("hex");
 }

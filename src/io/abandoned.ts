@@ -9,12 +9,14 @@ const ABANDONED_MS = 3_600_000;
 /**
  * Removes the temporary files of a folder to which nobody has written for an hour.
  *
- * @throws the system's error.
+ * @throws the system's error where the folder cannot be read.
  */
 export async function removeAbandoned(files: Files, folder: string): Promise<void> {
   for (const { name } of await files.list(folder)) {
     const path = join(folder, name);
-    if (name.startsWith(TEMPORARY_PREFIX) && isAbandoned(path)) await files.remove(path);
+    const isLeft = name.startsWith(TEMPORARY_PREFIX) && isAbandoned(path);
+    // What is somebody else's stays.
+    if (isLeft) await files.remove(path).catch(() => {});
   }
 }
 

@@ -1,5 +1,6 @@
 /** Who uses the cache: what nobody has used for long is removed from it, and nothing is while a program uses any of it. */
 import { join } from "node:path";
+import { SpielError } from "../errors.ts";
 import type { FileLock, Files } from "./files.ts";
 
 /** What has not been used for so long is removed, in milliseconds: 30 days. */
@@ -19,9 +20,14 @@ const LOCK_POLL_MS = 50;
  *
  * @param root The folder of the cache, which is there.
  * @returns To be disposed of when nothing of it is read any more.
- * @throws the system's error.
+ * @param signal Ends the wait for a program that removes something.
+ * @throws {SpielError} kind "interrupted" when the signal fires; the system's error else.
  */
-export async function useCache(files: Files, root: string): Promise<Disposable> {
+export async function useCache(
+  files: Files,
+  root: string,
+  signal?: AbortSignal,
+): Promise<Disposable> {
   const path = join(root, LOCK_NAME);
   const alone = await tryLock(() => files.lock(path));
   try {
@@ -33,6 +39,7 @@ export async function useCache(files: Files, root: string): Promise<Disposable> 
     const lock = await tryLock(() => files.lock(path, "shared"));
     if (lock === "none") return { [Symbol.dispose]() {} };
     if (lock !== "taken") return { [Symbol.dispose]: () => lock.release() };
+    if (signal?.aborted) throw new SpielError("interrupted", "Stopped while waiting for the cache");
     await new Promise((resolve) => setTimeout(resolve, LOCK_POLL_MS));
   }
 }
@@ -60,9 +67,14 @@ async function removeUnused(files: Files, root: string): Promise<void> {
 }
 
 function isUnused(path: string): boolean {
-  const { atime, mtime } = Deno.statSync(path);
-  const used = Math.max(atime?.getTime() ?? Infinity, mtime?.getTime() ?? 0);
-  return Date.now() - used > UNUSED_MS;
+  try {
+    const { atime, mtime } = Deno.statSync(path);
+    const used = Math.max(atime?.getTime() ?? Infinity, mtime?.getTime() ?? 0);
+    return Date.now() - used > UNUSED_MS;
+  } catch {
+    // Somebody has renamed or removed it meanwhile.
+    return false;
+  }
 }
 
 /** A lock; "taken" where another program has it, "none" where there can be none: from such a disk nothing is removed. */

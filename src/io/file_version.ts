@@ -27,7 +27,7 @@ export class FileVersion {
     if (stateOf(this.#path) === this.#state) return;
     throw new SpielError(
       "data",
-      `"${name}" was changed while it was read; expected it to stay as it is until all of it is prepared`,
+      `"${name}" was changed while it was read; expected it to stay as it is until all of it is read`,
     );
   }
 }

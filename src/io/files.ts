@@ -128,8 +128,7 @@ export const denoFiles: Files = {
   removeFolder: (path) => Deno.remove(path),
 
   async lock(path, kind = "exclusive") {
-    // Disks of the network give a shared lock only to who may read.
-    const file = await Deno.open(path, { read: true, write: true, create: true });
+    const file = await openToLock(path, kind);
     if (await file.tryLock(kind === "exclusive") && await isStillAt(path, file)) {
       return { release: () => file.close() };
     }
@@ -137,6 +136,18 @@ export const denoFiles: Files = {
     return null;
   },
 };
+
+/** Opens a file to lock it; who shares the lock need not be allowed to write where the file is there. */
+async function openToLock(path: string, kind: LockKind): Promise<Deno.FsFile> {
+  try {
+    // Disks of the network give an exclusive lock only to who may write, and a shared one to who may read.
+    return await Deno.open(path, { read: true, write: true, create: true });
+  } catch (error) {
+    const isDenied = ["EACCES", "EPERM", "EROFS"].includes(systemCode(error) ?? "");
+    if (kind === "shared" && isDenied) return await Deno.open(path);
+    throw error;
+  }
+}
 
 /** Whether a path still names an open file, which its last holder may have removed meanwhile. */
 async function isStillAt(path: string, file: Deno.FsFile): Promise<boolean> {

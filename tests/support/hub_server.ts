@@ -16,6 +16,7 @@ export interface Seen {
   host: "hub" | "cdn";
   path: string;
   range: string | null;
+  ifNoneMatch: string | null;
   authorization: string | null;
 }
 
@@ -133,6 +134,7 @@ export class HubServer implements AsyncDisposable {
     const { headers, method } = request;
     const seen: Seen = {
       ...{ host, path, range: headers.get("range") },
+      ifNoneMatch: headers.get("if-none-match"),
       authorization: headers.get("authorization"),
     };
     if (method === "GET") this.seen.push(seen);

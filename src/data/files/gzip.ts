@@ -6,7 +6,7 @@ import { createGunzip } from "node:zlib";
 import { SpielError } from "../../errors.ts";
 import { removeAbandoned } from "../../io/abandoned.ts";
 import { cacheFolder } from "../../io/cache_folder.ts";
-import { noteUse } from "../../io/cache_use.ts";
+import { noteUse, useCache } from "../../io/cache_use.ts";
 import { denoFiles as files, storageError, writeAll } from "../../io/files.ts";
 import { TEMPORARY_PREFIX } from "../../io/publish.ts";
 import { RandomAccessFile } from "../../io/random_access.ts";
@@ -39,11 +39,13 @@ export async function unpackedFile(path: string, name: string, watch: Watch): Pr
     hash.update(bytes);
     await reading.reach(at);
   }
-  const folder = join(cacheFolder(), "unpacked");
+  const root = cacheFolder();
+  const folder = join(root, "unpacked");
   const digest = hash.digest("hex");
   const temporary = join(folder, TEMPORARY_PREFIX + randomUUID());
   try {
     await files.makeFolder(folder);
+    using _use = await useCache(files, root, watch.signal);
     await removeAbandoned(files, folder);
     const found = await wholeFile(folder, digest);
     if (found !== null) {

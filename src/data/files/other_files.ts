@@ -61,7 +61,8 @@ function isSpreadsheet({ bytes }: FileHead): boolean {
 
 /** The error for lines that end as they did on old Macintoshes; else null. Within JSON they are white space. */
 function otherLines(head: FileHead): SpielError | null {
-  if (head.bytes.includes(NEWLINE)) return null;
+  // A zero is in no text, and in every small Parquet file.
+  if (head.bytes.includes(NEWLINE) || head.bytes.includes(0)) return null;
   const [first = "", second] = new TextDecoder().decode(head.bytes).trim().split("\r");
   if (second === undefined || /^[[{]/.test(first) && !isJsonObject(first)) return null;
   const remedy = "tr '\\r' '\\n' < in > out converts it";

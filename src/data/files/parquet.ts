@@ -122,15 +122,23 @@ class ParquetFile implements RecordFile {
     }
   }
 
-  /** Tells the library where the pages of the row groups lie that have rows from `start` to before `end`. */
+  /**
+   * Checks the pages of the row groups that have rows from `start` to before `end`, and tells the library where these lie
+   * where only a part of a group is read.
+   */
   #learnPages(start: number, end: number): void {
     let groupStart = 0;
     for (const [index, { columns, num_rows }] of this.#metadata.row_groups.entries()) {
       const groupEnd = groupStart + Number(num_rows);
       const isRead = groupStart < end && groupEnd > start;
+      const isWhole = start <= groupStart && groupEnd <= end;
       groupStart = groupEnd;
       if (!isRead || this.#known.has(index)) continue;
       for (const column of columns) {
+        if (isWhole) {
+          this.#pages.check(column.meta_data!);
+          continue;
+        }
         const { offset, length } = this.#pages.add(column.meta_data!);
         column.offset_index_offset = BigInt(offset);
         column.offset_index_length = length;

@@ -1,7 +1,7 @@
 /**
- * Cuts pages of lists that have very many values, such as the roles of all conversations of a row group, which take a
- * bit each: for any part of its rows such a page would be unpacked whole. What is cut out is a page of its own, of the
- * second version and not compressed.
+ * Cuts pages of the first version, of lists that have very many values, such as the roles of all conversations of a row
+ * group, which take a bit each: for any part of its rows such a page would be unpacked whole. What is cut out is a page
+ * of its own, of the second version and not compressed. Pages that were written in the second version are taken whole.
  */
 import { readRleBitPackedHybrid } from "npm:hyparquet@1.31.5/src/encoding.js";
 import { zigzag } from "./thrift.ts";

@@ -48,6 +48,14 @@ interface Behind {
 
 type Header = ReturnType<typeof parquetHeader>;
 
+/** A page as it lies in the file. */
+interface Page {
+  header: Header;
+  /** Header included. */
+  source: { at: number; size: number };
+  contentAt: number;
+}
+
 /** The locations of a column's pages, as the library reads them from files that tell. */
 export class PageIndexes {
   readonly #file: RandomAccessFile;
@@ -62,7 +70,17 @@ export class PageIndexes {
   }
 
   /**
-   * Looks through the pages of a column. Where one is cut, all of them get places behind the end of the file, which
+   * Looks through the pages of a column that is read as a whole; the library needs no index of it then, and reads it
+   * together with its neighbours, so that it has to stay where it is.
+   *
+   * @throws {Error} for a page that claims too much.
+   */
+  check(column: ColumnMetaData): void {
+    for (const _ of this.#pages(column));
+  }
+
+  /**
+   * Looks through the pages of a column that is read in parts. Where one is cut, all of them get places behind the end of the file, which
    * `column` then tells.
    *
    * @returns Where its index would lie in the file, behind the end; `read` has what is there.
@@ -105,16 +123,22 @@ export class PageIndexes {
 
   *#pieces(column: ColumnMetaData): Generator<Piece> {
     const depth = depthOf(this.#schema, column.path_in_schema);
-    const { start, end } = rangeOf(column);
-    for (let at = start, next; at < end - 1; at = next) {
-      const { header, headerLength } = this.#header(at, end);
-      next = at + headerLength + header.compressed_page_size;
-      const source = { at, size: next - at };
+    for (const { header, source, contentAt } of this.#pages(column)) {
       if (header.dictionary_page_header !== undefined) {
         yield { source, rows: null, goesOn: false };
       } else {
-        yield* this.#dataPieces(header, source, at + headerLength, column, depth);
+        yield* this.#dataPieces(header, source, contentAt, column, depth);
       }
+    }
+  }
+
+  *#pages(column: ColumnMetaData): Generator<Page> {
+    const { start, end } = rangeOf(column);
+    for (let at = start, next; at < end - 1; at = next) {
+      const { header, headerLength } = this.#header(at, end);
+      const contentAt = at + headerLength;
+      next = contentAt + header.compressed_page_size;
+      yield { header, source: { at, size: next - at }, contentAt };
     }
   }
 

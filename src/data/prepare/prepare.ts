@@ -42,6 +42,8 @@ export interface PreparationOptions extends Watch {
 /** A file and what its records became. */
 export interface PreparedFile {
   file: DataFile;
+  /** The file as it was before anything of it was read. */
+  version: FileVersion;
   /** In the order of the file. */
   shards: readonly Shard[];
 }
@@ -81,10 +83,12 @@ export async function prepareFiles(
   const tokenizerHash = cache === null ? "" : hashTokenizer(tokenizer);
   using held = new DisposableStack();
   const kept = held.use(new KeptFiles());
-  if (cache !== null) held.use(await openCache(disk, cache));
+  if (cache !== null) held.use(await openCache(disk, cache, options.signal));
+  const versions: FileVersion[] = [];
   const parts: Part[][] = [];
   for (const file of files) {
     const version = FileVersion.of(file.content);
+    versions.push(version);
     const reading = readingOf(file, options);
     const shards = cache === null ? null : await ShardCache.open(
       { files: disk, root: cache, kept },
@@ -118,15 +122,23 @@ export async function prepareFiles(
   await Promise.all(Array.from({ length: Math.max(1, workers) }, work));
   const holding = held.move();
   return {
-    files: files.map((file, i) => ({ file, shards: parts[i]!.map(({ shard }) => shard!) })),
+    files: files.map((file, i) => ({
+      file,
+      version: versions[i]!,
+      shards: parts[i]!.map(({ shard }) => shard!),
+    })),
     [Symbol.dispose]: () => holding.dispose(),
   };
 }
 
-async function openCache(files: Files, root: string): Promise<Disposable> {
+async function openCache(
+  files: Files,
+  root: string,
+  signal: AbortSignal | undefined,
+): Promise<Disposable> {
   try {
     await files.makeFolder(root);
-    return await useCache(files, root);
+    return await useCache(files, root, signal);
   } catch (error) {
     throw cacheFailure(root, error);
   }

@@ -169,7 +169,8 @@ Deno.test("what is left out does not change the rest", () =>
     const dataset = await load(dir, lines, { bad: "skip" });
     assert.equal(dataset.fingerprint, alone.fingerprint);
     assert.equal(dataset.origin(1), `${dir}/data.jsonl:4`);
-    assert.equal((await dataset.prompt(1))?.completion, "d");
+    const questions = await Array.fromAsync(dataset.questions());
+    assert.equal(questions[1]?.completion, "d");
     assert.match(dataset.badNotice ?? "", /^left out 3 of 5 examples:\n {2}- .*:1: not valid/);
     assert.equal(alone.badNotice, null);
   }));

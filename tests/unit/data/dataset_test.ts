@@ -30,6 +30,8 @@ async function load(
 const shown = (dataset: Dataset, index: number, tokenizer = CHAT) =>
   shownExample(dataset.example(index), tokenizer);
 
+const questionsOf = (dataset: Dataset) => Array.fromAsync(dataset.questions());
+
 /** One record of each format, and what is trained of it with and without a chat template. */
 const RECORDS: Record<string, { record: unknown; chat: string; plain: string | null }> = {
   messages: {
@@ -87,7 +89,7 @@ Deno.test("fields are found by their mapped names", () =>
     const map = { prompt: "question", completion: "answer" };
     const dataset = await load(dir, [{ question: "q", answer: "a", text: 1 }], { map });
     assert.match(shown(dataset, 0), /\[a<\|end\|>\]$/);
-    assert.equal((await dataset.prompt(0))?.completion, "a");
+    assert.equal((await questionsOf(dataset))[0]?.completion, "a");
   }));
 
 Deno.test("a text that ends with the end token gets no second one", () =>
@@ -169,7 +171,7 @@ Deno.test("a prompt is to be continued: the tokenizer's end token is not behind 
     const post_processor = { type: "TemplateProcessing", single, pair: [], special_tokens: {} };
     const tokenizer = byteTokenizer({ chatTemplate: null }, { post_processor });
     const dataset = await load(dir, [{ prompt: "q", completion: "a" }], { tokenizer });
-    assert.equal(tokenizer.decode((await dataset.prompt(0))!.promptIds), "<s>q");
+    assert.equal(tokenizer.decode((await questionsOf(dataset))[0]!.promptIds), "<s>q");
     assert.equal(shown(dataset, 0, tokenizer), "<s>q[a</s>]");
   }));
 
@@ -191,16 +193,22 @@ Deno.test("questions prompt the model as it was trained", () =>
     ];
     const dataset = await load(dir, records);
     const prompt = "<|turn|>user\nq<|end|>\n<|turn|>assistant\n";
-    assert.deepEqual(await dataset.prompt(0), {
-      prompt,
-      promptIds: CHAT.encode(prompt),
-      completion: "a",
-    });
-    assert.equal(await dataset.prompt(1), null, "does not end with the assistant");
+    // The other one does not end with the assistant.
+    assert.deepEqual(await questionsOf(dataset), [
+      { prompt, promptIds: CHAT.encode(prompt), completion: "a" },
+    ]);
     const [pair, text] = [RECORDS.prompt_completion!.record, RECORDS.text!.record];
     const plain = await load(dir, [pair], { tokenizer: PLAIN });
-    assert.equal((await plain.prompt(0))?.prompt, "the q");
-    assert.equal(await (await load(dir, [text])).prompt(0), null);
+    assert.equal((await questionsOf(plain))[0]?.prompt, "the q");
+    assert.deepEqual(await questionsOf(await load(dir, [text])), []);
+  }));
+
+Deno.test("questions of a file that has changed since are refused", () =>
+  withTempDir(async (dir) => {
+    const path = `${dir}/data.jsonl`;
+    const dataset = await load(dir, [{ prompt: "1+1=", completion: "2" }]);
+    Deno.writeTextFileSync(path, JSON.stringify({ prompt: "9+9=", completion: "18" }));
+    await assertRejects(() => questionsOf(dataset), "data", path, "was changed");
   }));
 
 Deno.test("several files are taken in order, each in its own format", () =>
@@ -210,9 +218,7 @@ Deno.test("several files are taken in order, each in its own format", () =>
     const paths = [`${dir}/a.jsonl`, `${dir}/b.jsonl`];
     const dataset = await loadDataset({ paths, tokenizer: CHAT, maxLength: 99 });
     assert.deepEqual([dataset.origin(0), dataset.origin(1)], [`${paths[0]}:2`, `${paths[1]}:1`]);
-    assert.equal(await dataset.prompt(0), null);
-    assert.equal((await dataset.prompt(1))?.completion, "c");
-    assert.deepEqual(await Array.fromAsync(dataset.questions()), [await dataset.prompt(1)]);
+    assert.deepEqual((await questionsOf(dataset)).map(({ completion }) => completion), ["c"]);
   }));
 
 Deno.test("equal examples are told in whatever format they come", () =>

@@ -1,5 +1,6 @@
 /** Files of the web: downloaded into the cache in spite of broken answers, and taken from there where unchanged. */
 import assert from "node:assert/strict";
+import { denoDisk, type HubDisk } from "../../../src/hub/disk.ts";
 import { localData } from "../../../src/hub/local_names.ts";
 import type { Downloaded } from "../../../src/hub/hub.ts";
 import { downloadUrl } from "../../../src/hub/url_file.ts";
@@ -214,6 +215,23 @@ Deno.test("what is unchanged is not sent again; what the server cannot tell now 
     assert.equal((await downloadUrl(url, use)).bytes, 50);
   }));
 
+for (const etag of [null, 'W/"v1"']) {
+  Deno.test(`what is sent again under the name ${etag} stays the same file while its bytes do`, () =>
+    withWeb(async (web, url, use) => {
+      web.etag = etag;
+      const { paths: [path = ""] } = await downloadUrl(url, use);
+      const { ino } = Deno.statSync(path);
+      await downloadUrl(url, use);
+      assert.equal(web.server.seen[1]!.ifNoneMatch, etag);
+      assert.equal(Deno.statSync(path).ino, ino);
+      const left = [...Deno.readDirSync(path.slice(0, path.lastIndexOf("/")))];
+      assert.deepEqual(left.map(({ name }) => name).sort(), ["about.json", "train.jsonl.gz"]);
+      web.content = CONTENT.with(7, CONTENT[7]! ^ 1);
+      await downloadUrl(url, use);
+      assert.deepEqual(Deno.readFileSync(path), web.content);
+    }));
+}
+
 Deno.test("several downloads of one file at once take turns, and get one whole content", () =>
   withWeb(async (web, url, use) => {
     const contents = [noise(200_000), noise(150_000), noise(100_000)];
@@ -258,6 +276,26 @@ Deno.test("addresses are told from paths", () => {
   assert.equal(urlOf("HTTPS://a.b/c")?.href, "https://a.b/c");
   for (const name of ["a.jsonl", "hf:a/b", "http:/a", "ftp://a/b"]) assert.equal(urlOf(name), null);
 });
+
+Deno.test("a disk that takes long is not told as the server's silence", () =>
+  withWeb(async (_web, url, { hub }) => {
+    const disk: HubDisk = {
+      ...denoDisk,
+      resume: async (path, offset) => {
+        const file = await denoDisk.resume(path, offset);
+        return {
+          write: (bytes) => file.write(bytes),
+          sync: async () => {
+            await new Promise((resolve) => setTimeout(resolve, 160));
+            await file.sync();
+          },
+          close: () => file.close(),
+        };
+      },
+    };
+    const onDownload = ({ waiting }: { waiting?: string }) => assert.equal(waiting, undefined);
+    await downloadUrl(url, { hub: { ...hub, disk }, onDownload });
+  }));
 
 Deno.test("a server that is silent for a while is told, and what it then sends is taken", () =>
   withWeb(async (web, url, use) => {

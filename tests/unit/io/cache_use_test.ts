@@ -1,7 +1,10 @@
 /** The cache: what nobody has used for long goes, and nothing while it is in use. */
 import assert from "node:assert/strict";
+import { removeAbandoned } from "../../../src/io/abandoned.ts";
 import { noteUse, useCache } from "../../../src/io/cache_use.ts";
 import { denoFiles } from "../../../src/io/files.ts";
+import { TEMPORARY_PREFIX } from "../../../src/io/publish.ts";
+import { assertRejects } from "../../support/refuses.ts";
 import { withTempDir } from "../../support/temp_dir.ts";
 
 const DAY_MS = 24 * 3_600_000;
@@ -73,10 +76,68 @@ Deno.test("a use waits for a program that removes something", () =>
     (await use)[Symbol.dispose]();
   }));
 
+Deno.test("a wait for the cache can be stopped", () =>
+  withTempDir(async (root) => {
+    const removing = await denoFiles.lock(`${root}/in_use.lock`);
+    const stop = new AbortController();
+    setTimeout(() => stop.abort(), 20);
+    await assertRejects(() => useCache(denoFiles, root, stop.signal), "interrupted", "the cache");
+    removing!.release();
+  }));
+
 Deno.test("on a disk without locks nothing is removed, and all is used", () =>
   withTempDir(async (root) => {
     fill(root, "old", 31);
     const files = { ...denoFiles, lock: () => Promise.reject(new Deno.errors.NotSupported("")) };
     using _use = await useCache(files, root);
     assert.equal(left(root)[0], "old");
+  }));
+
+Deno.test("what goes while the cache is looked through is no failure", () =>
+  withTempDir(async (root) => {
+    fill(root, "old", 31);
+    const files = {
+      ...denoFiles,
+      list: async (folder: string) => {
+        const entries = await denoFiles.list(folder);
+        await denoFiles.rename(`${folder}/old`, `${folder}/new`);
+        return entries;
+      },
+    };
+    using _use = await useCache(files, root);
+    assert.deepEqual(left(root), ["new", "new", "old"]);
+  }));
+
+Deno.test("who may only read the cache shares its lock all the same", () =>
+  withTempDir(async (root) => {
+    const path = `${root}/in_use.lock`;
+    (await denoFiles.lock(path))!.release();
+    const { open } = Deno;
+    Deno.open = (path, options) =>
+      options?.write
+        ? Promise.reject(Object.assign(new Deno.errors.PermissionDenied(), { code: "EACCES" }))
+        : open(path, options);
+    try {
+      await assert.rejects(denoFiles.lock(path), Deno.errors.PermissionDenied);
+      using _use = await useCache(denoFiles, root);
+      Deno.open = open;
+      assert.equal(await denoFiles.lock(path), null);
+    } finally {
+      Deno.open = open;
+    }
+  }));
+
+Deno.test("what a killed program has left goes, but for what may not be removed", () =>
+  withTempDir(async (root) => {
+    const then = new Date(Date.now() - 2 * 3_600_000);
+    for (const name of ["a", "b"]) {
+      Deno.writeTextFileSync(`${root}/${TEMPORARY_PREFIX}${name}`, "");
+      Deno.utimeSync(`${root}/${TEMPORARY_PREFIX}${name}`, then, then);
+    }
+    const remove = (path: string) =>
+      path.endsWith("a")
+        ? Promise.reject(new Deno.errors.PermissionDenied())
+        : denoFiles.remove(path);
+    await removeAbandoned({ ...denoFiles, remove }, root);
+    assert.deepEqual([...Deno.readDirSync(root)].map(({ name }) => name), [`${TEMPORARY_PREFIX}a`]);
   }));

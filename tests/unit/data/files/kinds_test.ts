@@ -131,14 +131,18 @@ for (const name of ["JSON", "CSV", "TSV", "JSON Lines"]) {
     }));
 }
 
-Deno.test("what was unpacked is taken when it is whole; what a killed program has left is removed", () =>
+Deno.test("what was unpacked is taken when it is whole; what is left of others is removed", () =>
   withCache(async (cache) => {
     const text = '{"text":"a"}\n{"text":"b"}\n';
     const path = write(`${cache}/data.jsonl.gz`, gzipSync(text));
     const { content } = await recogniseFile(path);
     const folder = `${cache}/unpacked`;
     const old = Date.now() / 1000 - 4000;
-    for (const [name, time] of [["tmp-old", old], ["tmp-new", old + 3990]] as const) {
+    const times = [["tmp-old", old], ["tmp-new", old + 3990], [
+      "unused-1",
+      old - 31 * 86_400,
+    ]] as const;
+    for (const [name, time] of times) {
       Deno.utimeSync(write(`${folder}/${name}`, "half"), time, time);
     }
     for (const left of [text.length - 3, 0]) {

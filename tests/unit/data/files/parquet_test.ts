@@ -107,6 +107,16 @@ Deno.test("rows that are too large and texts that are none are told; what nobody
     assert.throws(records[2]!.parse, /:row 3: its texts are longer than 8388608 bytes/);
   }));
 
+Deno.test("a small file with the byte of a carriage return and none of a line feed is no old text", () =>
+  withTempDir(async (dir) => {
+    const data = ["an answer that is\rtold"];
+    const buffer = parquetWriteBuffer({ columnData: [{ name: "text", data, type: "STRING" }] });
+    const bytes = new Uint8Array(buffer);
+    assert.ok(bytes.includes(0x0D) && !bytes.includes(0x0A));
+    Deno.writeFileSync(`${dir}/a.parquet`, bytes);
+    assert.deepEqual(await allOf(await recogniseFile(`${dir}/a.parquet`)), [{ text: data[0] }]);
+  }));
+
 for (const version of ["v1", "v2"]) {
   Deno.test(`a large row group is read in parts, page by page, ${version}`, async () => {
     const known = await recogniseFile(`${FOLDER}pages_${version}.parquet`);
@@ -145,6 +155,17 @@ Deno.test("pages of many values are cut, with their nulls, empty lists and lists
   }
   assert.equal(n, 20_000);
 });
+
+for (const beside of ["before", "after"]) {
+  Deno.test(`a row group read as a whole has a page of many values, and a column ${beside} it`, async () => {
+    const known = await recogniseFile(`${FOLDER}whole_${beside}.parquet`);
+    using file = await parquet.open(known.content, known.path);
+    assert.equal((await Array.fromAsync(file.blocks())).length, 1);
+    const roles = Array.from({ length: 6 }, (_, m) => m % 2 === 0 ? "user" : "assistant");
+    const expected = Array.from({ length: 3000 }, (_, n) => ({ n, roles }));
+    assert.deepEqual(await allOf(known), expected);
+  });
+}
 
 Deno.test("a page is cut at whole rows, and only where it has very many values of a dictionary", () => {
   // 20,000 rows of three values in a page of the first version: runs of levels, and of the only value.

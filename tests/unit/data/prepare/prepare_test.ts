@@ -27,6 +27,7 @@ const load = (path: string, options: Partial<DatasetOptions> = {}): Promise<Data
 
 /** All that can be seen of a data set. */
 async function viewOf(dataset: Dataset): Promise<unknown> {
+  const questions = await Array.fromAsync(dataset.questions());
   const some = [0, 1, 8191, 8192, dataset.length - 1];
   return {
     counts: dataset.counts,
@@ -34,7 +35,7 @@ async function viewOf(dataset: Dataset): Promise<unknown> {
     bad: [dataset.badNotice, dataset.bad, dataset.badExamples],
     ends: dataset.endNotice,
     examples: some.map((i) => [dataset.origin(i), dataset.example(i)]),
-    prompts: await Promise.all(some.map((i) => dataset.prompt(i))),
+    prompts: [questions.length, some.map((i) => questions[i])],
   };
 }
 

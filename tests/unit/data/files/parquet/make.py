@@ -80,3 +80,12 @@ pq.write_table(
     compression="zstd",
     use_dictionary=["gaps.list.element", "nested.list.element.list.element"],
 )
+# One row group that is read as a whole, with more values in a list than a part of a group has rows.
+whole = pa.table({"n": pa.array(range(3000), pa.int32()), "roles": [["user", "assistant"] * 3] * 3000})
+for beside, columns in {"before": ["n", "roles"], "after": ["roles", "n"]}.items():
+    pq.write_table(
+        whole.select(columns),
+        here / f"whole_{beside}.parquet",
+        compression="zstd",
+        use_dictionary=["roles.list.element"],
+    )
