@@ -1,7 +1,7 @@
 // Generated from crates/spiel-engine/src/protocol by `deno task gen`. Do not edit.
 
 /** Identifies the protocol these types belong to. */
-export const PROTOCOL_HASH = "591e6c4f73fe2679";
+export const PROTOCOL_HASH = "b132cd7daddc9334";
 
 /** Marks a position of a micro-batch whose next token is not trained. */
 export const IGNORE = 0xFFFFFFFF;
@@ -801,7 +801,7 @@ export type FormatInfo = {
  */
 export type Profile = {
   /**
-   * One row per operation, shape and format, in the order of their first calls.
+   * One row per operation, shape and format, and per amount of work where that differs, in the order of first calls.
    */
   operations: Array<ProfileRow>;
   /**

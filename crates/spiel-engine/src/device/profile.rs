@@ -1,7 +1,6 @@
 //! The rows of a profile while a device gathers them, and the last calls that they count.
 
 use crate::protocol::{Profile, ProfileCall, ProfileRow, ProfileTotals, WeightFormat};
-use spiel_kernels::formats::Format;
 use spiel_kernels::program::Work;
 use std::collections::{HashMap, VecDeque};
 
@@ -12,17 +11,14 @@ const MOST_CALLS: usize = 1 << 14;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Key {
     operation: &'static str,
-    shape: [usize; 3],
-    format: Option<Format>,
+    /// Absent where only calls are counted.
+    work: Option<Work>,
 }
 
 /// One row.
 struct Row {
     key: Key,
     calls: u32,
-    /// Floating-point operations and bytes of all calls: those of one shape may differ, as attention's do with its spans.
-    /// Absent where only calls are counted.
-    amounts: Option<[f64; 2]>,
     timed_calls: u32,
     seconds: f64,
 }
@@ -61,19 +57,12 @@ impl ProfileTable {
 
     /// Counts a call and returns its row's number.
     pub(super) fn count(&mut self, operation: &'static str, work: Option<Work>) -> usize {
-        let (shape, format) = work.map_or(([0; 3], None), |work| (work.shape, work.format));
-        let key = Key { operation, shape, format };
+        let key = Key { operation, work };
         let number = *self.by_key.entry(key).or_insert_with(|| {
-            let amounts = Some([0.0; 2]);
-            self.rows.push(Row { key, calls: 0, amounts, timed_calls: 0, seconds: 0.0 });
+            self.rows.push(Row { key, calls: 0, timed_calls: 0, seconds: 0.0 });
             self.rows.len() - 1
         });
-        let row = &mut self.rows[number];
-        row.calls += 1;
-        row.amounts = row
-            .amounts
-            .zip(work)
-            .map(|([flops, bytes], work)| [flops + work.flops as f64, bytes + work.bytes as f64]);
+        self.rows[number].calls += 1;
         number
     }
 
@@ -102,16 +91,18 @@ impl ProfileTable {
 
 impl Row {
     fn described(&self) -> ProfileRow {
-        let Key { operation, shape, format } = self.key;
+        let Key { operation, work } = self.key;
+        let of_calls = |amount: u64| amount as f64 * f64::from(self.calls);
+        let sizes = work.map_or([0; 3], |work| work.shape);
         ProfileRow {
             operation: operation.to_owned(),
-            shape: shape.into_iter().filter(|size| *size > 0).map(|size| size as u32).collect(),
-            format: format.map(WeightFormat::from),
+            shape: sizes.into_iter().filter(|size| *size > 0).map(|size| size as u32).collect(),
+            format: work.and_then(|work| work.format).map(WeightFormat::from),
             calls: self.calls,
             // Part of a row's time would pass for all of it.
             seconds: (self.timed_calls == self.calls).then_some(self.seconds),
-            flops: self.amounts.map(|[flops, _]| flops),
-            bytes: self.amounts.map(|[_, bytes]| bytes),
+            flops: work.map(|work| of_calls(work.flops)),
+            bytes: work.map(|work| of_calls(work.bytes)),
         }
     }
 }
@@ -140,16 +131,6 @@ mod tests {
             (Some(1.0), Some(16.0), Some(16.0))
         );
         assert_eq!((rows[2].seconds, rows[2].flops), (None, None));
-    }
-
-    #[test]
-    fn amounts_of_one_shape_are_added() {
-        let mut table = ProfileTable::default();
-        for flops in [6, 10] {
-            table.count("attention", Some(Work { flops, ..Work::new([2, 4], 1, 3) }));
-        }
-        let rows = table.into_profile(ProfileTotals::default()).operations;
-        assert_eq!((rows.len(), rows[0].flops, rows[0].bytes), (1, Some(16.0), Some(24.0)));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde::Serialize;
 #[cfg_attr(feature = "gen", derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
 pub struct Profile {
-    /// One row per operation, shape and format, in the order of their first calls.
+    /// One row per operation, shape and format, and per amount of work where that differs, in the order of first calls.
     pub operations: Vec<ProfileRow>,
     /// What the host asked of the device.
     pub totals: ProfileTotals,
