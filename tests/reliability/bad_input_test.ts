@@ -121,7 +121,9 @@ const REFUSED: [
   [
     "training with held-out data",
     (folder, model) => [
-      ...folder.trainArgs(`evaluated-${basename(model)}`, "--eval-data", folder.data),
+      ...folder.trainArgs(`evaluated-${basename(model)}`),
+      "--eval-data",
+      folder.write("held_out.jsonl", '{"prompt":"say 16","completion":"it is 16"}\n'),
       "--model",
       model,
     ],

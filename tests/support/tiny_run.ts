@@ -15,6 +15,12 @@ const EXAMPLES = Array.from({ length: 14 }, (_, n) => {
   return { prompt: `${n} ${letter}?`, completion: letter.repeat(3 + n % 4) };
 });
 
+/** The first of them, asked in other words. */
+const HELD_OUT = EXAMPLES.slice(0, 5).map((example) => ({
+  ...example,
+  prompt: example.prompt.replace("?", "!"),
+}));
+
 /** Removes all that it holds when disposed. */
 export class TinyRun implements Disposable {
   readonly path: string = makeTempDir();
@@ -39,7 +45,7 @@ export class TinyRun implements Disposable {
     }
     const lines = (rows: unknown[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join("");
     Deno.writeTextFileSync(this.data, lines(EXAMPLES));
-    Deno.writeTextFileSync(this.heldOut, lines(EXAMPLES.slice(0, 5)));
+    Deno.writeTextFileSync(this.heldOut, lines(HELD_OUT));
   }
 
   /** A run's folder. */
