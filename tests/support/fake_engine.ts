@@ -19,7 +19,8 @@ type Answer = { header: Reply; payload?: ArrayBufferView };
 
 const ROWS = 8;
 const DONE: Answer = { header: { kind: "done" } };
-const NOTHING_ASKED = {
+/** What a device was asked for before anything. */
+export const NOTHING_ASKED = {
   dispatches: 0,
   submissions: 0,
   readBacks: 0,

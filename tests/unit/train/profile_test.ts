@@ -10,15 +10,8 @@ import {
   sumByOperation,
 } from "../../../src/train/profile.ts";
 import { type TraceEvent, traceRecord } from "../../../src/train/trace.ts";
-import { openFakeEngine } from "../../support/fake_engine.ts";
+import { NOTHING_ASKED, openFakeEngine } from "../../support/fake_engine.ts";
 
-const NOTHING_ASKED = {
-  dispatches: 0,
-  submissions: 0,
-  readBacks: 0,
-  readBytes: 0,
-  writtenBytes: 0,
-};
 const PEAKS = { flopsPerSecond: 1e9, bytesPerSecond: 1e8 };
 
 function row(operation: string, numbers: Partial<ProfileRow> = {}): ProfileRow {
