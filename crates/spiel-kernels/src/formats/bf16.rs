@@ -1,26 +1,31 @@
 //! BF16: the upper halves of floats.
 
 use super::Codec;
+use super::floats::{Floats, codec};
+use super::vectors::LANES;
+use crate::simd::instructions::Instructions;
 use half::bf16;
-use multiversion::multiversion;
+use std::array::from_fn;
 
-pub(super) const CODEC: Codec = Codec {
-    elements: 1,
-    bytes: 2,
-    decode,
-    encode: |x, bytes| {
-        for (x, bytes) in x.iter().zip(bytes.chunks_exact_mut(2)) {
-            bytes.copy_from_slice(&bf16::from_f32(*x).to_le_bytes());
-        }
-    },
-};
-
+pub(super) const CODEC: Codec = codec::<UpperHalves, 2, 32>(|x, bytes| {
+    for (x, bytes) in x.iter().zip(bytes.chunks_exact_mut(2)) {
+        bytes.copy_from_slice(&bf16::from_f32(*x).to_le_bytes());
+    }
+});
 #[cfg(test)]
 pub(super) const WORST_ERROR: f32 = 4e-3;
 
-#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
-fn decode(bytes: &[u8], out: &mut [f32]) {
-    for (out, bytes) in out.iter_mut().zip(bytes.chunks_exact(2)) {
-        *out = f32::from_bits(u32::from(u16::from_le_bytes([bytes[0], bytes[1]])) << 16);
+struct UpperHalves;
+
+impl Floats<2, 32> for UpperHalves {
+    #[inline(always)]
+    fn one(bytes: &[u8; 2]) -> f32 {
+        f32::from_bits(u32::from(u16::from_le_bytes(*bytes)) << 16)
+    }
+
+    #[inline(always)]
+    fn sixteen(_: impl Instructions, bytes: &[u8; 32]) -> [f32; LANES] {
+        let (halves, _) = bytes.as_chunks();
+        from_fn(|i| Self::one(&halves[i]))
     }
 }

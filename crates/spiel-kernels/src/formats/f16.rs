@@ -1,26 +1,29 @@
 //! F16: IEEE half floats.
 
-use super::{Codec, half_of};
+use super::Codec;
+use super::floats::{Floats, codec};
+use super::vectors::LANES;
+use crate::simd::instructions::{Instructions, half_of};
 use half::f16;
-use multiversion::multiversion;
 
-pub(super) const CODEC: Codec = Codec {
-    elements: 1,
-    bytes: 2,
-    decode,
-    encode: |x, bytes| {
-        for (x, bytes) in x.iter().zip(bytes.chunks_exact_mut(2)) {
-            bytes.copy_from_slice(&f16::from_f32(*x).to_le_bytes());
-        }
-    },
-};
-
+pub(super) const CODEC: Codec = codec::<Halves, 2, 32>(|x, bytes| {
+    for (x, bytes) in x.iter().zip(bytes.chunks_exact_mut(2)) {
+        bytes.copy_from_slice(&f16::from_f32(*x).to_le_bytes());
+    }
+});
 #[cfg(test)]
 pub(super) const WORST_ERROR: f32 = 5e-4;
 
-#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
-fn decode(bytes: &[u8], out: &mut [f32]) {
-    for (out, bytes) in out.iter_mut().zip(bytes.chunks_exact(2)) {
-        *out = half_of(u16::from_le_bytes([bytes[0], bytes[1]]));
+struct Halves;
+
+impl Floats<2, 32> for Halves {
+    #[inline(always)]
+    fn one(bytes: &[u8; 2]) -> f32 {
+        half_of(u16::from_le_bytes(*bytes))
+    }
+
+    #[inline(always)]
+    fn sixteen(instructions: impl Instructions, bytes: &[u8; 32]) -> [f32; LANES] {
+        instructions.sixteen_halves(bytes)
     }
 }

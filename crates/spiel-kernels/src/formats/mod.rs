@@ -3,11 +3,18 @@
 //! A format is a pair of files, `<name>.rs` with its codec and `<name>.wgsl` with its decoder for GPUs, and one line of
 //! [`formats!`].
 
+use crate::math::dot;
 use crate::parallel::{ELEMENTS_PER_TASK, chunks_mut};
+#[cfg(doc)]
+use crate::simd::instructions::Instructions;
+use crate::simd::instructions::half_of;
 use std::hint::black_box;
 
 /// Elements of a quantised block, but for the K formats and NF4.
 const BLOCK: usize = 32;
+
+/// Weights that are decoded before they are multiplied: whole blocks of any format, and few enough for the L1 cache.
+const DECODED_AT_ONCE: usize = 1024;
 
 /// Hands every stored format to a macro: what it is, its variant and the name of its files.
 #[macro_export]
@@ -32,8 +39,11 @@ macro_rules! formats {
     };
 }
 
+mod blocks;
 mod double_quantisation;
+mod floats;
 mod k_blocks;
+mod vectors;
 
 pub use double_quantisation::{SHARED_BLOCKS, quantise_magnitudes, sum_of_magnitudes};
 
@@ -91,6 +101,8 @@ struct Codec {
     elements: usize,
     bytes: usize,
     decode: fn(&[u8], &mut [f32]),
+    /// Rows by a vector, where there is a way that is faster than to decode them first.
+    multiply: Option<fn(&[u8], &[f32], &mut [f32])>,
     encode: fn(&[f32], &mut [u8]),
 }
 
@@ -119,6 +131,22 @@ pub fn decode(format: Format, bytes: &[u8], out: &mut [f32]) {
     (format.codec().decode)(&bytes[..format.bytes(out.len())], out);
 }
 
+/// y = W·x on the calling thread, for the rows of a matrix as stored, one for each element of `y`.
+pub fn multiply(format: Format, rows: &[u8], x: &[f32], y: &mut [f32]) {
+    if let Some(multiply) = format.codec().multiply {
+        return multiply(rows, x, y);
+    }
+    let mut decoded = [0.0; DECODED_AT_ONCE];
+    for (row, y) in rows.chunks_exact(format.bytes(x.len())).zip(y) {
+        let pieces = row.chunks(format.bytes(DECODED_AT_ONCE)).zip(x.chunks(DECODED_AT_ONCE));
+        *y = pieces.fold(0.0, |sum, (bytes, x)| {
+            let weights = &mut decoded[..x.len()];
+            decode(format, bytes, weights);
+            sum + dot(weights, x)
+        });
+    }
+}
+
 /// Decodes whole blocks on all threads.
 pub fn decode_threaded(format: Format, bytes: &[u8], out: &mut [f32]) {
     chunks_mut(out, ELEMENTS_PER_TASK, |task, out| {
@@ -135,48 +163,17 @@ pub fn encode(format: Format, x: &[f32], bytes: &mut [u8]) {
     });
 }
 
-/// Reads a little-endian half float, such as the scale of a block.
-///
-/// Blocks are decoded one by one, each with vectors along it. To the compiler a loop over blocks looks like one to
-/// vectorise across them, which scatters what is decoded; the hint denies it that.
+/// Reads a little-endian half float, such as the scale of a block, hidden from the compiler for the reason that
+/// [`Instructions::four_halves`] has.
 #[inline(always)]
 fn half_at(bytes: &[u8], offset: usize) -> f32 {
     half_of(black_box(u16::from_le_bytes([bytes[offset], bytes[offset + 1]])))
-}
-
-/// The number that a half float is. `half` would ask for every one what the processor can do.
-#[inline(always)]
-fn half_of(bits: u16) -> f32 {
-    const FRACTION: u32 = 0x3FF;
-    const EXPONENT: u32 = 0x7C00;
-    const UNIT: f32 = 1.0 / 16_777_216.0; // Of numbers without an exponent.
-    let bits = u32::from(bits);
-    let (exponent, fraction) = (bits & EXPONENT, bits & FRACTION);
-    let magnitude = match exponent {
-        0 => (fraction as f32 * UNIT).to_bits(),
-        EXPONENT if fraction == 0 => f32::INFINITY.to_bits(),
-        EXPONENT => f32::NAN.to_bits() | fraction << 13,
-        _ => ((exponent | fraction) << 13) + (112 << 23),
-    };
-    f32::from_bits(magnitude | (bits & 0x8000) << 16)
 }
 
 /// Reads a little-endian word.
 #[inline(always)]
 fn word_at(bytes: &[u8], offset: usize) -> u32 {
     u32::from_le_bytes(std::array::from_fn(|i| bytes[offset + i]))
-}
-
-/// The codes of a block of half as many bytes, whose low nibbles hold the first half of them.
-#[inline(always)]
-fn nibbles(bytes: &[u8]) -> [u8; BLOCK] {
-    let mut codes = [0; BLOCK];
-    let (low, high) = codes.split_at_mut(BLOCK / 2);
-    for i in 0..BLOCK / 2 {
-        low[i] = bytes[i] & 15;
-        high[i] = bytes[i] >> 4;
-    }
-    codes
 }
 
 /// Writes a half float; encoders go on with the value before rounding, as ggml's do.

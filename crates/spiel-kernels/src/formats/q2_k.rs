@@ -4,10 +4,11 @@
 //! Of each 32 bytes of codes, every two bits from the low ones on hold the next 32 elements.
 
 use super::k_blocks::{BLOCK, fit_range, rounded};
+use super::blocks::{Blocks, Part, codec, codes_at, halves_at};
 use super::{Codec, half_at, put_half};
-use multiversion::multiversion;
+use crate::simd::instructions::Instructions;
 
-pub(super) const CODEC: Codec = Codec { elements: BLOCK, bytes: 84, decode, encode };
+pub(super) const CODEC: Codec = codec::<Block, 84, 16>(encode);
 #[cfg(test)]
 pub(super) const WORST_ERROR: f32 = 0.46;
 
@@ -15,18 +16,21 @@ const CODES: usize = 16;
 const SCALE: usize = 80;
 const MINIMUM: usize = 82;
 
-#[multiversion(targets("x86_64+avx2"))]
-fn decode(bytes: &[u8], out: &mut [f32]) {
-    for (block, out) in bytes.chunks_exact(CODEC.bytes).zip(out.chunks_exact_mut(BLOCK)) {
-        let (scale, minimum) = (half_at(block, SCALE), half_at(block, MINIMUM));
-        for (part, out) in out.chunks_exact_mut(16).enumerate() {
-            let scale = f32::from(block[part] & 15) * scale;
-            let minimum = f32::from(block[part] >> 4) * minimum;
-            let codes = &block[CODES + 32 * (part / 8) + 16 * (part % 2)..][..16];
-            let shift = 2 * (part / 2 % 4);
-            for (out, code) in out.iter_mut().zip(codes) {
-                *out = f32::from(code >> shift & 3) * scale - minimum;
-            }
+struct Block;
+
+impl Blocks<84, 16> for Block {
+    const PARTS: usize = 16;
+
+    #[inline(always)]
+    fn part(instructions: impl Instructions, block: &[u8; 84], part: usize) -> Part<16> {
+        let [scale, minimum] = halves_at(instructions, block, SCALE);
+        let bytes: &[u8; 16] = codes_at(block, CODES + 32 * (part / 8) + 16 * (part % 2));
+        let shift = 2 * (part / 2 % 4);
+        let codes = bytes.map(|byte| (byte >> shift & 3).cast_signed());
+        Part {
+            codes: instructions.numbers(codes),
+            scale: f32::from(block[part] & 15) * scale,
+            minimum: Some(-(f32::from(block[part] >> 4) * minimum)),
         }
     }
 }

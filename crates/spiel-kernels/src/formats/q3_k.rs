@@ -4,10 +4,12 @@
 //! A byte of third bits holds those of one place in eight runs of 32 elements. The low bits lie as in `Q2_K`.
 
 use super::k_blocks::{BLOCK, extreme, fit_signed, rounded};
+use super::blocks::{Blocks, Part, codec, codes_at, halves_at};
 use super::{Codec, half_at, put_half};
-use multiversion::multiversion;
+use crate::simd::instructions::Instructions;
+use std::array::from_fn;
 
-pub(super) const CODEC: Codec = Codec { elements: BLOCK, bytes: 110, decode, encode };
+pub(super) const CODEC: Codec = codec::<Block, 110, 16>(encode);
 #[cfg(test)]
 pub(super) const WORST_ERROR: f32 = 0.26;
 
@@ -15,22 +17,28 @@ const CODES: usize = 32;
 const SCALES: usize = 96;
 const SCALE: usize = 108;
 
-#[multiversion(targets("x86_64+avx2"))]
-fn decode(bytes: &[u8], out: &mut [f32]) {
-    for (block, out) in bytes.chunks_exact(CODEC.bytes).zip(out.chunks_exact_mut(BLOCK)) {
-        let (third, scale, packed) =
-            (&block[..CODES], half_at(block, SCALE), &block[SCALES..SCALE]);
-        for (part, out) in out.chunks_exact_mut(16).enumerate() {
-            let low = packed[part % 8] >> (4 * (part / 8)) & 15;
-            let high = packed[8 + part % 4] >> (2 * (part / 4)) & 3;
-            let scale = f32::from((low | high << 4).cast_signed() - 32) * scale;
-            let (half, run) = (16 * (part % 2), part / 2);
-            let codes = &block[CODES + 32 * (part / 8) + half..][..16];
-            let third = &third[half..][..16];
-            for i in 0..16 {
-                let code = codes[i] >> (2 * (run % 4)) & 3 | (third[i] >> run & 1) << 2;
-                out[i] = f32::from(code.cast_signed() - 4) * scale;
-            }
+struct Block;
+
+impl Blocks<110, 16> for Block {
+    const PARTS: usize = 16;
+
+    #[inline(always)]
+    fn part(instructions: impl Instructions, block: &[u8; 110], part: usize) -> Part<16> {
+        let [scale] = halves_at(instructions, block, SCALE);
+        let packed = &block[SCALES..SCALE];
+        let low = packed[part % 8] >> (4 * (part / 8)) & 15;
+        let high = packed[8 + part % 4] >> (2 * (part / 4)) & 3;
+        let (half, run) = (16 * (part % 2), part / 2);
+        let bytes: &[u8; 16] = codes_at(block, CODES + 32 * (part / 8) + half);
+        let third: &[u8; 16] = codes_at(block, half);
+        let codes = from_fn(|i| {
+            let code = bytes[i] >> (2 * (run % 4)) & 3 | (third[i] >> run & 1) << 2;
+            code.cast_signed() - 4
+        });
+        Part {
+            codes: instructions.numbers(codes),
+            scale: f32::from((low | high << 4).cast_signed() - 32) * scale,
+            minimum: None,
         }
     }
 }

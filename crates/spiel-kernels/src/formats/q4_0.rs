@@ -1,19 +1,23 @@
 //! Q4_0: a half scale d, then 32 codes; element = (code − 8)·d. The low nibbles hold the first 16 elements.
 
-use super::{BLOCK, Codec, half_at, nibbles, put_half};
-use multiversion::multiversion;
+use super::blocks::{Blocks, Part, codec, codes_at, halves_at, joined};
+use super::{BLOCK, Codec, put_half};
+use crate::simd::instructions::Instructions;
 
-pub(super) const CODEC: Codec = Codec { elements: BLOCK, bytes: 18, decode, encode };
+pub(super) const CODEC: Codec = codec::<Block, 18, BLOCK>(encode);
 #[cfg(test)]
 pub(super) const WORST_ERROR: f32 = 0.14;
 
-#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
-fn decode(bytes: &[u8], out: &mut [f32]) {
-    for (block, out) in bytes.chunks_exact(CODEC.bytes).zip(out.chunks_exact_mut(BLOCK)) {
-        let scale = half_at(block, 0);
-        for (out, code) in out.iter_mut().zip(nibbles(&block[2..])) {
-            *out = f32::from(code.cast_signed() - 8) * scale;
-        }
+struct Block;
+
+impl Blocks<18, BLOCK> for Block {
+    const PARTS: usize = 1;
+
+    #[inline(always)]
+    fn part(instructions: impl Instructions, block: &[u8; 18], _: usize) -> Part<BLOCK> {
+        let [scale] = halves_at(instructions, block, 0);
+        let codes = joined(instructions.nibbles(codes_at(block, 2), 8));
+        Part { codes, scale, minimum: None }
     }
 }
 

@@ -1,19 +1,23 @@
 //! Q4_1: a half scale d and a half minimum m, then 32 codes; element = code·d + m. The low nibbles hold the first 16.
 
-use super::{BLOCK, Codec, half_at, nibbles, put_half};
-use multiversion::multiversion;
+use super::blocks::{Blocks, Part, codec, codes_at, halves_at, joined};
+use super::{BLOCK, Codec, put_half};
+use crate::simd::instructions::Instructions;
 
-pub(super) const CODEC: Codec = Codec { elements: BLOCK, bytes: 20, decode, encode };
+pub(super) const CODEC: Codec = codec::<Block, 20, BLOCK>(encode);
 #[cfg(test)]
 pub(super) const WORST_ERROR: f32 = 0.08;
 
-#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
-fn decode(bytes: &[u8], out: &mut [f32]) {
-    for (block, out) in bytes.chunks_exact(CODEC.bytes).zip(out.chunks_exact_mut(BLOCK)) {
-        let (scale, minimum) = (half_at(block, 0), half_at(block, 2));
-        for (out, code) in out.iter_mut().zip(nibbles(&block[4..])) {
-            *out = f32::from(code) * scale + minimum;
-        }
+struct Block;
+
+impl Blocks<20, BLOCK> for Block {
+    const PARTS: usize = 1;
+
+    #[inline(always)]
+    fn part(instructions: impl Instructions, block: &[u8; 20], _: usize) -> Part<BLOCK> {
+        let [scale, minimum] = halves_at(instructions, block, 0);
+        let codes = joined(instructions.nibbles(codes_at(block, 4), 0));
+        Part { codes, scale, minimum: Some(minimum) }
     }
 }
 

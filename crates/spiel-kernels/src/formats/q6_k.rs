@@ -5,10 +5,12 @@
 //! which every two bits from the low ones on belong to the next 32 elements.
 
 use super::k_blocks::{BLOCK, extreme, fit_signed, rounded};
+use super::blocks::{Blocks, Part, codec, codes_at, halves_at};
 use super::{Codec, half_at, put_half};
-use multiversion::multiversion;
+use crate::simd::instructions::Instructions;
+use std::array::from_fn;
 
-pub(super) const CODEC: Codec = Codec { elements: BLOCK, bytes: 210, decode, encode };
+pub(super) const CODEC: Codec = codec::<Block, 210, 16>(encode);
 #[cfg(test)]
 pub(super) const WORST_ERROR: f32 = 0.04;
 
@@ -16,18 +18,24 @@ const HIGH: usize = 128;
 const SCALES: usize = 192;
 const SCALE: usize = 208;
 
-#[multiversion(targets("x86_64+avx2"))]
-fn decode(bytes: &[u8], out: &mut [f32]) {
-    for (block, out) in bytes.chunks_exact(CODEC.bytes).zip(out.chunks_exact_mut(BLOCK)) {
-        let scale = half_at(block, SCALE);
-        for (part, out) in out.chunks_exact_mut(16).enumerate() {
-            let scale = f32::from(block[SCALES + part].cast_signed()) * scale;
-            let (low, low_shift, high, high_shift) = places(part);
-            let (low, high) = (&block[low..][..16], &block[high..][..16]);
-            for i in 0..16 {
-                let code = low[i] >> low_shift & 15 | (high[i] >> high_shift & 3) << 4;
-                out[i] = f32::from(code.cast_signed() - 32) * scale;
-            }
+struct Block;
+
+impl Blocks<210, 16> for Block {
+    const PARTS: usize = 16;
+
+    #[inline(always)]
+    fn part(instructions: impl Instructions, block: &[u8; 210], part: usize) -> Part<16> {
+        let [scale] = halves_at(instructions, block, SCALE);
+        let (low, low_shift, high, high_shift) = places(part);
+        let (low, high): (&[u8; 16], &[u8; 16]) = (codes_at(block, low), codes_at(block, high));
+        let codes = from_fn(|i| {
+            let code = low[i] >> low_shift & 15 | (high[i] >> high_shift & 3) << 4;
+            code.cast_signed() - 32
+        });
+        Part {
+            codes: instructions.numbers(codes),
+            scale: f32::from(block[SCALES + part].cast_signed()) * scale,
+            minimum: None,
         }
     }
 }

@@ -1,19 +1,23 @@
 //! Q8_0: a half scale d, then 32 signed codes; element = code·d.
 
-use super::{BLOCK, Codec, half_at, put_half};
-use multiversion::multiversion;
+use super::blocks::{Blocks, Part, codec, codes_at, halves_at, joined};
+use super::{BLOCK, Codec, put_half};
+use crate::simd::instructions::Instructions;
 
-pub(super) const CODEC: Codec = Codec { elements: BLOCK, bytes: 34, decode, encode };
+pub(super) const CODEC: Codec = codec::<Block, 34, BLOCK>(encode);
 #[cfg(test)]
 pub(super) const WORST_ERROR: f32 = 5e-3;
 
-#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
-fn decode(bytes: &[u8], out: &mut [f32]) {
-    for (block, out) in bytes.chunks_exact(CODEC.bytes).zip(out.chunks_exact_mut(BLOCK)) {
-        let scale = half_at(block, 0);
-        for (out, code) in out.iter_mut().zip(&block[2..]) {
-            *out = f32::from(code.cast_signed()) * scale;
-        }
+struct Block;
+
+impl Blocks<34, BLOCK> for Block {
+    const PARTS: usize = 1;
+
+    #[inline(always)]
+    fn part(instructions: impl Instructions, block: &[u8; 34], _: usize) -> Part<BLOCK> {
+        let [scale] = halves_at(instructions, block, 0);
+        let codes = [2, 18].map(|place| codes_at(block, place).map(u8::cast_signed));
+        Part { codes: joined(codes.map(|codes| instructions.numbers(codes))), scale, minimum: None }
     }
 }
 

@@ -1,10 +1,9 @@
-use crate::formats::{Format, decode};
-use crate::math::dot;
+use crate::formats::{Format, multiply};
 use crate::parallel::{chunks_mut, rows_per_task};
 use crate::product::{Matrix, Output, product_threaded};
 
-/// Weights that are decoded before they are multiplied: whole blocks of any format, and few enough for the L1 cache.
-const DECODED_AT_ONCE: usize = 1024;
+/// Stored weights that a task multiplies: some microseconds' worth.
+const WEIGHTS_PER_TASK: usize = 64 * 1024;
 
 /// y = x·Wᵀ: `x [T, in]`, `weight [out, in]`, `y [T, out]`.
 pub fn linear(
@@ -22,8 +21,8 @@ pub fn linear(
     );
 }
 
-/// The same for one token, `x [in]` and `y [out]`, from stored weights, of which some at a time are decoded and get their
-/// deltas: sorted flat positions and their values.
+/// The same for one token, `x [in]` and `y [out]`, from stored weights and deltas to add to them: sorted flat positions and
+/// their values.
 pub fn linear_packed(
     format: Format,
     stored: &[u8],
@@ -32,25 +31,19 @@ pub fn linear_packed(
     y: &mut [f32],
 ) {
     let inputs = x.len();
-    let rows = rows_per_task(inputs);
+    let row_bytes = format.bytes(inputs);
+    let rows = (WEIGHTS_PER_TASK / inputs).max(1);
     chunks_mut(y, rows, |task, y| {
-        let mut decoded = [0.0; DECODED_AT_ONCE];
-        let first = task * rows * inputs;
-        // The first delta that is not passed yet: pieces come in the order of their positions.
-        let mut slot = indices.partition_point(|index| (*index as usize) < first);
-        for (row, y) in (task * rows..).zip(y) {
-            *y = 0.0;
-            for (piece, x) in x.chunks(DECODED_AT_ONCE).enumerate() {
-                let start = row * inputs + piece * DECODED_AT_ONCE;
-                let weights = &mut decoded[..x.len()];
-                decode(format, &stored[format.bytes(start)..], weights);
-                while let Some(index) =
-                    indices.get(slot).filter(|i| (**i as usize) < start + x.len())
-                {
-                    weights[*index as usize - start] += values[slot];
-                    slot += 1;
-                }
-                *y += dot(weights, x);
+        let first = task * rows;
+        multiply(format, &stored[first * row_bytes..][..y.len() * row_bytes], x, y);
+        // The first delta that is not passed yet: rows come in the order of their positions.
+        let mut slot = indices.partition_point(|index| (*index as usize) < first * inputs);
+        for (row, y) in (first..).zip(y) {
+            while let Some(column) = indices.get(slot).map(|i| *i as usize - row * inputs)
+                && column < inputs
+            {
+                *y += values[slot] * x[column];
+                slot += 1;
             }
         }
     });
@@ -114,7 +107,7 @@ pub fn add_bias_backward(grad_y: &[f32], grad_bias: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::formats::encode;
+    use crate::formats::{decode, encode};
     use crate::ops::delta::add_deltas;
     use crate::ops::finite_difference::{assert_gradient, weighted_sum};
     use crate::random::{positions, uniform};

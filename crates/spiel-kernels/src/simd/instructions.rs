@@ -1,0 +1,148 @@
+//! What a loop may ask of the processor beyond plain Rust, and the choice of the best that it has.
+
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+use std::array::from_fn;
+use std::hint::black_box;
+
+/// Operations on plain arrays that processors have instructions for which the compiler does not find by itself.
+///
+/// A value of a type that needs such instructions proves that they are there.
+pub(crate) trait Instructions: Copy {
+    /// a·b + c, rounded once where that takes one instruction.
+    #[inline(always)]
+    fn multiply_add(self, a: [f32; 16], b: [f32; 16], c: [f32; 16]) -> [f32; 16] {
+        // Elsewhere a function would be called for every single number.
+        let fused = cfg!(target_arch = "aarch64");
+        from_fn(|i| if fused { a[i].mul_add(b[i], c[i]) } else { a[i] * b[i] + c[i] })
+    }
+
+    /// The numbers that four little-endian half floats are, such as the scale of a block.
+    ///
+    /// Blocks are computed one by one, each with vectors along it. To the compiler a loop over blocks looks like one to
+    /// vectorise across them, which scatters what is decoded; the hint denies it that.
+    #[inline(always)]
+    fn four_halves(self, bytes: &[u8; 8]) -> [f32; 4] {
+        halves_of(&black_box(*bytes))
+    }
+
+    /// The numbers that sixteen little-endian half floats are.
+    #[inline(always)]
+    fn sixteen_halves(self, bytes: &[u8; 32]) -> [f32; 16] {
+        halves_of(bytes)
+    }
+
+    /// Codes as numbers.
+    #[inline(always)]
+    fn numbers(self, codes: [i8; 16]) -> [f32; 16] {
+        codes.map(f32::from)
+    }
+
+    /// What is left of the low and of the high nibbles when `zero` is taken from them.
+    #[inline(always)]
+    fn nibbles(self, bytes: &[u8; 16], zero: i8) -> [[f32; 16]; 2] {
+        let low = bytes.map(|byte| (byte & 15).cast_signed() - zero);
+        let high = bytes.map(|byte| (byte >> 4).cast_signed() - zero);
+        [self.numbers(low), self.numbers(high)]
+    }
+
+    /// The levels that the low and the high nibbles name.
+    #[inline(always)]
+    fn levels(self, levels: &[f32; 16], bytes: &[u8; 16]) -> [[f32; 16]; 2] {
+        let level = |code: u8| levels[usize::from(code)];
+        [bytes.map(|byte| level(byte & 15)), bytes.map(|byte| level(byte >> 4))]
+    }
+
+    /// Asks for the cache line that begins so many bytes after `bytes`, or wherever that lies: nothing is read.
+    #[inline(always)]
+    fn prefetch(self, _bytes: &[u8], _ahead: usize) {}
+}
+
+/// Nothing beyond plain Rust.
+#[derive(Clone, Copy)]
+pub(crate) struct Plain;
+
+impl Instructions for Plain {}
+
+/// A loop that is compiled for each set of instructions.
+pub(crate) trait Kernel {
+    /// Runs it. Implementations are always inlined, so that they are compiled for the instructions they are given.
+    fn run(self, instructions: impl Instructions);
+}
+
+/// Runs a loop with the best instructions that this processor has.
+pub(crate) fn run_best(kernel: impl Kernel) {
+    #[cfg(target_arch = "x86_64")]
+    if let Err(kernel) = x86::run_best(kernel) {
+        kernel.run(Plain);
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    kernel.run(Plain);
+}
+
+#[inline(always)]
+fn halves_of<const BYTES: usize, const N: usize>(bytes: &[u8; BYTES]) -> [f32; N] {
+    from_fn(|i| half_of(u16::from_le_bytes([bytes[2 * i], bytes[2 * i + 1]])))
+}
+
+/// The number that a half float is. `half` would ask for every one what the processor can do.
+#[inline(always)]
+pub(crate) fn half_of(bits: u16) -> f32 {
+    const FRACTION: u32 = 0x3FF;
+    const EXPONENT: u32 = 0x7C00;
+    const UNIT: f32 = 1.0 / 16_777_216.0; // Of numbers without an exponent.
+    let bits = u32::from(bits);
+    let (exponent, fraction) = (bits & EXPONENT, bits & FRACTION);
+    let magnitude = match exponent {
+        0 => (fraction as f32 * UNIT).to_bits(),
+        EXPONENT if fraction == 0 => f32::INFINITY.to_bits(),
+        EXPONENT => f32::NAN.to_bits() | fraction << 13,
+        _ => ((exponent | fraction) << 13) + (112 << 23),
+    };
+    f32::from_bits(magnitude | (bits & 0x8000) << 16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Everything that instructions are asked for.
+    struct Everything<'a> {
+        bytes: &'a [u8; 32],
+        levels: &'a [f32; 16],
+        found: &'a mut Vec<u32>,
+    }
+
+    impl Kernel for Everything<'_> {
+        #[inline(always)]
+        fn run(self, instructions: impl Instructions) {
+            let (first, _) = self.bytes.split_first_chunk().expect("sixteen bytes");
+            let (eight, _) = self.bytes.split_first_chunk().expect("eight bytes");
+            let all = [
+                instructions.four_halves(eight).to_vec(),
+                instructions.sixteen_halves(self.bytes).to_vec(),
+                instructions.numbers(first.map(u8::cast_signed)).to_vec(),
+                instructions.nibbles(first, 8).concat(),
+                instructions.levels(self.levels, first).concat(),
+                instructions.multiply_add([3.0; 16], *self.levels, [7.0; 16]).to_vec(),
+            ];
+            instructions.prefetch(self.bytes, 1 << 20);
+            self.found.extend(all.concat().into_iter().map(f32::to_bits));
+        }
+    }
+
+    #[test]
+    fn the_best_instructions_give_the_bits_of_plain_ones() {
+        // Products of few bits, which are the same whether they are rounded once or twice.
+        let levels = from_fn(|i| i as f32 - 3.5);
+        for first in (0..=u16::MAX - 15).step_by(16) {
+            let bytes: Vec<u8> = (first..=first + 15).flat_map(u16::to_le_bytes).collect();
+            let bytes = bytes.first_chunk().expect("sixteen halves");
+            let (mut plain, mut best) = (Vec::new(), Vec::new());
+            Everything { bytes, levels: &levels, found: &mut plain }.run(Plain);
+            run_best(Everything { bytes, levels: &levels, found: &mut best });
+            assert_eq!(plain, best, "from {first:#x}");
+        }
+    }
+}
