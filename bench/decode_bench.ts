@@ -1,9 +1,9 @@
 /**
- * Measures greedy decoding of one sequence against the rate at which this machine's memory can be copied, both in turn in
- * one run, and prints one JSON line.
+ * Measures greedy decoding of one sequence against the rate at which the engine's threads copy memory, both in turn in one
+ * run, and prints one JSON line.
  *
- * Every token needs all weights once. The copy rate counts bytes read and bytes written, on as many threads as the engine
- * has; it is no limit, as decoding only reads.
+ * Every token needs all weights once. A copy moves every byte twice, in and out: the line has the share of the bytes that
+ * it moves, which is no limit, as decoding only reads, and of the bytes that it copies, half as many.
  *
  * `decode_bench.ts --model PATH [--tokens N] [--rounds N] [--threads N] [--profile]`; `--profile` adds the milliseconds of
  * every operation per token.
@@ -16,14 +16,13 @@ import { open } from "../src/engine/open.ts";
 import { sampleToken } from "../src/generate/sampling.ts";
 import { inferenceUse, loadModel } from "../src/model/load.ts";
 import { openModelSource } from "../src/model/source.ts";
+import { measurePeaks } from "../src/train/peaks.ts";
 import { shareOfCopyRate, weightBytesPerToken } from "./copy_rate.ts";
 import { count, optionalCount, refusing } from "./flags.ts";
 import { sumByShape } from "./shapes.ts";
 import { median, round } from "./statistics.ts";
 
 const PROMPT = Uint32Array.of(1, 2, 3, 4);
-/** Bytes that a thread copies: many times any cache, but for the largest of servers. */
-const COPIED_BYTES = 256 << 20;
 
 const { model, tokens, rounds, threads, profile } = refusing(() => {
   const { values: flags } = parseArgs({
@@ -47,16 +46,13 @@ const { model, tokens, rounds, threads, profile } = refusing(() => {
 using source = refusing(() => openModelSource(model));
 await using engine = await open({ host: "native", device: "cpu", threads });
 await loadModel(engine, source, inferenceUse(PROMPT.length));
-const copiers = Array.from({ length: engine.info.threads }, makeCopier);
 
 const decodes: number[] = [], copies: number[] = [];
 await decode(engine, tokens);
-await measureCopyRate();
 for (let round = 0; round < rounds; round++) {
-  copies.push(await measureCopyRate());
+  copies.push(await measureCopyRate(engine));
   decodes.push(await decode(engine, tokens));
 }
-for (const { worker } of copiers) worker.terminate();
 const [perSecond, copyRate] = [median(decodes), median(copies)];
 const bytes = weightBytesPerToken(source);
 console.log(JSON.stringify({
@@ -65,8 +61,10 @@ console.log(JSON.stringify({
   tokens_per_second: round(perSecond),
   weight_bytes_per_token: bytes,
   weight_gigabytes_per_second: round(perSecond * bytes / 1e9),
-  copy_gigabytes_per_second: round(copyRate / 1e9),
-  share_of_copy_rate: shareOfCopyRate(perSecond * bytes, copyRate),
+  moved_gigabytes_per_second: round(copyRate / 1e9),
+  share_of_moved: shareOfCopyRate(perSecond * bytes, copyRate),
+  copied_gigabytes_per_second: round(copyRate / 2e9),
+  share_of_copied: shareOfCopyRate(perSecond * bytes, copyRate / 2),
   ...profile ? { milliseconds: await operations(engine) } : {},
 }));
 
@@ -97,28 +95,9 @@ async function operations(engine: Engine): Promise<Record<string, number | null>
   );
 }
 
-/** A thread that copies memory when told to. */
-function makeCopier() {
-  const code = `
-    const from = new Uint8Array(${COPIED_BYTES}).fill(1), to = new Uint8Array(${COPIED_BYTES}).fill(2);
-    onmessage = () => { to.set(from); postMessage(null); };`;
-  const worker = new Worker(URL.createObjectURL(new Blob([code], { type: "text/javascript" })), {
-    type: "module",
-  });
-  return {
-    worker,
-    copy: () =>
-      new Promise<void>((resolve) => {
-        worker.onmessage = () => resolve();
-        worker.postMessage(null);
-      }),
-  };
-}
-
 /** Bytes per second that all threads together read and write while they copy. */
-async function measureCopyRate(): Promise<number> {
-  const start = performance.now();
-  await Promise.all(copiers.map(({ copy }) => copy()));
-  const seconds = (performance.now() - start) / 1000;
-  return 2 * copiers.length * COPIED_BYTES / seconds;
+async function measureCopyRate(engine: Engine): Promise<number> {
+  const peaks = await measurePeaks(engine);
+  if (peaks === null) throw new Error("The CPU device has not measured how fast it copies");
+  return peaks.bytesPerSecond;
 }

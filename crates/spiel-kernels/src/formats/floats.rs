@@ -22,7 +22,7 @@ pub(super) const fn codec<F: Floats<BYTES, SIXTEEN>, const BYTES: usize, const S
         elements: 1,
         bytes: BYTES,
         decode: |bytes, out| {
-            run_best(Decode::<F, BYTES, SIXTEEN> { bytes, out, format: PhantomData })
+            run_best(Decode::<F, BYTES, SIXTEEN> { bytes, out, format: PhantomData });
         },
         multiply: Some(|rows, x, y| {
             run_best(Multiply::<F, BYTES, SIXTEEN> { rows, x, y, format: PhantomData });

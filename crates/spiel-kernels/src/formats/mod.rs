@@ -96,13 +96,16 @@ macro_rules! define {
 }
 formats!(define);
 
+/// Multiplies stored rows with a vector: `[rows, in]`, `[in]` and `[rows]`.
+type Multiply = fn(&[u8], &[f32], &mut [f32]);
+
 /// What a format is made of; its functions take any number of whole blocks.
 struct Codec {
     elements: usize,
     bytes: usize,
     decode: fn(&[u8], &mut [f32]),
     /// Rows by a vector, where there is a way that is faster than to decode them first.
-    multiply: Option<fn(&[u8], &[f32], &mut [f32])>,
+    multiply: Option<Multiply>,
     encode: fn(&[f32], &mut [u8]),
 }
 

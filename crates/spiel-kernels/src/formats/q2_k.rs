@@ -3,8 +3,8 @@
 //!
 //! Of each 32 bytes of codes, every two bits from the low ones on hold the next 32 elements.
 
-use super::k_blocks::{BLOCK, fit_range, rounded};
 use super::blocks::{Blocks, Part, codec, codes_at, halves_at};
+use super::k_blocks::{BLOCK, fit_range, rounded};
 use super::{Codec, half_at, put_half};
 use crate::simd::instructions::Instructions;
 

@@ -3,8 +3,8 @@
 //!
 //! A byte of third bits holds those of one place in eight runs of 32 elements. The low bits lie as in `Q2_K`.
 
-use super::k_blocks::{BLOCK, extreme, fit_signed, rounded};
 use super::blocks::{Blocks, Part, codec, codes_at, halves_at};
+use super::k_blocks::{BLOCK, extreme, fit_signed, rounded};
 use super::{Codec, half_at, put_half};
 use crate::simd::instructions::Instructions;
 use std::array::from_fn;

@@ -5,7 +5,8 @@
 use super::{BLOCK, Codec, half_at, put_half, word_at};
 use multiversion::multiversion;
 
-pub(super) const CODEC: Codec = Codec { elements: BLOCK, bytes: 22, decode, multiply: None, encode };
+pub(super) const CODEC: Codec =
+    Codec { elements: BLOCK, bytes: 22, decode, multiply: None, encode };
 #[cfg(test)]
 pub(super) const WORST_ERROR: f32 = 0.07;
 

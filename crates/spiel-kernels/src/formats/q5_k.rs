@@ -4,7 +4,8 @@ use super::Codec;
 use super::k_blocks::{BLOCK, part_scales, put_part_scales};
 use multiversion::multiversion;
 
-pub(super) const CODEC: Codec = Codec { elements: BLOCK, bytes: 176, decode, multiply: None, encode };
+pub(super) const CODEC: Codec =
+    Codec { elements: BLOCK, bytes: 176, decode, multiply: None, encode };
 #[cfg(test)]
 pub(super) const WORST_ERROR: f32 = 0.07;
 

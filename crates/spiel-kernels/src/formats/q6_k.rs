@@ -4,8 +4,8 @@
 //! Either half of a block has 64 bytes of nibbles, the low ones before the high ones, and 32 bytes of high bits, of
 //! which every two bits from the low ones on belong to the next 32 elements.
 
-use super::k_blocks::{BLOCK, extreme, fit_signed, rounded};
 use super::blocks::{Blocks, Part, codec, codes_at, halves_at};
+use super::k_blocks::{BLOCK, extreme, fit_signed, rounded};
 use super::{Codec, half_at, put_half};
 use crate::simd::instructions::Instructions;
 use std::array::from_fn;

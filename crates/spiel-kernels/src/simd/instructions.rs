@@ -23,6 +23,7 @@ pub(crate) trait Instructions: Copy {
     /// Blocks are computed one by one, each with vectors along it. To the compiler a loop over blocks looks like one to
     /// vectorise across them, which scatters what is decoded; the hint denies it that.
     #[inline(always)]
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "they are read from where they lie")]
     fn four_halves(self, bytes: &[u8; 8]) -> [f32; 4] {
         halves_of(&black_box(*bytes))
     }

@@ -1,9 +1,9 @@
 use crate::formats::{Format, multiply};
-use crate::parallel::{chunks_mut, rows_per_task};
+use crate::parallel::{chunks_mut, rows_per_task, threads};
 use crate::product::{Matrix, Output, product_threaded};
 
-/// Stored weights that a task multiplies: some microseconds' worth.
-const WEIGHTS_PER_TASK: usize = 64 * 1024;
+/// Stored weights that a task multiplies: ten microseconds' worth.
+const WEIGHTS_PER_TASK: usize = 128 * 1024;
 
 /// y = x·Wᵀ: `x [T, in]`, `weight [out, in]`, `y [T, out]`.
 pub fn linear(
@@ -32,7 +32,9 @@ pub fn linear_packed(
 ) {
     let inputs = x.len();
     let row_bytes = format.bytes(inputs);
-    let rows = (WEIGHTS_PER_TASK / inputs).max(1);
+    // As many tasks for each thread, all of one size: each row is its own sum, so that it does not matter whose it is.
+    let tasks = (y.len() * inputs).div_ceil(WEIGHTS_PER_TASK).next_multiple_of(threads());
+    let rows = y.len().div_ceil(tasks).max(1);
     chunks_mut(y, rows, |task, y| {
         let first = task * rows;
         multiply(format, &stored[first * row_bytes..][..y.len() * row_bytes], x, y);

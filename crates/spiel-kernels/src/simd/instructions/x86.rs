@@ -65,11 +65,11 @@ impl Instructions for Avx2 {
     #[inline(always)]
     fn four_halves(self, bytes: &[u8; 8]) -> [f32; 4] {
         let mut numbers = [0.0; 4];
-        let register: __m128;
         // In assembly, since of a load that is not all needed the compiler keeps as much as is, by an instruction that waits
         // for whatever its register held: the sum so far.
         // SAFETY: the CPU has F16C; eight bytes are read and four numbers written.
         unsafe {
+            let register: __m128;
             asm!(
                 "vcvtph2ps {numbers}, qword ptr [{bytes}]",
                 numbers = lateout(xmm_reg) register,
