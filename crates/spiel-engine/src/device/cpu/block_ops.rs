@@ -223,8 +223,8 @@ impl BlockOps for CpuDevice {
         shape: LinearShape,
         y: &mut Words,
     ) -> bool {
-        // Dense tiles share what they decode between tokens, and f32 has nothing to decode.
-        if shape.tokens != 1 || weight.format == Format::F32 {
+        // Dense tiles share what they decode between tokens.
+        if shape.tokens != 1 {
             return false;
         }
         let Stored { data, format, deltas } = *weight;
