@@ -1,6 +1,7 @@
 /** Text to token ids and back, with the position of every token in its text. */
 import { Tokenizer as HuggingFaceTokenizer } from "npm:@huggingface/tokenizers@0.2.0";
 import { SpielError } from "../errors.ts";
+import { GgufFile } from "../io/gguf.ts";
 import { isFolder } from "../io/random_access.ts";
 import { kindOfPath } from "../io/recognise.ts";
 import { concatBytes, tokenBytes } from "./token_bytes.ts";
@@ -71,7 +72,10 @@ export interface Tokenizer {
  * @throws {SpielError} kind "data" naming the file and what is missing or unsupported.
  */
 export function loadTokenizer(path: string): Tokenizer {
-  if (kindOfPath(path) === "gguf") return makeTokenizer(readGgufTokenizer(path));
+  if (kindOfPath(path) === "gguf") {
+    using file = GgufFile.open(path);
+    return makeTokenizer(readGgufTokenizer(file));
+  }
   if (isFolder(path)) return makeTokenizer(readFolderTokenizer(path));
   throw new SpielError(
     "data",

@@ -1,5 +1,5 @@
 /** Builds the content of tokenizer.json from the metadata of a GGUF file. */
-import { GgufFile } from "../io/gguf.ts";
+import type { GgufFile } from "../io/gguf.ts";
 import { ggufSpecialTokenIds, ggufTokenId } from "./special_tokens.ts";
 import type { TokenizerParts } from "./tokenizer.ts";
 import { SPELL_BYTES, splitAt } from "./tokenizer_json.ts";
@@ -24,12 +24,11 @@ const MODELS: ReadonlyMap<string, (file: GgufFile, tokens: readonly string[]) =>
   new Map([["gpt2", byteLevel], ["llama", sentencePiece]]);
 
 /**
- * Reads the tokenizer of a .gguf file.
+ * Reads the tokenizer of an open .gguf file.
  *
  * @throws {SpielError} kind "data" when its kind is not supported.
  */
-export function readGgufTokenizer(path: string): TokenizerParts {
-  using file = GgufFile.open(path);
+export function readGgufTokenizer(file: GgufFile): TokenizerParts {
   const model = file.string("tokenizer.ggml.model");
   const read = MODELS.get(model ?? "");
   if (read === undefined) {

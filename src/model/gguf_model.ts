@@ -1,6 +1,8 @@
 /** Opens a GGUF file as a model with Hugging Face tensor names and row order. */
 import type { ModelConfig, WeightFormat } from "../engine/protocol.gen.ts";
 import { ggufSpecialTokenIds, type SpecialTokenIds } from "../data/special_tokens.ts";
+import type { TokenizerParts } from "../data/tokenizer.ts";
+import { readGgufTokenizer } from "../data/tokenizer_gguf.ts";
 import { SpielError } from "../errors.ts";
 import { GgufFile } from "../io/gguf.ts";
 import {
@@ -113,6 +115,10 @@ class GgufModel implements ModelSource {
     return this.#gguf.interleavesHeads && isRotaryProjection(name) && length > 0
       ? this.#readInterleaved(ggufName, tensor, byteOffset, length)
       : this.#file.readRange(ggufName, start + byteOffset, length, into);
+  }
+
+  tokenizerParts(): TokenizerParts {
+    return readGgufTokenizer(this.#file);
   }
 
   huggingFaceConfig(): Record<string, unknown> {
