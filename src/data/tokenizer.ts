@@ -4,9 +4,9 @@ import { SpielError } from "../errors.ts";
 import { GgufFile } from "../io/gguf.ts";
 import { isFolder } from "../io/random_access.ts";
 import { kindOfPath } from "../io/recognise.ts";
-import { concatBytes, tokenBytes } from "./token_bytes.ts";
+import { concatBytes, spellBytes, tokenBytes } from "./token_bytes.ts";
 import { alignTokens, type TokenOffsets } from "./token_offsets.ts";
-import { bytePairSegmenter } from "./tokenizer_bpe.ts";
+import { bytePairSegmenter, useBytePairs, withoutVocabulary } from "./tokenizer_bpe.ts";
 import { type ExactTokenizer, exactTokenizerJson } from "./tokenizer_json.ts";
 import { readFolderTokenizer } from "./tokenizer_folder.ts";
 import { readGgufTokenizer } from "./tokenizer_gguf.ts";
@@ -92,10 +92,17 @@ export function makeTokenizer(parts: TokenizerParts): Tokenizer {
   const exact = exactTokenizerJson(parts.json, parts.where);
   const words = exact.spelling === "byte_level" ? withoutSpelling(exact.json.pre_tokenizer) : null;
   const json = words === null ? exact.json : { ...exact.json, pre_tokenizer: words.part };
+  const { bytePairs, added } = exact;
   let tokenizer: HuggingFaceTokenizer;
   try {
-    tokenizer = new HuggingFaceTokenizer(json, {});
-    if (words !== null) rememberWords(tokenizer.model!);
+    if (bytePairs === null) {
+      tokenizer = new HuggingFaceTokenizer(json, {});
+    } else {
+      tokenizer = new HuggingFaceTokenizer({ ...json, model: withoutVocabulary(json.model) }, {});
+      const model = tokenizer.model!;
+      useBytePairs(model, bytePairs, added);
+      rememberWords(model, words === null ? (word) => word : spellBytes);
+    }
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new SpielError("data", `${parts.where}: unusable tokenizer: ${reason}`, { cause });
@@ -168,9 +175,7 @@ class LoadedTokenizer implements Tokenizer {
       this.#specialIds.add(id);
     }
     this.specialTokens = special;
-    let largest = -1;
-    for (const id of tokenizer.get_vocab().values()) largest = Math.max(largest, id);
-    this.vocabSize = largest + 1;
+    this.vocabSize = tokenizer.model!.vocab.length;
     this.bosToken = parts.bosToken;
     this.eosToken = parts.eosToken;
     const eosId = parts.eosToken === null ? undefined : tokenizer.token_to_id(parts.eosToken);
