@@ -50,16 +50,15 @@ export function readBytePairs(
   }
   if (!Array.isArray(merges)) throw fail(`"merges" of the BPE model is not a list`);
   const pairs = new BytePairs(ids, tokens, merges.length);
+  let last = -1;
   merges.forEach((merge: unknown, rank) => {
     const parts = typeof merge === "string" ? merge.split(" ") : merge;
     if (!isPair(parts)) {
       throw fail(`merges[${rank}] is ${JSON.stringify(merge)}; expected two tokens`);
     }
-    const [left, right, made] = [
-      ids.get(parts[0]),
-      ids.get(parts[1]),
-      ids.get(parts[0] + parts[1]),
-    ];
+    const [left, right] = [ids.get(parts[0]), ids.get(parts[1])];
+    // Most vocabularies have the tokens that merges make in the merges' order.
+    const made = isJoined(tokens[last + 1], parts) ? last + 1 : ids.get(parts[0] + parts[1]);
     if (left === undefined || right === undefined || made === undefined) {
       const missing = [...parts, parts.join("")].find((token) => !ids.has(token));
       throw fail(
@@ -67,6 +66,7 @@ export function readBytePairs(
       );
     }
     pairs.addMerge(rank, left, right, made);
+    last = made;
   });
   return pairs;
 }
@@ -80,6 +80,12 @@ function checkId(id: unknown, what: () => string, fail: Fail): asserts id is num
   throw fail(
     `the id of ${what()} is ${JSON.stringify(id)}; expected a number below ${MOST_IDS}`,
   );
+}
+
+/** Whether a token is two others joined, which is seen faster than it is looked up. */
+function isJoined(token: string | undefined, [left, right]: readonly [string, string]): boolean {
+  return token?.length === left.length + right.length && token.startsWith(left) &&
+    token.endsWith(right);
 }
 
 function isPair(parts: unknown): parts is [string, string] {
