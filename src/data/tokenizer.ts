@@ -11,6 +11,7 @@ import { type ExactTokenizer, exactTokenizerJson } from "./tokenizer_json.ts";
 import { readFolderTokenizer } from "./tokenizer_folder.ts";
 import { readGgufTokenizer } from "./tokenizer_gguf.ts";
 import { compileNormalizer } from "./tokenizer_normalizer.ts";
+import type { BytePairLists } from "./tokenizer_vocabulary.ts";
 import { PieceTokenizer, type PieceTokenizerParts } from "./tokenizer_pieces.ts";
 import { unigramSegmenter } from "./tokenizer_unigram.ts";
 import { rememberWords, withoutSpelling } from "./tokenizer_word_memo.ts";
@@ -22,6 +23,8 @@ export interface TokenizerParts {
   where: string;
   /** The content of tokenizer.json. */
   json: Record<string, unknown>;
+  /** Vocabulary and merges of `json.model` once more, where the source has them as lists: these are read faster. */
+  lists?: BytePairLists;
   /** The content of tokenizer_config.json, without the chat template. */
   config: Record<string, unknown>;
   /** The token that begins a text. */
@@ -89,7 +92,7 @@ export function loadTokenizer(path: string): Tokenizer {
  * @throws {SpielError} kind "data" when tokenizer.json asks for what is not supported.
  */
 export function makeTokenizer(parts: TokenizerParts): Tokenizer {
-  const exact = exactTokenizerJson(parts.json, parts.where);
+  const exact = exactTokenizerJson(parts.json, parts.where, parts.lists);
   const words = exact.spelling === "byte_level" ? withoutSpelling(exact.json.pre_tokenizer) : null;
   const json = words === null ? exact.json : { ...exact.json, pre_tokenizer: words.part };
   const { bytePairs, added } = exact;
@@ -108,6 +111,12 @@ export function makeTokenizer(parts: TokenizerParts): Tokenizer {
     throw new SpielError("data", `${parts.where}: unusable tokenizer: ${reason}`, { cause });
   }
   return new LoadedTokenizer(parts, tokenizer, exact);
+}
+
+/** What another thread needs to make the same tokenizer from, which may be much less than all parts. */
+export function partsForWorker({ parts }: Tokenizer): TokenizerParts {
+  if (parts.lists === undefined) return parts;
+  return { ...parts, json: { ...parts.json, model: withoutVocabulary(parts.json.model) } };
 }
 
 /** The files, by name, from which transformers loads the same tokenizer. */

@@ -20,7 +20,9 @@ export interface BytePairModel {
 
 /** The JSON of a model with no vocabulary, to be given one by `useBytePairs`: the library takes its time to read one. */
 export function withoutVocabulary(model: unknown): Record<string, unknown> {
-  return { ...model as Record<string, unknown>, vocab: {}, merges: [] };
+  const source = model as Record<string, unknown>;
+  const kept = Object.keys(source).filter((key) => !["vocab", "merges"].includes(key));
+  return { ...Object.fromEntries(kept.map((key) => [key, source[key]])), vocab: {}, merges: [] };
 }
 
 /** Gives a model without vocabulary its own, with the added tokens. */

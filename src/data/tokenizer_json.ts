@@ -7,7 +7,12 @@ import { isObject } from "../io/random_access.ts";
 import type { TokenSpelling } from "./token_bytes.ts";
 import { type AddedToken, readAddedTokens } from "./tokenizer_added.ts";
 import type { BytePairs } from "./tokenizer_merges.ts";
-import { checkAddedIds, readBytePairs } from "./tokenizer_vocabulary.ts";
+import {
+  type BytePairLists,
+  checkAddedIds,
+  readBytePairLists,
+  readBytePairs,
+} from "./tokenizer_vocabulary.ts";
 import { readUnigramModel, type UnigramModel } from "./tokenizer_unigram.ts";
 
 type Json = Record<string, unknown>;
@@ -49,9 +54,14 @@ export interface ExactTokenizer {
  * The tokenizer.json to construct a tokenizer from.
  *
  * @param where Names the file in errors.
+ * @param lists The vocabulary and merges of its model, where these are at hand.
  * @throws {SpielError} kind "data" when a part is missing or not supported.
  */
-export function exactTokenizerJson(json: Json, where: string): ExactTokenizer {
+export function exactTokenizerJson(
+  json: Json,
+  where: string,
+  lists?: BytePairLists,
+): ExactTokenizer {
   const { model } = json;
   if (!isObject(model)) throw new SpielError("data", `${where}: "model" is not an object`);
   if (model.type !== "BPE" && model.type !== "Unigram") {
@@ -64,7 +74,11 @@ export function exactTokenizerJson(json: Json, where: string): ExactTokenizer {
   }
   const added = readAddedTokens(json.added_tokens, where);
   checkAddedIds(added, where);
-  const bytePairs = model.type === "BPE" ? readBytePairs(model, where) : null;
+  const bytePairs = lists !== undefined
+    ? readBytePairLists(lists, where)
+    : model.type === "BPE"
+    ? readBytePairs(model, where)
+    : null;
   const unigram = model.type === "Unigram" ? readUnigramModel(model, where) : null;
   const spelling = spellingOf(json, where);
   const complete: Json = { added_tokens: [], normalizer: null, post_processor: null, ...json };

@@ -7,6 +7,14 @@ import { BytePairs } from "./tokenizer_merges.ts";
 /** Far more ids than any vocabulary has; a larger one would only take memory. */
 const MOST_IDS = 1 << 22;
 
+/** A vocabulary by lists, as GGUF files have it. Plain data. */
+export interface BytePairLists {
+  /** By id. */
+  tokens: readonly string[];
+  /** Two tokens each with a space between them, first those that are joined first. */
+  merges: readonly string[];
+}
+
 type Json = Record<string, unknown>;
 type Fail = (reason: string) => SpielError;
 
@@ -49,20 +57,60 @@ export function readBytePairs(
     throw fail(`unk_token ${JSON.stringify(unknown)} is no token`);
   }
   if (!Array.isArray(merges)) throw fail(`"merges" of the BPE model is not a list`);
+  const split = (merge: unknown, rank: number) => {
+    const parts = typeof merge === "string" ? merge.split(" ") : merge;
+    if (isPair(parts)) return parts;
+    throw fail(`merges[${rank}] is ${JSON.stringify(merge)}; expected two tokens`);
+  };
+  return withMerges({ ids, tokens }, merges, split, fail);
+}
+
+/**
+ * Reads the same of lists; no token occurs twice, and merges make tokens.
+ *
+ * @param where Names the file in errors.
+ * @throws {SpielError} kind "data" naming the token or merge.
+ */
+export function readBytePairLists({ tokens, merges }: BytePairLists, where: string): BytePairs {
+  const fail = failIn(where);
+  const ids = new Map<string, number>();
+  tokens.forEach((token, id) => ids.set(token, id));
+  if (ids.size < tokens.length) {
+    const again = tokens.find((token, id) => ids.get(token) !== id);
+    throw fail(`token ${JSON.stringify(again)} occurs twice`);
+  }
+  const split = (merge: string) => {
+    const parts = mergedParts(merge);
+    if (parts !== null) return parts;
+    throw fail(`merge ${JSON.stringify(merge)} is not two parts`);
+  };
+  return withMerges({ ids, tokens }, merges, split, fail);
+}
+
+/** The two parts of a merge in one string; null where there are not two. */
+export function mergedParts(merge: string): [left: string, right: string] | null {
+  // The first part may itself begin with a space, never the second.
+  const at = merge.indexOf(" ", 1);
+  return at < 0 ? null : [merge.slice(0, at), merge.slice(at + 1)];
+}
+
+function withMerges<Merge>(
+  { ids, tokens }: Pick<BytePairs, "ids" | "tokens">,
+  merges: readonly Merge[],
+  split: (merge: Merge, rank: number) => readonly [left: string, right: string],
+  fail: Fail,
+): BytePairs {
   const pairs = new BytePairs(ids, tokens, merges.length);
   let last = -1;
-  merges.forEach((merge: unknown, rank) => {
-    const parts = typeof merge === "string" ? merge.split(" ") : merge;
-    if (!isPair(parts)) {
-      throw fail(`merges[${rank}] is ${JSON.stringify(merge)}; expected two tokens`);
-    }
+  merges.forEach((merge, rank) => {
+    const parts = split(merge, rank);
     const [left, right] = [ids.get(parts[0]), ids.get(parts[1])];
     // Most vocabularies have the tokens that merges make in the merges' order.
     const made = isJoined(tokens[last + 1], parts) ? last + 1 : ids.get(parts[0] + parts[1]);
     if (left === undefined || right === undefined || made === undefined) {
       const missing = [...parts, parts.join("")].find((token) => !ids.has(token));
       throw fail(
-        `merges[${rank}] ${JSON.stringify(merge)}: ${JSON.stringify(missing)} is no token`,
+        `merges[${rank}] ${JSON.stringify(parts)}: ${JSON.stringify(missing)} is no token`,
       );
     }
     pairs.addMerge(rank, left, right, made);
