@@ -113,7 +113,7 @@ class GgufModel implements ModelSource {
       return this.#readOffsets(ggufName, tensor, byteOffset, length);
     }
     return this.#gguf.interleavesHeads && isRotaryProjection(name) && length > 0
-      ? this.#readInterleaved(ggufName, tensor, byteOffset, length)
+      ? this.#readInterleaved(ggufName, tensor, byteOffset, length, into)
       : this.#file.readRange(ggufName, start + byteOffset, length, into);
   }
 
@@ -151,14 +151,21 @@ class GgufModel implements ModelSource {
     tensor: ModelTensor,
     byteOffset: number,
     length: number,
+    into?: Uint8Array<ArrayBuffer>,
   ): Uint8Array<ArrayBuffer> {
     const rowBytes = tensor.byteLength / tensor.shape[0]!;
     const headBytes = rowBytes * this.config.head_dim;
     const start = Math.floor(byteOffset / headBytes) * headBytes;
     const end = Math.ceil((byteOffset + length) / headBytes) * headBytes;
     const stored = this.#file.readRange(ggufName, start, end - start);
-    const ordered = withHalvesApart(stored, rowBytes, this.config.head_dim);
-    return ordered.slice(byteOffset - start, byteOffset - start + length);
+    const isWhole = end - start === length;
+    const ordered = withHalvesApart(
+      stored,
+      rowBytes,
+      this.config.head_dim,
+      isWhole ? into?.subarray(0, length) : undefined,
+    );
+    return isWhole ? ordered : ordered.slice(byteOffset - start, byteOffset - start + length);
   }
 }
 
