@@ -81,6 +81,8 @@ class GgufModel implements ModelSource {
   readonly #ggufNames: ReadonlyMap<string, string>;
   readonly #gguf: GgufArchitecture;
   readonly #place: Unstacked["place"];
+  /** Rows as they are stored, before they are put in order. */
+  #rows = new Uint8Array(0);
 
   constructor(readonly path: string, file: GgufFile) {
     this.#file = file;
@@ -157,7 +159,8 @@ class GgufModel implements ModelSource {
     const headBytes = rowBytes * this.config.head_dim;
     const start = Math.floor(byteOffset / headBytes) * headBytes;
     const end = Math.ceil((byteOffset + length) / headBytes) * headBytes;
-    const stored = this.#file.readRange(ggufName, start, end - start);
+    if (this.#rows.length < end - start) this.#rows = new Uint8Array(end - start);
+    const stored = this.#file.readRange(ggufName, start, end - start, this.#rows);
     const isWhole = end - start === length;
     const ordered = withHalvesApart(
       stored,
