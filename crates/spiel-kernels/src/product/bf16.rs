@@ -1,6 +1,6 @@
 //! The dense product of factors that are rounded to bf16, summed in f32.
 
-use super::blocked::{self, Finish, Operand, Tiling};
+use super::blocked::{self, Finish, Operand, Tiling, with_scratch};
 use super::{Matrix, Output};
 use crate::columns::write_columns;
 use crate::simd::bf16::{EDGE, PAIRS, Sums, Unit};
@@ -66,16 +66,11 @@ fn pair(earlier: &[u16], later: &[u16], out: &mut [u32]) {
     }
 }
 
-/// Words of a panel of the deepest block.
-const PANEL: usize = EDGE * Pairs::DEEPEST / 2;
-
 /// Panels of 32 rows of A, `[32, pairs]`, and of 32 columns of B, `[pairs, 32]`, whose pairs of numbers are multiplied by
 /// a unit. A block of B takes 1 MiB of a cache of the second level, a block of A 64 KiB.
 struct Pairs(Unit);
 
 impl Pairs {
-    const DEEPEST: usize = 512;
-
     /// Writes lanes as rows of pairs, `[32, pairs]`.
     fn rows<T: Factor>(x: Operand<T>, lanes: &Range<usize>, depth: &Range<usize>, out: &mut [u32]) {
         let pairs = out.len() / EDGE;
@@ -92,10 +87,10 @@ impl Pairs {
             }
             missing.fill(0);
         } else {
-            let mut columns = [0; PANEL];
-            let columns = &mut columns[..out.len()];
-            Self::columns(x, lanes, depth, columns);
-            move_words(columns, EDGE, (pairs, EDGE), out, pairs);
+            with_scratch(2, out.len(), |columns| {
+                Self::columns(x, lanes, depth, columns);
+                move_words(columns, EDGE, (pairs, EDGE), out, pairs);
+            });
         }
     }
 
@@ -127,10 +122,10 @@ impl Pairs {
                 missing.fill(0);
             }
         } else {
-            let mut rows = [0; PANEL];
-            let rows = &mut rows[..out.len()];
-            Self::rows(x, lanes, depth, rows);
-            move_words(rows, pairs, (EDGE, pairs), out, EDGE);
+            with_scratch(2, out.len(), |rows| {
+                Self::rows(x, lanes, depth, rows);
+                move_words(rows, pairs, (EDGE, pairs), out, EDGE);
+            });
         }
     }
 }
@@ -143,7 +138,7 @@ fn move_words(x: &[u32], stride: usize, shape: (usize, usize), out: &mut [u32], 
 impl<T: Factor> Tiling<T> for Pairs {
     const ROWS: usize = EDGE;
     const COLUMNS: usize = EDGE;
-    const DEPTH: usize = Self::DEEPEST;
+    const DEPTH: usize = 512;
     const WIDTH: usize = 1024;
     const HEIGHT: usize = 2 * EDGE;
 

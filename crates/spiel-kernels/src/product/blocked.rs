@@ -75,8 +75,9 @@ pub(super) trait Tiling<T>: Sync {
 }
 
 thread_local! {
-    /// Packed blocks of A and B, kept so that no product allocates once the largest has run.
-    static SCRATCH: [Cell<Vec<u32>>; 2] = const { [const { Cell::new(Vec::new()) }; 2] };
+    /// Packed blocks of A and B, and what a tiling packs a panel by; kept so that no product allocates once the largest
+    /// has run.
+    static SCRATCH: [Cell<Vec<u32>>; 3] = const { [const { Cell::new(Vec::new()) }; 3] };
 }
 
 /// Runs `work` with a scratch of at least `size` words of this thread.
