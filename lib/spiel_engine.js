@@ -539,7 +539,7 @@ function __wbg_get_imports() {
                     const a = state0.a;
                     state0.a = 0;
                     try {
-                        return __wasm_bindgen_func_elem_3447(a, state0.b, arg0, arg1);
+                        return __wasm_bindgen_func_elem_3471(a, state0.b, arg0, arg1);
                     } finally {
                         state0.a = a;
                     }
@@ -826,18 +826,18 @@ function __wbg_get_imports() {
             arg0.writeBuffer(arg1, arg2, getArrayU8FromWasm0(arg3, arg4), arg5, arg6);
         }, arguments); },
         __wbindgen_generic_0000000000000001: function(arg0, arg1) {
-            // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [Externref], shim_idx: 152, ret: Unit, inner_ret: Some(Unit) }, mutable: true }) -> Externref`.
-            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_1721);
+            // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [Externref], shim_idx: 153, ret: Unit, inner_ret: Some(Unit) }, mutable: true }) -> Externref`.
+            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_1745);
             return ret;
         },
         __wbindgen_generic_0000000000000002: function(arg0, arg1) {
-            // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [Externref], shim_idx: 198, ret: Result(Unit), inner_ret: Some(Result(Unit)) }, mutable: true }) -> Externref`.
-            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_3442);
+            // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [Externref], shim_idx: 199, ret: Result(Unit), inner_ret: Some(Result(Unit)) }, mutable: true }) -> Externref`.
+            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_3466);
             return ret;
         },
         __wbindgen_generic_0000000000000003: function(arg0, arg1) {
-            // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [NamedExternref("GPUUncapturedErrorEvent")], shim_idx: 152, ret: Unit, inner_ret: Some(Unit) }, mutable: true }) -> Externref`.
-            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_1721_11);
+            // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [NamedExternref("GPUUncapturedErrorEvent")], shim_idx: 153, ret: Unit, inner_ret: Some(Unit) }, mutable: true }) -> Externref`.
+            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_1745_11);
             return ret;
         },
         __wbindgen_generic_0000000000000004: function(arg0) {
@@ -870,22 +870,22 @@ function __wbg_get_imports() {
     };
 }
 
-function __wasm_bindgen_func_elem_1721(arg0, arg1, arg2) {
-    wasm.__wasm_bindgen_func_elem_1721(arg0, arg1, arg2);
+function __wasm_bindgen_func_elem_1745(arg0, arg1, arg2) {
+    wasm.__wasm_bindgen_func_elem_1745(arg0, arg1, arg2);
 }
 
-function __wasm_bindgen_func_elem_1721_11(arg0, arg1, arg2) {
-    wasm.__wasm_bindgen_func_elem_1721_11(arg0, arg1, arg2);
+function __wasm_bindgen_func_elem_1745_11(arg0, arg1, arg2) {
+    wasm.__wasm_bindgen_func_elem_1745_11(arg0, arg1, arg2);
 }
 
-function __wasm_bindgen_func_elem_3447(arg0, arg1, arg2, arg3) {
-    wasm.__wasm_bindgen_func_elem_3447(arg0, arg1, arg2, arg3);
+function __wasm_bindgen_func_elem_3471(arg0, arg1, arg2, arg3) {
+    wasm.__wasm_bindgen_func_elem_3471(arg0, arg1, arg2, arg3);
 }
 
-function __wasm_bindgen_func_elem_3442(arg0, arg1, arg2) {
+function __wasm_bindgen_func_elem_3466(arg0, arg1, arg2) {
     try {
         const retptr = wasm.__wbindgen_add_to_stack_pointer(-16) >>> 0;
-        wasm.__wasm_bindgen_func_elem_3442(retptr, arg0, arg1, arg2);
+        wasm.__wasm_bindgen_func_elem_3466(retptr, arg0, arg1, arg2);
         var r0 = getDataViewMemory0().getInt32(retptr + 4 * 0, true);
         var r1 = getDataViewMemory0().getInt32(retptr + 4 * 1, true);
         if (r1) {

@@ -11,10 +11,10 @@ export const wasmengine_start: (a: number, b: number, c: number, d: number, e: n
 export const wasmengine_woken: (a: number) => any;
 export const wasmreply_header: (a: number, b: number) => void;
 export const wasmreply_takePayload: (a: number, b: number) => void;
-export const __wasm_bindgen_func_elem_3442: (a: number, b: number, c: number, d: any) => void;
-export const __wasm_bindgen_func_elem_3447: (a: number, b: number, c: any, d: any) => void;
-export const __wasm_bindgen_func_elem_1721: (a: number, b: number, c: any) => void;
-export const __wasm_bindgen_func_elem_1721_11: (a: number, b: number, c: any) => void;
+export const __wasm_bindgen_func_elem_3466: (a: number, b: number, c: number, d: any) => void;
+export const __wasm_bindgen_func_elem_3471: (a: number, b: number, c: any, d: any) => void;
+export const __wasm_bindgen_func_elem_1745: (a: number, b: number, c: any) => void;
+export const __wasm_bindgen_func_elem_1745_11: (a: number, b: number, c: any) => void;
 export const __wbindgen_export: (a: number, b: number) => number;
 export const __wbindgen_export2: (a: number, b: number, c: number, d: number) => number;
 export const __wbindgen_export3: (a: number, b: number, c: number) => void;

@@ -16,10 +16,10 @@ export const wasmengine_start: (a: number, b: number, c: number, d: number, e: n
 export const wasmengine_woken: (a: number) => any;
 export const wasmreply_header: (a: number, b: number) => void;
 export const wasmreply_takePayload: (a: number, b: number) => void;
-export const __wasm_bindgen_func_elem_3796: (a: number, b: number, c: number, d: any) => void;
-export const __wasm_bindgen_func_elem_3801: (a: number, b: number, c: any, d: any) => void;
-export const __wasm_bindgen_func_elem_2075: (a: number, b: number, c: any) => void;
-export const __wasm_bindgen_func_elem_2075_15: (a: number, b: number, c: any) => void;
+export const __wasm_bindgen_func_elem_3752: (a: number, b: number, c: number, d: any) => void;
+export const __wasm_bindgen_func_elem_3757: (a: number, b: number, c: any, d: any) => void;
+export const __wasm_bindgen_func_elem_2031: (a: number, b: number, c: any) => void;
+export const __wasm_bindgen_func_elem_2031_15: (a: number, b: number, c: any) => void;
 export const __wbindgen_export: (a: number, b: number) => number;
 export const __wbindgen_export2: (a: number, b: number, c: number, d: number) => number;
 export const __wbindgen_export3: (a: number, b: number, c: number) => void;

@@ -6,8 +6,9 @@ use crate::device::{Faults, GpuDevice, GpuWish, list_gpus as gpu_list, sees_no_h
 use crate::error::{EngineError, Result, out_of_order};
 #[cfg(not(feature = "gpu"))]
 use crate::protocol::GpuList;
-use crate::protocol::{DeviceChoice, EngineInfo, FormatInfo, Reply, Request};
+use crate::protocol::{DeviceChoice, EngineInfo, FormatInfo, Precision, Reply, Request};
 use crate::stage::{Stage, header};
+use spiel_kernels::element::Element;
 use spiel_kernels::formats::Format;
 #[cfg(any(feature = "gpu", feature = "native"))]
 use std::sync::Arc;
@@ -148,6 +149,11 @@ fn describe(device: &impl Device, kind: DeviceChoice, device_reason: String) -> 
         device_reason,
         adapter: device.adapter(),
         threads: device.threads() as u32,
+        precisions: Element::ALL
+            .into_iter()
+            .filter(|element| device.keeps_weights_in(*element))
+            .map(Precision::from)
+            .collect(),
         formats: format_table(),
     }
 }

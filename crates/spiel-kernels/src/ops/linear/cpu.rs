@@ -1,6 +1,6 @@
 use crate::formats::{Format, multiply};
 use crate::parallel::{chunks_mut, rows_per_task, threads};
-use crate::product::{Matrix, Output, product_threaded};
+use crate::product::{Factor, Matrix, Output, Unit, product_bf16, product_threaded};
 
 /// Stored weights that a task multiplies: ten microseconds' worth.
 const WEIGHTS_PER_TASK: usize = 128 * 1024;
@@ -21,8 +21,24 @@ pub fn linear(
     );
 }
 
-/// The same for one token, `x [in]` and `y [out]`, from stored weights and deltas to add to them: sorted flat positions and
-/// their values.
+/// The same of x and weights that are rounded to bf16, for sizes T, in and out.
+pub fn linear_bf16<T: Factor>(
+    unit: Unit,
+    x: &[f32],
+    weight: &[T],
+    [tokens, inputs, outputs]: [usize; 3],
+    y: &mut [f32],
+) {
+    product_bf16(
+        unit,
+        Matrix::new(x, tokens, inputs, inputs),
+        Matrix::new(weight, outputs, inputs, inputs).transposed(),
+        Output::replace(y),
+    );
+}
+
+/// What [`linear`] is for one token, `x [in]` and `y [out]`, from stored weights and deltas to add to them: sorted flat
+/// positions and their values.
 pub fn linear_packed(
     format: Format,
     stored: &[u8],
@@ -62,6 +78,23 @@ pub fn linear_backward_input(
     grad_x: &mut [f32],
 ) {
     product_threaded(
+        Matrix::new(grad_y, tokens, outputs, outputs),
+        Matrix::new(weight, outputs, inputs, inputs),
+        if accumulate { Output::add(grad_x) } else { Output::replace(grad_x) },
+    );
+}
+
+/// The same of gradients and weights that are rounded to bf16, for sizes T, in and out.
+pub fn linear_backward_input_bf16<T: Factor>(
+    unit: Unit,
+    grad_y: &[f32],
+    weight: &[T],
+    [tokens, inputs, outputs]: [usize; 3],
+    accumulate: bool,
+    grad_x: &mut [f32],
+) {
+    product_bf16(
+        unit,
         Matrix::new(grad_y, tokens, outputs, outputs),
         Matrix::new(weight, outputs, inputs, inputs),
         if accumulate { Output::add(grad_x) } else { Output::replace(grad_x) },

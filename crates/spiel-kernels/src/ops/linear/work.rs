@@ -11,6 +11,7 @@ pub fn product_work([m, n, k]: [usize; 3], element: Element, accumulate: bool) -
     match element {
         Element::F32 => Work::new([m, n, k], 2, words + k * n),
         Element::F16 => Work::new([m, n, k], 2, words).decoding(Format::F16, k * n),
+        Element::Bf16 => Work::new([m, n, k], 2, words).decoding(Format::Bf16, k * n),
     }
 }
 
