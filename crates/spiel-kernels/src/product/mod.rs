@@ -96,6 +96,12 @@ pub fn product_threaded(a: Matrix, b: Matrix, c: Output) {
     run(a, b, 1.0, c, true);
 }
 
+/// Frees what products keep of this thread's, where its end would not.
+#[cfg(not(feature = "native-gemm"))]
+pub fn free_scratch() {
+    implementation::free_scratch();
+}
+
 fn run(a: Matrix, b: Matrix, factor: f32, c: Output, threaded: bool) {
     let (m, k, n) = (a.rows, a.columns, b.columns);
     assert_eq!(k, b.rows, "inner dimensions differ");

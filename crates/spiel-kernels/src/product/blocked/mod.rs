@@ -28,6 +28,12 @@ thread_local! {
     static SCRATCH: [Cell<Vec<f32>>; 2] = const { [const { Cell::new(Vec::new()) }; 2] };
 }
 
+/// Frees the packed blocks of this thread.
+#[cfg(not(feature = "native-gemm"))]
+pub(super) fn free_scratch() {
+    SCRATCH.with(|scratch| scratch.iter().for_each(|kept| drop(kept.take())));
+}
+
 /// Runs `work` with a scratch of at least `size` elements of this thread.
 ///
 /// The scratch is taken and put back, so a product that begins inside another has one of its own.
