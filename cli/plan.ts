@@ -44,6 +44,7 @@ export class PlanRecord {
       device,
       adapter,
       threads,
+      precision: planned.precision,
       parameters: planned.parameters,
       trainable: planned.trainable,
       memory: rows.map(({ purpose, bytes }) => ({ purpose, bytes })),

@@ -126,10 +126,10 @@ export class TrainView {
     ]);
   }
 
-  #planned({ memory, parameters, trainable }: EventOf<"planned">): void {
+  #planned({ memory, precision, parameters, trainable }: EventOf<"planned">): void {
     const share = formatShare(trainable / parameters);
     this.#ui.facts([
-      ["weights", formatCount(parameters)],
+      ["weights", `${formatCount(parameters)}, multiplied in ${precision}`],
       ["trained", `${formatCount(trainable)} (${share}) by ${this.#resolved.config.method}`],
     ]);
     this.#ui.line();

@@ -4,7 +4,7 @@ import type { HubUse } from "../hub/hub.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { OpenOptions } from "../engine/open.ts";
 import { type Opener, PreferredEngine } from "../engine/preferred.ts";
-import type { ModelPlan, Precision } from "../engine/protocol.gen.ts";
+import type { ModelPlan } from "../engine/protocol.gen.ts";
 import { isQuantized } from "../model/formats.ts";
 import {
   attachDeltas,
@@ -30,8 +30,8 @@ export interface OpenModelOptions extends OpenOptions, HubUse {
   readonly adapter?: string | undefined;
   /** How the layers of a model in 16 or 32 bits are held; as the adapter was trained, else as stored, when absent. */
   readonly quantize?: QuantizedFormat | "none" | undefined;
-  /** What a GPU keeps decoded weights in; f32 when absent. */
-  readonly precision?: Precision | undefined;
+  /** What products by weights round to; f32 when absent. */
+  readonly precision?: ModelUse["precision"] | undefined;
   /** Most bytes that the model may take; what is free when absent, no limit when 0. */
   readonly memoryBudget?: number | undefined;
   /** Stops the loading. */

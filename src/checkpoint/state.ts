@@ -37,6 +37,8 @@ export const checkpointStateSchema = z.strictObject({
   run: runIdentitySchema,
   /** Where the run was when it was saved. */
   place: placeSchema,
+  /** What its products by weights round to, which it keeps wherever it goes on; older runs have it among their options alone. */
+  precision: z.enum(["f32", "f16", "bf16"]).optional(),
   /** Optimiser steps done; the position in every schedule follows from it. */
   step: count,
   /** Data cursor: index, over all epochs, of the next micro-batch. */

@@ -1,7 +1,7 @@
 // Generated from crates/spiel-engine/src/protocol by `deno task gen`. Do not edit.
 
 /** Identifies the protocol these types belong to. */
-export const PROTOCOL_HASH = "b132cd7daddc9334";
+export const PROTOCOL_HASH = "47a5dd04b03caa9d";
 
 /** Marks a position of a micro-batch whose next token is not trained. */
 export const IGNORE = 0xFFFFFFFF;
@@ -332,10 +332,10 @@ export type Trainable = "nothing" | "deltas" | "weights";
 export type ActivationCheckpointing = "none" | "block";
 
 /**
- * What a GPU keeps decoded weights in until they are multiplied. Everything else is f32: sums, activations, gradients,
- * deltas, optimiser state, and matrices that are stored in f32.
+ * What products by weights round to. Everything else is f32: sums, activations and gradients as they are kept, deltas,
+ * optimiser state, and the products that make gradients in weights.
  */
-export type Precision = "f32" | "f16";
+export type Precision = "f32" | "f16" | "bf16";
 
 /**
  * The numbers of a LLaMA-like architecture, under Hugging Face's keys where there are such.
@@ -552,9 +552,10 @@ export type ModelOptions = {
    */
   activationCheckpointing: ActivationCheckpointing;
   /**
-   * What decoded weights are kept in until they are multiplied.
+   * What products by weights round to; when absent, bf16 where that is faster on the device and no matrix is stored in
+   * f32, else f32.
    */
-  precision: Precision;
+  precision: Precision | null;
   /**
    * Most bytes the plan may take; no limit when absent.
    */
@@ -682,6 +683,10 @@ export type EngineInfo = {
    * Threads that compute.
    */
   threads: number;
+  /**
+   * What products by weights can round to.
+   */
+  precisions: Array<Precision>;
   /**
    * The stored formats this engine reads.
    */
@@ -944,6 +949,10 @@ export type ModelPlan = {
    * Weights in the model, a tied head counted once.
    */
   parameters: number;
+  /**
+   * What products by weights round to.
+   */
+  precision: Precision;
 };
 
 /**

@@ -2,7 +2,13 @@
 
 import { availableMemory } from "../engine/available_memory.ts";
 import type { Engine } from "../engine/engine.ts";
-import type { DeltaCount, ModelOptions, ModelPlan, WeightFormat } from "../engine/protocol.gen.ts";
+import type {
+  DeltaCount,
+  ModelOptions,
+  ModelPlan,
+  Precision,
+  WeightFormat,
+} from "../engine/protocol.gen.ts";
 import { SpielError } from "../errors.ts";
 import { formatInfo, isQuantized } from "./formats.ts";
 import { refuseOverBudget } from "./memory.ts";
@@ -17,7 +23,10 @@ export const QUANTIZED_FORMATS = ["nf4", "q8_0", "q4_0"] as const satisfies Weig
 export type QuantizedFormat = typeof QUANTIZED_FORMATS[number];
 
 /** What a model will be used for. */
-export interface ModelUse extends Omit<ModelOptions, "formats" | "deltas" | "memoryBudget"> {
+export interface ModelUse
+  extends Omit<ModelOptions, "formats" | "deltas" | "memoryBudget" | "precision"> {
+  /** What products by weights round to; `"auto"` is bf16 where that is faster and no matrix is stored in f32, else f32. */
+  readonly precision: Precision | "auto";
   /** Most bytes that the plan may take; `null` is no limit, `"free"` what this machine has free. */
   readonly memoryBudget: number | null | "free";
   /** What the user can do where that is too little, in words. */
@@ -73,7 +82,9 @@ export async function planModel(
 ): Promise<PlannedModel> {
   const { deltas, remedies, changes, quantize: _, ...rest } = use;
   const formats = formatsOf(engine, source, use);
-  const withoutBudget: ModelOptions = { ...rest, formats, deltas: [], memoryBudget: null };
+  const precision = use.precision === "auto" ? null : use.precision;
+  const chosen = { formats, deltas: [], memoryBudget: null, precision };
+  const withoutBudget: ModelOptions = { ...rest, ...chosen };
   const bare = await engine.planModel(source.config, withoutBudget);
   const whole = { ...withoutBudget, deltas: deltas(bare) };
   const plan = await engine.planModel(source.config, whole);

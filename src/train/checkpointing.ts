@@ -8,6 +8,7 @@ import {
 } from "../checkpoint/checkpoint.ts";
 import type { CheckpointState, Place, RunIdentity } from "../checkpoint/state.ts";
 import type { Engine } from "../engine/engine.ts";
+import type { Precision } from "../engine/protocol.gen.ts";
 import type { Files } from "../io/files.ts";
 import { windowIsOpen } from "../spiel/schedule.ts";
 import { VERSION } from "../version.ts";
@@ -23,6 +24,7 @@ export interface CheckpointingParts {
   /** The run folder. */
   readonly folder: string;
   readonly identity: RunIdentity;
+  readonly precision: Precision;
   readonly keep: number;
   readonly onWarning: OnWarning;
 }
@@ -32,10 +34,10 @@ export async function saveRun(
   parts: CheckpointingParts,
   position: Readonly<TrainingPosition>,
 ): Promise<string> {
-  const { engine, trained, files, folder, identity, keep, onWarning } = parts;
+  const { engine, trained, files, folder, identity, precision, keep, onWarning } = parts;
   const groups = snapshotOf(engine, trained, position.windowSamples);
   const { host, device } = engine.info;
-  const state = checkpointState(position, identity, { host, device });
+  const state = checkpointState(position, identity, precision, { host, device });
   const options: SaveOptions = { keep, onWarning };
   if (position.best !== null) options.protect = [position.best.step];
   return await saveCheckpoint(files, folder, { state, groups }, options);
@@ -71,12 +73,14 @@ export function forgetEvaluation(position: TrainingPosition): void {
 function checkpointState(
   position: TrainingPosition,
   run: RunIdentity,
+  precision: Precision,
   place: Place,
 ): CheckpointState {
   return {
     program_version: VERSION,
     run,
     place,
+    precision,
     step: position.step,
     micro_batch: position.microBatch,
     tokens: position.tokens,

@@ -4,7 +4,7 @@ import type { OpenInfo } from "../engine/engine.ts";
 import type { Stretch } from "../data/stretches.ts";
 import type { DrawnSource } from "../data/sampler.ts";
 import type { DownloadProgress } from "../hub/fetch_files.ts";
-import type { GradientTrial, MemoryTable } from "../engine/protocol.gen.ts";
+import type { GradientTrial, MemoryTable, Precision } from "../engine/protocol.gen.ts";
 import type { Evaluation, EvaluationProgress } from "./evaluate.ts";
 import type { MetricsEvent } from "./metrics.ts";
 import type { BestEvaluation } from "./position.ts";
@@ -33,6 +33,8 @@ export interface OpenedEvent extends TaggedEvent<"opened"> {
 export interface PlannedEvent extends TaggedEvent<"planned"> {
   /** Bytes by purpose. */
   readonly memory: MemoryTable;
+  /** What products by weights round to. */
+  readonly precision: Precision;
   /** Weights in the model, a tied head counted once. */
   readonly parameters: number;
   /** Numbers that are trained. */

@@ -10,12 +10,16 @@ const REPEATS = 5;
 export interface Peaks {
   /** Floating-point operations per second: multiply-adds on registers alone, in f32, each as two. */
   readonly flopsPerSecond: number;
+  /** The same of products in bf16; `null` where the device has none. */
+  readonly bf16FlopsPerSecond: number | null;
   /** Bytes read and written per second, by a copy of more than caches hold. */
   readonly bytesPerSecond: number;
 }
 
 /** What an operation has to do; absent where it is not counted. */
 export interface Work {
+  /** The operation's name; those in bf16 end with it. */
+  readonly operation: string;
   /** Floating-point operations. */
   readonly flops: number | null;
   /** Bytes that must move. */
@@ -29,9 +33,9 @@ export async function measurePeaks(engine: Engine): Promise<Peaks | null> {
   return peaksOf(await engine.readProfile());
 }
 
-/** The rates of the fastest calls of `fma_probe` and `copy_probe`; `null` where one of them has no time. */
+/** The rates of the probes' fastest calls; `null` where those of `fma_probe` or `copy_probe` have no time. */
 export function peaksOf({ operations, calls }: Profile): Peaks | null {
-  const fastest = (probe: string, amount: keyof Work): number | null => {
+  const fastest = (probe: string, amount: "flops" | "bytes"): number | null => {
     const number = operations.findIndex(({ operation }) => operation === probe);
     const row = operations[number];
     const times = calls.filter(({ row, seconds }) => row === number && seconds > 0);
@@ -45,11 +49,16 @@ export function peaksOf({ operations, calls }: Profile): Peaks | null {
   const bytesPerSecond = fastest("copy_probe", "bytes");
   return flopsPerSecond === null || bytesPerSecond === null
     ? null
-    : { flopsPerSecond, bytesPerSecond };
+    : { flopsPerSecond, bf16FlopsPerSecond: fastest("probe_bf16", "flops"), bytesPerSecond };
 }
 
 /** Seconds that an operation takes at the peaks: the longer of its arithmetic and its traffic. `null` where not known. */
-export function leastSeconds({ flops, bytes }: Work, peaks: Peaks | null): number | null {
+export function leastSeconds(
+  { operation, flops, bytes }: Work,
+  peaks: Peaks | null,
+): number | null {
   if (flops === null || bytes === null || peaks === null) return null;
-  return Math.max(flops / peaks.flopsPerSecond, bytes / peaks.bytesPerSecond);
+  const { flopsPerSecond, bf16FlopsPerSecond, bytesPerSecond } = peaks;
+  const rate = operation.endsWith("_bf16") ? bf16FlopsPerSecond : flopsPerSecond;
+  return rate === null ? null : Math.max(flops / rate, bytes / bytesPerSecond);
 }

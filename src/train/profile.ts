@@ -124,6 +124,7 @@ export function profileRecord(report: ProfileReport, info: OpenInfo): Record<str
     seconds,
     peaks: peaks === null ? null : {
       gflops_per_second: peaks.flopsPerSecond / 1e9,
+      bf16_gflops_per_second: peaks.bf16FlopsPerSecond && peaks.bf16FlopsPerSecond / 1e9,
       gigabytes_per_second: peaks.bytesPerSecond / 1e9,
     },
     totals: {

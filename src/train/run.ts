@@ -145,14 +145,16 @@ async function train(run: RealRun, begun: BegunRun, context: RunContext): Promis
 
 async function trainerOf(
   { resolved: { config }, source, tokenizer, folder, data, options }: RealRun,
-  { identity, model: { engine, trained }, position, metrics, journal }: BegunRun,
+  { identity, model: { engine, planned, trained }, position, metrics, journal }: BegunRun,
   { samples, profiler }: { samples: Samples; profiler: StepProfiler | undefined },
   { files, signal, tell, warn }: RunContext,
 ): Promise<Trainer> {
   const answers = { ...tokenizer, maxLength: source.config.max_position_embeddings };
   const onProgress = (progress: EvaluationProgress) => tell({ type: "evaluating", ...progress });
   const { keep } = config;
-  const saving = { engine, trained, files, folder: folder.path, identity, keep, onWarning: warn };
+  const { precision } = planned.plan;
+  const saved = { engine, trained, identity, precision, keep };
+  const saving = { ...saved, files, folder: folder.path, onWarning: warn };
   const parts: TrainerParts = {
     engine,
     batches: data.stream,

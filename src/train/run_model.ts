@@ -43,22 +43,23 @@ export async function planRun(
   config: RunConfig,
   beginning: Beginning,
 ): Promise<RunModel> {
-  refuseOtherPrecision(engine, config, beginning);
+  refuseOtherPrecision(engine, beginning);
   const planned = await planModel(engine, source, useOf(config, beginning));
   return { engine, planned, trained: trainedOf(config, planned) };
 }
 
-/** Refuses to go on where the weights cannot be kept as the run began with, which it cannot change. */
+/** Refuses to go on where products cannot round as they did when the run began, which a run keeps. */
 function refuseOtherPrecision(
-  { info: { device, adapter } }: Engine,
-  { precision }: RunConfig,
+  { info: { adapter, precisions } }: Engine,
   { checkpoint }: Beginning,
 ): void {
-  if (checkpoint === null || precision === "f32" || device === "gpu") return;
+  const precision = checkpoint?.state.precision;
+  if (precision === undefined || precisions.includes(precision)) return;
+  const able = precision === "bf16" ? "a CPU with AMX or AVX512-BF16" : "a GPU with half floats";
   throw new SpielError(
     "device",
-    `The run began with --precision ${precision}, which the CPU (${adapter}) does not have and a run keeps; ` +
-      "go on with it on a GPU, or start anew with another --out",
+    `The run began with --precision ${precision}, which ${adapter} does not have and a run keeps; ` +
+      `go on with it on ${able}, or start anew with another --out`,
   );
 }
 
@@ -90,7 +91,7 @@ function useOf(config: RunConfig, beginning: Beginning): ModelUse {
     optimizer: growth?.optimizer ?? "adamw",
     microBatchTokens: config.microBatchTokens,
     activationCheckpointing: config.activationCheckpointing,
-    precision: config.precision,
+    precision: beginning.checkpoint?.state.precision ?? config.precision,
     memoryBudget: memoryBudgetOf(config.memoryBudget),
     quantize: quantizeOf(config),
     remedies: remediesOf(config),

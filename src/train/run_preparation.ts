@@ -142,10 +142,11 @@ async function openSource(
 
 /** Tells what a planned model takes. */
 export async function tellPlanned(
-  { planned: { plan: { memory, parameters } }, trained }: RunModel,
+  { planned: { plan: { memory, parameters, precision } }, trained }: RunModel,
   { tell }: RunContext,
 ): Promise<void> {
-  await tell({ type: "planned", memory, parameters, trainable: trainable(trained, parameters) });
+  const count = trainable(trained, parameters);
+  await tell({ type: "planned", memory, precision, parameters, trainable: count });
 }
 
 /** Refuses data that cannot be read; what is compressed is unpacked in the files returned. */

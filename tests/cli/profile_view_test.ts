@@ -42,7 +42,7 @@ const REPORT: ProfileReport = {
   ],
   calls: [],
   earlierCalls: 0,
-  peaks: { flopsPerSecond: 4e9, bytesPerSecond: 1e9 },
+  peaks: { bf16FlopsPerSecond: null, flopsPerSecond: 4e9, bytesPerSecond: 1e9 },
 };
 
 function shown(report: ProfileReport): string[] {

@@ -234,6 +234,7 @@ Deno.test("a plan for programs has all that a dry run tells people", () => {
     device: "cpu",
     adapter: "A processor",
     threads: 1,
+    precision: "f32",
     parameters: 100_000,
     trainable: 1_000,
     memory: [{ purpose: "weights", bytes: 2048 }, { purpose: "deltas", bytes: 1024 }],

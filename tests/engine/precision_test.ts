@@ -1,13 +1,11 @@
-/** Decoded weights in f16: what they change, what they save, and where they are refused. */
+/** Products that round: what they change, what they save, and where they are refused. */
 
 import assert from "node:assert/strict";
 import type { Engine } from "../../src/engine/engine.ts";
 import type { ModelPlan, Precision, WeightFormat } from "../../src/engine/protocol.gen.ts";
 import { createModel, inferenceUse, type ModelUse, planModel } from "../../src/model/load.ts";
 import { openModelSource } from "../../src/model/source.ts";
-import type { TrainEvent } from "../../src/train/events.ts";
 import { engineTest, gpuDevices, HOSTED_DEVICES } from "../support/hosts.ts";
-import { TinyRun } from "../support/tiny_run.ts";
 import { randomBatch, randomNumbers } from "../support/small_model.ts";
 
 const MODEL = new URL("../golden/tiny_llama", import.meta.url).pathname;
@@ -152,21 +150,73 @@ engineTest("precision: f16 halves what decoded weights take", async (engine) => 
   assert.equal(await workspace("f32") - await workspace("f16"), 256 * 64 * 2);
 }, gpus);
 
-Deno.test("precision f16: a run that began so is not told to change it where it goes on", async () => {
-  using run = new TinyRun();
-  const place = { host: "wasm", device: "cpu" } as const;
-  const stop = new AbortController();
-  const onEvent = ({ type }: TrainEvent) => type === "step" ? stop.abort() : undefined;
-  const stopped = run.train(place, "run", { maxSteps: 2 }, { signal: stop.signal, onEvent });
-  await assert.rejects(stopped, { kind: "interrupted" });
-  // As a GPU would have recorded it.
-  const path = `${run.out("run")}/config.json`;
-  const record = JSON.parse(Deno.readTextFileSync(path));
-  const began = { ...record, precision: { value: "f16", origin: "flag" } };
-  Deno.writeTextFileSync(path, JSON.stringify(began));
-  const resumed = run.train(place, "run", { maxSteps: 2, precision: "f16", resume: true });
-  await assert.rejects(resumed, {
-    kind: "device",
-    message: /^The run began with --precision f16, .*; go on with it on a GPU, or start anew/,
-  });
+const cpus = HOSTED_DEVICES.filter(({ device }) => device === "cpu");
+
+/** Runs `body` where the CPU multiplies in bf16; elsewhere the engine must say what it lacks. */
+function bf16Test(name: string, body: (engine: Engine) => Promise<void>): void {
+  engineTest(name, async (engine) => {
+    if (engine.info.precisions.includes("bf16")) return await body(engine);
+    using source = openModelSource(MODEL);
+    await assert.rejects(() => planModel(engine, source, { ...USE, precision: "bf16" }), {
+      kind: "device",
+      message: /^--precision bf16 needs the native engine on a CPU with AMX or AVX512-BF16, /,
+    });
+  }, cpus);
+}
+
+for (const format of ["f32", "bf16", "q8_0", "q4_0"] as const) {
+  bf16Test(
+    `precision: bf16 rounds both factors, weights with their deltas once, ${format}`,
+    async (engine) => {
+      const own = await ownMatrices(engine, format);
+      const plan = await create(engine, "f32", own);
+      const bare = await passes(engine);
+      await writeDeltas(engine);
+      const exact = await passes(engine);
+      const rounded = await mergedMatrices(engine, plan, "bf16");
+
+      await create(engine, "bf16", own);
+      await writeDeltas(engine);
+      const found = await passes(engine);
+      await create(engine, "bf16", rounded);
+      assert.deepEqual(found, await passes(engine));
+
+      const [error, change] = [found, bare].map(({ losses }) => distance(losses, exact.losses));
+      const words = `error ${error}, of the deltas' ${change}`;
+      assert.ok(0 < error! && error! < change! / 2, words);
+    },
+  );
+}
+
+bf16Test("precision: bf16 halves what decoded weights take", async (engine) => {
+  const own = await ownMatrices(engine, "q8_0");
+  const workspace = async (precision: Precision) => {
+    const { memory } = await create(engine, precision, own);
+    return memory.rows.find(({ purpose }) => purpose === "workspace")!.bytes;
+  };
+  assert.equal(await workspace("f32") - await workspace("bf16"), 256 * 64 * 2);
 });
+
+bf16Test(
+  "precision: bf16 gives a sequence the same bits alone and beside others",
+  async (engine) => {
+    await create(engine, "bf16", await ownMatrices(engine, "q8_0"));
+    await writeDeltas(engine);
+    const { output } = await engine.forward(BATCH, "tokenLosses");
+    const [, end] = BATCH.cuSeqlens as unknown as [number, number];
+    const targets = BATCH.targets.subarray(0, end);
+    const alone = {
+      tokens: BATCH.tokens.subarray(0, end),
+      targets,
+      cuSeqlens: Uint32Array.of(0, end),
+    };
+    const { output: losses } = await engine.forward(alone, "tokenLosses");
+    assert.deepEqual([...losses], [...output.subarray(0, losses.length)]);
+  },
+);
+
+engineTest("precision: auto keeps weights that are stored in f32", async (engine) => {
+  using source = openModelSource(MODEL);
+  const { plan } = await planModel(engine, source, { ...USE, precision: "auto" });
+  assert.equal(plan.precision, "f32");
+}, HOSTED_DEVICES);

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import type { Batch, Engine } from "../../src/engine/engine.ts";
-import { IGNORE, type Precision } from "../../src/engine/protocol.gen.ts";
+import { IGNORE } from "../../src/engine/protocol.gen.ts";
 import { inferenceUse, loadModel } from "../../src/model/load.ts";
 import { openModelSource } from "../../src/model/source.ts";
 import { allotDeltas } from "../../src/spiel/budget.ts";
@@ -17,10 +17,12 @@ const TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj",
 const BETAS = { beta1: 0.9, beta2: 0.999 };
 
 /** The largest difference of a loss. In f16 every weight is rounded, which must not matter beside what a step teaches. */
-const BOUNDS: Record<Precision, number> = { f32: 1e-3, f16: 1e-2 };
+const BOUNDS = { f32: 1e-3, f16: 1e-2 };
+
+type GpuPrecision = keyof typeof BOUNDS;
 
 /** What is tried, in f16 once, since that differs in products alone. */
-const CASES: readonly (readonly [Growth, Precision])[] = [
+const CASES: readonly (readonly [Growth, GpuPrecision])[] = [
   ...GROWTHS.map((growth) => [growth, "f32"] as const),
   [GROWTHS[0]!, "f16"],
 ];
@@ -39,7 +41,7 @@ const BATCH: Batch = {
 async function trainOneStep(
   engine: Engine,
   growth: Growth,
-  precision: Precision,
+  precision: GpuPrecision,
 ): Promise<[number, number]> {
   using source = openModelSource(MODEL);
   const budget = { density: 0.01 };
@@ -76,7 +78,7 @@ for (const place of (await gpuDevices()).filter(({ host }) => host === cpu!.host
     const name = `${what} agrees with the CPU (${place.name})`;
     Deno.test(name, { ignore: place.ignore || lacksModel }, async () => {
       assert.ok(existsSync(MODEL), `SPIEL_MODELS holds no ${MODEL}`);
-      const losses = async (where: typeof place, precision: Precision) => {
+      const losses = async (where: typeof place, precision: GpuPrecision) => {
         await using engine = await where.open();
         return await trainOneStep(engine, growth, precision);
       };

@@ -15,6 +15,7 @@ export function stateOf(step: number): CheckpointState {
       adapter_digest: null,
     },
     place: { host: "native", device: "cpu" },
+    precision: "f32",
     step,
     micro_batch: step * 2,
     tokens: step * 512,

@@ -76,6 +76,7 @@ export class FakeEngine implements Transport {
             deviceReason: "asked for",
             adapter: "fake",
             threads: 1,
+            precisions: ["f32"],
             formats: [{ format: "f32", blockElements: 1, blockBytes: 4 }],
           },
         };
@@ -163,7 +164,7 @@ export class FakeEngine implements Transport {
       rows: [{ purpose: "weights", bytes: 4 * parameters }],
       totalBytes: 4 * parameters,
     };
-    return { header: { kind: "modelPlan", memory, tensors, parameters } };
+    return { header: { kind: "modelPlan", memory, tensors, parameters, precision: "f32" } };
   }
 
   #module(name: string): Module {

@@ -7,8 +7,9 @@ use crate::error::{EngineError, Result, out_of_order};
 use crate::host::{call, threads};
 #[cfg(not(feature = "gpu"))]
 use crate::protocol::GpuList;
-use crate::protocol::{DeviceChoice, EngineInfo, FormatInfo, Reply, Request};
+use crate::protocol::{DeviceChoice, EngineInfo, FormatInfo, Precision, Reply, Request};
 use crate::stage::{Stage, header};
+use spiel_kernels::element::Element;
 use spiel_kernels::formats::Format;
 use std::borrow::Cow;
 #[cfg(feature = "gpu")]
@@ -150,6 +151,11 @@ fn describe(device: &impl Device, kind: DeviceChoice, device_reason: String) -> 
         device_reason,
         adapter: device.adapter(),
         threads: device.threads() as u32,
+        precisions: Element::ALL
+            .into_iter()
+            .filter(|element| device.keeps_weights_in(*element))
+            .map(Precision::from)
+            .collect(),
         formats: format_table(),
     }
 }

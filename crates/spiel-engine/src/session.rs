@@ -12,8 +12,9 @@ use crate::model::tensor::Tensor;
 use crate::model::workspace::{BatchBuffers, Workspace};
 use crate::protocol::{
     ArrayInfo, ArrayType, BatchShape, ForwardOutput, Loss, MemoryTable, ModelConfig, ModelOptions,
-    ModelPlan, Optimizer, TensorInfo, Trainable,
+    ModelPlan, Optimizer, Precision, TensorInfo, Trainable, WeightFormat,
 };
+use spiel_kernels::element::Element;
 use std::collections::HashMap;
 
 /// A model that is ready for requests.
@@ -34,7 +35,7 @@ pub(crate) fn plan<D: Device>(
     config: &ModelConfig,
     options: &ModelOptions,
 ) -> Result<ModelPlan> {
-    let (model, _, memory) = build(device, config, options, true)?;
+    let (model, workspace, memory) = build(device, config, options, true)?;
     check_budget(device.addressable(), &memory, options)?;
     let modules: HashMap<&str, &str> = model
         .linears()
@@ -47,7 +48,8 @@ pub(crate) fn plan<D: Device>(
         delta_module: modules.get(tensor.name.as_str()).map(|module| (*module).to_owned()),
     });
     let parameters = model.tensors().map(|tensor| tensor.elements() as u64).sum();
-    Ok(ModelPlan { memory, tensors: tensors.collect(), parameters })
+    let precision = workspace.linear.element.into();
+    Ok(ModelPlan { memory, tensors: tensors.collect(), parameters, precision })
 }
 
 /// Refuses memory over the budget that was set, or over what a device's addresses reach.
@@ -92,18 +94,35 @@ fn build<D: Device>(
             module.module, module.count
         )));
     }
-    if !device.keeps_weights_in(options.precision.into()) {
-        return Err(EngineError::DeviceUnavailable(format!(
-            "--precision f16 needs a GPU with the feature shader-f16, and the device is {}: \
-             expected such a GPU or --precision f32",
-            device.adapter()
-        )));
-    }
     let mut arena = Arena::new(device, plan_only);
     let model = Model::new(&mut arena, config, options)?;
-    let workspace = Workspace::new(&mut arena, &model, options)?;
+    let element = element_of(device, &model, options.precision)?;
+    let workspace = Workspace::new(&mut arena, &model, options, element)?;
     arena.operations(&operation_sizes(&model, options, arena.largest()));
     Ok((model, workspace, arena.table()))
+}
+
+/// What dense weights are kept in.
+fn element_of<D: Device>(
+    device: &D,
+    model: &Model<D>,
+    precision: Option<Precision>,
+) -> Result<Element> {
+    let Some(element) = precision.map(Element::from) else {
+        let exact = model.linears().any(|linear| linear.weight.format == WeightFormat::F32);
+        return Ok(if exact { Element::F32 } else { device.fastest_element() });
+    };
+    if device.keeps_weights_in(element) {
+        return Ok(element);
+    }
+    let (name, needed) = match element {
+        Element::Bf16 => ("bf16", "the native engine on a CPU with AMX or AVX512-BF16"),
+        _ => ("f16", "a GPU with the feature shader-f16"),
+    };
+    Err(EngineError::DeviceUnavailable(format!(
+        "--precision {name} needs {needed}, and the device is {}: expected such a device or --precision f32",
+        device.adapter()
+    )))
 }
 
 fn operation_sizes<D: Device>(

@@ -1,6 +1,7 @@
 //! Four f32 side by side: of WebAssembly where that is the target, elsewhere of plain arrays, so that everything above
 //! is tested on any machine.
 
+pub(crate) mod bf16;
 pub(crate) mod squares;
 
 #[cfg(target_arch = "wasm32")]

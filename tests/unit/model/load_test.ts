@@ -9,32 +9,9 @@ import {
   memoryBudgetOf,
   planModel,
 } from "../../../src/model/load.ts";
-import type { ModelSource, ModelTensor } from "../../../src/model/source.ts";
+import type { ModelSource } from "../../../src/model/source.ts";
 import { openFakeEngine } from "../../support/fake_engine.ts";
-import { TOY_CONFIG } from "../../support/toy_run.ts";
-
-/** A source with the fake engine's tensors. */
-function toySource(format: ModelTensor["format"], rows = 8): ModelSource {
-  const tensor = (shape: number[]): ModelTensor => ({
-    format,
-    shape,
-    byteLength: shape.reduce((product, size) => product * size, 4),
-  });
-  return {
-    path: "toy",
-    modelType: "llama",
-    config: TOY_CONFIG,
-    specialTokens: { bos: null, eos: [] },
-    tensors: new Map([
-      ["model.embed_tokens.weight", tensor([32, 8])],
-      ["model.layers.0.self_attn.q_proj.weight", tensor([rows, 8])],
-      ["model.layers.0.mlp.up_proj.weight", tensor([8, 8])],
-    ]),
-    read: (_, byteOffset, length) => new Uint8Array(length).fill(byteOffset >> 20),
-    huggingFaceConfig: () => ({}),
-    [Symbol.dispose]() {},
-  };
-}
+import { toySource } from "../../support/toy_source.ts";
 
 Deno.test("load: tensors are written whole, in chunks of at most 4 MiB", async () => {
   const { engine, fake } = await openFakeEngine();
@@ -82,7 +59,7 @@ Deno.test("load: planning allocates nothing, and a plan over its budget stops th
     assert.equal(request.dryRun, true);
     const rows = [{ purpose: "weights", bytes: 1536 }, { purpose: "activations", bytes: 2048 }];
     const memory = { rows, totalBytes: 3584 };
-    return { kind: "modelPlan", memory, tensors: [], parameters: 1 };
+    return { kind: "modelPlan", memory, tensors: [], parameters: 1, precision: "f32" };
   };
   const remedies = ["a smaller one", "a lower --density", "patience"];
   const use = { ...inferenceUse(8), memoryBudget: 3000, remedies };
@@ -105,7 +82,7 @@ Deno.test("load: without a budget, what is free is the limit; none lifts it", as
   fake.intercept = (request) => {
     if (request.op !== "modelCreate") return undefined;
     const memory = { rows: [{ purpose: "weights", bytes: totalBytes }], totalBytes };
-    return { kind: "modelPlan", memory, tensors: [], parameters: 1 };
+    return { kind: "modelPlan", memory, tensors: [], parameters: 1, precision: "f32" };
   };
   const plan = (bytes: number | undefined) =>
     planModel(engine, toySource("f32"), {

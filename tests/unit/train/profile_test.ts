@@ -12,7 +12,7 @@ import {
 import { type TraceEvent, traceRecord } from "../../../src/train/trace.ts";
 import { NOTHING_ASKED, openFakeEngine } from "../../support/fake_engine.ts";
 
-const PEAKS = { flopsPerSecond: 1e9, bytesPerSecond: 1e8 };
+const PEAKS = { flopsPerSecond: 1e9, bf16FlopsPerSecond: 4e9, bytesPerSecond: 1e8 };
 
 function row(operation: string, numbers: Partial<ProfileRow> = {}): ProfileRow {
   const { calls = 1, seconds = null, flops = null, bytes = null } = numbers;
@@ -35,16 +35,28 @@ const PROBED: Profile = {
 };
 
 Deno.test("a probe's fastest call counts", () => {
-  assert.deepEqual(peaksOf(PROBED), { flopsPerSecond: 2e10, bytesPerSecond: 5e8 });
+  const rates = { flopsPerSecond: 2e10, bytesPerSecond: 5e8 };
+  assert.deepEqual(peaksOf(PROBED), { ...rates, bf16FlopsPerSecond: null });
+  const { operations, calls } = PROBED;
+  const withBf16 = {
+    ...PROBED,
+    operations: [...operations, row("probe_bf16", { flops: 8e9, bytes: 0 })],
+    calls: [...calls, call(2, 1, 0.1)],
+  };
+  assert.deepEqual(peaksOf(withBf16), { ...rates, bf16FlopsPerSecond: 8e10 });
   assert.equal(peaksOf({ ...PROBED, calls: PROBED.calls.filter(({ row }) => row === 0) }), null);
   assert.equal(peaksOf({ ...PROBED, operations: [], calls: [] }), null);
 });
 
 Deno.test("the least time is the longer of arithmetic and traffic", () => {
-  assert.equal(leastSeconds({ flops: 5e8, bytes: 1e7 }, PEAKS), 0.5);
-  assert.equal(leastSeconds({ flops: 0, bytes: 2e8 }, PEAKS), 2);
-  assert.equal(leastSeconds({ flops: null, bytes: 2e8 }, PEAKS), null);
-  assert.equal(leastSeconds({ flops: 0, bytes: 2e8 }, null), null);
+  const operation = "product_nt";
+  assert.equal(leastSeconds({ operation, flops: 5e8, bytes: 1e7 }, PEAKS), 0.5);
+  assert.equal(leastSeconds({ operation, flops: 0, bytes: 2e8 }, PEAKS), 2);
+  assert.equal(leastSeconds({ operation, flops: null, bytes: 2e8 }, PEAKS), null);
+  assert.equal(leastSeconds({ operation, flops: 0, bytes: 2e8 }, null), null);
+  const inBf16 = { operation: "product_nt_bf16", flops: 4e9, bytes: 1e7 };
+  assert.equal(leastSeconds(inBf16, PEAKS), 1);
+  assert.equal(leastSeconds(inBf16, { ...PEAKS, bf16FlopsPerSecond: null }), null);
 });
 
 Deno.test("shapes of one operation are summed each at its own limit", () => {
@@ -115,7 +127,11 @@ Deno.test("where no call is timed there is no trace", () => {
 
 Deno.test("profile.json has the peaks and what share of them a row reaches", () => {
   const record = JSON.parse(JSON.stringify(profileRecord(REPORT, INFO)));
-  assert.deepEqual(record.peaks, { gflops_per_second: 1, gigabytes_per_second: 0.1 });
+  assert.deepEqual(record.peaks, {
+    gflops_per_second: 1,
+    bf16_gflops_per_second: 4,
+    gigabytes_per_second: 0.1,
+  });
   const [product] = record.operations;
   assert.equal(product.gflops_per_second, 0.04);
   assert.ok(Math.abs(product.share_of_peak - 0.2) < 1e-12);

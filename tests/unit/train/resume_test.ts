@@ -54,6 +54,7 @@ async function trainIn(folder: string, method: string, abortAt = Infinity) {
     files: denoFiles,
     folder,
     identity: IDENTITY,
+    precision: "f32" as const,
     keep: 2,
     onWarning: fail,
   };

@@ -28,6 +28,8 @@ pub(crate) struct Stored<'a, B> {
 pub(crate) struct Dense<'a, B> {
     pub(crate) data: &'a B,
     pub(crate) element: Element,
+    /// Whether products round both factors to bf16.
+    pub(crate) bf16_factors: bool,
 }
 
 impl<B> Clone for Dense<'_, B> {
@@ -40,7 +42,7 @@ impl<B> Copy for Dense<'_, B> {}
 
 impl<'a, B> From<&'a B> for Dense<'a, B> {
     fn from(data: &'a B) -> Self {
-        Self { data, element: Element::F32 }
+        Self { data, element: Element::F32, bf16_factors: false }
     }
 }
 
@@ -158,6 +160,10 @@ pub(crate) trait BlockOps: Memory {
     /// Whether dense weights may be of this type, in [`Self::materialise`] and the products by them.
     fn keeps_weights_in(&self, element: Element) -> bool {
         element == Element::F32
+    }
+    /// The type of dense weights by which products are fastest, of those that lose little.
+    fn fastest_element(&self) -> Element {
+        Element::F32
     }
     fn linear<'a>(
         &self,

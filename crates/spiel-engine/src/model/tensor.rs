@@ -5,6 +5,7 @@ use crate::device::{Dense, Device, Stored};
 use crate::error::{Result, invalid, out_of_order};
 use crate::model::workspace::LinearScratch;
 use crate::protocol::WeightFormat;
+use spiel_kernels::element::Element;
 use spiel_kernels::formats::Format;
 
 /// A weight tensor, `[out, in]` or `[n]`.
@@ -121,12 +122,13 @@ impl<D: Device> Tensor<D> {
         deltas: Option<(&D::Buffer, &D::Buffer)>,
         scratch: &'a mut LinearScratch<D>,
     ) -> Dense<'a, D::Buffer> {
-        if self.format == WeightFormat::F32 {
-            return Dense::from(&self.data);
-        }
         let LinearScratch { weights, element, .. } = scratch;
+        let bf16_factors = *element == Element::Bf16;
+        if self.format == WeightFormat::F32 {
+            return Dense { bf16_factors, ..Dense::from(&self.data) };
+        }
         device.materialise(&self.stored(deltas), self.elements(), *element, weights);
-        Dense { data: weights, element: *element }
+        Dense { data: weights, element: *element, bf16_factors }
     }
 
     /// y `[T, out]` of x `[T, in]` by the weights with `deltas` added.

@@ -149,6 +149,7 @@ impl<D: Device> Workspace<D> {
         arena: &mut Arena<D>,
         model: &Model<D>,
         options: &ModelOptions,
+        element: Element,
     ) -> Result<Self> {
         let config = &model.config;
         let tokens = options.micro_batch_tokens as usize;
@@ -181,7 +182,7 @@ impl<D: Device> Workspace<D> {
             activations,
             hidden: work(hidden)?,
             activation: work(feed)?,
-            linear: LinearScratch::new(arena, model, options)?,
+            linear: LinearScratch::new(arena, model, options, element)?,
             head: HeadScratch::new(arena, config, tokens, training)?,
             grads: if training { Some(BlockGrads::new(arena, config, tokens)?) } else { None },
             updates: UpdateBuffers::new(arena, model, options)?,
@@ -221,7 +222,12 @@ impl<D: Device> Activations<D> {
 }
 
 impl<D: Device> LinearScratch<D> {
-    fn new(arena: &mut Arena<D>, model: &Model<D>, options: &ModelOptions) -> Result<Self> {
+    fn new(
+        arena: &mut Arena<D>,
+        model: &Model<D>,
+        options: &ModelOptions,
+        element: Element,
+    ) -> Result<Self> {
         let tokens = options.micro_batch_tokens as usize;
         let stored = model.tensors().filter(|tensor| tensor.format != WeightFormat::F32);
         let largest_stored = stored.map(Tensor::elements).max().unwrap_or(0);
@@ -237,7 +243,6 @@ impl<D: Device> LinearScratch<D> {
             .filter_map(|linear| linear.delta.as_ref())
             .map(|delta: &Delta<D>| delta.count)
             .max();
-        let element = Element::from(options.precision);
         let dense_bytes = (largest_stored * element.bytes()).max(largest_ranked * 4);
         let mut work = |shape: [usize; 2]| arena.elements(Purpose::Workspace, shape);
         Ok(Self {

@@ -181,9 +181,9 @@ pub struct ModelOptions {
     pub micro_batch_tokens: u32,
     /// What the backward pass keeps.
     pub activation_checkpointing: ActivationCheckpointing,
-    /// What decoded weights are kept in until they are multiplied.
-    #[serde(default)]
-    pub precision: Precision,
+    /// What products by weights round to; when absent, bf16 where that is faster on the device and no matrix is stored in
+    /// f32, else f32.
+    pub precision: Option<Precision>,
     /// Most bytes the plan may take; no limit when absent.
     pub memory_budget: Option<u64>,
 }

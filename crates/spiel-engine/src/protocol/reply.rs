@@ -1,6 +1,6 @@
 //! Every reply.
 
-use super::{DeviceChoice, GpuList, Profile, WeightFormat};
+use super::{DeviceChoice, GpuList, Precision, Profile, WeightFormat};
 use serde::Serialize;
 
 /// The reply's header.
@@ -48,6 +48,8 @@ pub struct EngineInfo {
     pub adapter: String,
     /// Threads that compute.
     pub threads: u32,
+    /// What products by weights can round to.
+    pub precisions: Vec<Precision>,
     /// The stored formats this engine reads.
     pub formats: Vec<FormatInfo>,
 }
@@ -96,6 +98,8 @@ pub struct ModelPlan {
     pub tensors: Vec<TensorInfo>,
     /// Weights in the model, a tied head counted once.
     pub parameters: u64,
+    /// What products by weights round to.
+    pub precision: Precision,
 }
 
 /// One tensor of a model.

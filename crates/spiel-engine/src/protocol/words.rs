@@ -110,17 +110,20 @@ pub enum Trainable {
     Weights,
 }
 
-/// What a GPU keeps decoded weights in until they are multiplied. Everything else is f32: sums, activations, gradients,
-/// deltas, optimiser state, and matrices that are stored in f32.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+/// What products by weights round to. Everything else is f32: sums, activations and gradients as they are kept, deltas,
+/// optimiser state, and the products that make gradients in weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "gen", derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
 pub enum Precision {
     /// 32-bit floats.
-    #[default]
     F32,
-    /// IEEE half floats, rounded to nearest: a decoded weight with its delta has 11 bits, at most 65504.
+    /// On a GPU, decoded weights are kept in IEEE half floats, rounded to nearest: one with its delta has 11 bits, at most
+    /// 65504. Matrices that are stored in f32 stay so.
     F16,
+    /// On a CPU, both factors of a product, weights with their deltas among them, are rounded to the nearest number of
+    /// 8 bits and the range of f32.
+    Bf16,
 }
 
 impl From<Precision> for Element {
@@ -128,6 +131,17 @@ impl From<Precision> for Element {
         match precision {
             Precision::F32 => Self::F32,
             Precision::F16 => Self::F16,
+            Precision::Bf16 => Self::Bf16,
+        }
+    }
+}
+
+impl From<Element> for Precision {
+    fn from(element: Element) -> Self {
+        match element {
+            Element::F32 => Self::F32,
+            Element::F16 => Self::F16,
+            Element::Bf16 => Self::Bf16,
         }
     }
 }

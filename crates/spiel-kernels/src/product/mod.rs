@@ -1,34 +1,38 @@
 //! Dense matrix products C = A·B (+ C), in f32, over strided views.
 
-#[cfg(any(test, not(feature = "native-gemm")))]
+mod bf16;
 mod blocked;
+#[cfg(any(test, not(feature = "native-gemm")))]
+mod lanes;
 #[cfg(feature = "native-gemm")]
 mod native;
 #[cfg(test)]
 mod tests;
 
+pub use crate::simd::bf16::Unit;
+pub use bf16::{Factor, product_bf16};
 #[cfg(not(feature = "native-gemm"))]
-use blocked as implementation;
+use lanes as implementation;
 #[cfg(feature = "native-gemm")]
 use native as implementation;
 
 /// A read-only strided matrix.
 #[derive(Clone, Copy)]
-pub struct Matrix<'a> {
-    data: &'a [f32],
+pub struct Matrix<'a, T = f32> {
+    data: &'a [T],
     rows: usize,
     columns: usize,
     row_stride: usize,
     column_stride: usize,
 }
 
-impl<'a> Matrix<'a> {
+impl<'a, T> Matrix<'a, T> {
     /// A row-major matrix whose rows begin `row_stride` elements apart.
     ///
     /// # Panics
     /// When `data` is too short for the shape.
     #[must_use]
-    pub fn new(data: &'a [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
+    pub fn new(data: &'a [T], rows: usize, columns: usize, row_stride: usize) -> Self {
         assert!(
             columns <= row_stride || rows <= 1,
             "rows of {columns} overlap at stride {row_stride}"
@@ -97,12 +101,21 @@ pub fn product_threaded(a: Matrix, b: Matrix, c: Output) {
 }
 
 /// Frees what products keep of this thread's, where its end would not.
-#[cfg(not(feature = "native-gemm"))]
 pub fn free_scratch() {
-    implementation::free_scratch();
+    blocked::free_scratch();
 }
 
-fn run(a: Matrix, b: Matrix, factor: f32, c: Output, threaded: bool) {
+fn run(a: Matrix, b: Matrix, factor: f32, mut c: Output, threaded: bool) {
+    if has_work(a, b, &mut c) {
+        implementation::product(a, b, factor, c, threaded);
+    }
+}
+
+/// Whether there is anything to multiply; where sums are of nothing, they are written.
+///
+/// # Panics
+/// When the shapes do not agree.
+fn has_work<T>(a: Matrix, b: Matrix<T>, c: &mut Output) -> bool {
     let (m, k, n) = (a.rows, a.columns, b.columns);
     assert_eq!(k, b.rows, "inner dimensions differ");
     assert!(
@@ -110,14 +123,8 @@ fn run(a: Matrix, b: Matrix, factor: f32, c: Output, threaded: bool) {
         "a {m} x {n} result does not fit {} elements",
         c.data.len()
     );
-    if m == 0 || n == 0 {
-        return;
+    if k == 0 && !c.accumulate {
+        c.data[..m * n].fill(0.0);
     }
-    if k == 0 {
-        if !c.accumulate {
-            c.data[..m * n].fill(0.0);
-        }
-        return;
-    }
-    implementation::product(a, b, factor, c, threaded);
+    m > 0 && n > 0 && k > 0
 }

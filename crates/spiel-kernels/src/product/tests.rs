@@ -4,7 +4,7 @@ use crate::random::uniform;
 type Product = fn(Matrix, Matrix, f32, Output, bool);
 
 /// The build's own, and the one of WebAssembly.
-const PRODUCTS: [Product; 2] = [implementation::product, blocked::product];
+const PRODUCTS: [Product; 2] = [implementation::product, lanes::product];
 
 fn reference(a: Matrix, b: Matrix) -> Vec<f64> {
     let at =
@@ -15,7 +15,13 @@ fn reference(a: Matrix, b: Matrix) -> Vec<f64> {
 }
 
 /// A matrix of the shape, stored as it is or transposed, with rows that lie `gap` further apart than they are long.
-fn matrix(data: &[f32], rows: usize, columns: usize, transposed: bool, gap: usize) -> Matrix<'_> {
+fn matrix<T>(
+    data: &[T],
+    rows: usize,
+    columns: usize,
+    transposed: bool,
+    gap: usize,
+) -> Matrix<'_, T> {
     if transposed {
         Matrix::new(data, columns, rows, rows + gap).transposed()
     } else {
@@ -62,6 +68,54 @@ fn agrees_with_double_precision_in_every_orientation() {
                 }
             }
         }
+    }
+}
+
+/// The units of this CPU, and one that any has.
+fn units() -> Vec<Unit> {
+    [Unit::present(), vec![Unit::Plain]].concat()
+}
+
+#[test]
+fn factors_are_rounded_once_and_sums_are_not() {
+    let rounded =
+        |x: &[f32]| -> Vec<f32> { x.iter().map(|x| half::bf16::from_f32(*x).to_f32()).collect() };
+    let shapes = [(70, 129, 1100), (33, 1040, 31), (2, 3, 2)];
+    for (m, n, k) in SHAPES.into_iter().chain(shapes) {
+        for (gap, transposed) in
+            [(0, (false, false)), (3, (true, false)), (0, (false, true)), (3, (true, true))]
+        {
+            let (a, b) = (random(1, m, k, gap), random(2, k, n, gap));
+            let (a_rounded, b_rounded) = (rounded(&a), rounded(&b));
+            let expected = reference(
+                matrix(&a_rounded, m, k, transposed.0, gap),
+                matrix(&b_rounded, k, n, transposed.1, gap),
+            );
+            let halves: Vec<half::bf16> = b.iter().map(|b| half::bf16::from_f32(*b)).collect();
+            let a = matrix(&a, m, k, transposed.0, gap);
+            for unit in units() {
+                let mut c = vec![f32::NAN; m * n];
+                let b = matrix(&b, k, n, transposed.1, gap);
+                product_bf16(unit, a, b, Output::replace(&mut c));
+                let mut d = vec![1.0; m * n];
+                let halves = matrix(&halves, k, n, transposed.1, gap);
+                product_bf16(unit, a, halves, Output::add(&mut d));
+                for i in 0..m * n {
+                    assert!((f64::from(c[i]) - expected[i]).abs() < 2e-4, "{m}x{n}x{k} at {i}");
+                    assert!((d[i] - 1.0 - c[i]).abs() < 1e-4, "{m}x{n}x{k} at {i}, added");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn numbers_are_rounded_as_half_rounds_them() {
+    let specials = [f32::NAN, f32::INFINITY, f32::MAX, 1.003_906_2, 1.011_718_8, -0.0, 1e-40];
+    for number in specials.into_iter().chain(uniform(5, 1000)) {
+        let mut out = [0];
+        f32::write_rounded(&[number], &mut out);
+        assert_eq!(out[0], half::bf16::from_f32(number).to_bits(), "{number}");
     }
 }
 

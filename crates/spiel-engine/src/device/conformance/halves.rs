@@ -169,7 +169,7 @@ async fn products_by_halves(gpus: &[GpuDevice]) {
                 let x = on.holding(&normal(1, tokens * inputs));
                 let grad_y = on.holding(&normal(3, tokens * outputs));
                 let data = on.halves(bytemuck::cast_slice(&normal(2, outputs * inputs)));
-                let weight = Dense { data: &data, element: element_of(on) };
+                let weight = Dense { element: element_of(on), ..Dense::from(&data) };
                 let mut y = on.output(tokens * outputs);
                 on.linear(&x, weight, shape, &mut y);
                 let mut grad_x = on.output(tokens * inputs);
@@ -190,7 +190,7 @@ async fn large_tiles_of_halves(gpus: &[GpuDevice]) {
         conform!(gpu, format!("large tiles of halves {tiling:?}"), [SUMS], |on| {
             let x = on.holding(&normal(1, tokens * inputs));
             let data = on.halves(bytemuck::cast_slice(&normal(2, outputs * inputs)));
-            let weight = Dense { data: &data, element: element_of(on) };
+            let weight = Dense { element: element_of(on), ..Dense::from(&data) };
             let mut y = on.output(tokens * outputs);
             on.linear(&x, weight, LinearShape { tokens, inputs, outputs }, &mut y);
             vec![on.taken(&y, tokens * outputs).await]

@@ -1,5 +1,6 @@
 //! Forward and backward operations, by the kernels' CPU functions.
 
+use super::weights::{self, Weights};
 use super::{CpuDevice, Words, work};
 use crate::device::{AttentionPass, BlockOps, Dense, LinearShape, NormBackward, Qkv, Stored};
 use spiel_kernels::element::Element;
@@ -201,6 +202,14 @@ impl BlockOps for CpuDevice {
         self.perform("scale", work, || scale::scale(factor, x));
     }
 
+    fn keeps_weights_in(&self, element: Element) -> bool {
+        weights::can_be_in(element)
+    }
+
+    fn fastest_element(&self) -> Element {
+        weights::fastest_element()
+    }
+
     fn linear<'a>(
         &self,
         x: &Words,
@@ -209,11 +218,11 @@ impl BlockOps for CpuDevice {
         y: &mut Words,
     ) {
         let LinearShape { tokens, inputs, outputs } = shape;
-        let weight = weights_of(weight);
-        let work = || linear::product_work([tokens, outputs, inputs], Element::F32, false);
-        self.perform("product_nt", work, || {
-            linear::linear(x.floats(), weight, tokens, inputs, outputs, y.floats_mut());
-        });
+        let (weight, sizes) = (weight.into(), [tokens, inputs, outputs]);
+        let work = || linear::product_work([tokens, outputs, inputs], weight.element, false);
+        let (x, y) = (x.floats(), y.floats_mut());
+        let name = if weight.bf16_factors { "product_nt_bf16" } else { "product_nt" };
+        self.perform(name, work, || Weights::of(&weight).linear(x, sizes, y));
     }
 
     fn linear_packed(
@@ -248,18 +257,12 @@ impl BlockOps for CpuDevice {
         grad_x: &mut Words,
     ) {
         let LinearShape { tokens, inputs, outputs } = shape;
-        let (grad_y, weight) = (grad_y.floats(), weights_of(weight));
-        let work = || linear::product_work([tokens, inputs, outputs], Element::F32, accumulate);
-        self.perform("product_nn", work, || {
-            linear::linear_backward_input(
-                grad_y,
-                weight,
-                tokens,
-                inputs,
-                outputs,
-                accumulate,
-                grad_x.floats_mut(),
-            );
+        let (weight, sizes) = (weight.into(), [tokens, inputs, outputs]);
+        let work = || linear::product_work([tokens, inputs, outputs], weight.element, accumulate);
+        let (grad_y, grad_x) = (grad_y.floats(), grad_x.floats_mut());
+        let name = if weight.bf16_factors { "product_nn_bf16" } else { "product_nn" };
+        self.perform(name, work, || {
+            Weights::of(&weight).backward_input(grad_y, sizes, accumulate, grad_x);
         });
     }
 
@@ -374,22 +377,20 @@ impl BlockOps for CpuDevice {
         element: Element,
         weights: &mut Words,
     ) {
-        debug_assert_eq!(element, Element::F32);
-        let weights = &mut weights.floats_mut()[..elements];
-        let deltas = stored.deltas.map_or(0, |(indices, _)| indices.0.len());
-        let work = || work::materialise(stored.format, element, elements, deltas);
+        let Stored { data, format, deltas } = *stored;
+        let deltas = deltas.map_or_else(Default::default, |(indices, values)| {
+            (indices.0.as_slice(), values.floats())
+        });
+        let work = || work::materialise(format, element, elements, deltas.0.len());
         self.perform("materialise", work, || {
-            decode_threaded(stored.format, stored.data.bytes(), weights);
-            if let Some((indices, values)) = stored.deltas {
-                delta::add_deltas(&indices.0, values.floats(), weights);
+            if element == Element::Bf16 {
+                let weights = &mut bytemuck::cast_slice_mut(&mut weights.0)[..elements];
+                delta::materialise_bf16(format, data.bytes(), deltas, weights);
+            } else {
+                let weights = &mut weights.floats_mut()[..elements];
+                decode_threaded(format, data.bytes(), weights);
+                delta::add_deltas(deltas.0, deltas.1, weights);
             }
         });
     }
-}
-
-/// Dense weights, which models of a CPU keep in f32 alone.
-fn weights_of<'a>(matrix: impl Into<Dense<'a, Words>>) -> &'a [f32] {
-    let Dense { data, element } = matrix.into();
-    debug_assert_eq!(element, Element::F32);
-    data.floats()
 }

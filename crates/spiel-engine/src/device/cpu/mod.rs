@@ -3,6 +3,7 @@
 mod block_ops;
 mod profiler;
 mod training_ops;
+mod weights;
 mod work;
 
 use super::Memory;
@@ -12,8 +13,10 @@ use crate::host::threads::Pool;
 use crate::protocol::Profile;
 use profiler::Profiler;
 use spiel_kernels::ops::probe::{
-    COPY_WORDS, copy_probe, copy_probe_program, fma_probe, fma_probe_work,
+    COPY_WORDS, bf16_probe, bf16_probe_work, copy_probe, copy_probe_program, fma_probe,
+    fma_probe_work,
 };
+use spiel_kernels::product::Unit;
 use spiel_kernels::program::Work;
 
 /// Calls of each probe for a copy of all their memory.
@@ -138,6 +141,10 @@ impl Memory for CpuDevice {
             // In turn, so that no part is still in a cache when its turn comes again.
             for (from, to) in from.chunks_exact(part).zip(to.chunks_exact_mut(part)) {
                 self.perform("fma_probe", || fma_probe_work(self.threads()), fma_probe);
+                if let Some(unit) = Unit::detect() {
+                    let work = || bf16_probe_work(self.threads());
+                    self.perform("probe_bf16", work, || bf16_probe(unit));
+                }
                 let work = || copy_probe_program(part).work;
                 self.perform("copy_probe", work, || copy_probe(from, to));
             }

@@ -7,9 +7,7 @@ use spiel_kernels::ops::attention::{
     Heads, Span, attention_backward_kv_work, attention_backward_q_work, attention_stats_work,
     attention_work,
 };
-use spiel_kernels::ops::delta::{
-    accumulate_candidates_program, add_deltas_program, materialise_program,
-};
+use spiel_kernels::ops::delta::{accumulate_candidates_program, add_deltas_work, materialise_work};
 use spiel_kernels::ops::embedding::embedding_program;
 use spiel_kernels::ops::rms_norm::{
     Norm, rms_norm_backward_program, rms_norm_weight_backward_program,
@@ -56,11 +54,11 @@ pub(super) fn materialise(
     elements: usize,
     deltas: usize,
 ) -> Work {
-    let decoded = materialise_program(format, element, elements).work;
+    let decoded = materialise_work(format, element, elements);
     match deltas {
         0 => decoded,
         // They are added to what has been decoded, in f32.
-        _ => decoded.and(add_deltas_program(Format::F32, element, deltas, &WHOLE).work),
+        _ => decoded.and(add_deltas_work(Format::F32, element, deltas)),
     }
 }
 

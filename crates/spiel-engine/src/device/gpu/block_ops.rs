@@ -179,7 +179,11 @@ impl BlockOps for GpuDevice {
     }
 
     fn keeps_weights_in(&self, element: Element) -> bool {
-        element == Element::F32 || self.device.features().contains(wgpu::Features::SHADER_F16)
+        match element {
+            Element::F32 => true,
+            Element::F16 => self.device.features().contains(wgpu::Features::SHADER_F16),
+            Element::Bf16 => false,
+        }
     }
 
     fn linear<'a>(

@@ -22,7 +22,7 @@ impl<'a> Operand<'a> {
     }
 
     /// The same of weights.
-    pub(super) fn weights(Dense { data, element }: Dense<'a, GpuBuffer>, width: usize) -> Self {
+    pub(super) fn weights(Dense { data, element, .. }: Dense<'a, GpuBuffer>, width: usize) -> Self {
         Self { element, ..Self::new(data, width) }
     }
 

@@ -17,9 +17,15 @@ pub fn materialise_program(format: Format, element: Element, count: usize) -> Pr
     let constants = [weight, element_part, Constant::Part("store", store)];
     let text = include_str!("materialise.wgsl");
     let groups = count.div_ceil(8).div_ceil(256);
-    let work = Work::new([count], 0, 0).decoding(format, count).moving(element, count);
+    let work = materialise_work(format, element, count);
     Program::new("materialise", text, &constants, &[Read, ReadWrite], vec![count as u32], groups)
         .doing(work)
+}
+
+/// What decoding `count` weights to elements of this type has to do, on any device.
+#[must_use]
+pub fn materialise_work(format: Format, element: Element, count: usize) -> Work {
+    Work::new([count], 0, 0).decoding(format, count).moving(element, count)
 }
 
 fn decoding(format: Format, element: Element) -> [Constant; 2] {
@@ -37,9 +43,14 @@ pub fn add_deltas_program(
 ) -> Program {
     let text = include_str!("add_deltas.wgsl");
     let (constants, buffers) = (decoding(format, element), &[Read, Read, Read, ReadWrite]);
-    // Of every block that holds a delta, what holds that one weight.
-    let work = Work::new([count], 1, 2 * count).decoding(format, count).moving(element, count);
+    let work = add_deltas_work(format, element, count);
     scattered("add_deltas", text, &constants, buffers, count, window).doing(work)
+}
+
+/// What adding `count` deltas has to do, on any device: of every block that holds one, it decodes what holds that weight.
+#[must_use]
+pub fn add_deltas_work(format: Format, element: Element, count: usize) -> Work {
+    Work::new([count], 1, 2 * count).decoding(format, count).moving(element, count)
 }
 
 /// Changes the weights `window`, of which alone it is given. Buffers: indices, base, values, weights.
@@ -143,7 +154,7 @@ pub fn accumulate_candidates_program(count: usize) -> Program {
 pub(crate) fn programs() -> Vec<Program> {
     let window = &(0..9);
     let decoders = Format::ALL.iter().flat_map(|&format| {
-        Element::ALL.into_iter().flat_map(move |element| {
+        Element::OF_GPUS.into_iter().flat_map(move |element| {
             let [whole, ragged] = [64, 63].map(|count| materialise_program(format, element, count));
             [whole, ragged, add_deltas_program(format, element, 9, &(0..9))]
         })

@@ -4,12 +4,12 @@ mod cpu;
 mod gpu;
 mod sampled;
 
-pub use cpu::{add_deltas, apply_in_place, gather, restore};
+pub use cpu::{add_deltas, apply_in_place, gather, materialise_bf16, restore};
 #[cfg(test)]
 pub(crate) use gpu::programs;
 pub use gpu::{
-    SAMPLED_SLOTS, accumulate_candidates_program, add_deltas_program, apply_in_place_program,
-    gather_program, materialise_program, restore_program, sampled_gradient_program,
-    sampled_gradient_work,
+    SAMPLED_SLOTS, accumulate_candidates_program, add_deltas_program, add_deltas_work,
+    apply_in_place_program, gather_program, materialise_program, materialise_work, restore_program,
+    sampled_gradient_program, sampled_gradient_work,
 };
 pub use sampled::{sampled_gradient, sampled_layout};

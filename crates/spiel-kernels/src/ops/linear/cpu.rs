@@ -1,7 +1,7 @@
 use crate::formats::{Format, decode};
 use crate::math::dot;
 use crate::parallel::{chunks_mut, rows_per_task};
-use crate::product::{Matrix, Output, product_threaded};
+use crate::product::{Factor, Matrix, Output, Unit, product_bf16, product_threaded};
 
 /// Weights that are decoded before they are multiplied: whole blocks of any format, and few enough for the L1 cache.
 const DECODED_AT_ONCE: usize = 1024;
@@ -22,7 +22,23 @@ pub fn linear(
     );
 }
 
-/// The same for one token, `x [in]` and `y [out]`, from stored weights, of which some at a time are decoded and get their
+/// The same of x and weights that are rounded to bf16, for sizes T, in and out.
+pub fn linear_bf16<T: Factor>(
+    unit: Unit,
+    x: &[f32],
+    weight: &[T],
+    [tokens, inputs, outputs]: [usize; 3],
+    y: &mut [f32],
+) {
+    product_bf16(
+        unit,
+        Matrix::new(x, tokens, inputs, inputs),
+        Matrix::new(weight, outputs, inputs, inputs).transposed(),
+        Output::replace(y),
+    );
+}
+
+/// What [`linear`] is for one token, `x [in]` and `y [out]`, from stored weights, of which some at a time are decoded and get their
 /// deltas: sorted flat positions and their values.
 pub fn linear_packed(
     format: Format,
@@ -67,6 +83,23 @@ pub fn linear_backward_input(
     grad_x: &mut [f32],
 ) {
     product_threaded(
+        Matrix::new(grad_y, tokens, outputs, outputs),
+        Matrix::new(weight, outputs, inputs, inputs),
+        if accumulate { Output::add(grad_x) } else { Output::replace(grad_x) },
+    );
+}
+
+/// The same of gradients and weights that are rounded to bf16, for sizes T, in and out.
+pub fn linear_backward_input_bf16<T: Factor>(
+    unit: Unit,
+    grad_y: &[f32],
+    weight: &[T],
+    [tokens, inputs, outputs]: [usize; 3],
+    accumulate: bool,
+    grad_x: &mut [f32],
+) {
+    product_bf16(
+        unit,
         Matrix::new(grad_y, tokens, outputs, outputs),
         Matrix::new(weight, outputs, inputs, inputs),
         if accumulate { Output::add(grad_x) } else { Output::replace(grad_x) },

@@ -5,8 +5,8 @@ mod gpu;
 mod work;
 
 pub use cpu::{
-    add_bias, add_bias_backward, linear, linear_backward_input, linear_backward_weight,
-    linear_packed,
+    add_bias, add_bias_backward, linear, linear_backward_input, linear_backward_input_bf16,
+    linear_backward_weight, linear_bf16, linear_packed,
 };
 #[cfg(test)]
 pub(crate) use gpu::programs;

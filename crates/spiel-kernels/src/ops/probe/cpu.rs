@@ -1,5 +1,6 @@
 use crate::parallel::{chunks_mut, threads};
 use crate::program::Work;
+use crate::simd::bf16::{EDGE, Unit};
 use crate::simd::lanes;
 use multiversion::multiversion;
 use multiversion::target::target_cfg_f;
@@ -24,6 +25,31 @@ pub fn fma_probe() {
 #[must_use]
 pub fn fma_probe_work(threads: usize) -> Work {
     Work::new([threads, MULTIPLY_ADDS], 2, 0)
+}
+
+/// Pairs in a row of the operands of a probe's product, both of which the first-level cache holds.
+const PROBE_PAIRS: usize = 128;
+/// Products that a thread makes in one call.
+const PRODUCTS: usize = 256;
+
+/// Products of pairs in bf16 on operands that stay in the first-level cache, on all threads.
+pub fn bf16_probe(unit: Unit) {
+    chunks_mut(&mut vec![0.0; threads()], 1, |_, last| {
+        let operands = black_box([0x3F80_3F80_u32; EDGE * PROBE_PAIRS]);
+        let mut sums = [[0.0; EDGE]; EDGE];
+        unit.prepared(|| {
+            for _ in 0..PRODUCTS {
+                unit.sums(&operands, black_box(&operands), &mut sums);
+            }
+        });
+        last[0] = black_box(sums)[0][0];
+    });
+}
+
+/// What that has to do on so many threads.
+#[must_use]
+pub fn bf16_probe_work(threads: usize) -> Work {
+    Work::new([threads * PRODUCTS, EDGE * EDGE, 2 * PROBE_PAIRS], 2, 0)
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]

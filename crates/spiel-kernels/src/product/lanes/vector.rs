@@ -1,8 +1,7 @@
 //! A single row times a matrix, which is read once and not worth packing.
 
 use super::super::Matrix;
-use super::tile::Finish;
-use super::{each_chunk, with_scratch};
+use super::super::blocked::{Finish, each_chunk, with_scratch};
 use crate::math::dot;
 use crate::parallel::rows_per_task;
 
@@ -15,6 +14,7 @@ pub(super) fn multiply(x: Matrix, b: Matrix, finish: Finish, y: &mut [f32], thre
         return multiply_row(&x.data[..x.columns], b, finish, y, threaded);
     }
     with_scratch(0, x.columns, |row| {
+        let row: &mut [f32] = bytemuck::cast_slice_mut(row);
         for (row, x) in row.iter_mut().zip(x.data.iter().step_by(x.column_stride)) {
             *row = *x;
         }

@@ -1,5 +1,6 @@
 //! The tile of C that stays in registers while a run of k passes by.
 
+use super::super::blocked::Finish;
 use super::simd::{add, multiply, splats};
 use crate::simd::lanes::{Lanes, load, multiply_add, splat, store};
 
@@ -9,13 +10,6 @@ pub(super) const ROWS: usize = 4;
 /// Columns of a tile. Its eight sums hide the latency of a multiply-add and leave registers for the operands: larger
 /// tiles spill.
 pub(super) const COLUMNS: usize = 8;
-
-/// What becomes of a tile's sums: they are multiplied, and replace C or are added to it.
-#[derive(Clone, Copy)]
-pub(super) struct Finish {
-    pub(super) factor: f32,
-    pub(super) accumulate: bool,
-}
 
 /// Multiplies a panel of A `[k, ROWS]` by one of B `[k, COLUMNS]` and writes the `rows` x `columns` of the product that
 /// C has, whose rows lie `stride` apart.

@@ -1,0 +1,184 @@
+//! Dense products by packed panels, in blocks that fit caches.
+//!
+//! What a panel holds and how two are multiplied is a [`Tiling`]'s affair. Every element of C is summed along k in the same
+//! order whatever its place and however many threads share the work.
+
+use super::Matrix;
+use crate::parallel;
+use std::cell::Cell;
+use std::ops::Range;
+
+/// What becomes of the sums: they are multiplied, and replace C or are added to it.
+#[derive(Clone, Copy)]
+pub(super) struct Finish {
+    pub(super) factor: f32,
+    pub(super) accumulate: bool,
+}
+
+/// One operand as panels see it: `lanes` across a panel (rows of A, columns of B), `depth` along k. One of the strides is 1.
+#[derive(Clone, Copy)]
+pub(super) struct Operand<'a, T> {
+    pub(super) data: &'a [T],
+    pub(super) lane_stride: usize,
+    pub(super) depth_stride: usize,
+}
+
+/// How panels are packed and multiplied; B's elements are of type `T`.
+pub(super) trait Tiling<T>: Sync {
+    /// Rows of A in a panel.
+    const ROWS: usize;
+    /// Columns of B in a panel.
+    const COLUMNS: usize;
+    /// Steps of k in a block.
+    const DEPTH: usize;
+    /// Columns of a block of B, which all threads share.
+    const WIDTH: usize;
+    /// Rows of a block of A; also what one thread takes at a time.
+    const HEIGHT: usize;
+
+    /// Words of a packed lane of so many steps.
+    fn lane_words(steps: usize) -> usize;
+
+    /// Packs rows of A; zeros stand for those that are missing.
+    fn pack_rows(
+        &self,
+        a: Operand<f32>,
+        lanes: Range<usize>,
+        depth: Range<usize>,
+        panel: &mut [u32],
+    );
+
+    /// Packs columns of B; zeros stand for those that are missing.
+    fn pack_columns(
+        &self,
+        b: Operand<T>,
+        lanes: Range<usize>,
+        depth: Range<usize>,
+        panel: &mut [u32],
+    );
+
+    /// Multiplies two panels of so many steps and writes the `rows` x `columns` of the product that C has, whose rows lie
+    /// `stride` apart.
+    fn multiply_panels(
+        &self,
+        a: &[u32],
+        b: &[u32],
+        finish: Finish,
+        c: &mut [f32],
+        shape: (usize, usize, usize),
+    );
+
+    /// Runs what multiplies panels on the calling thread.
+    fn prepared(&self, work: impl FnOnce()) {
+        work();
+    }
+}
+
+thread_local! {
+    /// Packed blocks of A and B, and what a tiling packs a panel by; kept so that no product allocates once the largest
+    /// has run.
+    static SCRATCH: [Cell<Vec<u32>>; 3] = const { [const { Cell::new(Vec::new()) }; 3] };
+}
+
+/// Frees the scratches of this thread.
+pub(super) fn free_scratch() {
+    SCRATCH.with(|scratch| scratch.iter().for_each(|kept| drop(kept.take())));
+}
+
+/// Runs `work` with a scratch of at least `size` words of this thread.
+///
+/// The scratch is taken and put back, so a product that begins inside another has one of its own.
+pub(super) fn with_scratch<R>(which: usize, size: usize, work: impl FnOnce(&mut [u32]) -> R) -> R {
+    let mut scratch = SCRATCH.with(|scratch| scratch[which].take());
+    if scratch.len() < size {
+        scratch.resize(size, 0);
+    }
+    let result = work(&mut scratch[..size]);
+    SCRATCH.with(|kept| kept[which].set(scratch));
+    result
+}
+
+/// C (+)= factor · A·B for shapes that agree and have no zero.
+pub(super) fn multiply<T: Copy + Sync, K: Tiling<T>>(
+    tiling: &K,
+    a: Matrix,
+    b: Matrix<T>,
+    finish: Finish,
+    c: &mut [f32],
+    threaded: bool,
+) {
+    let stride = b.columns;
+    let operand =
+        Operand { data: b.data, lane_stride: b.column_stride, depth_stride: b.row_stride };
+    for depth in blocks(a.columns, K::DEPTH) {
+        let accumulate = finish.accumulate || depth.start > 0;
+        let finish = Finish { accumulate, ..finish };
+        let panel = K::COLUMNS * K::lane_words(depth.len());
+        for columns in blocks(b.columns, K::WIDTH) {
+            with_scratch(1, columns.len().div_ceil(K::COLUMNS) * panel, |packed| {
+                each_chunk(packed, panel, threaded, |panel, packed| {
+                    let start = columns.start + panel * K::COLUMNS;
+                    let lanes = start..columns.end.min(start + K::COLUMNS);
+                    tiling.pack_columns(operand, lanes, depth.clone(), packed);
+                });
+                each_chunk(c, K::HEIGHT * stride, threaded, |block, c| {
+                    let start = block * K::HEIGHT;
+                    let rows = start..a.rows.min(start + K::HEIGHT);
+                    let columns = (columns.clone(), stride);
+                    multiply_rows(tiling, a, rows, &depth, packed, finish, c, columns);
+                });
+            });
+        }
+    }
+}
+
+/// Multiplies a block of A by a packed block of B into the rows of C.
+fn multiply_rows<T, K: Tiling<T>>(
+    tiling: &K,
+    a: Matrix,
+    rows: Range<usize>,
+    depth: &Range<usize>,
+    packed_b: &[u32],
+    finish: Finish,
+    c: &mut [f32],
+    (columns, stride): (Range<usize>, usize),
+) {
+    let operand =
+        Operand { data: a.data, lane_stride: a.row_stride, depth_stride: a.column_stride };
+    let words = K::lane_words(depth.len());
+    let panel = K::ROWS * words;
+    with_scratch(0, rows.len().div_ceil(K::ROWS) * panel, |packed_a| {
+        for (lanes, packed) in blocks(rows.len(), K::ROWS).zip(packed_a.chunks_mut(panel)) {
+            let lanes = rows.start + lanes.start..rows.start + lanes.end;
+            tiling.pack_rows(operand, lanes, depth.clone(), packed);
+        }
+        tiling.prepared(|| {
+            let panels = packed_b.chunks(K::COLUMNS * words);
+            for (right, b) in blocks(columns.len(), K::COLUMNS).zip(panels) {
+                for (down, a) in blocks(rows.len(), K::ROWS).zip(packed_a.chunks(panel)) {
+                    let c = &mut c[down.start * stride + columns.start + right.start..];
+                    tiling.multiply_panels(a, b, finish, c, (down.len(), right.len(), stride));
+                }
+            }
+        });
+    });
+}
+
+/// The ranges of `size`, the last perhaps shorter, that make up `0..length`.
+fn blocks(length: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..length).step_by(size).map(move |start| start..length.min(start + size))
+}
+
+/// [`parallel::chunks_mut`], or the same on this thread.
+pub(super) fn each_chunk<T: Send>(
+    data: &mut [T],
+    size: usize,
+    threaded: bool,
+    work: impl Fn(usize, &mut [T]) + Sync + Send,
+) {
+    if threaded {
+        parallel::chunks_mut(data, size, work);
+    } else {
+        data.chunks_mut(size).enumerate().for_each(|(index, chunk)| work(index, chunk));
+    }
+}
