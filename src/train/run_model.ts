@@ -4,6 +4,7 @@ import type { Adapter } from "../adapter/adapter.ts";
 import { countFittingDeltas } from "../adapter/base_model.ts";
 import type { LoadedCheckpoint } from "../checkpoint/checkpoint.ts";
 import type { Engine } from "../engine/engine.ts";
+import { engineFailure } from "../engine/failure.ts";
 import type { DeltaCount, ModelPlan } from "../engine/protocol.gen.ts";
 import { SpielError } from "../errors.ts";
 import {
@@ -43,7 +44,9 @@ export async function planRun(
   config: RunConfig,
   beginning: Beginning,
 ): Promise<RunModel> {
-  refuseOtherPrecision(engine, beginning);
+  if (beginning.checkpoint !== null) {
+    refuseOtherPrecision(engine, precisionOf(config, beginning));
+  }
   const planned = await planModel(engine, source, useOf(config, beginning));
   return { engine, planned, trained: trainedOf(config, planned) };
 }
@@ -51,16 +54,19 @@ export async function planRun(
 /** Refuses to go on where products cannot round as they did when the run began, which a run keeps. */
 function refuseOtherPrecision(
   { info: { adapter, precisions } }: Engine,
-  { checkpoint }: Beginning,
+  precision: ModelUse["precision"],
 ): void {
-  const precision = checkpoint?.state.precision;
-  if (precision === undefined || precisions.includes(precision)) return;
-  const able = precision === "bf16" ? "a CPU with AMX or AVX512-BF16" : "a GPU with half floats";
-  throw new SpielError(
-    "device",
-    `The run began with --precision ${precision}, which ${adapter} does not have and a run keeps; ` +
-      `go on with it on ${able}, or start anew with another --out`,
-  );
+  if (precision === "auto" || precisions.includes(precision)) return;
+  const message =
+    `The run has multiplied in ${precision} so far, which ${adapter} does not do and a run keeps; ` +
+    "go on with it on a device that does, or start anew with another --out";
+  // Another device may do it.
+  throw engineFailure("modelCreate", { code: "deviceUnavailable", message });
+}
+
+/** What products by weights round to: in a run that goes on as before, which older checkpoints do not tell. */
+function precisionOf({ precision }: RunConfig, { checkpoint }: Beginning): ModelUse["precision"] {
+  return checkpoint?.state.precision ?? precision;
 }
 
 /** Attaches the deltas: those of the checkpoint, of the adapter to start from, or new ones. Returns where the run stands. */
@@ -91,7 +97,7 @@ function useOf(config: RunConfig, beginning: Beginning): ModelUse {
     optimizer: growth?.optimizer ?? "adamw",
     microBatchTokens: config.microBatchTokens,
     activationCheckpointing: config.activationCheckpointing,
-    precision: beginning.checkpoint?.state.precision ?? config.precision,
+    precision: precisionOf(config, beginning),
     memoryBudget: memoryBudgetOf(config.memoryBudget),
     quantize: quantizeOf(config),
     remedies: remediesOf(config),

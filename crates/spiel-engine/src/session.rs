@@ -109,19 +109,24 @@ fn element_of<D: Device>(
     precision: Option<Precision>,
 ) -> Result<Element> {
     let Some(element) = precision.map(Element::from) else {
-        let exact = model.linears().any(|linear| linear.weight.format == WeightFormat::F32);
-        return Ok(if exact { Element::F32 } else { device.fastest_element() });
+        let mut matrices = model.tensors().filter(|tensor| !tensor.is_vector);
+        let exact = matrices.any(|matrix| matrix.format == WeightFormat::F32);
+        let fastest = device.fastest_element();
+        return Ok(if exact || !device.is_right_in(fastest) { Element::F32 } else { fastest });
     };
-    if device.keeps_weights_in(element) {
+    let adapter = device.adapter();
+    let problem = if !device.keeps_weights_in(element) {
+        match element {
+            Element::Bf16 => "bf16 needs the native engine on a CPU with AMX or AVX512-BF16",
+            _ => "f16 needs a GPU with the feature shader-f16",
+        }
+    } else if !device.is_right_in(element) {
+        "bf16 needs a CPU that multiplies rightly in it, which a test did not find"
+    } else {
         return Ok(element);
-    }
-    let (name, needed) = match element {
-        Element::Bf16 => ("bf16", "the native engine on a CPU with AMX or AVX512-BF16"),
-        _ => ("f16", "a GPU with the feature shader-f16"),
     };
     Err(EngineError::DeviceUnavailable(format!(
-        "--precision {name} needs {needed}, and the device is {}: expected such a device or --precision f32",
-        device.adapter()
+        "--precision {problem}, and the device is {adapter}: expected such a device or --precision f32"
     )))
 }
 

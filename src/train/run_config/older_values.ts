@@ -12,15 +12,8 @@ export function presentValue(key: ConfigKey, value: unknown): unknown {
   return typeof value === "string" ? OLDER_VALUES[key]?.[value] ?? value : value;
 }
 
-/** Defaults that came later than their keys, and those before them, which they still stand for in older runs. */
-const FIRST_DEFAULTS: Partial<Record<ConfigKey, readonly [now: string, first: string]>> = {
-  precision: ["auto", "f32"],
-};
-
 /** A value as it was called first. */
 export function firstValue(key: ConfigKey, value: unknown): unknown {
-  const [now, first] = FIRST_DEFAULTS[key] ?? [];
-  if (now !== undefined && value === now) return first;
   const renamed = Object.entries(OLDER_VALUES[key] ?? {});
   return renamed.find(([, present]) => present === value)?.[0] ?? value;
 }

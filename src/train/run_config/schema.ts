@@ -358,12 +358,12 @@ export const runConfigSchema = z.strictObject({
     defaultText: "all cores up to 8, or 0 for up to 4 MiB of data",
     changeable: true,
   }),
-  precision: z.enum(["auto", "f32", "f16", "bf16"]).default("auto").register(keyWords, {
+  precision: z.enum(["auto", "f32", "f16", "bf16"]).default("f32").register(keyWords, {
     group: "Machine",
     description:
       "what products by weights round to: bf16 both factors, on a CPU with AMX or AVX512-BF16; f16 the decoded " +
-      "weights of a GPU, in half the memory; auto is bf16 on a CPU with AMX unless weights are stored in f32, " +
-      "else f32; a few tokens at once take weights as stored",
+      "weights of a GPU, in half the memory; auto is bf16 on a CPU with AMX unless a matrix is stored in f32, " +
+      "else f32; one token, on a GPU up to eight, takes weights as stored",
   }),
   activation_checkpointing: z.enum(["none", "block"]).default("none").register(keyWords, {
     group: "Machine",

@@ -165,6 +165,10 @@ pub(crate) trait BlockOps: Memory {
     fn fastest_element(&self) -> Element {
         Element::F32
     }
+    /// Whether products by such weights come out right, which some hardware is not trusted in before it was tried.
+    fn is_right_in(&self, _element: Element) -> bool {
+        true
+    }
     fn linear<'a>(
         &self,
         x: &Self::Buffer,

@@ -3,7 +3,7 @@
 use super::blocked::{self, Finish, Operand, Tiling, with_scratch};
 use super::{Matrix, Output};
 use crate::columns::write_columns;
-use crate::simd::bf16::{EDGE, PAIRS, Sums, Unit};
+use crate::simd::bf16::{EDGE, PAIRS, Sums, Tiles, Unit};
 use half::bf16;
 use multiversion::multiversion;
 use std::ops::Range;
@@ -87,6 +87,7 @@ impl Pairs {
             }
             missing.fill(0);
         } else {
+            debug_assert_eq!(x.lane_stride, 1, "one of the strides is 1");
             with_scratch(2, out.len(), |columns| {
                 Self::columns(x, lanes, depth, columns);
                 move_words(columns, EDGE, (pairs, EDGE), out, pairs);
@@ -122,6 +123,7 @@ impl Pairs {
                 missing.fill(0);
             }
         } else {
+            debug_assert_eq!(x.depth_stride, 1, "one of the strides is 1");
             with_scratch(2, out.len(), |rows| {
                 Self::rows(x, lanes, depth, rows);
                 move_words(rows, pairs, (EDGE, pairs), out, EDGE);
@@ -136,6 +138,8 @@ fn move_words(x: &[u32], stride: usize, shape: (usize, usize), out: &mut [u32], 
 }
 
 impl<T: Factor> Tiling<T> for Pairs {
+    type Prepared = Tiles;
+
     const ROWS: usize = EDGE;
     const COLUMNS: usize = EDGE;
     const DEPTH: usize = 512;
@@ -168,16 +172,16 @@ impl<T: Factor> Tiling<T> for Pairs {
 
     fn multiply_panels(
         &self,
-        a: &[u32],
-        b: &[u32],
+        tiles: &Tiles,
+        (a, b): (&[u32], &[u32]),
         finish: Finish,
-        c: &mut [f32],
-        (rows, columns, stride): (usize, usize, usize),
+        rows: &mut [&mut [f32]],
+        columns: Range<usize>,
     ) {
         let mut sums: Sums = [[0.0; EDGE]; EDGE];
-        self.0.sums(a, b, &mut sums);
-        for (row, sums) in sums.iter().enumerate().take(rows) {
-            let c = &mut c[row * stride..][..columns];
+        tiles.sums(a, b, &mut sums);
+        for (sums, row) in sums.iter().zip(rows) {
+            let c = &mut row[columns.clone()];
             if finish.accumulate {
                 for (c, sum) in c.iter_mut().zip(sums) {
                     *c += finish.factor * sum;
@@ -190,7 +194,7 @@ impl<T: Factor> Tiling<T> for Pairs {
         }
     }
 
-    fn prepared(&self, work: impl FnOnce()) {
+    fn prepared(&self, work: impl FnOnce(&Tiles)) {
         self.0.prepared(work);
     }
 }

@@ -25,6 +25,9 @@ pub(super) struct Operand<'a, T> {
 
 /// How panels are packed and multiplied; B's elements are of type `T`.
 pub(super) trait Tiling<T>: Sync {
+    /// What a thread that multiplies panels must have.
+    type Prepared;
+
     /// Rows of A in a panel.
     const ROWS: usize;
     /// Columns of B in a panel.
@@ -57,22 +60,26 @@ pub(super) trait Tiling<T>: Sync {
         panel: &mut [u32],
     );
 
-    /// Multiplies two panels of so many steps and writes the `rows` x `columns` of the product that C has, whose rows lie
-    /// `stride` apart.
+    /// Multiplies two panels of so many steps and writes the part of the product that C has: these rows of it, of which
+    /// `columns`.
     fn multiply_panels(
         &self,
-        a: &[u32],
-        b: &[u32],
+        prepared: &Self::Prepared,
+        panels: (&[u32], &[u32]),
         finish: Finish,
-        c: &mut [f32],
-        shape: (usize, usize, usize),
+        rows: &mut [&mut [f32]],
+        columns: Range<usize>,
     );
 
     /// Runs what multiplies panels on the calling thread.
-    fn prepared(&self, work: impl FnOnce()) {
-        work();
-    }
+    fn prepared(&self, work: impl FnOnce(&Self::Prepared));
 }
+
+/// Tasks that a thread should have, so that none waits long for the last.
+const TASKS_PER_THREAD: usize = 4;
+
+/// Columns that a task has at least, so that packing its rows of A is little beside multiplying them.
+const LEAST_WIDTH: usize = 128;
 
 thread_local! {
     /// Packed blocks of A and B, and what a tiling packs a panel by; kept so that no product allocates once the largest
@@ -107,7 +114,6 @@ pub(super) fn multiply<T: Copy + Sync, K: Tiling<T>>(
     c: &mut [f32],
     threaded: bool,
 ) {
-    let stride = b.columns;
     let operand =
         Operand { data: b.data, lane_stride: b.column_stride, depth_stride: b.row_stride };
     for depth in blocks(a.columns, K::DEPTH) {
@@ -121,27 +127,62 @@ pub(super) fn multiply<T: Copy + Sync, K: Tiling<T>>(
                     let lanes = start..columns.end.min(start + K::COLUMNS);
                     tiling.pack_columns(operand, lanes, depth.clone(), packed);
                 });
-                each_chunk(c, K::HEIGHT * stride, threaded, |block, c| {
-                    let start = block * K::HEIGHT;
-                    let rows = start..a.rows.min(start + K::HEIGHT);
-                    let columns = (columns.clone(), stride);
-                    multiply_rows(tiling, a, rows, &depth, packed, finish, c, columns);
-                });
+                let parts = parts::<T, K>(c, b.columns, &columns);
+                let work = |part: Part| multiply_part(tiling, a, &depth, packed, finish, part);
+                if threaded {
+                    parallel::for_each(parts, work);
+                } else {
+                    parts.into_iter().for_each(work);
+                }
             });
         }
     }
 }
 
-/// Multiplies a block of A by a packed block of B into the rows of C.
-fn multiply_rows<T, K: Tiling<T>>(
+/// What one task writes of C.
+struct Part<'a> {
+    /// The first of its rows.
+    first_row: usize,
+    /// Its columns, counted from those of the packed block.
+    columns: Range<usize>,
+    /// Those columns of its rows.
+    rows: Vec<&'a mut [f32]>,
+}
+
+/// Cuts these columns of C, whose rows are `stride` long, into blocks of rows and, where these are fewer than threads want,
+/// of columns. No cut changes a sum.
+fn parts<'a, T, K: Tiling<T>>(
+    c: &'a mut [f32],
+    stride: usize,
+    columns: &Range<usize>,
+) -> Vec<Part<'a>> {
+    let blocks_of_rows = c.len().div_ceil(K::HEIGHT * stride);
+    let wanted = (TASKS_PER_THREAD * parallel::threads()).div_ceil(blocks_of_rows);
+    let width = columns.len().div_ceil(wanted).max(LEAST_WIDTH).next_multiple_of(K::COLUMNS);
+    let mut parts = Vec::new();
+    for (block, c) in c.chunks_mut(K::HEIGHT * stride).enumerate() {
+        let first = parts.len();
+        parts.extend(blocks(columns.len(), width).map(|columns| Part {
+            first_row: block * K::HEIGHT,
+            columns,
+            rows: Vec::with_capacity(K::HEIGHT),
+        }));
+        for row in c.chunks_mut(stride) {
+            let cuts = row[columns.clone()].chunks_mut(width);
+            parts[first..].iter_mut().zip(cuts).for_each(|(part, cut)| part.rows.push(cut));
+        }
+    }
+    parts
+}
+
+/// Multiplies a block of A by a packed block of B into a part of C.
+fn multiply_part<T, K: Tiling<T>>(
     tiling: &K,
     a: Matrix,
-    rows: Range<usize>,
     depth: &Range<usize>,
     packed_b: &[u32],
     finish: Finish,
-    c: &mut [f32],
-    (columns, stride): (Range<usize>, usize),
+    Part { first_row, columns, mut rows }: Part,
 ) {
     let operand =
         Operand { data: a.data, lane_stride: a.row_stride, depth_stride: a.column_stride };
@@ -149,15 +190,14 @@ fn multiply_rows<T, K: Tiling<T>>(
     let panel = K::ROWS * words;
     with_scratch(0, rows.len().div_ceil(K::ROWS) * panel, |packed_a| {
         for (lanes, packed) in blocks(rows.len(), K::ROWS).zip(packed_a.chunks_mut(panel)) {
-            let lanes = rows.start + lanes.start..rows.start + lanes.end;
+            let lanes = first_row + lanes.start..first_row + lanes.end;
             tiling.pack_rows(operand, lanes, depth.clone(), packed);
         }
-        tiling.prepared(|| {
-            let panels = packed_b.chunks(K::COLUMNS * words);
+        tiling.prepared(|prepared| {
+            let panels = packed_b[columns.start * words..].chunks(K::COLUMNS * words);
             for (right, b) in blocks(columns.len(), K::COLUMNS).zip(panels) {
-                for (down, a) in blocks(rows.len(), K::ROWS).zip(packed_a.chunks(panel)) {
-                    let c = &mut c[down.start * stride + columns.start + right.start..];
-                    tiling.multiply_panels(a, b, finish, c, (down.len(), right.len(), stride));
+                for (rows, a) in rows.chunks_mut(K::ROWS).zip(packed_a.chunks(panel)) {
+                    tiling.multiply_panels(prepared, (a, b), finish, rows, right.clone());
                 }
             }
         });

@@ -71,11 +71,6 @@ fn agrees_with_double_precision_in_every_orientation() {
     }
 }
 
-/// The units of this CPU, and one that any has.
-fn units() -> Vec<Unit> {
-    [Unit::present(), vec![Unit::Plain]].concat()
-}
-
 #[test]
 fn factors_are_rounded_once_and_sums_are_not() {
     let rounded =
@@ -93,7 +88,7 @@ fn factors_are_rounded_once_and_sums_are_not() {
             );
             let halves: Vec<half::bf16> = b.iter().map(|b| half::bf16::from_f32(*b)).collect();
             let a = matrix(&a, m, k, transposed.0, gap);
-            for unit in units() {
+            for unit in Unit::all() {
                 let mut c = vec![f32::NAN; m * n];
                 let b = matrix(&b, k, n, transposed.1, gap);
                 product_bf16(unit, a, b, Output::replace(&mut c));
@@ -138,6 +133,18 @@ fn what_is_not_a_number_stays_in_its_row_and_column() {
             assert_eq!(c.is_finite(), i / n != 1 && i % n != 3, "at {i}");
         }
     }
+    for unit in Unit::all() {
+        let mut c = vec![f32::NAN; m * n];
+        product_bf16(
+            unit,
+            Matrix::new(&a, m, k, k),
+            Matrix::new(&b, k, n, n),
+            Output::replace(&mut c),
+        );
+        for (i, c) in c.iter().enumerate() {
+            assert_eq!(c.is_finite(), i / n != 1 && i % n != 3, "at {i} by {}", unit.name());
+        }
+    }
 }
 
 #[test]
@@ -171,6 +178,19 @@ fn threads_do_not_change_the_bits() {
             let one = on(1, &run);
             for threads in [2, 3, 8] {
                 assert!(on(threads, &run) == one, "{m}x{n}x{k} differs on {threads} threads");
+            }
+        }
+        for unit in Unit::all() {
+            let run = || {
+                let mut c = vec![0.0; m * n];
+                let b = Matrix::new(&b, n, k, k).transposed();
+                product_bf16(unit, Matrix::new(&a, m, k, k), b, Output::replace(&mut c));
+                c
+            };
+            let one = on(1, &run);
+            for threads in [2, 3, 8] {
+                let same = on(threads, &run) == one;
+                assert!(same, "{m}x{n}x{k} by {} differs on {threads} threads", unit.name());
             }
         }
     }

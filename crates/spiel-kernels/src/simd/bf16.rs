@@ -7,6 +7,7 @@ mod amx;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 
+use std::marker::PhantomData;
 use std::sync::OnceLock;
 
 /// Rows and columns of a tile of sums.
@@ -18,100 +19,119 @@ pub(crate) const PAIRS: usize = 16;
 /// A tile of sums.
 pub(crate) type Sums = [[f32; EDGE]; EDGE];
 
-/// What multiplies pairs.
+/// What multiplies pairs. There are none but those that the CPU has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unit {
+pub struct Unit(Kind);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
     /// Advanced Matrix Extensions: tiles of 16 by 16, by Intel since Sapphire Rapids.
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
     Amx,
     /// The dot products of AVX-512, by Intel since Cooper Lake and AMD since Zen 4.
+    #[cfg(target_arch = "x86_64")]
     Avx512,
-    /// Loops that any CPU runs, for tests of what surrounds the units.
-    #[cfg(test)]
+    /// Loops, which any CPU runs and none is offered: what the others must agree with.
     Plain,
 }
 
 impl Unit {
-    /// The best unit that this CPU has and the system lets it use. One that gives wrong sums is none.
+    /// The best unit that the CPU says it has and the system lets this process use.
     #[must_use]
-    pub fn detect() -> Option<Self> {
-        static UNIT: OnceLock<Option<Unit>> = OnceLock::new();
-        *UNIT.get_or_init(|| Self::present().into_iter().find(|unit| unit.is_right()))
+    pub fn offered() -> Option<Self> {
+        static OFFERED: OnceLock<Option<Unit>> = OnceLock::new();
+        *OFFERED.get_or_init(|| Self::all().into_iter().find(|unit| unit.0 != Kind::Plain))
+    }
+
+    /// The units of this CPU, the best one first, plain loops last.
+    pub(crate) fn all() -> Vec<Self> {
+        let mut kinds = Vec::new();
+        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+        if amx::is_available() {
+            kinds.push(Kind::Amx);
+        }
+        #[cfg(target_arch = "x86_64")]
+        if avx512::is_available() {
+            kinds.push(Kind::Avx512);
+        }
+        kinds.push(Kind::Plain);
+        kinds.into_iter().map(Self).collect()
     }
 
     /// How the unit is called.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::Amx => "AMX",
-            Self::Avx512 => "AVX512-BF16",
-            #[cfg(test)]
-            Self::Plain => "plain loops",
+        match self.0 {
+            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+            Kind::Amx => "AMX",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => "AVX512-BF16",
+            Kind::Plain => "plain loops",
         }
     }
 
-    /// The units of this CPU, the best one first.
-    #[cfg(target_arch = "x86_64")]
-    pub(crate) fn present() -> Vec<Self> {
-        let mut units = Vec::new();
-        #[cfg(target_os = "linux")]
-        if amx::is_available() {
-            units.push(Self::Amx);
+    /// Whether it is faster than products in f32: the dot products of AVX-512 are half as fast on CPUs by Intel.
+    #[must_use]
+    pub const fn outruns_f32(self) -> bool {
+        match self.0 {
+            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+            Kind::Amx => true,
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => false,
+            Kind::Plain => false,
         }
-        if avx512::is_available() {
-            units.push(Self::Avx512);
-        }
-        units
-    }
-
-    /// The units of this CPU.
-    #[cfg(not(target_arch = "x86_64"))]
-    pub(crate) fn present() -> Vec<Self> {
-        Vec::new()
     }
 
     /// Whether a tile of small whole numbers, whose sums are exact, comes out as it must.
-    fn is_right(self) -> bool {
+    #[must_use]
+    pub fn is_right(self) -> bool {
         let number = |i: usize| half::bf16::from_f32((i * 7 % 19) as f32 - 9.0).to_bits();
         let word = |i: usize| u32::from(number(2 * i)) | u32::from(number(2 * i + 1)) << 16;
         let a: Vec<u32> = (0..EDGE * 2 * PAIRS).map(word).collect();
         let b: Vec<u32> = (0..EDGE * 2 * PAIRS).map(|i| word(i + 5)).collect();
         let (mut sums, mut expected) = ([[f32::NAN; EDGE]; EDGE], [[0.0; EDGE]; EDGE]);
-        self.prepared(|| self.sums(&a, &b, &mut sums));
+        self.prepared(|tiles| tiles.sums(&a, &b, &mut sums));
         multiply_plainly(&a, &b, &mut expected);
         sums == expected
     }
 
-    /// Runs what calls [`Self::sums`] on this thread.
-    pub(crate) fn prepared(self, work: impl FnOnce()) {
-        match self {
+    /// Makes the unit ready on this thread for as long as `work` runs.
+    pub(crate) fn prepared(self, work: impl FnOnce(&Tiles)) {
+        let work = || work(&Tiles(self.0, PhantomData));
+        match self.0 {
             #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-            Self::Amx => amx::with_tiles(work),
-            _ => work(),
+            Kind::Amx => amx::with_tiles(work),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => work(),
+            Kind::Plain => work(),
         }
     }
+}
 
-    /// The sums of 32 rows of A, `[32, pairs]`, times 32 columns of B, `[pairs, 32]`; inside [`Self::prepared`].
+/// A unit that is ready on this thread, which alone has this.
+pub(crate) struct Tiles(Kind, PhantomData<*const ()>);
+
+impl Tiles {
+    /// The sums of 32 rows of A, `[32, pairs]`, times 32 columns of B, `[pairs, 32]`.
     ///
     /// # Panics
-    /// When the operands are not equally long, or no multiple of [`PAIRS`].
-    pub(crate) fn sums(self, a: &[u32], b: &[u32], sums: &mut Sums) {
+    /// When the operands are empty, not equally long, or no multiple of [`PAIRS`].
+    pub(crate) fn sums(&self, a: &[u32], b: &[u32], sums: &mut Sums) {
         assert_eq!(a.len(), b.len(), "operands differ in length");
-        assert!(a.len().is_multiple_of(EDGE * PAIRS), "{} words are no whole tiles", a.len());
-        match self {
+        let is_whole = a.len().is_multiple_of(EDGE * PAIRS) && !a.is_empty();
+        assert!(is_whole, "{} words are no whole tiles", a.len());
+        match self.0 {
             #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-            Self::Amx => amx::sums(a, b, sums),
+            Kind::Amx => amx::sums(a, b, sums),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => avx512::sums(a, b, sums),
-            #[cfg(test)]
-            Self::Plain => multiply_plainly(a, b, sums),
-            #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
-            _ => unreachable!("{} is not of this target", self.name()),
+            Kind::Avx512 => avx512::sums(a, b, sums),
+            Kind::Plain => multiply_plainly(a, b, sums),
         }
     }
 }
 
 /// What every unit computes, but for roundings.
-pub(crate) fn multiply_plainly(a: &[u32], b: &[u32], sums: &mut Sums) {
+fn multiply_plainly(a: &[u32], b: &[u32], sums: &mut Sums) {
     let pairs = a.len() / EDGE;
     let halves = |word: u32| [f32::from_bits(word << 16), f32::from_bits(word & 0xFFFF_0000)];
     for (row, sums) in a.chunks(pairs).zip(sums) {
@@ -131,10 +151,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_unit_that_is_taken_is_right() {
-        let present = Unit::present();
-        assert!(present.iter().all(|unit| unit.is_right()), "{present:?}");
-        assert_eq!(Unit::detect(), present.first().copied());
-        assert!(Unit::Plain.is_right());
+    fn every_unit_is_right() {
+        for unit in Unit::all() {
+            assert!(unit.is_right(), "{}", unit.name());
+        }
     }
 }

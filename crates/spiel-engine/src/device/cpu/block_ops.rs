@@ -210,6 +210,10 @@ impl BlockOps for CpuDevice {
         weights::fastest_element()
     }
 
+    fn is_right_in(&self, element: Element) -> bool {
+        weights::are_right_in(element)
+    }
+
     fn linear<'a>(
         &self,
         x: &Words,

@@ -141,7 +141,7 @@ impl Memory for CpuDevice {
             // In turn, so that no part is still in a cache when its turn comes again.
             for (from, to) in from.chunks_exact(part).zip(to.chunks_exact_mut(part)) {
                 self.perform("fma_probe", || fma_probe_work(self.threads()), fma_probe);
-                if let Some(unit) = Unit::detect() {
+                if let Some(unit) = Unit::offered().filter(|unit| unit.is_right()) {
                     let work = || bf16_probe_work(self.threads());
                     self.perform("probe_bf16", work, || bf16_probe(unit));
                 }

@@ -14,17 +14,21 @@ pub(super) fn can_be_in(element: Element) -> bool {
     match element {
         Element::F32 => true,
         Element::F16 => false,
-        Element::Bf16 => Unit::detect().is_some(),
+        Element::Bf16 => Unit::offered().is_some(),
     }
 }
 
 /// The type by which products are fastest.
 pub(super) fn fastest_element() -> Element {
-    match Unit::detect() {
-        Some(Unit::Amx) => Element::Bf16,
-        // Half as fast as f32 on CPUs by Intel.
-        Some(Unit::Avx512) | None => Element::F32,
+    match Unit::offered() {
+        Some(unit) if unit.outruns_f32() => Element::Bf16,
+        _ => Element::F32,
     }
+}
+
+/// Whether products by such weights come out right, which bf16 units are not trusted in before they were tried.
+pub(super) fn are_right_in(element: Element) -> bool {
+    element != Element::Bf16 || Unit::offered().is_some_and(Unit::is_right)
 }
 
 /// Dense weights, and the unit by which those are multiplied that are rounded.
@@ -37,7 +41,7 @@ pub(super) enum Weights<'a> {
 
 impl<'a> Weights<'a> {
     pub(super) fn of(matrix: &Dense<'a, Words>) -> Self {
-        match Unit::detect().filter(|_| matrix.bf16_factors) {
+        match Unit::offered().filter(|_| matrix.bf16_factors) {
             None => Self::F32(matrix.data.floats()),
             Some(unit) if matrix.element == Element::Bf16 => {
                 Self::Bf16(unit, bytemuck::cast_slice(matrix.data.0.as_slice()))

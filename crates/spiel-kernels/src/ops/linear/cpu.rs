@@ -38,8 +38,8 @@ pub fn linear_bf16<T: Factor>(
     );
 }
 
-/// What [`linear`] is for one token, `x [in]` and `y [out]`, from stored weights, of which some at a time are decoded and get their
-/// deltas: sorted flat positions and their values.
+/// What [`linear`] is for one token, `x [in]` and `y [out]`, from stored weights, of which some at a time are decoded and get
+/// their deltas: sorted flat positions and their values.
 pub fn linear_packed(
     format: Format,
     stored: &[u8],

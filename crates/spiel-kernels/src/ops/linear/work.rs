@@ -10,7 +10,8 @@ pub fn product_work([m, n, k]: [usize; 3], element: Element, accumulate: bool) -
     let words = m * k + m * n * (1 + usize::from(accumulate));
     match element {
         Element::F32 => Work::new([m, n, k], 2, words + k * n),
-        Element::F16 | Element::Bf16 => Work::new([m, n, k], 2, words).decoding(Format::F16, k * n),
+        Element::F16 => Work::new([m, n, k], 2, words).decoding(Format::F16, k * n),
+        Element::Bf16 => Work::new([m, n, k], 2, words).decoding(Format::Bf16, k * n),
     }
 }
 

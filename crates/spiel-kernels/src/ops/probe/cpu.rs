@@ -37,9 +37,9 @@ pub fn bf16_probe(unit: Unit) {
     chunks_mut(&mut vec![0.0; threads()], 1, |_, last| {
         let operands = black_box([0x3F80_3F80_u32; EDGE * PROBE_PAIRS]);
         let mut sums = [[0.0; EDGE]; EDGE];
-        unit.prepared(|| {
+        unit.prepared(|tiles| {
             for _ in 0..PRODUCTS {
-                unit.sums(&operands, black_box(&operands), &mut sums);
+                tiles.sums(&operands, black_box(&operands), &mut sums);
             }
         });
         last[0] = black_box(sums)[0][0];

@@ -15,6 +15,8 @@ use tile::{COLUMNS, ROWS};
 struct FourByEight;
 
 impl Tiling<f32> for FourByEight {
+    type Prepared = ();
+
     const ROWS: usize = ROWS;
     const COLUMNS: usize = COLUMNS;
     const DEPTH: usize = 256;
@@ -47,14 +49,18 @@ impl Tiling<f32> for FourByEight {
 
     fn multiply_panels(
         &self,
-        a: &[u32],
-        b: &[u32],
+        (): &(),
+        (a, b): (&[u32], &[u32]),
         finish: Finish,
-        c: &mut [f32],
-        shape: (usize, usize, usize),
+        rows: &mut [&mut [f32]],
+        columns: Range<usize>,
     ) {
         let (a, b) = (bytemuck::cast_slice(a), bytemuck::cast_slice(b));
-        tile::multiply_panels(a, b, finish, c, shape);
+        tile::multiply_panels(a, b, finish, rows, columns);
+    }
+
+    fn prepared(&self, work: impl FnOnce(&())) {
+        work(&());
     }
 }
 

@@ -3,6 +3,7 @@
 use super::super::blocked::Finish;
 use super::simd::{add, multiply, splats};
 use crate::simd::lanes::{Lanes, load, multiply_add, splat, store};
+use std::ops::Range;
 
 /// Rows of a tile: as many as one load of A holds.
 pub(super) const ROWS: usize = 4;
@@ -11,25 +12,24 @@ pub(super) const ROWS: usize = 4;
 /// tiles spill.
 pub(super) const COLUMNS: usize = 8;
 
-/// Multiplies a panel of A `[k, ROWS]` by one of B `[k, COLUMNS]` and writes the `rows` x `columns` of the product that
-/// C has, whose rows lie `stride` apart.
+/// Multiplies a panel of A `[k, ROWS]` by one of B `[k, COLUMNS]` and writes the part of the product that C has: these rows
+/// of it, of which `columns`.
 pub(super) fn multiply_panels(
     a: &[f32],
     b: &[f32],
     finish: Finish,
-    c: &mut [f32],
-    (rows, columns, stride): (usize, usize, usize),
+    rows: &mut [&mut [f32]],
+    columns: Range<usize>,
 ) {
-    let sums = sums(a, b);
-    for (row, sums) in sums.into_iter().enumerate().take(rows) {
-        let c = &mut c[row * stride..][..columns];
+    for (sums, row) in sums(a, b).into_iter().zip(rows) {
+        let c = &mut row[columns.clone()];
         if let Some(c) = c.first_chunk_mut::<COLUMNS>() {
             write(sums, finish, c);
         } else {
             let mut whole = [0.0; COLUMNS];
-            whole[..columns].copy_from_slice(c);
+            whole[..c.len()].copy_from_slice(c);
             write(sums, finish, &mut whole);
-            c.copy_from_slice(&whole[..columns]);
+            c.copy_from_slice(&whole[..c.len()]);
         }
     }
 }
