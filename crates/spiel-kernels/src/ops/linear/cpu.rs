@@ -6,6 +6,9 @@ use crate::product::{Factor, Matrix, Output, Unit, product_bf16, product_threade
 /// Weights that are decoded before they are multiplied: whole blocks of any format, and few enough for the L1 cache.
 const DECODED_AT_ONCE: usize = 1024;
 
+/// Stored weights that a task multiplies: fewer take less time than to wake a thread for them.
+const WEIGHTS_PER_TASK: usize = 64 * 1024;
+
 /// y = x·Wᵀ: `x [T, in]`, `weight [out, in]`, `y [T, out]`.
 pub fn linear(
     x: &[f32],
@@ -48,7 +51,7 @@ pub fn linear_packed(
     y: &mut [f32],
 ) {
     let inputs = x.len();
-    let rows = rows_per_task(inputs);
+    let rows = (WEIGHTS_PER_TASK / inputs).max(1);
     chunks_mut(y, rows, |task, y| {
         let mut decoded = [0.0; DECODED_AT_ONCE];
         let first = task * rows * inputs;
