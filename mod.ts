@@ -35,6 +35,7 @@ export type { SpecialTokenIds } from "./src/data/special_tokens.ts";
 
 export { checkVocabulary, loadTokenizer } from "./src/data/tokenizer.ts";
 export type { EncodeOptions, Tokenizer, TokenizerParts } from "./src/data/tokenizer.ts";
+export type { BytePairLists } from "./src/data/tokenizer_vocabulary.ts";
 export type { TokenOffsets } from "./src/data/token_offsets.ts";
 export type { Message } from "./src/data/chat_template.ts";
 export {

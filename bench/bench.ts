@@ -2,7 +2,8 @@
  * Measures training, forward passes and generation on the CPU, each configuration in a process of its own, and prints a
  * JSON line for each.
  *
- * `bench.ts [--model PATH] [--only PART/PART …] [--rounds N] [--steps N] [--host auto|native|wasm] [--threads N] [--list]`
+ * `bench.ts [--model PATH] [--only PART/PART …] [--rounds N] [--steps N] [--host auto|native|wasm] [--threads N]
+ *   [--precision auto|f32|bf16] [--list]`
  *
  * Rounds take all configurations in turn, so that a drifting machine slows all of them; after several rounds a line each
  * has the medians. The model is `SmolLM2-135M-Instruct.Q4_1.gguf` in the folder `SPIEL_MODELS` unless another is named;

@@ -23,6 +23,9 @@ export interface MeasureRequest {
 /** What came of it: medians, and the process's own peak memory before it was profiled. */
 export interface Measurement extends Readonly<Record<string, unknown>> {
   readonly name: string;
+  readonly step_seconds: number;
+  /** Of the step that chooses a window's candidates. */
+  readonly candidate_step_seconds?: number;
   readonly tokens_per_second: number;
   readonly peak_bytes: number | null;
 }

@@ -9,6 +9,9 @@ import { HOSTS, type MeasureRequest } from "./measurement.ts";
 /** The model of the figures in docs/results.md. */
 const MODEL = "SmolLM2-135M-Instruct.Q4_1.gguf";
 
+/** What products by weights may round to on a CPU. */
+const PRECISIONS = ["auto", "f32", "bf16"] as const;
+
 /** What to measure, and how often. */
 export interface BenchOptions extends Omit<MeasureRequest, "configuration"> {
   readonly configurations: readonly Configuration[];
@@ -33,6 +36,7 @@ export function benchOptions(args: readonly string[], models: string | undefined
       steps: { type: "string", default: "3" },
       host: { type: "string", default: "auto" },
       threads: { type: "string" },
+      precision: { type: "string", default: "f32" },
       list: { type: "boolean", default: false },
     },
   });
@@ -50,7 +54,7 @@ export function benchOptions(args: readonly string[], models: string | undefined
     steps: count("--steps", flags.steps),
     host: oneOf("--host", flags.host, HOSTS),
     threads: optionalCount("--threads", flags.threads),
-    precision: "f32",
+    precision: oneOf("--precision", flags.precision, PRECISIONS),
     list: flags.list,
   };
 }

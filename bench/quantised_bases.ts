@@ -2,7 +2,7 @@
  * Trains the same run on three forms of one base, a quantised GGUF file, its weights in f32, and these as NF4, and
  * prints one JSON line each with the held-out losses.
  *
- * `quantised_bases.ts --model FILE.gguf --data FILE --eval-data FILE [--map FIELD=NAME,…] [--steps N] [--density X]`
+ * `quantised_bases.ts --model FILE.gguf --data FILE --eval-data FILE [--map FIELD=NAME,…] [--steps N] [--density X] [--lr X]`
  */
 
 import { join } from "node:path";
@@ -19,6 +19,7 @@ const { values: flags } = parseArgs({
     map: { type: "string", default: "prompt=question,completion=answer" },
     steps: { type: "string", default: "30" },
     density: { type: "string" },
+    lr: { type: "string", default: "1e-3" },
   },
 });
 const { model, data, "eval-data": evalData } = flags;
@@ -51,7 +52,7 @@ try {
   await Deno.remove(work, { recursive: true });
 }
 
-/** The settings of docs/results.md, but for the length and the number of deltas. */
+/** The settings of docs/results.md, but for what the flags say. */
 async function measure(name: string, options: Pick<RunOptions, "model" | "quantize">) {
   const losses: number[] = [];
   const { elapsedS, peakMemoryBytes } = await trainRun(
@@ -60,7 +61,7 @@ async function measure(name: string, options: Pick<RunOptions, "model" | "quanti
       ...options,
       out: join(work, `run on ${name}`),
       device: "cpu",
-      lr: 1e-3,
+      lr: Number(flags.lr),
       lrSchedule: "linear",
       warmupRatio: 0.03,
       reselectionSteps: 20,

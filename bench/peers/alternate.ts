@@ -31,7 +31,7 @@ const OURS: Readonly<Record<string, Pick<Training, "budget" | "window">>> = {
 /** How the base is stored and computed with for each type of PyTorch's weights. */
 const FORMS: Readonly<Record<TorchType, { base: Base; precision: MeasureRequest["precision"] }>> = {
   float32: { base: "f32", precision: "f32" },
-  bfloat16: { base: "bf16", precision: "f32" },
+  bfloat16: { base: "bf16", precision: "auto" },
 };
 
 const options = refusing(() => {

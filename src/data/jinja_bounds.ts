@@ -83,9 +83,6 @@ export class BoundedInterpreter extends Interpreter {
   #depth = 0;
   readonly #maxLength: number;
   readonly #weights = new WeakMap<object, number>();
-  readonly #operations = new WeakMap<Node, Operation | null>();
-  /** By each part of an operation, the operation. */
-  readonly #wholes = new WeakMap<Node, Operation>();
   /** The last values of the parts. */
   readonly #values = new Map<Node, Value>();
 
@@ -101,11 +98,11 @@ export class BoundedInterpreter extends Interpreter {
 
   override evaluate(node: Node | undefined, environment: Environment): Value {
     this.#spend(1);
-    const operation = node === undefined ? null : this.#operationOf(node);
+    const operation = node === undefined ? null : knownOperation(node);
     for (const part of operation?.parts ?? []) this.#values.delete(part);
     const value = this.#evaluate(node, environment);
     this.#weigh(value);
-    const whole = node === undefined ? undefined : this.#wholes.get(node);
+    const whole = node === undefined ? undefined : WHOLES.get(node);
     if (whole === undefined) return value;
     this.#values.set(node!, value);
     this.#spend(unitsOf(value, whole));
@@ -162,15 +159,21 @@ export class BoundedInterpreter extends Interpreter {
       throw new BoundError(`a text or list of more than ${this.#maxLength} characters`);
     }
   }
+}
 
-  #operationOf(node: Node): Operation | null {
-    const known = this.#operations.get(node);
-    if (known !== undefined) return known;
-    const operation = operationOf(node);
-    this.#operations.set(node, operation);
-    for (const part of operation?.parts ?? []) this.#wholes.set(part, operation!);
-    return operation;
-  }
+/** What nodes of all templates look through, which no rendering changes. */
+const OPERATIONS = new WeakMap<Node, Operation | null>();
+/** By each part of an operation, the operation. */
+const WHOLES = new WeakMap<Node, Operation>();
+
+/** As `operationOf`, which is asked once. */
+function knownOperation(node: Node): Operation | null {
+  const known = OPERATIONS.get(node);
+  if (known !== undefined) return known;
+  const operation = operationOf(node);
+  OPERATIONS.set(node, operation);
+  for (const part of operation?.parts ?? []) WHOLES.set(part, operation!);
+  return operation;
 }
 
 /** Stands for a value that is not known yet. */

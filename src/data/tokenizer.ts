@@ -1,15 +1,17 @@
 /** Text to token ids and back, with the position of every token in its text. */
 import { Tokenizer as HuggingFaceTokenizer } from "npm:@huggingface/tokenizers@0.2.0";
 import { SpielError } from "../errors.ts";
+import { GgufFile } from "../io/gguf.ts";
 import { isFolder } from "../io/random_access.ts";
 import { kindOfPath } from "../io/recognise.ts";
-import { concatBytes, tokenBytes } from "./token_bytes.ts";
+import { concatBytes, spellBytes, tokenBytes } from "./token_bytes.ts";
 import { alignTokens, type TokenOffsets } from "./token_offsets.ts";
-import { bytePairSegmenter } from "./tokenizer_bpe.ts";
+import { bytePairSegmenter, useBytePairs, withoutVocabulary } from "./tokenizer_bpe.ts";
 import { type ExactTokenizer, exactTokenizerJson } from "./tokenizer_json.ts";
 import { readFolderTokenizer } from "./tokenizer_folder.ts";
 import { readGgufTokenizer } from "./tokenizer_gguf.ts";
 import { compileNormalizer } from "./tokenizer_normalizer.ts";
+import type { BytePairLists } from "./tokenizer_vocabulary.ts";
 import { PieceTokenizer, type PieceTokenizerParts } from "./tokenizer_pieces.ts";
 import { unigramSegmenter } from "./tokenizer_unigram.ts";
 import { rememberWords, withoutSpelling } from "./tokenizer_word_memo.ts";
@@ -21,6 +23,8 @@ export interface TokenizerParts {
   where: string;
   /** The content of tokenizer.json. */
   json: Record<string, unknown>;
+  /** Vocabulary and merges of `json.model` once more, where the source has them as lists: these are read faster. */
+  lists?: BytePairLists;
   /** The content of tokenizer_config.json, without the chat template. */
   config: Record<string, unknown>;
   /** The token that begins a text. */
@@ -71,7 +75,10 @@ export interface Tokenizer {
  * @throws {SpielError} kind "data" naming the file and what is missing or unsupported.
  */
 export function loadTokenizer(path: string): Tokenizer {
-  if (kindOfPath(path) === "gguf") return makeTokenizer(readGgufTokenizer(path));
+  if (kindOfPath(path) === "gguf") {
+    using file = GgufFile.open(path);
+    return makeTokenizer(readGgufTokenizer(file));
+  }
   if (isFolder(path)) return makeTokenizer(readFolderTokenizer(path));
   throw new SpielError(
     "data",
@@ -85,18 +92,31 @@ export function loadTokenizer(path: string): Tokenizer {
  * @throws {SpielError} kind "data" when tokenizer.json asks for what is not supported.
  */
 export function makeTokenizer(parts: TokenizerParts): Tokenizer {
-  const exact = exactTokenizerJson(parts.json, parts.where);
+  const exact = exactTokenizerJson(parts.json, parts.where, parts.lists);
   const words = exact.spelling === "byte_level" ? withoutSpelling(exact.json.pre_tokenizer) : null;
   const json = words === null ? exact.json : { ...exact.json, pre_tokenizer: words.part };
+  const { bytePairs, added } = exact;
   let tokenizer: HuggingFaceTokenizer;
   try {
-    tokenizer = new HuggingFaceTokenizer(json, {});
-    if (words !== null) rememberWords(tokenizer.model!);
+    if (bytePairs === null) {
+      tokenizer = new HuggingFaceTokenizer(json, {});
+    } else {
+      tokenizer = new HuggingFaceTokenizer({ ...json, model: withoutVocabulary(json.model) }, {});
+      const model = tokenizer.model!;
+      useBytePairs(model, bytePairs, added);
+      rememberWords(model, words === null ? (word) => word : spellBytes);
+    }
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new SpielError("data", `${parts.where}: unusable tokenizer: ${reason}`, { cause });
   }
   return new LoadedTokenizer(parts, tokenizer, exact);
+}
+
+/** What another thread needs to make the same tokenizer from, which may be much less than all parts. */
+export function partsForWorker({ parts }: Tokenizer): TokenizerParts {
+  if (parts.lists === undefined) return parts;
+  return { ...parts, json: { ...parts.json, model: withoutVocabulary(parts.json.model) } };
 }
 
 /** The files, by name, from which transformers loads the same tokenizer. */
@@ -164,9 +184,7 @@ class LoadedTokenizer implements Tokenizer {
       this.#specialIds.add(id);
     }
     this.specialTokens = special;
-    let largest = -1;
-    for (const id of tokenizer.get_vocab().values()) largest = Math.max(largest, id);
-    this.vocabSize = largest + 1;
+    this.vocabSize = tokenizer.model!.vocab.length;
     this.bosToken = parts.bosToken;
     this.eosToken = parts.eosToken;
     const eosId = parts.eosToken === null ? undefined : tokenizer.token_to_id(parts.eosToken);

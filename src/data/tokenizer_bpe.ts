@@ -1,13 +1,50 @@
-/** Tells which characters of a word each token of a BPE model stands for. */
+/** The library's BPE model: what merges words in it, and which characters of a word each of its tokens stands for. */
+import type { AddedToken } from "./tokenizer_added.ts";
+import type { BytePairs } from "./tokenizer_merges.ts";
 import type { Segment, SegmentWord } from "./tokenizer_pieces.ts";
 import { BYTE_TOKEN } from "./token_bytes.ts";
 
 /** What is needed of the library's BPE model. */
 export interface BytePairModel {
   tokens_to_ids: Map<string, number>;
+  /** By id. */
+  vocab: string[];
   unk_token?: string;
+  unk_token_id?: number;
+  end_of_word_suffix?: string;
   fuse_unk: boolean;
+  /** Joins the characters of a word. */
+  bpe?(word: string): string[];
   encode(words: string[]): string[];
+}
+
+/** The JSON of a model with no vocabulary, to be given one by `useBytePairs`: the library takes its time to read one. */
+export function withoutVocabulary(model: unknown): Record<string, unknown> {
+  const source = model as Record<string, unknown>;
+  const kept = Object.keys(source).filter((key) => !["vocab", "merges"].includes(key));
+  return { ...Object.fromEntries(kept.map((key) => [key, source[key]])), vocab: {}, merges: [] };
+}
+
+/** Gives a model without vocabulary its own, with the added tokens. */
+export function useBytePairs(
+  model: BytePairModel,
+  pairs: BytePairs,
+  added: readonly AddedToken[],
+): void {
+  model.tokens_to_ids = new Map(pairs.ids);
+  model.vocab = [...pairs.tokens];
+  const unknown = pairs.ids.get(model.unk_token ?? "");
+  if (unknown !== undefined) model.unk_token_id = unknown;
+  for (const { id, content } of added) {
+    model.tokens_to_ids.set(content, id);
+    model.vocab[id] = content;
+  }
+  const suffix = model.end_of_word_suffix ?? "";
+  model.bpe = (word) => {
+    const parts = Array.from(word);
+    if (parts.length > 0) parts[parts.length - 1] += suffix;
+    return pairs.join(parts);
+  };
 }
 
 /**

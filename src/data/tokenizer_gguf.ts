@@ -1,5 +1,5 @@
 /** Builds the content of tokenizer.json from the metadata of a GGUF file. */
-import { GgufFile } from "../io/gguf.ts";
+import type { GgufFile } from "../io/gguf.ts";
 import { ggufSpecialTokenIds, ggufTokenId } from "./special_tokens.ts";
 import type { TokenizerParts } from "./tokenizer.ts";
 import { SPELL_BYTES, splitAt } from "./tokenizer_json.ts";
@@ -10,11 +10,13 @@ import {
   type PieceVocabulary,
   sentencePieceJson,
 } from "./tokenizer_sentencepiece.ts";
+import { type BytePairLists, mergedParts } from "./tokenizer_vocabulary.ts";
 import { surroundWith } from "./tokenizer_surround.ts";
 
 /** The parts that depend on `tokenizer.ggml.model`. */
 interface Vocabulary {
   json: Record<string, unknown>;
+  lists?: BytePairLists;
   addsBos: boolean;
   /** Ids that stand for what the metadata leaves out. */
   defaults: { bos?: number; eos?: number; unknown?: number };
@@ -24,19 +26,18 @@ const MODELS: ReadonlyMap<string, (file: GgufFile, tokens: readonly string[]) =>
   new Map([["gpt2", byteLevel], ["llama", sentencePiece]]);
 
 /**
- * Reads the tokenizer of a .gguf file.
+ * Reads the tokenizer of an open .gguf file.
  *
  * @throws {SpielError} kind "data" when its kind is not supported.
  */
-export function readGgufTokenizer(path: string): TokenizerParts {
-  using file = GgufFile.open(path);
+export function readGgufTokenizer(file: GgufFile): TokenizerParts {
   const model = file.string("tokenizer.ggml.model");
   const read = MODELS.get(model ?? "");
   if (read === undefined) {
     throw unsupported(file, "tokenizer.ggml.model", model, [...MODELS.keys()]);
   }
   const tokens = required(file, "tokenizer.ggml.tokens", file.strings("tokenizer.ggml.tokens"));
-  const { json, addsBos, defaults } = read(file, tokens);
+  const { json, lists, addsBos, defaults } = read(file, tokens);
   const { bos, eos } = ggufSpecialTokenIds(file, tokens.length);
   const id = (name: string) => file.number(`tokenizer.ggml.${name}_token_id`);
   const token = (id: number | null | undefined) => {
@@ -48,6 +49,7 @@ export function readGgufTokenizer(path: string): TokenizerParts {
   const flag = (name: string) => file.boolean(`tokenizer.ggml.add_${name}_token`);
   return {
     where: `${file.path}: tokenizer`,
+    ...lists === undefined ? {} : { lists },
     json: {
       ...json,
       post_processor: surroundWith(
@@ -78,7 +80,10 @@ function byteLevel(file: GgufFile, tokens: readonly string[]): Vocabulary {
     throw unsupported(file, "tokenizer.ggml.pre", pre, [...PRE_TOKENIZERS.keys()]);
   }
   const types = perToken(file, "tokenizer.ggml.token_type", tokens) ?? [];
+  const merges = required(file, "tokenizer.ggml.merges", file.strings("tokenizer.ggml.merges"));
+  const lists = { tokens, merges };
   return {
+    lists,
     json: {
       version: "1.0",
       truncation: null,
@@ -94,7 +99,7 @@ function byteLevel(file: GgufFile, tokens: readonly string[]): Vocabulary {
         pretokenizers: [...preTokenizer.patterns.map(splitAt), { ...SPELL_BYTES }],
       },
       decoder: { type: "ByteLevel", add_prefix_space: true, trim_offsets: true, use_regex: true },
-      model: bytePairModel(file, tokens, preTokenizer.ignoresMerges ?? false),
+      model: bytePairModel(lists, preTokenizer.ignoresMerges ?? false),
     },
     addsBos: preTokenizer.addsBos ?? false,
     defaults: {},
@@ -131,13 +136,8 @@ function sentencePiece(file: GgufFile, tokens: readonly string[]): Vocabulary {
   return { json, addsBos: true, defaults: { bos: 1, eos: 2, unknown: 0 } };
 }
 
-function bytePairModel(file: GgufFile, tokens: readonly string[], ignoresMerges: boolean) {
-  const merges = required(file, "tokenizer.ggml.merges", file.strings("tokenizer.ggml.merges"));
-  const vocab: Record<string, number> = Object.create(null);
-  tokens.forEach((token, id) => {
-    if (token in vocab) throw file.fail(`token ${JSON.stringify(token)} occurs twice`);
-    vocab[token] = id;
-  });
+/** The model as tokenizer.json has it: its lists in other forms, which are made for those who ask for them. */
+function bytePairModel({ tokens, merges }: BytePairLists, ignoresMerges: boolean) {
   return {
     type: "BPE",
     dropout: null,
@@ -147,13 +147,14 @@ function bytePairModel(file: GgufFile, tokens: readonly string[], ignoresMerges:
     fuse_unk: false,
     byte_fallback: false,
     ignore_merges: ignoresMerges,
-    vocab,
-    merges: merges.map((merge) => {
-      // The first part may itself begin with a space, never the second.
-      const at = merge.indexOf(" ", 1);
-      if (at < 0) throw file.fail(`merge ${JSON.stringify(merge)} is not two parts`);
-      return [merge.slice(0, at), merge.slice(at + 1)];
-    }),
+    get vocab(): Record<string, number> {
+      const vocab: Record<string, number> = Object.create(null);
+      tokens.forEach((token, id) => vocab[token] = id);
+      return vocab;
+    },
+    get merges() {
+      return merges.map(mergedParts);
+    },
   };
 }
 

@@ -6,7 +6,13 @@ import { SpielError } from "../errors.ts";
 import { isObject } from "../io/random_access.ts";
 import type { TokenSpelling } from "./token_bytes.ts";
 import { type AddedToken, readAddedTokens } from "./tokenizer_added.ts";
-import { checkVocabulary } from "./tokenizer_vocabulary.ts";
+import type { BytePairs } from "./tokenizer_merges.ts";
+import {
+  type BytePairLists,
+  checkAddedIds,
+  readBytePairLists,
+  readBytePairs,
+} from "./tokenizer_vocabulary.ts";
 import { readUnigramModel, type UnigramModel } from "./tokenizer_unigram.ts";
 
 type Json = Record<string, unknown>;
@@ -34,6 +40,8 @@ export interface ExactTokenizer {
   json: Json;
   /** The tokens that are recognised as a whole. */
   added: readonly AddedToken[];
+  /** The model, where it is a BPE. */
+  bytePairs: BytePairs | null;
   /** The model, where it is a Unigram. */
   unigram: UnigramModel | null;
   /** How the vocabulary spells bytes. */
@@ -46,9 +54,14 @@ export interface ExactTokenizer {
  * The tokenizer.json to construct a tokenizer from.
  *
  * @param where Names the file in errors.
+ * @param lists The vocabulary and merges of its model, where these are at hand.
  * @throws {SpielError} kind "data" when a part is missing or not supported.
  */
-export function exactTokenizerJson(json: Json, where: string): ExactTokenizer {
+export function exactTokenizerJson(
+  json: Json,
+  where: string,
+  lists?: BytePairLists,
+): ExactTokenizer {
   const { model } = json;
   if (!isObject(model)) throw new SpielError("data", `${where}: "model" is not an object`);
   if (model.type !== "BPE" && model.type !== "Unigram") {
@@ -60,7 +73,12 @@ export function exactTokenizerJson(json: Json, where: string): ExactTokenizer {
     );
   }
   const added = readAddedTokens(json.added_tokens, where);
-  checkVocabulary(model, added, where);
+  checkAddedIds(added, where);
+  const bytePairs = lists !== undefined
+    ? readBytePairLists(lists, where)
+    : model.type === "BPE"
+    ? readBytePairs(model, where)
+    : null;
   const unigram = model.type === "Unigram" ? readUnigramModel(model, where) : null;
   const spelling = spellingOf(json, where);
   const complete: Json = { added_tokens: [], normalizer: null, post_processor: null, ...json };
@@ -68,6 +86,7 @@ export function exactTokenizerJson(json: Json, where: string): ExactTokenizer {
     return {
       json: { ...complete, normalizer: null, pre_tokenizer: null, decoder: null },
       added,
+      bytePairs,
       unigram,
       spelling,
       strippedSpaces: strippedSpaces(json.decoder ?? null, where),
@@ -75,7 +94,7 @@ export function exactTokenizerJson(json: Json, where: string): ExactTokenizer {
   }
   const pre_tokenizer = exactPreTokenizer(json.pre_tokenizer ?? null, where);
   const full = { decoder: null, ...complete, pre_tokenizer };
-  return { json: full, added, unigram, spelling, strippedSpaces: 0 };
+  return { json: full, added, bytePairs, unigram, spelling, strippedSpaces: 0 };
 }
 
 /**

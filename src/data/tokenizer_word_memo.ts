@@ -1,5 +1,4 @@
-/** Remembers how a byte-level model spells words: texts are made of few words, over and over. */
-import { spellBytes } from "./token_bytes.ts";
+/** Remembers how a BPE model spells words: texts are made of few words, over and over. */
 import type { BytePairModel } from "./tokenizer_bpe.ts";
 
 type Json = Record<string, unknown>;
@@ -29,8 +28,12 @@ function isSpelling(part: unknown): boolean {
   return type === "ByteLevel" && use_regex === false && add_prefix_space === false;
 }
 
-/** Makes a model take words as they are in the text, and remember their tokens. */
-export function rememberWords(model: BytePairModel): void {
+/**
+ * Makes a model take words as they are in the text, and remember their tokens.
+ *
+ * @param spell Spells a word as the model takes it.
+ */
+export function rememberWords(model: BytePairModel, spell: (word: string) => string): void {
   const encode = model.encode.bind(model);
   const known = new Map<string, string[]>();
   model.encode = (words) => {
@@ -38,7 +41,7 @@ export function rememberWords(model: BytePairModel): void {
     for (const word of words) {
       let spelled = known.get(word);
       if (spelled === undefined) {
-        spelled = encode([spellBytes(word)]);
+        spelled = encode([spell(word)]);
         if (known.size === MOST_WORDS) known.clear();
         if (word.length <= MOST_LENGTH) known.set(word, spelled);
       }

@@ -34,6 +34,21 @@ function narrow(value: bigint): number | bigint {
   return Number.isSafeInteger(number) ? number : value;
 }
 
+/** The least first byte of characters of four bytes in UTF-8, which are two units in UTF-16. */
+const FOUR_BYTES = 0xF0;
+
+/** Whether a byte of UTF-8 goes on with a character. */
+function isContinuation(byte: number): boolean {
+  return (byte & 0xC0) === 0x80;
+}
+
+/** The same bytes with room for at least `least`. */
+function enlarged(bytes: Uint8Array, least: number): Uint8Array<ArrayBuffer> {
+  const larger = new Uint8Array(Math.max(least, 2 * bytes.length));
+  larger.set(bytes);
+  return larger;
+}
+
 /** Reads forward through a file's header, in large chunks. */
 export class GgufCursor {
   readonly #file: RandomAccessFile;
@@ -69,10 +84,14 @@ export class GgufCursor {
   /** Reads a 64-bit unsigned integer that must not exceed `max`. */
   count(what: string, max: number): number {
     this.#need(8, what);
-    const value = this.#view.getBigUint64(this.#at, true);
+    const view = this.#view;
+    const value = 2 ** 32 * view.getUint32(this.#at + 4, true) + view.getUint32(this.#at, true);
+    if (value > max) {
+      const exact = view.getBigUint64(this.#at, true);
+      throw this.fail(`${what} is ${exact}; expected at most ${max}`);
+    }
     this.#at += 8;
-    if (value > BigInt(max)) throw this.fail(`${what} is ${value}; expected at most ${max}`);
-    return Number(value);
+    return value;
   }
 
   /** Reads a length-prefixed UTF-8 string. */
@@ -81,11 +100,7 @@ export class GgufCursor {
     this.#need(length, what);
     const bytes = this.#chunk.subarray(this.#at, this.#at + length);
     this.#at += length;
-    try {
-      return this.#decoder.decode(bytes);
-    } catch (cause) {
-      throw this.fail(`${what} is not valid UTF-8`, cause);
-    }
+    return this.#decode(bytes, what);
   }
 
   /** Reads a value preceded by its type number. */
@@ -115,9 +130,47 @@ export class GgufCursor {
     if (length * leastBytes > this.#file.size - this.position) {
       throw this.fail(`${what} has ${length} elements, more than the rest of the file can hold`);
     }
+    if (type === STRING) return this.#strings(length, what);
     const values = new Array<GgufValue>(length);
     for (let i = 0; i < length; i++) values[i] = this.#typed(type, what, depth);
     return values;
+  }
+
+  /** Reads strings, of which vocabularies have many short ones: they are decoded together, and cut apart. */
+  #strings(length: number, what: string): string[] {
+    const lengthOf = `the length of ${what}`;
+    let bytes = new Uint8Array(16 * length);
+    let end = 0;
+    /** Of each string, where it ends in the text, in UTF-16 units. */
+    const ends = new Float64Array(length);
+    let units = 0;
+    for (let i = 0; i < length; i++) {
+      const count = this.count(lengthOf, MAX_STRING_BYTES);
+      this.#need(count, what);
+      if (end + count > bytes.length) bytes = enlarged(bytes, end + count);
+      // One that begins inside a character could make one with the end of the string before.
+      if (count > 0 && isContinuation(this.#chunk[this.#at]!)) throw this.#notUtf8(what);
+      for (const last = this.#at + count; this.#at < last; this.#at++) {
+        const byte = this.#chunk[this.#at]!;
+        bytes[end++] = byte;
+        if (!isContinuation(byte)) units += byte >= FOUR_BYTES ? 2 : 1;
+      }
+      ends[i] = units;
+    }
+    const text = this.#decode(bytes.subarray(0, end), what);
+    return Array.from({ length }, (_, i) => text.slice(i === 0 ? 0 : ends[i - 1], ends[i]));
+  }
+
+  #decode(bytes: Uint8Array, what: string): string {
+    try {
+      return this.#decoder.decode(bytes);
+    } catch (cause) {
+      throw this.#notUtf8(what, cause);
+    }
+  }
+
+  #notUtf8(what: string, cause?: unknown): SpielError {
+    return this.fail(`${what} is not valid UTF-8`, cause);
   }
 
   #scalar(type: number, what: string): Scalar {

@@ -1,6 +1,8 @@
 /** Opens a GGUF file as a model with Hugging Face tensor names and row order. */
 import type { ModelConfig, WeightFormat } from "../engine/protocol.gen.ts";
 import { ggufSpecialTokenIds, type SpecialTokenIds } from "../data/special_tokens.ts";
+import type { TokenizerParts } from "../data/tokenizer.ts";
+import { readGgufTokenizer } from "../data/tokenizer_gguf.ts";
 import { SpielError } from "../errors.ts";
 import { GgufFile } from "../io/gguf.ts";
 import {
@@ -79,6 +81,8 @@ class GgufModel implements ModelSource {
   readonly #ggufNames: ReadonlyMap<string, string>;
   readonly #gguf: GgufArchitecture;
   readonly #place: Unstacked["place"];
+  /** Rows as they are stored, before they are put in order. */
+  #rows = new Uint8Array(0);
 
   constructor(readonly path: string, file: GgufFile) {
     this.#file = file;
@@ -111,8 +115,12 @@ class GgufModel implements ModelSource {
       return this.#readOffsets(ggufName, tensor, byteOffset, length);
     }
     return this.#gguf.interleavesHeads && isRotaryProjection(name) && length > 0
-      ? this.#readInterleaved(ggufName, tensor, byteOffset, length)
+      ? this.#readInterleaved(ggufName, tensor, byteOffset, length, into)
       : this.#file.readRange(ggufName, start + byteOffset, length, into);
+  }
+
+  tokenizerParts(): TokenizerParts {
+    return readGgufTokenizer(this.#file);
   }
 
   huggingFaceConfig(): Record<string, unknown> {
@@ -145,14 +153,22 @@ class GgufModel implements ModelSource {
     tensor: ModelTensor,
     byteOffset: number,
     length: number,
+    into?: Uint8Array<ArrayBuffer>,
   ): Uint8Array<ArrayBuffer> {
     const rowBytes = tensor.byteLength / tensor.shape[0]!;
     const headBytes = rowBytes * this.config.head_dim;
     const start = Math.floor(byteOffset / headBytes) * headBytes;
     const end = Math.ceil((byteOffset + length) / headBytes) * headBytes;
-    const stored = this.#file.readRange(ggufName, start, end - start);
-    const ordered = withHalvesApart(stored, rowBytes, this.config.head_dim);
-    return ordered.slice(byteOffset - start, byteOffset - start + length);
+    if (this.#rows.length < end - start) this.#rows = new Uint8Array(end - start);
+    const stored = this.#file.readRange(ggufName, start, end - start, this.#rows);
+    const isWhole = end - start === length;
+    const ordered = withHalvesApart(
+      stored,
+      rowBytes,
+      this.config.head_dim,
+      isWhole ? into?.subarray(0, length) : undefined,
+    );
+    return isWhole ? ordered : ordered.slice(byteOffset - start, byteOffset - start + length);
   }
 }
 

@@ -12,13 +12,15 @@ export function isRotaryProjection(name: string): boolean {
   return ROTARY_PROJECTION.test(name);
 }
 
-/** Rows of whole heads in Hugging Face's order, of rows as stored. */
+/** Rows of whole heads in Hugging Face's order, of rows as stored; in a buffer of their size where one is given. */
 export function withHalvesApart(
   rows: Uint8Array<ArrayBuffer>,
   rowBytes: number,
   headDim: number,
+  into = new Uint8Array(rows.length),
 ): Uint8Array<ArrayBuffer> {
-  return moved(rows, rowBytes, headDim, (row, place) => [place, row]);
+  moveRows(rows, into, rowBytes, headDim, (row, place) => [place, row]);
+  return into;
 }
 
 /** Rows of whole heads as stored, of rows in Hugging Face's order. */
@@ -27,17 +29,19 @@ export function withHalvesInterleaved(
   rowBytes: number,
   headDim: number,
 ): Uint8Array<ArrayBuffer> {
-  return moved(rows, rowBytes, headDim, (row, place) => [row, place]);
+  const result = new Uint8Array(rows.length);
+  moveRows(rows, result, rowBytes, headDim, (row, place) => [row, place]);
+  return result;
 }
 
 /** Moves rows inside each head; `between` is told a row's place in Hugging Face's order and as stored. */
-function moved(
+function moveRows(
   rows: Uint8Array<ArrayBuffer>,
+  result: Uint8Array<ArrayBuffer>,
   rowBytes: number,
   headDim: number,
   between: (row: number, place: number) => [from: number, to: number],
-): Uint8Array<ArrayBuffer> {
-  const result = new Uint8Array(rows.length);
+): void {
   const half = headDim / 2;
   const headBytes = rowBytes * headDim;
   for (let head = 0; head < rows.length; head += headBytes) {
@@ -47,5 +51,4 @@ function moved(
       result.set(rows.subarray(at, at + rowBytes), head + to * rowBytes);
     }
   }
-  return result;
 }

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { SpielError } from "../errors.ts";
 import type { ModelConfig } from "../engine/protocol.gen.ts";
 import type { SpecialTokenIds } from "../data/special_tokens.ts";
+import type { TokenizerParts } from "../data/tokenizer.ts";
 import { meantInstead } from "../io/nearest_path.ts";
 import { kindOfPath, mistakenForModel } from "../io/recognise.ts";
 import { openGgufModel } from "./gguf_model.ts";
@@ -43,6 +44,12 @@ export interface ModelSource extends Disposable {
   ): Uint8Array<ArrayBuffer>;
   /** The model's config.json: the file's own, or one written from `config`. */
   huggingFaceConfig(): Record<string, unknown>;
+  /**
+   * The tokenizer that the open file has; absent for models that have it in files of its own.
+   *
+   * @throws {SpielError} kind "data" when it is not supported.
+   */
+  tokenizerParts?(): TokenizerParts;
   /** The safetensors file that a tensor lies in by itself; absent for models of other files. */
   shardOf?(name: string): string | undefined;
 }

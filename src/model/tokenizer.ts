@@ -1,7 +1,12 @@
 /** A model's own tokenizer, checked against it, and the tokens that end what the model writes. */
 
 import { ChatTemplate } from "../data/chat_template.ts";
-import { checkVocabulary, loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
+import {
+  checkVocabulary,
+  loadTokenizer,
+  makeTokenizer,
+  type Tokenizer,
+} from "../data/tokenizer.ts";
 import { isSpielError } from "../errors.ts";
 import { isFile } from "../io/random_access.ts";
 import { kindOfPath } from "../io/recognise.ts";
@@ -21,7 +26,8 @@ export interface ModelTokenizer {
  * @throws {SpielError} `data` when there is none, or it has ids that the model has no embedding for.
  */
 export function tokenizerOf(source: ModelSource): ModelTokenizer {
-  const tokenizer = loadTokenizer(source.path);
+  const parts = source.tokenizerParts?.();
+  const tokenizer = parts === undefined ? loadTokenizer(source.path) : makeTokenizer(parts);
   checkVocabulary(tokenizer, source.config.vocab_size);
   const { eos } = source.specialTokens;
   const stopTokens = new Set([...eos, ...tokenizer.eosTokenIds, ...turnEnds(tokenizer)]);

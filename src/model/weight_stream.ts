@@ -64,9 +64,10 @@ export class WeightStream {
     }
   }
 
-  /** Waits for the last part. */
+  /** Waits for the last part, and gives the buffers back now: nothing else is collected before the steps take memory. */
   async end(): Promise<void> {
     await this.#sent;
+    for (const { buffer } of this.#buffers) buffer.transfer(0);
   }
 }
 

@@ -6,7 +6,6 @@ import type { LoadedCheckpoint } from "../checkpoint/checkpoint.ts";
 import type { Engine } from "../engine/engine.ts";
 import { engineFailure } from "../engine/failure.ts";
 import type { DeltaCount, ModelPlan } from "../engine/protocol.gen.ts";
-import { SpielError } from "../errors.ts";
 import {
   attachDeltas,
   memoryBudgetOf,

@@ -27,6 +27,13 @@ Deno.test("every command is a task without a permission too many", () => {
   }
 });
 
+Deno.test("training leaves V8 little room for garbage beside the model, nothing else has flags for it", () => {
+  const flags = COMMANDS.map(({ name }) => [name, ...partsOf(name).v8]);
+  assert.deepEqual(flags.filter(([, ...v8]) => v8.length > 0), [
+    ["train", "--v8-flags=--max-semi-space-size=4"],
+  ]);
+});
+
 Deno.test("doctor's task tells of the permissions of train", () => {
   const flags = (name: string) =>
     partsOf(name).permissions.join(" ").replace(/ --allow-env=.*/, "");

@@ -44,6 +44,9 @@ fn box_muller(a: u32, b: u32) -> [f32; 2] {
     [(radius * cos) as f32, (radius * sin) as f32]
 }
 
+/// Rounds of the network that permutes positions.
+const ROUNDS: u32 = 6;
+
 /// Half of the next even number of bits that hold every position below `total`.
 pub(crate) fn half_bits(total: u32) -> u32 {
     (u32::BITS - total.saturating_sub(1).leading_zeros()).div_ceil(2).max(1)
@@ -61,11 +64,21 @@ pub fn positions(seed: u32, stream: u32, count: usize, total: u32) -> Vec<u32> {
     assert!(count <= total as usize, "{count} positions of {total}");
     let half_bits = half_bits(total);
     let mask = (1_u32 << half_bits) - 1;
+    let word = |half: u32, round: u32| philox([seed, stream], [half, round, 1, 0])[0] & mask;
+    // A round knows only half of the bits, so that many positions ask for few words again and again.
+    let words = (count > mask as usize).then(|| {
+        crate::parallel::map((ROUNDS as usize) << half_bits, |index| {
+            word(index as u32 & mask, index as u32 >> half_bits)
+        })
+    });
     let permute = |index: u32| {
         let (mut left, mut right) = (index >> half_bits, index & mask);
-        for round in 0..6 {
-            let word = philox([seed, stream], [right, round, 1, 0])[0];
-            (left, right) = (right, left ^ (word & mask));
+        for round in 0..ROUNDS {
+            let word = match &words {
+                Some(words) => words[(round << half_bits | right) as usize],
+                None => word(right, round),
+            };
+            (left, right) = (right, left ^ word);
         }
         u64::from(left) << half_bits | u64::from(right)
     };
@@ -111,6 +124,13 @@ mod tests {
         }
         assert_ne!(positions(7, 3, 10, 1000), positions(8, 3, 10, 1000));
         assert_ne!(positions(7, 3, 10, 1000), positions(7, 4, 10, 1000));
+    }
+
+    #[test]
+    fn fewer_positions_are_some_of_more() {
+        // Of 2^20 positions, 1024 and more are drawn by a table of words.
+        let [few, many] = [1023, 1024].map(|count| positions(7, 3, count, 1_000_000));
+        assert!(few.iter().all(|position| many.binary_search(position).is_ok()));
     }
 
     #[test]

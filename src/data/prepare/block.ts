@@ -117,11 +117,7 @@ class ArraysBuilder {
   ): void {
     const start = this.#starts.at(-1)!;
     const end = start + LENGTH_BYTES + ids.length * TOKEN_BYTES;
-    if (end > this.#examples.length) {
-      const larger = new Uint8Array(Math.max(end, 2 * this.#examples.length));
-      larger.set(this.#examples);
-      this.#examples = larger;
-    }
+    if (end > this.#examples.length) this.#resize(Math.max(end, 2 * this.#examples.length));
     const header = new Uint8Array(Uint32Array.of(ids.length).buffer);
     this.#examples.set(header, start);
     this.#examples.set(
@@ -136,14 +132,21 @@ class ArraysBuilder {
     this.#places.push(line, offset, length);
   }
 
+  /** The arrays, after which nothing can be added. */
   arrays(): BlockArrays {
+    this.#resize(this.#starts.at(-1)!);
     return {
-      examples: this.#examples.slice(0, this.#starts.at(-1)),
+      examples: this.#examples,
       starts: Uint32Array.from(this.#starts),
       targets: Uint32Array.from(this.#targets),
       truncated: Uint32Array.from(this.#truncated),
       hashes: Uint32Array.from(this.#hashes),
       places: Float64Array.from(this.#places),
     };
+  }
+
+  /** Without a second copy, where the system can do so. */
+  #resize(length: number): void {
+    this.#examples = new Uint8Array(this.#examples.buffer.transfer(length));
   }
 }

@@ -129,6 +129,6 @@ export function cacheFailure(folder: string, error: unknown): SpielError {
 
 /** SHA-256 (hex) of all that a tokenizer does, wherever it was loaded from. */
 export function hashTokenizer({ parts }: Tokenizer): string {
-  const { where: _where, templateWhere: _templateWhere, ...rest } = parts;
+  const { where: _where, templateWhere: _templateWhere, lists: _lists, ...rest } = parts;
   return createHash("sha256").update(JSON.stringify(rest)).digest("hex");
 }

@@ -4,7 +4,12 @@ import { isSpielError, SpielError, type SpielErrorKind } from "../../errors.ts";
 import type { DataFile } from "../data_files.ts";
 import { type Block, FILE_KINDS, openRecords, type RecordFile } from "../files/mod.ts";
 import { FORMATS } from "../formats/mod.ts";
-import { makeTokenizer, type Tokenizer, type TokenizerParts } from "../tokenizer.ts";
+import {
+  makeTokenizer,
+  partsForWorker,
+  type Tokenizer,
+  type TokenizerParts,
+} from "../tokenizer.ts";
 import { BlockPreparer, type Encoding, type PreparedBlock } from "./block.ts";
 
 /** Records between two tellings of progress. */
@@ -88,7 +93,7 @@ export class WorkerPreparer implements Preparer {
       event.preventDefault();
       this.#settle?.reject(workerFailure(event.message));
     };
-    const setup: WorkerSetup = { parts: tokenizer.parts, encoding };
+    const setup: WorkerSetup = { parts: partsForWorker(tokenizer), encoding };
     this.#worker.postMessage(setup);
   }
 

@@ -22,7 +22,12 @@ function planOf(shapes: Record<string, [number, number]>): ModelPlan {
     deltaModule,
   }));
   const norm = { name: "norm", shape: [8], format: "f32" as const, deltaModule: null };
-  return { tensors: [...linear, norm], parameters: 1, memory: { rows: [], totalBytes: 0 } };
+  return {
+    tensors: [...linear, norm],
+    parameters: 1,
+    precision: "f32",
+    memory: { rows: [], totalBytes: 0 },
+  };
 }
 
 /** An adapter with one module's deltas, whose base has these shapes. */

@@ -5,6 +5,7 @@ import {
   type EncodeOptions,
   loadTokenizer,
   makeTokenizer,
+  partsForWorker,
   tokenizerFiles,
 } from "../../../src/data/tokenizer.ts";
 import { buildGguf, type GgufField } from "../../support/gguf_builder.ts";
@@ -244,6 +245,8 @@ Deno.test("GGUF pre-tokenizers split as their models do", () =>
       const tokenizer = load(pre);
       const ids = tokenizer.encode("x  1234", { addSpecialTokens: false });
       assert.deepEqual([...ids].map((id) => tokenizer.decode([id])), pieces, pre);
+      const sent = makeTokenizer(structuredClone(partsForWorker(tokenizer)));
+      assert.deepEqual(sent.encode("x  1234", { addSpecialTokens: false }), ids, pre);
     }
     const adds = (value: boolean): [string, GgufField] => [
       "tokenizer.ggml.add_bos_token",
@@ -268,6 +271,8 @@ Deno.test("GGUF tokenizers of other kinds are refused by name", () =>
         ggufTokenizer("gpt-2", [
           ["tokenizer.ggml.tokens", { type: "strings", value: ["a", "a"] }],
           ["tokenizer.ggml.token_type", { type: "i32s", value: [1, 1] }],
+          ["tokenizer.ggml.bos_token_id", { type: "u32", value: 0 }],
+          ["tokenizer.ggml.eos_token_id", { type: "u32", value: 1 }],
         ]),
         `"a" occurs twice`,
       ],

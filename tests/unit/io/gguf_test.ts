@@ -39,6 +39,24 @@ const BAD: [kind: string, bytes: Uint8Array, ...fragments: string[]][] = [
   ["string past the end", withValue((w) => w.u32(8).u64(1000)), `"key"`, "file ends"],
   ["string of 64 bits", withValue((w) => w.u32(8).u64(2n ** 64n - 1n)), `"key"`, "at most"],
   ["string not UTF-8", withValue((w) => w.u32(8).u64(1).u8(0xFF)), `"key"`, "UTF-8"],
+  [
+    "strings that are UTF-8 together only",
+    withValue((w) => w.u32(9).u32(8).u64(2).u64(1).u8(0xC4).u64(1).u8(0xA0)),
+    `"key"`,
+    "UTF-8",
+  ],
+  [
+    "a string among strings not UTF-8",
+    withValue((w) => w.u32(9).u32(8).u64(2).u64(1).u8(0x61).u64(1).u8(0xFF)),
+    `"key"`,
+    "UTF-8",
+  ],
+  [
+    "strings past the end",
+    withValue((w) => w.u32(9).u32(8).u64(2).u64(1).u8(0x61).u64(1000)),
+    `"key"`,
+    "file ends",
+  ],
   ["array past the end", withValue((w) => w.u32(9).u32(4).u64(1_000_000)), "rest of the file"],
   ["array of 64 bits", withValue((w) => w.u32(9).u32(4).u64(2n ** 62n)), "at most"],
   ["array of unknown", withValue((w) => w.u32(9).u32(77).u64(1)), "unknown type 77"],
@@ -103,6 +121,7 @@ Deno.test("every truncation of a GGUF file is refused", () =>
 
 Deno.test("GGUF files of both versions are read", () =>
   withTempDir((dir) => {
+    const words = ["a", "", "\u00e9", "\u6f22\u{1f600}", "\ufeff", "b".repeat(40)];
     for (const version of [2, 3]) {
       const content = buildGguf({
         version,
@@ -111,7 +130,7 @@ Deno.test("GGUF files of both versions are read", () =>
           ["flag", { type: "bool", value: true }],
           ["small", { type: "i32", value: -5 }],
           ["size", { type: "u64", value: 2 ** 40 }],
-          ["words", { type: "strings", value: ["a", ""] }],
+          ["words", { type: "strings", value: words }],
           ["numbers", { type: "i32s", value: [1, -1] }],
         ],
         tensors: [
@@ -126,7 +145,7 @@ Deno.test("GGUF files of both versions are read", () =>
       assert.equal(file.number("small"), -5);
       assert.equal(file.number("size"), 2 ** 40);
       assert.equal(file.number("none"), undefined);
-      assert.deepEqual(file.strings("words"), ["a", ""]);
+      assert.deepEqual(file.strings("words"), words);
       assert.deepEqual(file.numbers("numbers"), [1, -1]);
       assert.deepEqual(file.tensors.get("t")?.shape, [3, 2]);
       assert.deepEqual(file.readRange("t", 4, 3), Uint8Array.of(4, 5, 6));
