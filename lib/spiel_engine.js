@@ -17,10 +17,11 @@ export class WasmEngine {
         wasm.__wbg_wasmengine_free(ptr, 0);
     }
     /**
-     * An engine that waits for `engineOpen`.
+     * An engine that waits for `engineOpen`; its CPU device computes on threads of these workers.
+     * @param {Workers} workers
      */
-    constructor() {
-        const ret = wasm.wasmengine_new();
+    constructor(workers) {
+        const ret = wasm.wasmengine_new(workers);
         this.__wbg_ptr = ret;
         WasmEngineFinalization.register(this, this.__wbg_ptr, this);
         return this;
@@ -126,6 +127,14 @@ export class WasmReply {
 if (Symbol.dispose) WasmReply.prototype[Symbol.dispose] = WasmReply.prototype.free;
 
 /**
+ * Runs the thread at this address until its engine is freed. A worker calls it, once for each thread.
+ * @param {number} thread
+ */
+export function runThread(thread) {
+    wasm.runThread(thread);
+}
+
+/**
  * After a trap, the header of the reply that tells its cause, if it is known.
  * @returns {string | undefined}
  */
@@ -166,7 +175,7 @@ export function version() {
         wasm.__wbindgen_export3(deferred1_0, deferred1_1, 1);
     }
 }
-function __wbg_get_imports() {
+function __wbg_get_imports(memory) {
     const import0 = {
         __proto__: null,
         __wbg_Error_208446807d0d1e30: function(arg0, arg1) {
@@ -200,6 +209,17 @@ function __wbg_get_imports() {
             const ret = arg0 === undefined;
             return ret;
         },
+        __wbg___wbindgen_memory_17a1178bc3328ea3: function() {
+            const ret = wasm.memory;
+            return ret;
+        },
+        __wbg___wbindgen_module_2e98e71e8e96b4ac: function() {
+            const ret = wasmModule;
+            return ret;
+        },
+        __wbg___wbindgen_rethrow_d953c34c2e20677f: function(arg0) {
+            throw arg0;
+        },
         __wbg___wbindgen_string_get_7ce8eee7fd327545: function(arg0, arg1) {
             const obj = arg1;
             const ret = typeof(obj) === 'string' ? obj : undefined;
@@ -214,8 +234,16 @@ function __wbg_get_imports() {
         __wbg__wbg_cb_unref_09736879a3f67559: function(arg0) {
             arg0._wbg_cb_unref();
         },
+        __wbg_async_d07a488424b248e8: function(arg0) {
+            const ret = arg0.async;
+            return ret;
+        },
         __wbg_beginComputePass_705eb14eefc2b94e: function(arg0, arg1) {
             const ret = arg0.beginComputePass(arg1);
+            return ret;
+        },
+        __wbg_buffer_0eaa216bac6b8749: function(arg0) {
+            const ret = arg0.buffer;
             return ret;
         },
         __wbg_call_a410eb4b59ed5965: function() { return handleError(function (arg0, arg1, arg2) {
@@ -264,6 +292,10 @@ function __wbg_get_imports() {
         }, arguments); },
         __wbg_createShaderModule_53701de4fb271c90: function(arg0, arg1) {
             const ret = arg0.createShaderModule(arg1);
+            return ret;
+        },
+        __wbg_data_6d94f1893c1a6f56: function(arg0) {
+            const ret = arg0.data;
             return ret;
         },
         __wbg_description_525a893b8de55f8b: function(arg0, arg1) {
@@ -516,6 +548,10 @@ function __wbg_get_imports() {
             const ret = arg0.minUniformBufferOffsetAlignment;
             return ret;
         },
+        __wbg_most_a39c31a222654708: function(arg0) {
+            const ret = arg0.most;
+            return ret;
+        },
         __wbg_navigator_9641ab32fa612dd1: function(arg0) {
             const ret = arg0.navigator;
             return ret;
@@ -528,6 +564,28 @@ function __wbg_get_imports() {
             const ret = new Array();
             return ret;
         },
+        __wbg_new_68957d2a912dfa0a: function(arg0) {
+            const ret = new Int32Array(arg0);
+            return ret;
+        },
+        __wbg_new_ba40181b3f24ac80: function(arg0, arg1) {
+            try {
+                var state0 = {a: arg0, b: arg1};
+                var cb0 = (arg0, arg1) => {
+                    const a = state0.a;
+                    state0.a = 0;
+                    try {
+                        return __wasm_bindgen_func_elem_3590(a, state0.b, arg0, arg1);
+                    } finally {
+                        state0.a = a;
+                    }
+                };
+                const ret = new Promise(cb0);
+                return ret;
+            } finally {
+                state0.a = 0;
+            }
+        },
         __wbg_new_cd4348290afae586: function() {
             const ret = new Object();
             return ret;
@@ -539,7 +597,7 @@ function __wbg_get_imports() {
                     const a = state0.a;
                     state0.a = 0;
                     try {
-                        return __wasm_bindgen_func_elem_3471(a, state0.b, arg0, arg1);
+                        return __wasm_bindgen_func_elem_3590(a, state0.b, arg0, arg1);
                     } finally {
                         state0.a = a;
                     }
@@ -554,14 +612,25 @@ function __wbg_get_imports() {
             const ret = new Uint8Array(arg0, arg1 >>> 0, arg2 >>> 0);
             return ret;
         },
+        __wbg_new_worker_ab40b804322ae831: function(arg0, arg1) {
+            const ret = new Worker(getStringFromWasm0(arg0, arg1));
+            return ret;
+        },
         __wbg_now_1692fe3693abec75: function() {
             const ret = performance.now();
+            return ret;
+        },
+        __wbg_of_4cc373bef1f715a4: function(arg0, arg1, arg2) {
+            const ret = Array.of(arg0, arg1, arg2);
             return ret;
         },
         __wbg_onSubmittedWorkDone_1460145eecea40ef: function(arg0) {
             const ret = arg0.onSubmittedWorkDone();
             return ret;
         },
+        __wbg_postMessage_a8a190b3536a4954: function() { return handleError(function (arg0, arg1) {
+            arg0.postMessage(arg1);
+        }, arguments); },
         __wbg_prototypesetcall_13162965d1fe7aa3: function(arg0, arg1, arg2) {
             Uint8Array.prototype.set.call(getArrayU8FromWasm0(arg0, arg1), arg2);
         },
@@ -720,6 +789,9 @@ function __wbg_get_imports() {
         __wbg_set_offset_0cb1aaa7dd6fb545: function(arg0, arg1) {
             arg0.offset = arg1;
         },
+        __wbg_set_onmessage_2c118f9979657ab3: function(arg0, arg1) {
+            arg0.onmessage = arg1;
+        },
         __wbg_set_onuncapturederror_e5ba0f49cc57799f: function(arg0, arg1) {
             arg0.onuncapturederror = arg1;
         },
@@ -780,6 +852,12 @@ function __wbg_get_imports() {
         __wbg_set_visibility_ca6bff0ad2113f4e: function(arg0, arg1) {
             arg0.visibility = arg1 >>> 0;
         },
+        __wbg_start_49ce3a05b11e23e1: function() { return handleError(function (arg0, arg1, arg2, arg3, arg4) {
+            var v0 = getArrayU32FromWasm0(arg3, arg4).slice();
+            wasm.__wbindgen_export3(arg3, arg4 * 4, 4);
+            const ret = arg0.start(arg1, arg2, v0);
+            return ret;
+        }, arguments); },
         __wbg_static_accessor_GLOBAL_THIS_003ee833af9699fc: function() {
             const ret = typeof globalThis === 'undefined' ? undefined : globalThis;
             return isLikeNone(ret) ? 0 : addToExternrefTable0(ret);
@@ -822,35 +900,52 @@ function __wbg_get_imports() {
             const ret = arg0.valueOf();
             return ret;
         },
+        __wbg_value_bfe4d7d3c9cebaa6: function(arg0) {
+            const ret = arg0.value;
+            return ret;
+        },
+        __wbg_waitAsync_44d21aa5306efd6b: function() {
+            const ret = Atomics.waitAsync;
+            return ret;
+        },
+        __wbg_waitAsync_8fcbe0cb448a7f98: function(arg0, arg1, arg2) {
+            const ret = Atomics.waitAsync(arg0, arg1 >>> 0, arg2);
+            return ret;
+        },
         __wbg_writeBuffer_177eb0be2ef9ef79: function() { return handleError(function (arg0, arg1, arg2, arg3, arg4, arg5, arg6) {
             arg0.writeBuffer(arg1, arg2, getArrayU8FromWasm0(arg3, arg4), arg5, arg6);
         }, arguments); },
         __wbindgen_generic_0000000000000001: function(arg0, arg1) {
-            // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [Externref], shim_idx: 153, ret: Unit, inner_ret: Some(Unit) }, mutable: true }) -> Externref`.
-            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_1745);
+            // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [Externref], shim_idx: 339, ret: Unit, inner_ret: Some(Unit) }, mutable: true }) -> Externref`.
+            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_2348);
             return ret;
         },
         __wbindgen_generic_0000000000000002: function(arg0, arg1) {
-            // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [Externref], shim_idx: 199, ret: Result(Unit), inner_ret: Some(Result(Unit)) }, mutable: true }) -> Externref`.
-            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_3466);
+            // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [Externref], shim_idx: 375, ret: Result(Unit), inner_ret: Some(Result(Unit)) }, mutable: true }) -> Externref`.
+            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_3587);
             return ret;
         },
         __wbindgen_generic_0000000000000003: function(arg0, arg1) {
-            // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [NamedExternref("GPUUncapturedErrorEvent")], shim_idx: 153, ret: Unit, inner_ret: Some(Unit) }, mutable: true }) -> Externref`.
-            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_1745_11);
+            // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [Externref], shim_idx: 402, ret: Unit, inner_ret: Some(Unit) }, mutable: true }) -> Externref`.
+            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_3589);
             return ret;
         },
-        __wbindgen_generic_0000000000000004: function(arg0) {
+        __wbindgen_generic_0000000000000004: function(arg0, arg1) {
+            // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [NamedExternref("GPUUncapturedErrorEvent")], shim_idx: 339, ret: Unit, inner_ret: Some(Unit) }, mutable: true }) -> Externref`.
+            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_2348_13);
+            return ret;
+        },
+        __wbindgen_generic_0000000000000005: function(arg0) {
             // Cast intrinsic for `F64 -> Externref`.
             const ret = arg0;
             return ret;
         },
-        __wbindgen_generic_0000000000000005: function(arg0, arg1) {
+        __wbindgen_generic_0000000000000006: function(arg0, arg1) {
             // Cast intrinsic for `Ref(Slice(U8)) -> NamedExternref("Uint8Array")`.
             const ret = getArrayU8FromWasm0(arg0, arg1);
             return ret;
         },
-        __wbindgen_generic_0000000000000006: function(arg0, arg1) {
+        __wbindgen_generic_0000000000000007: function(arg0, arg1) {
             // Cast intrinsic for `Ref(String) -> Externref`.
             const ret = getStringFromWasm0(arg0, arg1);
             return ret;
@@ -863,6 +958,21 @@ function __wbg_get_imports() {
             table.set(1026, true);
             table.set(1027, false);
         },
+        __wbindgen_link_bdfdbb5f216b9442: function(arg0) {
+            const val = `onmessage = function (ev) {
+                let [ia, index, value] = ev.data;
+                ia = new Int32Array(ia.buffer);
+                let result = Atomics.wait(ia, index, value);
+                postMessage(result);
+            };
+            `;
+            const ret = typeof URL.createObjectURL === 'undefined' ? "data:application/javascript," + encodeURIComponent(val) : URL.createObjectURL(new Blob([val], { type: "text/javascript" }));
+            const ptr1 = passStringToWasm0(ret, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+            const len1 = WASM_VECTOR_LEN;
+            getDataViewMemory0().setInt32((arg0 >>> 0) + 4 * 1, len1, true);
+            getDataViewMemory0().setInt32((arg0 >>> 0) + 4 * 0, ptr1, true);
+        },
+        memory: memory || new WebAssembly.Memory({initial:21,maximum:65536,shared:true}),
     };
     return {
         __proto__: null,
@@ -870,22 +980,26 @@ function __wbg_get_imports() {
     };
 }
 
-function __wasm_bindgen_func_elem_1745(arg0, arg1, arg2) {
-    wasm.__wasm_bindgen_func_elem_1745(arg0, arg1, arg2);
+function __wasm_bindgen_func_elem_2348(arg0, arg1, arg2) {
+    wasm.__wasm_bindgen_func_elem_2348(arg0, arg1, arg2);
 }
 
-function __wasm_bindgen_func_elem_1745_11(arg0, arg1, arg2) {
-    wasm.__wasm_bindgen_func_elem_1745_11(arg0, arg1, arg2);
+function __wasm_bindgen_func_elem_3589(arg0, arg1, arg2) {
+    wasm.__wasm_bindgen_func_elem_3589(arg0, arg1, arg2);
 }
 
-function __wasm_bindgen_func_elem_3471(arg0, arg1, arg2, arg3) {
-    wasm.__wasm_bindgen_func_elem_3471(arg0, arg1, arg2, arg3);
+function __wasm_bindgen_func_elem_2348_13(arg0, arg1, arg2) {
+    wasm.__wasm_bindgen_func_elem_2348_13(arg0, arg1, arg2);
 }
 
-function __wasm_bindgen_func_elem_3466(arg0, arg1, arg2) {
+function __wasm_bindgen_func_elem_3590(arg0, arg1, arg2, arg3) {
+    wasm.__wasm_bindgen_func_elem_3590(arg0, arg1, arg2, arg3);
+}
+
+function __wasm_bindgen_func_elem_3587(arg0, arg1, arg2) {
     try {
         const retptr = wasm.__wbindgen_add_to_stack_pointer(-16) >>> 0;
-        wasm.__wasm_bindgen_func_elem_3466(retptr, arg0, arg1, arg2);
+        wasm.__wasm_bindgen_func_elem_3587(retptr, arg0, arg1, arg2);
         var r0 = getDataViewMemory0().getInt32(retptr + 4 * 0, true);
         var r1 = getDataViewMemory0().getInt32(retptr + 4 * 1, true);
         if (r1) {
@@ -1009,7 +1123,7 @@ function getArrayU8FromWasm0(ptr, len) {
 
 let cachedDataViewMemory0 = null;
 function getDataViewMemory0() {
-    if (cachedDataViewMemory0 === null || cachedDataViewMemory0.buffer.detached === true || (cachedDataViewMemory0.buffer.detached === undefined && cachedDataViewMemory0.buffer !== wasm.memory.buffer)) {
+    if (cachedDataViewMemory0 === null || cachedDataViewMemory0.buffer !== wasm.memory.buffer) {
         cachedDataViewMemory0 = new DataView(wasm.memory.buffer);
     }
     return cachedDataViewMemory0;
@@ -1022,7 +1136,7 @@ function getStringFromWasm0(ptr, len) {
 
 let cachedUint32ArrayMemory0 = null;
 function getUint32ArrayMemory0() {
-    if (cachedUint32ArrayMemory0 === null || cachedUint32ArrayMemory0.byteLength === 0) {
+    if (cachedUint32ArrayMemory0 === null || cachedUint32ArrayMemory0.buffer !== wasm.memory.buffer) {
         cachedUint32ArrayMemory0 = new Uint32Array(wasm.memory.buffer);
     }
     return cachedUint32ArrayMemory0;
@@ -1030,7 +1144,7 @@ function getUint32ArrayMemory0() {
 
 let cachedUint8ArrayMemory0 = null;
 function getUint8ArrayMemory0() {
-    if (cachedUint8ArrayMemory0 === null || cachedUint8ArrayMemory0.byteLength === 0) {
+    if (cachedUint8ArrayMemory0 === null || cachedUint8ArrayMemory0.buffer !== wasm.memory.buffer) {
         cachedUint8ArrayMemory0 = new Uint8Array(wasm.memory.buffer);
     }
     return cachedUint8ArrayMemory0;
@@ -1127,15 +1241,16 @@ function takeFromExternrefTable0(idx) {
     return value;
 }
 
-let cachedTextDecoder = new TextDecoder('utf-8', { ignoreBOM: true });
-cachedTextDecoder.decode();
+let cachedTextDecoder = (typeof TextDecoder !== 'undefined' ? new TextDecoder('utf-8', { ignoreBOM: true }) : undefined);
+if (cachedTextDecoder) cachedTextDecoder.decode();
+
 function decodeText(bytes) {
-    return cachedTextDecoder.decode(bytes);
+    return cachedTextDecoder.decode(bytes.slice());
 }
 
-const cachedTextEncoder = new TextEncoder();
+const cachedTextEncoder = (typeof TextEncoder !== 'undefined' ? new TextEncoder() : undefined);
 
-if (!('encodeInto' in cachedTextEncoder)) {
+if (cachedTextEncoder) {
     cachedTextEncoder.encodeInto = function (arg, view) {
         const buf = cachedTextEncoder.encode(arg);
         view.set(buf);

@@ -14,6 +14,14 @@ import {
 /** WASM memory may grow to all that 32-bit addresses reach, in bytes. */
 const MAX_MEMORY = 2 ** 32;
 
+/** Threads share the memory; each has thread-local variables, which wasm-bindgen sets up. */
+const LINKER_ARGUMENTS = [
+  ...["--shared-memory", "--import-memory", `--max-memory=${MAX_MEMORY}`],
+  ...["__wasm_init_tls", "__tls_size", "__tls_align", "__tls_base"].map((name) =>
+    `--export=${name}`
+  ),
+];
+
 /** A folder of its own: host and WASM builds differ in compiler and flags. */
 const TARGET_DIR = `${ROOT}/target/wasm`;
 
@@ -26,7 +34,7 @@ async function requireToolchain(): Promise<WasmToolchain> {
   await installPackages(
     "a Rust toolchain for WASM",
     DEBIAN_PACKAGES,
-    `elsewhere run \`rustup target add ${WASM_TARGET}\``,
+    "elsewhere run `rustup component add rust-src`",
   );
   const installed = await findWasmToolchain();
   if (installed === undefined) {
@@ -53,8 +61,8 @@ async function compile(toolchain: WasmToolchain, features: string): Promise<stri
   const { cargo, args, env } = toolchain;
   await execOrThrow([cargo, "fetch", "--locked"], { env });
   const flags = [
-    ...["-C", "target-feature=+simd128,+relaxed-simd"],
-    ...["-C", `link-arg=--max-memory=${MAX_MEMORY}`],
+    ...["-C", "target-feature=+simd128,+relaxed-simd,+atomics,+bulk-memory,+mutable-globals"],
+    ...LINKER_ARGUMENTS.flatMap((argument) => ["-C", `link-arg=${argument}`]),
     ...remappedPaths(toolchain).map(([from, to]) => `--remap-path-prefix=${from}=${to}`),
   ];
   await execOrThrow([

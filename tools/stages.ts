@@ -7,7 +7,7 @@ import { cargoCounts, type Counts, denoCounts } from "./counts.ts";
 import { checkProtocol } from "./gen_protocol.ts";
 import { repoFiles } from "./repo.ts";
 import { checkDigests } from "./wasm_digest.ts";
-import { findWasmToolchain, WASM_TARGET } from "./wasm_toolchain.ts";
+import { hasWasmTarget, WASM_TARGET } from "./wasm_toolchain.ts";
 
 /** One step of the gate: a command, or a check inside this process. */
 export interface Stage {
@@ -56,8 +56,7 @@ const needsGpu = (): Promise<string | undefined> => {
 
 /** For its target where the toolchain that has Clippy has it, else the same features on this machine's. */
 async function wasmClippy(): Promise<readonly string[]> {
-  const hasTarget = (await findWasmToolchain())?.name === "the installed target";
-  return clippy(...WASM_ENGINE, ...(hasTarget ? ["--target", WASM_TARGET] : []));
+  return clippy(...WASM_ENGINE, ...(await hasWasmTarget() ? ["--target", WASM_TARGET] : []));
 }
 
 /** Every stage, cheap ones first. */

@@ -7,8 +7,7 @@ export const WASM_TARGET = "wasm32-unknown-unknown";
 
 /** How to call cargo for the WASM target. */
 export interface WasmToolchain {
-  /** Where the target's standard library comes from. */
-  readonly name: "the installed target" | "Debian's packages";
+  readonly name: "the toolchain in use" | "Debian's packages";
   readonly cargo: string;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
@@ -37,32 +36,45 @@ function exists(path: string): boolean {
   }
 }
 
-/** The toolchain in use, when it has the target's standard library. */
-async function installedTarget(): Promise<WasmToolchain | undefined> {
+/** The standard library is built on the way: none that is installed knows threads. An unstable feature of cargo. */
+const BUILD_LIBRARY = ["-Zbuild-std=std,panic_abort"];
+const ALLOW_UNSTABLE = { RUSTC_BOOTSTRAP: "1" };
+
+/** Where the toolchain in use keeps its libraries. */
+async function librariesInUse(): Promise<string | undefined> {
   const { code, stdout } = await exec(["rustc", "--print", "sysroot"]);
-  if (code !== 0) return undefined;
-  const library = `${stdout.trim()}/lib/rustlib`;
-  if (!exists(`${library}/${WASM_TARGET}/lib`)) return undefined;
+  return code === 0 ? `${stdout.trim()}/lib/rustlib` : undefined;
+}
+
+/** Whether the toolchain in use can at least check code for the target. */
+export async function hasWasmTarget(): Promise<boolean> {
+  const libraries = await librariesInUse();
+  return libraries !== undefined && exists(`${libraries}/${WASM_TARGET}/lib`);
+}
+
+/** The toolchain in use, when it has the standard library's sources. */
+async function toolchainInUse(): Promise<WasmToolchain | undefined> {
+  const libraries = await librariesInUse();
+  if (libraries === undefined || !exists(`${libraries}/src/rust/library`)) return undefined;
   return {
-    name: "the installed target",
+    name: "the toolchain in use",
     cargo: "cargo",
-    args: [],
-    env: {},
-    sources: [`${library}/src/rust`],
+    args: BUILD_LIBRARY,
+    env: ALLOW_UNSTABLE,
+    sources: [`${libraries}/src/rust`],
   };
 }
 
-/** Debian's compiler, which builds the standard library from its sources on the way. */
+/** Debian's compiler. */
 async function debianPackages(): Promise<WasmToolchain | undefined> {
   if (!exists(`${DEBIAN_SOURCES}/library`) || !exists("/usr/bin/cargo")) return undefined;
   if ((await exec(["wasm-ld-19", "--version"])).code !== 0) return undefined;
   return {
     name: "Debian's packages",
     cargo: "/usr/bin/cargo",
-    args: ["-Zbuild-std=std,panic_abort"],
+    args: BUILD_LIBRARY,
     env: {
-      // Building the standard library is an unstable feature of cargo.
-      RUSTC_BOOTSTRAP: "1",
+      ...ALLOW_UNSTABLE,
       RUSTC: "/usr/bin/rustc",
       CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER: "wasm-ld-19",
     },
@@ -70,7 +82,7 @@ async function debianPackages(): Promise<WasmToolchain | undefined> {
   };
 }
 
-/** Finds a toolchain: the one in use when it has the target, otherwise Debian's. */
+/** Finds a toolchain: the one in use when it has the sources, otherwise Debian's. */
 export async function findWasmToolchain(): Promise<WasmToolchain | undefined> {
-  return await installedTarget() ?? await debianPackages();
+  return await toolchainInUse() ?? await debianPackages();
 }

@@ -71,7 +71,7 @@ export interface HostedTransport {
 export interface DeviceOptions {
   /** `auto` takes a hardware GPU where the build and the machine have one, else the CPU. */
   device: DeviceChoice;
-  /** Worker threads of the CPU device; all cores when absent. */
+  /** Threads of the CPU device; all cores when absent, in WASM at most 8. */
   threads?: number | undefined;
   /** The GPU to open: its index in `gpus()`, its PCI id or a part of its name. */
   gpu?: string | undefined;

@@ -3,6 +3,7 @@
 import { SpielError } from "../errors.ts";
 import type { Reply } from "./protocol.gen.ts";
 import { checkVersion, type Message, type Transport } from "./transport.ts";
+import { EngineWorkers } from "./wasm_workers.ts";
 
 const REMEDY = 'run "deno task build:wasm"';
 
@@ -36,13 +37,14 @@ const TURN_MS = 50;
 
 /** Drives each call itself, so that a trap comes out of its own frames and can be caught. */
 class WasmTransport implements Transport {
+  readonly #workers = new EngineWorkers();
   readonly #engine: InstanceType<WasmModule["WasmEngine"]>;
   /** Whether a call has trapped: the module's engine is in an unknown state from then on. */
   #trapped = false;
   #lastTurn = performance.now();
 
   constructor(readonly module: WasmModule) {
-    this.#engine = new module.WasmEngine();
+    this.#engine = new module.WasmEngine(this.#workers);
   }
 
   async call(header: string, payload: Uint8Array): Promise<Message> {
@@ -51,7 +53,7 @@ class WasmTransport implements Transport {
       if (!this.#engine.start(header, payload)) return failure("The engine is busy");
       let reply = this.#engine.poll();
       while (reply === undefined) {
-        await this.#engine.woken();
+        await this.#workers.wait(this.#engine.woken());
         reply = this.#engine.poll();
       }
       await this.#giveTurn();

@@ -1,6 +1,15 @@
 /* tslint:disable */
 /* eslint-disable */
 
+/** Starts workers for an engine's threads. */
+export interface Workers {
+    /** Threads of an engine that is not told how many. */
+    readonly most: number;
+    /** Starts a worker for each thread, which instantiates the module on the memory and calls `runThread`. */
+    start(module: WebAssembly.Module, memory: WebAssembly.Memory, threads: Uint32Array): Promise<void>;
+}
+
+
 /**
  * One case under way; a disagreement ends it by a trap, whose cause `takeFailure` tells.
  */
@@ -32,9 +41,9 @@ export class WasmEngine {
     free(): void;
     [Symbol.dispose](): void;
     /**
-     * An engine that waits for `engineOpen`.
+     * An engine that waits for `engineOpen`; its CPU device computes on threads of these workers.
      */
-    constructor();
+    constructor(workers: Workers);
     /**
      * Computes until the reply is there or the device must be waited for.
      */
@@ -65,6 +74,11 @@ export class WasmReply {
      */
     readonly header: string;
 }
+
+/**
+ * Runs the thread at this address until its engine is freed. A worker calls it, once for each thread.
+ */
+export function runThread(thread: number): void;
 
 /**
  * After a trap, the header of the reply that tells its cause, if it is known.

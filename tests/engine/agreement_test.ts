@@ -23,7 +23,7 @@ const WIDE: Pick<SmallRun, "config" | "seed" | "lengths"> = {
 /** The bound on losses and trained values between hosts. */
 const HOSTS_BOUND = 1e-5;
 
-for (const place of HOSTED_DEVICES.filter(({ host }) => host === "native")) {
+for (const place of HOSTED_DEVICES) {
   for (const method of ["spiel-ag", "spiel-ma", "full"] as const) {
     const name = `agreement: any number of threads gives the same bits, ${method} (${place.name})`;
     Deno.test(name, { ignore: place.ignore }, async () => {

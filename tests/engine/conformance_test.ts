@@ -1,6 +1,7 @@
 /** Every operation of the GPU against the CPU, over `navigator.gpu`. `cargo test` runs the same cases natively. */
 
 import assert from "node:assert/strict";
+import { EngineWorkers } from "../../src/engine/wasm_workers.ts";
 import { gpuDevices } from "../support/hosts.ts";
 import { Conformance, takeFailure } from "../conformance/spiel_conformance.js";
 
@@ -13,8 +14,10 @@ let trapped: string | undefined;
 async function run(number: number, name: string): Promise<void> {
   assert.equal(trapped, undefined, "nothing runs after a trap");
   const conformance = new Conformance(number);
+  // Its wait keeps the process alive, which a change of the module's memory does not.
+  const workers = new EngineWorkers();
   try {
-    while (!conformance.poll()) await conformance.woken();
+    while (!conformance.poll()) await workers.wait(conformance.woken());
   } catch (cause) {
     trapped = name;
     const { message } = JSON.parse(takeFailure() ?? `{ "message": "${cause}" }`);

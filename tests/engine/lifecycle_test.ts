@@ -238,7 +238,7 @@ engineTest("lifecycle: merged weights read back with their deltas", async (engin
   assert.deepEqual(merged, expected);
 });
 
-for (const place of HOSTED_DEVICES.filter(({ host }) => host === "native")) {
+for (const place of HOSTED_DEVICES) {
   Deno.test(`lifecycle: any number of threads gives the same bits (${place.name})`, {
     ignore: place.ignore,
   }, async () => {

@@ -176,7 +176,7 @@ mod tests {
     #[cfg(feature = "native")]
     #[test]
     fn a_plan_counts_without_allocating() {
-        let device = crate::device::CpuDevice::open(Some(1)).unwrap();
+        let device = crate::device::CpuDevice::new(None);
         let mut arena = Arena::new(&device, true);
         for _ in 0..3 {
             arena.elements(Purpose::Weights, [1 << 30, 1 << 28]).unwrap();

@@ -4,13 +4,15 @@ use crate::device::{CpuDevice, Device};
 #[cfg(feature = "gpu")]
 use crate::device::{Faults, GpuDevice, GpuWish, list_gpus as gpu_list, sees_no_hardware};
 use crate::error::{EngineError, Result, out_of_order};
+use crate::host::{call, threads};
 #[cfg(not(feature = "gpu"))]
 use crate::protocol::GpuList;
 use crate::protocol::{DeviceChoice, EngineInfo, FormatInfo, Precision, Reply, Request};
 use crate::stage::{Stage, header};
 use spiel_kernels::element::Element;
 use spiel_kernels::formats::Format;
-#[cfg(any(feature = "gpu", feature = "native"))]
+use std::borrow::Cow;
+#[cfg(feature = "gpu")]
 use std::sync::Arc;
 
 /// Why this build opens no GPU.
@@ -46,9 +48,9 @@ impl Engine {
 
     /// The threads of a CPU device. A request that begins on one of them enters them once, not at every operation.
     #[cfg(feature = "native")]
-    pub(crate) fn pool(&self) -> Option<Arc<rayon::ThreadPool>> {
+    pub(crate) fn pool(&self) -> threads::Pool {
         match &self.device {
-            AnyDevice::Cpu(stage) => stage.device().ok().map(CpuDevice::pool),
+            AnyDevice::Cpu(stage) => stage.device().ok().and_then(CpuDevice::pool),
             AnyDevice::None => None,
             #[cfg(feature = "gpu")]
             AnyDevice::Gpu(..) => None,
@@ -56,18 +58,18 @@ impl Engine {
     }
 
     /// Carries out the request in `header`; failures are replies too.
-    pub async fn handle(&mut self, header: &[u8], payload: &[u8]) -> Answer {
+    pub async fn handle<'a>(&mut self, header: &[u8], payload: impl Into<Cow<'a, [u8]>>) -> Answer {
         let request = serde_json::from_slice(header).map_err(|error| {
             EngineError::InvalidRequest(format!("Cannot read the request: {error}"))
         });
         let answer = match request {
-            Ok(request) => self.dispatch(request, payload).await,
+            Ok(request) => self.dispatch(request, payload.into()).await,
             Err(error) => Err(error),
         };
         answer.unwrap_or_else(|error| (Reply::Error(error.info()), Vec::new()))
     }
 
-    async fn dispatch(&mut self, request: Request, payload: &[u8]) -> Result<Answer> {
+    async fn dispatch(&mut self, request: Request, payload: Cow<'_, [u8]>) -> Result<Answer> {
         match (request, &mut self.device) {
             (Request::EngineOpen { device, threads, gpu, allow_software }, AnyDevice::None) => {
                 self.open(device, threads, gpu.as_deref(), allow_software).await
@@ -75,10 +77,10 @@ impl Engine {
             (Request::EngineOpen { .. }, _) => Err(out_of_order!("The engine is open already")),
             (Request::GpuList {}, _) => Ok(header(Reply::GpuList(gpu_list().await))),
             (_, AnyDevice::None) => Err(out_of_order!("The engine has not been opened")),
-            (request, AnyDevice::Cpu(stage)) => stage.dispatch(request, payload).await,
+            (request, AnyDevice::Cpu(stage)) => call::carry_out(stage, request, payload).await,
             #[cfg(feature = "gpu")]
             (request, AnyDevice::Gpu(stage, faults)) => {
-                let answer = stage.dispatch(request, payload).await;
+                let answer = stage.dispatch(request, &payload).await;
                 // A fault of the device is the cause of whatever the request ended with.
                 faults.check().and(answer)
             }
@@ -94,10 +96,10 @@ impl Engine {
     ) -> Result<Answer> {
         // Naming a GPU is asking for it.
         let info = match (choice, gpu) {
-            (DeviceChoice::Cpu, _) => self.open_cpu(threads, "asked for".to_owned())?,
+            (DeviceChoice::Cpu, _) => self.open_cpu(threads, "asked for".to_owned()).await?,
             (DeviceChoice::Auto, None) => match self.open_hardware().await {
                 Ok(info) => EngineInfo { device_reason: "the preferred GPU".to_owned(), ..info },
-                Err(error) => self.open_cpu(threads, error.to_string())?,
+                Err(error) => self.open_cpu(threads, error.to_string()).await?,
             },
             (DeviceChoice::Auto | DeviceChoice::Gpu, gpu) => {
                 self.open_gpu(gpu, allow_software).await?
@@ -106,8 +108,8 @@ impl Engine {
         Ok(header(Reply::EngineInfo(info)))
     }
 
-    fn open_cpu(&mut self, threads: Option<u32>, reason: String) -> Result<EngineInfo> {
-        let device = CpuDevice::open(threads)?;
+    async fn open_cpu(&mut self, threads: Option<u32>, reason: String) -> Result<EngineInfo> {
+        let device = CpuDevice::new(threads::start(threads).await?);
         let info = describe(&device, DeviceChoice::Cpu, reason);
         self.device = AnyDevice::Cpu(Stage::Open(device));
         Ok(info)

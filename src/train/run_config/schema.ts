@@ -348,7 +348,7 @@ export const runConfigSchema = z.strictObject({
   threads: count(1).max(MAX_THREADS).optional().register(keyWords, {
     group: "Machine",
     description: "threads that compute; results do not depend on it",
-    defaultText: "all cores",
+    defaultText: "all cores, at most 8 with wasm",
     changeable: true,
   }),
   data_workers: z.int().min(0).max(MAX_THREADS).optional().register(keyWords, {

@@ -1,5 +1,6 @@
 //! The edges through which hosts call: forwarding functions that know no operation.
 
+pub(crate) mod call;
 #[cfg(feature = "native")]
 mod caught;
 pub(crate) mod clock;
@@ -12,10 +13,13 @@ mod native;
 mod signal;
 #[cfg(feature = "native")]
 mod slots;
+pub(crate) mod threads;
 #[cfg(feature = "wasm")]
 mod wasm;
 #[cfg(feature = "wasm")]
 mod wasm_memory;
+#[cfg(feature = "wasm")]
+mod workers;
 
 use crate::protocol::{ErrorCode, ErrorInfo, Reply, protocol_hash};
 

@@ -1,10 +1,12 @@
 //! The wasm-bindgen class that `lib/` exports.
 //!
 //! A fault ends a WebAssembly call by a trap, which reaches the caller only out of a call that it made itself. So the
-//! caller drives: it starts a request, polls it, and waits in between for as long as the device asks.
+//! caller drives: it starts a request, polls it, and waits in between for as long as the device asks. What its own workers
+//! meet on an engine's threads, they tell it; `takeFailure` knows the cause either way.
 #![expect(unreachable_pub, reason = "wasm-bindgen exports what is public here")]
 
 use super::signal::Signal;
+use super::workers::{self, Workers};
 use super::{encode, faults, version, wasm_memory};
 use crate::engine::{Answer, Engine};
 use crate::protocol::{ErrorCode, ErrorInfo, Reply};
@@ -44,6 +46,7 @@ pub struct WasmEngine {
     engine: Option<Engine>,
     call: Option<Call>,
     signal: Arc<Signal>,
+    workers: Workers,
 }
 
 /// A reply's header and payload.
@@ -55,18 +58,19 @@ pub struct WasmReply {
 
 #[wasm_bindgen]
 impl WasmEngine {
-    /// An engine that waits for `engineOpen`.
+    /// An engine that waits for `engineOpen`; its CPU device computes on threads of these workers.
     #[wasm_bindgen(constructor)]
     #[must_use]
-    pub fn new() -> Self {
-        Self { engine: Some(Engine::new()), call: None, signal: Arc::default() }
+    pub fn new(workers: Workers) -> Self {
+        wasm_memory::take_all();
+        Self { engine: Some(Engine::new()), call: None, signal: Arc::default(), workers }
     }
 
     /// Starts a request, which [`Self::poll`] carries out; returns whether the engine was free.
     pub fn start(&mut self, header: String, payload: Vec<u8>) -> bool {
         let Some(mut engine) = self.engine.take() else { return false };
         self.call = Some(Box::pin(async move {
-            let answer = engine.handle(header.as_bytes(), &payload).await;
+            let answer = engine.handle(header.as_bytes(), payload).await;
             (engine, answer)
         }));
         true
@@ -78,8 +82,9 @@ impl WasmEngine {
         wasm_memory::take_refused();
         let call = self.call.as_mut()?;
         let waker = Waker::from(Arc::clone(&self.signal));
+        let mut context = Context::from_waker(&waker);
         let Poll::Ready((engine, (reply, payload))) =
-            call.as_mut().poll(&mut Context::from_waker(&waker))
+            workers::with(&self.workers, || call.as_mut().poll(&mut context))
         else {
             return None;
         };

@@ -1,9 +1,13 @@
-//! The allocator of a WebAssembly module, which remembers what it refused: a failed allocation ends in a trap that says
-//! nothing.
+//! The allocator of a WebAssembly module. It takes all memory before there are threads, and remembers what it refused: a
+//! failed allocation ends in a trap that says nothing.
 #![expect(unsafe_code, reason = "an allocator")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Bytes of a page of memory.
+const PAGE: usize = 64 * 1024;
 
 /// Bytes of the last allocation that failed; 0 when none did.
 static REFUSED: AtomicUsize = AtomicUsize::new(0);
@@ -12,6 +16,33 @@ static REFUSED: AtomicUsize = AtomicUsize::new(0);
 static ALLOCATOR: Remembering = Remembering;
 
 struct Remembering;
+
+/// Has the memory grow to what the module may have, once, and leaves that to the allocator, which gives nothing back.
+///
+/// A thread that has not heard yet of the memory's growth would trap where another one allocates. What nobody has written
+/// to has no memory behind it.
+pub(super) fn take_all() {
+    static TAKEN: Once = Once::new();
+    TAKEN.call_once(|| {
+        let mut all = Vec::new();
+        // Half of the addresses is the most that one allocation may have.
+        let mut bytes = isize::MAX as usize / PAGE * PAGE;
+        while bytes >= PAGE {
+            let Ok(layout) = Layout::from_size_align(bytes, PAGE) else { break };
+            // SAFETY: the layout has a size.
+            let pointer = unsafe { System.alloc(layout) };
+            if pointer.is_null() {
+                bytes /= 2;
+            } else {
+                all.push((pointer, layout));
+            }
+        }
+        for (pointer, layout) in all {
+            // SAFETY: the allocator has just given it, for this layout.
+            unsafe { System.dealloc(pointer, layout) };
+        }
+    });
+}
 
 /// The bytes of the last allocation that failed, once.
 pub(super) fn take_refused() -> Option<usize> {

@@ -87,6 +87,11 @@ thread_local! {
     static SCRATCH: [Cell<Vec<u32>>; 3] = const { [const { Cell::new(Vec::new()) }; 3] };
 }
 
+/// Frees the scratches of this thread.
+pub(super) fn free_scratch() {
+    SCRATCH.with(|scratch| scratch.iter().for_each(|kept| drop(kept.take())));
+}
+
 /// Runs `work` with a scratch of at least `size` words of this thread.
 ///
 /// The scratch is taken and put back, so a product that begins inside another has one of its own.

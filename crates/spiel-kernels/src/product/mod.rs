@@ -100,6 +100,11 @@ pub fn product_threaded(a: Matrix, b: Matrix, c: Output) {
     run(a, b, 1.0, c, true);
 }
 
+/// Frees what products keep of this thread's, where its end would not.
+pub fn free_scratch() {
+    blocked::free_scratch();
+}
+
 fn run(a: Matrix, b: Matrix, factor: f32, mut c: Output, threaded: bool) {
     if has_work(a, b, &mut c) {
         implementation::product(a, b, factor, c, threaded);

@@ -154,7 +154,6 @@ fn an_empty_sum_is_zero() {
     assert_eq!(c, [0.0; 6]);
 }
 
-#[cfg(feature = "threads")]
 #[test]
 fn threads_do_not_change_the_bits() {
     let on = |threads: usize, work: &(dyn Fn() -> Vec<f32> + Sync)| {

@@ -1,4 +1,4 @@
-//! The CPU: operations run at once, on a pool of threads where the build has them.
+//! The CPU: operations run at once, on a pool of threads where there is one.
 
 mod block_ops;
 mod profiler;
@@ -8,9 +8,8 @@ mod work;
 
 use super::Memory;
 use crate::arena::zeros;
-#[cfg(feature = "native")]
-use crate::error::EngineError;
 use crate::error::Result;
+use crate::host::threads::Pool;
 use crate::protocol::Profile;
 use profiler::Profiler;
 use spiel_kernels::ops::probe::{
@@ -19,8 +18,6 @@ use spiel_kernels::ops::probe::{
 };
 use spiel_kernels::product::Unit;
 use spiel_kernels::program::Work;
-#[cfg(feature = "native")]
-use std::sync::Arc;
 
 /// Calls of each probe for a copy of all their memory.
 const PROBE_PARTS: usize = 16;
@@ -44,73 +41,42 @@ impl Words {
 
 /// The CPU device.
 pub(crate) struct CpuDevice {
-    #[cfg(feature = "native")]
-    pool: Arc<rayon::ThreadPool>,
+    pool: Pool,
     profiler: Profiler,
 }
 
 impl CpuDevice {
-    /// Opens the CPU with `threads` threads, or one per core.
-    ///
-    /// # Errors
-    /// When the threads cannot be started.
-    #[cfg(feature = "native")]
-    pub(crate) fn open(threads: Option<u32>) -> Result<Self> {
-        let threads = threads.map_or(0, |threads| threads as usize);
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .thread_name(|index| format!("spiel-{index}"))
-            .build()
-            .map_err(|error| {
-                EngineError::DeviceUnavailable(format!("Cannot start CPU threads: {error}"))
-            })?;
-        Ok(Self { pool: Arc::new(pool), profiler: Profiler::default() })
+    /// The CPU with these threads.
+    pub(crate) fn new(pool: Pool) -> Self {
+        Self { pool, profiler: Profiler::default() }
     }
 
     /// The threads, for a host that carries out whole requests on one of them: to enter takes longer than many an
     /// operation on one token.
-    #[cfg(feature = "native")]
-    pub(crate) fn pool(&self) -> Arc<rayon::ThreadPool> {
+    pub(crate) fn pool(&self) -> Pool {
         self.pool.clone()
     }
 
-    /// Opens the CPU; this build computes on the calling thread whatever `threads` asks.
-    #[cfg(not(feature = "native"))]
-    #[expect(clippy::unnecessary_wraps, reason = "one signature for all builds")]
-    pub(crate) fn open(_threads: Option<u32>) -> Result<Self> {
-        Ok(Self { profiler: Profiler::default() })
-    }
-
-    /// Runs an operation whose work is not counted, on the threads where the build has them.
-    #[cfg(feature = "native")]
+    /// Runs an operation whose work is not counted, on the threads.
     fn run<T: Send>(&self, operation: &'static str, run: impl FnOnce() -> T + Send) -> T {
-        self.profiler.time(operation, || None, || self.pool.install(run))
-    }
-
-    #[cfg(not(feature = "native"))]
-    fn run<T>(&self, operation: &'static str, run: impl FnOnce() -> T) -> T {
-        self.profiler.time(operation, || None, run)
+        self.profiler.time(operation, || None, || self.enter(run))
     }
 
     /// Runs an operation that has this to do, in sizes as on a GPU: the work of the program that does the same.
-    #[cfg(feature = "native")]
     fn perform<T: Send>(
         &self,
         operation: &'static str,
         work: impl FnOnce() -> Work,
         run: impl FnOnce() -> T + Send,
     ) -> T {
-        self.profiler.time(operation, || Some(work()), || self.pool.install(run))
+        self.profiler.time(operation, || Some(work()), || self.enter(run))
     }
 
-    #[cfg(not(feature = "native"))]
-    fn perform<T>(
-        &self,
-        operation: &'static str,
-        work: impl FnOnce() -> Work,
-        run: impl FnOnce() -> T,
-    ) -> T {
-        self.profiler.time(operation, || Some(work()), run)
+    fn enter<T: Send>(&self, run: impl FnOnce() -> T + Send) -> T {
+        match &self.pool {
+            Some(pool) => pool.install(run),
+            None => run(),
+        }
     }
 }
 
@@ -123,14 +89,8 @@ impl Memory for CpuDevice {
         format!("CPU ({features})")
     }
 
-    #[cfg(feature = "native")]
     fn threads(&self) -> usize {
-        self.pool.current_num_threads()
-    }
-
-    #[cfg(not(feature = "native"))]
-    fn threads(&self) -> usize {
-        1
+        self.pool.as_ref().map_or(1, |pool| pool.current_num_threads())
     }
 
     fn largest_buffer(&self) -> u64 {

@@ -198,7 +198,6 @@ fn backward_follows_the_formula() {
     assert!(cpu_backward::keys_at_once(16) < 600);
 }
 
-#[cfg(feature = "threads")]
 #[test]
 fn threads_do_not_change_the_bits() {
     let shape = Heads { window: Some(300), ..Heads::new(6, 2, 8) };
