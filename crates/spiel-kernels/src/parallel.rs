@@ -1,4 +1,5 @@
-//! Splits work over threads at places that depend on shapes only, so results never depend on the thread count.
+//! Splits work over threads at places where no sum is cut, or that depend on shapes only, so that results never depend on
+//! the thread count.
 
 use rayon::prelude::*;
 use std::sync::{Mutex, PoisonError};

@@ -142,14 +142,9 @@ impl<D: Device> Tensor<D> {
         y: &mut D::Buffer,
     ) {
         let shape = self.linear_shape(tokens);
-        if device.linear_packed(x, &self.stored(deltas), shape, y) {
-            return;
+        if !device.linear_packed(x, &self.stored(deltas), shape, y) {
+            device.linear(x, self.dense(device, deltas, scratch), shape, y);
         }
-        // For one token there is nothing to gain by rounding, and nothing of what is stored is rounded.
-        let exact = tokens == 1 && self.format == WeightFormat::F32;
-        let weights =
-            if exact { Dense::from(&self.data) } else { self.dense(device, deltas, scratch) };
-        device.linear(x, weights, shape, y);
     }
 }
 

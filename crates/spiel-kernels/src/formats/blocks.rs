@@ -103,27 +103,20 @@ impl<B: Blocks<BYTES, N>, const BYTES: usize, const N: usize> Kernel for Multipl
     fn run(self, instructions: impl Instructions) {
         let (blocks, _) = self.rows.as_chunks::<BYTES>();
         let (x, _) = self.x.as_chunks::<N>();
-        let sums: Vec<f32> = x.iter().map(|x| x.iter().sum()).collect();
         let per_row = x.len() / B::PARTS;
         for (row, y) in blocks.chunks_exact(per_row).zip(self.y) {
-            *y = Self::row(instructions, row, x, &sums);
+            *y = Self::row(instructions, row, x);
         }
     }
 }
 
 impl<B: Blocks<BYTES, N>, const BYTES: usize, const N: usize> Multiply<'_, B, BYTES, N> {
     /// Σ (code·scale + minimum)·x of a row, where the scales are multiplied with sums of products, and the minima with sums
-    /// of x.
+    /// of x. Both meet in each part: they nearly cancel where x has a mean.
     #[inline(always)]
-    fn row(
-        instructions: impl Instructions,
-        row: &[[u8; BYTES]],
-        x: &[[f32; N]],
-        sums: &[f32],
-    ) -> f32 {
-        let (mut scaled, mut minima) = ([0.0; LANES], 0.0);
-        let parts = x.chunks_exact(B::PARTS).zip(sums.chunks_exact(B::PARTS));
-        for (block, (x, sums)) in row.iter().zip(parts) {
+    fn row(instructions: impl Instructions, row: &[[u8; BYTES]], x: &[[f32; N]]) -> f32 {
+        let mut total = [0.0; LANES];
+        for (block, x) in row.iter().zip(x.chunks_exact(B::PARTS)) {
             prefetch_block(instructions, block);
             for part in 0..B::PARTS {
                 let Part { codes, scale, minimum } = B::part(instructions, block, part);
@@ -131,10 +124,19 @@ impl<B: Blocks<BYTES, N>, const BYTES: usize, const N: usize> Multiply<'_, B, BY
                 let products = codes.iter().zip(x).fold([0.0; LANES], |products, (codes, x)| {
                     instructions.multiply_add(*codes, *x, products)
                 });
-                scaled = instructions.multiply_add(products, [scale; LANES], scaled);
-                minima += minimum.map_or(0.0, |minimum| minimum * sums[part]);
+                total = match minimum {
+                    None => instructions.multiply_add(products, [scale; LANES], total),
+                    Some(minimum) => {
+                        let sums = x.iter().fold([0.0; LANES], |sums, x| {
+                            instructions.multiply_add(*x, [1.0; LANES], sums)
+                        });
+                        let least = instructions.multiply_add(sums, [minimum; LANES], [0.0; LANES]);
+                        let part = instructions.multiply_add(products, [scale; LANES], least);
+                        instructions.multiply_add(part, [1.0; LANES], total)
+                    }
+                };
             }
         }
-        sum_of(&scaled) + minima
+        sum_of(&total)
     }
 }

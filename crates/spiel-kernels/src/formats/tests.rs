@@ -1,5 +1,6 @@
 use super::*;
 use crate::random::uniform;
+use crate::simd::instructions::for_tests::with_each;
 use std::collections::HashMap;
 
 /// Elements that are whole blocks of every format.
@@ -31,6 +32,34 @@ fn a_block_of_zeros_stays_zero() {
     }
 }
 
+/// With a mean, what is multiplied with the scales and what with the minima nearly cancel.
+#[test]
+fn rows_are_multiplied_as_they_are_decoded() {
+    for &format in Format::ALL {
+        for (mean, rows) in [(0.0, 3), (5.0, 2)] {
+            let inputs = 9 * format.block_elements().max(256);
+            let weights = uniform(6, rows * inputs);
+            let mut stored = vec![0; format.bytes(weights.len())];
+            encode(format, &weights, &mut stored);
+            let mut weights = vec![0.0; weights.len()];
+            decode(format, &stored, &mut weights);
+            let x: Vec<f32> = uniform(7, inputs).into_iter().map(|x| x + mean).collect();
+            let exact = |row: &[f32]| -> f64 {
+                row.iter().zip(&x).map(|(w, x)| f64::from(*w) * f64::from(*x)).sum()
+            };
+            let bound = 3e-7 * (inputs as f64).sqrt() * (1.0 + f64::from(mean));
+            with_each(|widest| {
+                let mut y = vec![f32::NAN; rows];
+                multiply(format, &stored, &x, &mut y);
+                for (row, y) in weights.chunks(inputs).zip(y) {
+                    let error = (f64::from(y) - exact(row)).abs();
+                    assert!(error < bound, "{format:?} errs by {error}, {widest} bits");
+                }
+            });
+        }
+    }
+}
+
 #[test]
 fn every_half_float_is_what_it_stands_for() {
     let halves: Vec<u8> = (0..=u16::MAX).flat_map(u16::to_le_bytes).collect();
@@ -47,10 +76,13 @@ fn decoders_give_the_bits_of_ggml_and_bitsandbytes() {
     let golden = golden();
     for &format in Format::ALL {
         for (packed, expected) in golden.decoded(format) {
-            let mut actual = vec![0.0; expected.len()];
-            decode(format, &packed, &mut actual);
-            let place = actual.iter().zip(&expected).position(|(a, b)| a.to_bits() != b.to_bits());
-            assert_eq!(place, None, "{format:?} differs first there");
+            with_each(|widest| {
+                let mut actual = vec![0.0; expected.len()];
+                decode(format, &packed, &mut actual);
+                let mut pairs = actual.iter().zip(&expected);
+                let place = pairs.position(|(a, b)| a.to_bits() != b.to_bits());
+                assert_eq!(place, None, "{format:?} differs first there, {widest} bits");
+            });
         }
     }
 }

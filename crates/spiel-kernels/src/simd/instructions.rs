@@ -72,10 +72,19 @@ pub(crate) trait Kernel {
     fn run(self, instructions: impl Instructions);
 }
 
+/// Bits of the widest vectors that loops of this thread may have.
+#[cfg(not(test))]
+fn widest() -> u32 {
+    u32::MAX
+}
+
+#[cfg(test)]
+use for_tests::widest;
+
 /// Runs a loop with the best instructions that this processor has.
 pub(crate) fn run_best(kernel: impl Kernel) {
     #[cfg(target_arch = "x86_64")]
-    if let Err(kernel) = x86::run_best(kernel) {
+    if let Err(kernel) = x86::run_best(kernel, widest()) {
         kernel.run(Plain);
     }
     #[cfg(not(target_arch = "x86_64"))]
@@ -105,7 +114,31 @@ pub(crate) fn half_of(bits: u16) -> f32 {
 }
 
 #[cfg(test)]
+pub(crate) mod for_tests {
+    use std::cell::Cell;
+
+    thread_local! {
+        static WIDEST: Cell<u32> = const { Cell::new(u32::MAX) };
+    }
+
+    pub(super) fn widest() -> u32 {
+        WIDEST.get()
+    }
+
+    /// Runs `test` with each set of instructions that the processor has, on this thread alone; it is told how wide they are
+    /// at most.
+    pub(crate) fn with_each(test: impl Fn(u32)) {
+        for widest in [512, 256, 0] {
+            WIDEST.set(widest);
+            test(widest);
+        }
+        WIDEST.set(u32::MAX);
+    }
+}
+
+#[cfg(test)]
 mod tests {
+    use super::for_tests::with_each;
     use super::*;
 
     /// Everything that instructions are asked for.
@@ -134,16 +167,19 @@ mod tests {
     }
 
     #[test]
-    fn the_best_instructions_give_the_bits_of_plain_ones() {
+    fn all_instructions_give_the_bits_of_plain_ones() {
         // Products of few bits, which are the same whether they are rounded once or twice.
         let levels = from_fn(|i| i as f32 - 3.5);
         for first in (0..=u16::MAX - 15).step_by(16) {
             let bytes: Vec<u8> = (first..=first + 15).flat_map(u16::to_le_bytes).collect();
             let bytes = bytes.first_chunk().expect("sixteen halves");
-            let (mut plain, mut best) = (Vec::new(), Vec::new());
+            let mut plain = Vec::new();
             Everything { bytes, levels: &levels, found: &mut plain }.run(Plain);
-            run_best(Everything { bytes, levels: &levels, found: &mut best });
-            assert_eq!(plain, best, "from {first:#x}");
+            with_each(|widest| {
+                let mut found = Vec::new();
+                run_best(Everything { bytes, levels: &levels, found: &mut found });
+                assert_eq!(plain, found, "from {first:#x}, {widest} bits");
+            });
         }
     }
 }

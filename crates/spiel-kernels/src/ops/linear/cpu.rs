@@ -5,6 +5,9 @@ use crate::product::{Factor, Matrix, Output, Unit, product_bf16, product_threade
 /// Stored weights that a task multiplies: ten microseconds' worth.
 const WEIGHTS_PER_TASK: usize = 128 * 1024;
 
+/// Fewer are not worth a task.
+const LEAST_WEIGHTS_PER_TASK: usize = 16 * 1024;
+
 /// y = x·Wᵀ: `x [T, in]`, `weight [out, in]`, `y [T, out]`.
 pub fn linear(
     x: &[f32],
@@ -48,19 +51,21 @@ pub fn linear_packed(
 ) {
     let inputs = x.len();
     let row_bytes = format.bytes(inputs);
-    // As many tasks for each thread, all of one size: each row is its own sum, so that it does not matter whose it is.
-    let tasks = (y.len() * inputs).div_ceil(WEIGHTS_PER_TASK).next_multiple_of(threads());
-    let rows = y.len().div_ceil(tasks).max(1);
+    // As many tasks for each thread where they are large enough: each row is one task's sum, whosever it is.
+    let weights = y.len() * inputs;
+    let tasks = weights.div_ceil(WEIGHTS_PER_TASK).next_multiple_of(threads());
+    let most = weights.div_ceil(LEAST_WEIGHTS_PER_TASK).max(1);
+    let rows = y.len().div_ceil(tasks.clamp(1, most)).max(1);
     chunks_mut(y, rows, |task, y| {
         let first = task * rows;
         multiply(format, &stored[first * row_bytes..][..y.len() * row_bytes], x, y);
         // The first delta that is not passed yet: rows come in the order of their positions.
         let mut slot = indices.partition_point(|index| (*index as usize) < first * inputs);
         for (row, y) in (first..).zip(y) {
-            while let Some(column) = indices.get(slot).map(|i| *i as usize - row * inputs)
-                && column < inputs
+            while let Some(index) = indices.get(slot)
+                && (*index as usize) < (row + 1) * inputs
             {
-                *y += values[slot] * x[column];
+                *y += values[slot] * x[*index as usize - row * inputs];
                 slot += 1;
             }
         }
@@ -168,6 +173,27 @@ mod tests {
                     assert!((y - expected).abs() <= bound, "{format:?} {outputs}x{inputs}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn threads_do_not_change_the_bits() {
+        let (outputs, inputs, count) = (577, 576, 3000);
+        let mut stored = vec![0; Format::Q4_1.bytes(outputs * inputs)];
+        encode(Format::Q4_1, &uniform(1, outputs * inputs), &mut stored);
+        let indices = positions(2, 0, count, (outputs * inputs) as u32);
+        let (values, x) = (uniform(3, count), uniform(4, inputs));
+        let on = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+            pool.expect("a pool").install(|| {
+                let mut y = vec![f32::NAN; outputs];
+                linear_packed(Format::Q4_1, &stored, (&indices, &values), &x, &mut y);
+                y
+            })
+        };
+        let one = on(1);
+        for threads in [2, 3, 7, 64] {
+            assert!(on(threads) == one, "other bits on {threads} threads");
         }
     }
 

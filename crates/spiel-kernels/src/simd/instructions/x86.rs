@@ -19,12 +19,15 @@ struct Avx2(());
 #[derive(Clone, Copy)]
 struct Avx512(());
 
-/// Runs a loop with more than plain instructions, or hands it back where there are none.
-pub(super) fn run_best<K: Kernel>(kernel: K) -> Result<(), K> {
-    if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl") {
+/// Runs a loop with more than plain instructions, on vectors of at most so many bits, or hands it back where there are
+/// none.
+pub(super) fn run_best<K: Kernel>(kernel: K, widest: u32) -> Result<(), K> {
+    if widest >= 512 && is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl")
+    {
         // SAFETY: the CPU has these instructions.
         unsafe { run_avx512(kernel) };
-    } else if is_x86_feature_detected!("avx2")
+    } else if widest >= 256
+        && is_x86_feature_detected!("avx2")
         && is_x86_feature_detected!("fma")
         && is_x86_feature_detected!("f16c")
     {
@@ -74,7 +77,7 @@ impl Instructions for Avx2 {
                 "vcvtph2ps {numbers}, qword ptr [{bytes}]",
                 numbers = lateout(xmm_reg) register,
                 bytes = in(reg) bytes.as_ptr(),
-                options(pure, readonly, nostack, preserves_flags),
+                options(pure, readonly, nostack),
             );
             _mm_storeu_ps(numbers.as_mut_ptr(), register);
         }
