@@ -5,8 +5,15 @@
 export interface Workers {
     /** Threads of an engine that is not told how many. */
     readonly most: number;
-    /** Starts a worker for each thread, which instantiates the module on the memory and calls `runThread`. */
-    start(module: WebAssembly.Module, memory: WebAssembly.Memory, threads: Uint32Array): Promise<void>;
+    /**
+     * Starts a worker for each thread, which instantiates the module on the memory and calls `runThread`. Resolves with
+     * what keeps one of them from running, if anything does.
+     */
+    start(
+    module: WebAssembly.Module,
+    memory: WebAssembly.Memory,
+    threads: Uint32Array,
+    ): Promise<string | undefined>;
 }
 
 

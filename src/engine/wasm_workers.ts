@@ -9,6 +9,9 @@ const MOST = 8;
 /** Milliseconds that are never over. */
 const LONG_MS = 2 ** 31 - 1;
 
+/** Milliseconds within which workers run or never will: one that waits for a lost lock says nothing. */
+const START_MS = 60_000;
+
 /** What a worker is given. */
 interface WorkerStart {
   readonly module: WebAssembly.Module;
@@ -16,6 +19,8 @@ interface WorkerStart {
   readonly memory: WebAssembly.Memory;
   /** What `runThread` takes. */
   readonly thread: number;
+  /** When the caller's clock began. */
+  readonly timeOrigin: number;
 }
 
 /** What a worker says: that its thread begins to run, or why it has failed. */
@@ -39,10 +44,12 @@ interface ThreadExports {
  */
 async function work(): Promise<void> {
   const { parentPort, workerData } = await import("node:worker_threads");
-  const { module, memory, thread } = workerData as WorkerStart;
+  const { module, memory, thread, timeOrigin } = workerData as WorkerStart;
   const say = (news: WorkerNews) => parentPort?.postMessage(news);
   const provided = (name: string): () => unknown => {
-    if (name.startsWith("__wbg_now_")) return () => performance.now();
+    // Threads read what others have begun, by one clock.
+    const ahead = performance.timeOrigin - timeOrigin;
+    if (name.startsWith("__wbg_now_")) return () => performance.now() + ahead;
     // Where an instance keeps values of JavaScript, of which threads have none.
     if (name === "__wbindgen_init_externref_table") return () => {};
     return () => {
@@ -76,33 +83,40 @@ export class EngineWorkers implements Workers {
   /** Hears of the first failure. */
   #onFailure: ((failure: Error) => void) | undefined;
 
-  /**
-   * Starts a worker for each of the threads.
-   *
-   * @throws Whatever keeps one of them from running; the engine then has no threads.
-   */
+  /** Starts a worker for each of the threads. Returns what keeps one of them from running, if anything does. */
   async start(
     module: WebAssembly.Module,
     memory: WebAssembly.Memory,
     threads: Uint32Array,
-  ): Promise<void> {
+  ): Promise<string | undefined> {
     const { Worker } = await import("node:worker_threads");
     const program = new URL(`data:text/javascript,${encodeURIComponent(`(${work})();`)}`);
-    await Promise.all(Array.from(threads, (thread) => {
-      const workerData: WorkerStart = { module, memory, thread };
-      return this.#running(new Worker(program, { workerData }));
-    }));
+    const { timeOrigin } = performance;
+    const workers = Array.from(threads, (thread) => {
+      const workerData: WorkerStart = { module, memory, thread, timeOrigin };
+      return new Worker(program, { workerData });
+    });
+    try {
+      await Promise.all(workers.map((worker) => this.#running(worker)));
+      return undefined;
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    } finally {
+      // Nor does one keep the process that has yet to start when another has failed.
+      for (const worker of workers) worker.unref();
+    }
   }
 
   /** Resolves when the worker's thread begins to run. */
   #running(worker: Worker): Promise<void> {
     return new Promise((resolve, reject) => {
       let fail = reject;
+      const late = setTimeout(() => fail(new Error("a worker does not start")), START_MS);
       worker.on("error", (failure: Error) => fail(failure));
       worker.on("message", ({ failure }: WorkerNews) => {
+        clearTimeout(late);
         if (failure !== undefined) return fail(new Error(failure));
         fail = (failure) => this.#fail(failure);
-        worker.unref();
         resolve();
       });
     });

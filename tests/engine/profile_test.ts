@@ -35,6 +35,11 @@ function checkTrace(path: string | null, calls: number, steps: number): void {
   const inSteps = complete.filter(({ name }) => name.startsWith("step "));
   assert.deepEqual([complete.length, inSteps.length], [calls + steps, steps]);
   assert.deepEqual(complete, complete.toSorted((a, b) => a.ts! - b.ts!));
+  assert.ok(complete[0]!.ts! >= 0);
+  for (const [number, { ts }] of inSteps.entries()) {
+    const before = inSteps[number - 1];
+    assert.ok(before === undefined || before.ts! + before.dur! <= ts! + 1e-3, "steps overlap");
+  }
   for (const { ts, dur } of complete) {
     assert.ok(inSteps.some((step) => step.ts! <= ts! && ts! + dur! <= step.ts! + step.dur! + 1e-3));
   }

@@ -12,13 +12,13 @@ const LEFT_OPEN = new URL("left_open_fixture.ts", import.meta.url).pathname;
 
 const CPU = { host: "wasm", device: "cpu" } as const;
 
-/** Opens an engine of two threads whose workers are started in another way. */
-async function openWith(start: EngineWorkers["start"]): Promise<Engine> {
+/** Opens an engine whose workers are started in another way. */
+async function openWith(start: EngineWorkers["start"], threads?: number): Promise<Engine> {
   const { prototype } = EngineWorkers;
   const before = prototype.start;
   prototype.start = start;
   try {
-    return await open({ ...CPU, threads: 2 });
+    return await open({ ...CPU, threads });
   } finally {
     prototype.start = before;
   }
@@ -34,11 +34,19 @@ const trainOn = (engine: Engine) =>
   });
 
 Deno.test("threads: where no workers start there is one thread, with the same results", async () => {
-  await using alone = await openWith(() => Promise.reject(new Error("no workers here")));
+  const none = () => Promise.resolve("no workers here");
+  await using alone = await openWith(none);
   assert.equal(alone.info.threads, 1);
   await using two = await open({ ...CPU, threads: 2 });
   assert.equal(two.info.threads, 2);
   assert.deepEqual(await trainOn(alone), await trainOn(two));
+});
+
+Deno.test("threads: as many as are asked for start, or none do", async () => {
+  await assert.rejects(() => openWith(() => Promise.resolve("no workers here"), 2), {
+    kind: "device",
+    message: "Cannot start 2 threads of the WASM engine: no workers here; --threads 1 needs none",
+  });
 });
 
 Deno.test("threads: a trap in a worker fails its call with the cause, and no other engine", async () => {
@@ -48,7 +56,7 @@ Deno.test("threads: a trap in a worker fails its call with the cause, and no oth
     await using engine = await openWith(function (this: EngineWorkers, _, memory, threads) {
       shared = memory;
       return start.call(this, threadModule("trapsWhenTold"), memory, threads);
-    });
+    }, 2);
     tellToTrap(shared!);
     await assert.rejects(() => engine.runProduct(8, 8, 8, 1), {
       kind: "internal",

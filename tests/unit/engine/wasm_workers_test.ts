@@ -10,7 +10,10 @@ const never = () => new Promise<void>(() => {});
 
 Deno.test("workers: what is waited for is told, also after the workers have ended", async () => {
   const workers = new EngineWorkers();
-  await workers.start(threadModule("returns"), memory(), Uint32Array.of(8, 16));
+  assert.equal(
+    await workers.start(threadModule("returns"), memory(), Uint32Array.of(8, 16)),
+    undefined,
+  );
   await workers.wait(Promise.resolve());
   await assert.rejects(() => workers.wait(Promise.reject(new Error("a cause"))), /a cause/);
 });
@@ -33,7 +36,7 @@ Deno.test("workers: one that fails before anybody waits is told to the first who
 Deno.test("workers: what does not start is no failure of the engine's", async () => {
   const workers = new EngineWorkers();
   const other = new WebAssembly.Module(Uint8Array.of(0, 0x61, 0x73, 0x6D, 1, 0, 0, 0));
-  await assert.rejects(() => workers.start(other, memory(), Uint32Array.of(8)), /not a function/);
+  assert.match(await workers.start(other, memory(), Uint32Array.of(8)) ?? "", /not a function/);
   await workers.wait(Promise.resolve());
 });
 

@@ -28,7 +28,7 @@ impl Stopwatch {
 #[cfg(all(target_arch = "wasm32", feature = "wasm"))]
 #[wasm_bindgen]
 extern "C" {
-    /// Milliseconds since the process began.
+    /// Milliseconds since the calling thread began, for which workers have the same clock.
     #[wasm_bindgen(js_namespace = performance, js_name = now)]
     fn performance_now() -> f64;
 }

@@ -13,8 +13,15 @@ const WORKERS: &str = r"
 export interface Workers {
     /** Threads of an engine that is not told how many. */
     readonly most: number;
-    /** Starts a worker for each thread, which instantiates the module on the memory and calls `runThread`. */
-    start(module: WebAssembly.Module, memory: WebAssembly.Memory, threads: Uint32Array): Promise<void>;
+    /**
+     * Starts a worker for each thread, which instantiates the module on the memory and calls `runThread`. Resolves with
+     * what keeps one of them from running, if anything does.
+     */
+    start(
+        module: WebAssembly.Module,
+        memory: WebAssembly.Memory,
+        threads: Uint32Array,
+    ): Promise<string | undefined>;
 }";
 
 #[wasm_bindgen]
@@ -28,7 +35,7 @@ extern "C" {
     #[wasm_bindgen(method, getter)]
     pub(super) fn most(this: &Workers) -> u32;
 
-    /// Starts a worker for each of the threads.
+    /// Starts a worker for each of the threads; a string is what keeps one from running.
     #[wasm_bindgen(method, catch)]
     pub(super) async fn start(
         this: &Workers,
