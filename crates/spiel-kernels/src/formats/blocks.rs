@@ -124,17 +124,15 @@ impl<B: Blocks<BYTES, N>, const BYTES: usize, const N: usize> Multiply<'_, B, BY
                 let products = codes.iter().zip(x).fold([0.0; LANES], |products, (codes, x)| {
                     instructions.multiply_add(*codes, *x, products)
                 });
-                total = match minimum {
-                    None => instructions.multiply_add(products, [scale; LANES], total),
-                    Some(minimum) => {
-                        let sums = x.iter().fold([0.0; LANES], |sums, x| {
-                            instructions.multiply_add(*x, [1.0; LANES], sums)
-                        });
-                        let least = instructions.multiply_add(sums, [minimum; LANES], [0.0; LANES]);
-                        let part = instructions.multiply_add(products, [scale; LANES], least);
-                        instructions.multiply_add(part, [1.0; LANES], total)
-                    }
-                };
+                total = instructions.multiply_add(products, [scale; LANES], total);
+                if let Some(minimum) = minimum
+                    && let [first, others @ ..] = x
+                {
+                    let sums = others
+                        .iter()
+                        .fold(*first, |sums, x| instructions.multiply_add(*x, [1.0; LANES], sums));
+                    total = instructions.multiply_add(sums, [minimum; LANES], total);
+                }
             }
         }
         sum_of(&total)
