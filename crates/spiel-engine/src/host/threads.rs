@@ -3,7 +3,9 @@
 #[cfg(feature = "wasm")]
 use super::workers;
 use crate::error::{EngineError, Result};
-use rayon::{ThreadPool, ThreadPoolBuildError};
+use rayon::ThreadPool;
+#[cfg(not(feature = "wasm"))]
+use rayon::ThreadPoolBuildError;
 use std::sync::Arc;
 
 /// Threads that share work; absent where all is done on the calling one.
