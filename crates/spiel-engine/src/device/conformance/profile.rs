@@ -3,6 +3,8 @@
 use super::{Subject, normal};
 use crate::device::{BlockOps, Device, GpuDevice, Memory};
 use crate::protocol::{Profile, ProfileCall, ProfileRow, ProfileTotals};
+#[cfg(test)]
+use spiel_kernels::element::Element;
 
 cases! {
     what_is_asked_under_profiling,
@@ -126,9 +128,16 @@ fn the_cpu_has_probes() {
     cpu.profile(true);
     cpu.probe(2).expect("memory to copy");
     let operations = pollster::block_on(read(&cpu)).operations;
-    let [fma, copy] = operations.as_slice() else { panic!("{operations:?}") };
-    assert_eq!((fma.operation.as_str(), copy.operation.as_str()), ("fma_probe", "copy_probe"));
-    assert!(fma.calls == copy.calls && fma.flops > Some(0.0) && fma.seconds > Some(0.0));
+    let row = |name: &str| operations.iter().find(|row| row.operation == name);
+    let (fma, copy) = (row("fma_probe").expect("a rate"), row("copy_probe").expect("a rate"));
+    // Where the CPU has a unit for it.
+    let bf16 = row("probe_bf16");
+    assert_eq!(bf16.is_some(), cpu.keeps_weights_in(Element::Bf16));
+    assert_eq!(operations.len(), 2 + usize::from(bf16.is_some()));
+    for probe in bf16.into_iter().chain([fma]) {
+        assert!(probe.calls == copy.calls, "{probe:?}");
+        assert!(probe.flops > Some(0.0) && probe.seconds > Some(0.0), "{probe:?}");
+    }
     // Two times 128 MiB, read and written.
     assert!(copy.bytes == Some(4.0 * f64::from(128 << 20)) && copy.seconds > Some(0.0));
 }
