@@ -142,7 +142,7 @@ fn what_is_not_a_number_stays_in_its_row_and_column() {
             Output::replace(&mut c),
         );
         for (i, c) in c.iter().enumerate() {
-            assert_eq!(c.is_finite(), i / n != 1 && i % n != 3, "at {i} by {}", unit.name());
+            assert_eq!(c.is_finite(), i / n != 1 && i % n != 3, "at {i} by {unit:?}");
         }
     }
 }
@@ -190,7 +190,7 @@ fn threads_do_not_change_the_bits() {
             let one = on(1, &run);
             for threads in [2, 3, 8] {
                 let same = on(threads, &run) == one;
-                assert!(same, "{m}x{n}x{k} by {} differs on {threads} threads", unit.name());
+                assert!(same, "{m}x{n}x{k} by {unit:?} differs on {threads} threads");
             }
         }
     }

@@ -137,11 +137,12 @@ impl Memory for CpuDevice {
         from.fill(1);
         to.fill(1);
         let part = COPY_WORDS / PROBE_PARTS;
+        let unit = Unit::offered().filter(|unit| unit.is_right());
         for _ in 0..repeats {
             // In turn, so that no part is still in a cache when its turn comes again.
             for (from, to) in from.chunks_exact(part).zip(to.chunks_exact_mut(part)) {
                 self.perform("fma_probe", || fma_probe_work(self.threads()), fma_probe);
-                if let Some(unit) = Unit::offered().filter(|unit| unit.is_right()) {
+                if let Some(unit) = unit {
                     let work = || bf16_probe_work(self.threads());
                     self.perform("probe_bf16", work, || bf16_probe(unit));
                 }
