@@ -26,6 +26,28 @@ Deno.test("profile: a run that is stopped leaves what it has counted so far", as
   assert.equal(JSON.parse(Deno.readTextFileSync(event.path)).steps, 2);
 });
 
+Deno.test("profile: what a block did is done again without its last product", async () => {
+  using tiny = new TinyRun();
+  const counts = async (activationCheckpointing: "none" | "block") => {
+    const options = { ...SHORT, activationCheckpointing };
+    const place = { host: "native", device: "cpu" } as const;
+    const { events } = await tiny.train(place, activationCheckpointing, options);
+    const event = events.find(({ type }) => type === "profile");
+    assert.ok(event?.type === "profile");
+    const { operations } = event.report;
+    return (name: string) =>
+      operations.filter(({ operation }) => operation === name)
+        .reduce((sum, { calls }) => sum + calls, 0);
+  };
+  const [none, block] = [await counts("none"), await counts("block")];
+  // A forward and a backward pass over two blocks, of which the last need not be done again.
+  const again = none("attention_backward") / 2;
+  assert.equal(block("attention_backward"), none("attention_backward"));
+  assert.equal(block("attention") - none("attention"), again);
+  assert.equal(block("glu"), none("glu"));
+  assert.equal(block("product_nt") - none("product_nt"), 6 * again);
+});
+
 /** Complete events in order, all of them within the run's steps. */
 function checkTrace(path: string | null, calls: number, steps: number): void {
   assert.equal(path !== null, calls > 0);

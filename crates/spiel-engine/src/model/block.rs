@@ -53,6 +53,12 @@ impl<D: Device> Pass<'_, D> {
         let hidden = self.config.hidden_size as usize;
         (self.batch.tokens.len(), hidden, norm_of(self.config))
     }
+
+    /// What the feed-forward layer's last product reads, `[T, F]`.
+    pub(super) fn activate(&self, gate: &D::Buffer, up: &D::Buffer, out: &mut D::Buffer) {
+        let count = self.batch.tokens.len() * self.config.intermediate_size as usize;
+        self.device.glu(activation_of(self.config), gate, up, count, out);
+    }
 }
 
 /// The keys and values of the tokens before a batch, in generation.
@@ -179,15 +185,40 @@ impl<D: Device> Layer<D> {
         output: &mut D::Buffer,
     ) {
         self.attend(pass, input, kept, cache, scratch);
+        self.open_gate(pass, kept, scratch);
+        pass.activate(&kept.gate, &kept.up, scratch.activation);
+        let down = (&self.down, &*scratch.activation);
+        self.feed.leave(pass, down, &kept.middle, &mut kept.feed.raw, scratch.linear, output);
+    }
+
+    /// Computes once more what the backward pass needs, and no output: the last product only where a norm comes after it.
+    pub(crate) fn recompute(
+        &self,
+        pass: &Pass<D>,
+        input: &D::Buffer,
+        kept: &mut Activations<D>,
+        scratch: &mut ForwardScratch<D>,
+    ) {
+        self.attend(pass, input, kept, None, scratch);
+        self.open_gate(pass, kept, scratch);
+        if let Some(raw) = &mut kept.feed.raw {
+            pass.activate(&kept.gate, &kept.up, scratch.activation);
+            let tokens = pass.batch.tokens.len();
+            self.down.forward(pass.device, scratch.activation, tokens, scratch.linear, raw);
+        }
+    }
+
+    /// From `kept.middle` to `kept.gate` and `kept.up`.
+    fn open_gate(
+        &self,
+        pass: &Pass<D>,
+        kept: &mut Activations<D>,
+        scratch: &mut ForwardScratch<D>,
+    ) {
         let (device, tokens) = (pass.device, pass.batch.tokens.len());
-        let feed = pass.config.intermediate_size as usize;
         let x = self.feed.enter(pass, &kept.middle, &mut kept.feed.normed);
         self.gate.forward(device, x, tokens, scratch.linear, &mut kept.gate);
         self.up.forward(device, x, tokens, scratch.linear, &mut kept.up);
-        let activation = activation_of(pass.config);
-        device.glu(activation, &kept.gate, &kept.up, tokens * feed, scratch.activation);
-        let down = (&self.down, &*scratch.activation);
-        self.feed.leave(pass, down, &kept.middle, &mut kept.feed.raw, scratch.linear, output);
     }
 
     /// The attention half: from `input` to `kept.middle`.

@@ -24,7 +24,7 @@ impl<D: Device> Layer<D> {
         let act = activation_of(pass.config);
         let BlockGrads { stream, normed, activation, gate, up, .. } = grads;
 
-        device.glu(act, &kept.gate, &kept.up, count, scratch.activation);
+        pass.activate(&kept.gate, &kept.up, scratch.activation);
         let grad = self.feed.leave_backward(pass, &kept.feed, stream, normed);
         let down = [(&mut self.down, grad)];
         LinearBackward { x: scratch.activation, tokens, window }.run(

@@ -122,8 +122,7 @@ impl<D: Device> Model<D> {
             let mut scratch = ForwardScratch { linear: &mut *linear, activation };
             // The last block's activations are still those of the forward pass.
             if shared && index + 1 < last {
-                let (input, output) = two(stream, index, index + 1);
-                layer.forward(&pass, input, activations, None, &mut scratch, output);
+                layer.recompute(&pass, &stream[index], activations, &mut scratch);
             }
             layer.backward(&pass, window, &stream[index], activations, &mut scratch, grads);
         }
