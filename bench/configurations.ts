@@ -1,5 +1,6 @@
 /** What the bench measures: a table of workloads, each on a form of the base. */
 
+import type { QuantizedFormat } from "../src/model/load.ts";
 import type { Budget } from "../src/spiel/budget.ts";
 
 /** Forms of a base: as its file stores it, and derived from that, its layers and embedding in one type. */
@@ -40,6 +41,8 @@ export interface Configuration {
   /** Its parts joined by `/`, such as `spiel-ag-1%-window/4x256/stored`. */
   readonly name: string;
   readonly base: Base;
+  /** What its layers are quantised to while they are loaded, if anything. */
+  readonly quantize?: QuantizedFormat;
   readonly workload: Training | Forward | Decoding;
 }
 
@@ -74,12 +77,20 @@ function forward([sequences, length]: Shape, base: Base): Configuration {
   return { name: `forward/${sequences}x${length}/${base}`, base, workload };
 }
 
-/** What a step costs by density, by length at equal tokens (1x2048 is above), and without stored activations. */
+/**
+ * What a step costs by density, by length at equal tokens (1x2048 is above), without stored activations, and on layers
+ * that are quantised.
+ */
 const SWEEPS: readonly Configuration[] = [
   training("spiel-ag-0.1%", { ...AG, budget: { density: 0.001 } }, [4, 256], "stored"),
   training("spiel-ag-5%", { ...AG, budget: { density: 0.05 } }, [4, 256], "stored"),
   training("spiel-ag-1%", AG, [8, 256], "stored"),
   training("spiel-ag-1%-block", { ...AG, checkpointing: "block" }, [4, 256], "stored"),
+  ...(["q8_0", "nf4"] as const).map((quantize) => ({
+    ...training("spiel-ag-1%", AG, [4, 256], "bf16"),
+    name: `spiel-ag-1%/4x256/${quantize}`,
+    quantize,
+  })),
 ];
 
 /** Every configuration, those of one base and shape beside each other. */

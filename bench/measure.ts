@@ -21,11 +21,13 @@ if (import.meta.main) {
 }
 
 async function measure(request: MeasureRequest): Promise<Measurement> {
-  const { configuration: { name, workload }, model, steps, ...options } = request;
+  const { configuration: { name, quantize, workload }, model, steps, ...options } = request;
   await using engine = await open({ ...options, device: "cpu" });
   using source = openModelSource(model);
+  const residentBytes = Deno.memoryUsage().rss;
   const begun = performance.now();
-  const prepared = await prepare(engine, source, workload, options.precision);
+  const base = { precision: options.precision, quantize };
+  const prepared = await prepare(engine, source, workload, base);
   const preparationSeconds = (performance.now() - begun) / 1000;
   const times: number[] = [];
   for (let i = 0; i < steps; i++) times.push(await prepared.run());
@@ -49,6 +51,7 @@ async function measure(request: MeasureRequest): Promise<Measurement> {
       prepared,
       workload.task === "decode" ? weightBytesPerToken(source) : undefined,
     ),
+    resident_bytes_before: residentBytes,
     plan_bytes: prepared.plan.memory.totalBytes,
     peak_bytes: peakBytes,
   };

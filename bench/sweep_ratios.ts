@@ -12,7 +12,7 @@ export interface Sweep {
   readonly most: number;
 }
 
-/** Those of one base: density, length at equal tokens, and no stored activations. */
+/** Density, length at equal tokens, no stored activations, and the form of the base. */
 export const SWEEPS: readonly Sweep[] = [
   {
     name: "density",
@@ -31,6 +31,18 @@ export const SWEEPS: readonly Sweep[] = [
     of: ["spiel-ag-1%-block/4x256/stored"],
     to: "spiel-ag-1%/4x256/stored",
     most: 1.3,
+  },
+  {
+    name: "base",
+    of: ["stored", "q8_0", "nf4"].map((base) => `spiel-ag-1%/4x256/${base}`),
+    to: "spiel-ag-1%/4x256/bf16",
+    most: 1.1,
+  },
+  {
+    name: "bf16",
+    of: ["spiel-ag-1%/4x256/bf16"],
+    to: "spiel-ag-1%/4x256/f32",
+    most: 1.1,
   },
 ];
 

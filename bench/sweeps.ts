@@ -1,6 +1,6 @@
 /**
- * Measures what a step costs against density, against length at equal tokens and without stored activations, and what
- * the choice of candidates costs, on the CPU. Prints a JSON line for each process, then one for each sweep with the
+ * Measures what a step costs against density, against length at equal tokens, without stored activations and on other
+ * forms of the base, and what the choice of candidates costs, on the CPU. Prints a JSON line for each process, then one for each sweep with the
  * medians of each round's own ratios, and what is aimed at.
  *
  * `sweeps.ts --model PATH [--rounds N] [--steps N] [--threads N]`
@@ -11,6 +11,7 @@
 import { parseArgs } from "node:util";
 import { openModelSource } from "../src/model/source.ts";
 import { runConfig } from "../src/train/run_config.ts";
+import { Bases } from "./bases.ts";
 import { selected } from "./configurations.ts";
 import { count, optionalCount, refusing } from "./flags.ts";
 import { measureAlone } from "./measurement.ts";
@@ -42,12 +43,14 @@ const { model, rounds, ...options } = refusing(() => {
   };
 });
 
+await using bases = new Bases(model);
 const measured: Round[] = [];
 for (let number = 1; number <= rounds; number++) {
   const taken = new Map<string, Taken>();
   for (const configuration of selected(sweptNames())) {
-    const request = { ...options, configuration, model, host: "native", precision: "f32" } as const;
-    const line = await measureAlone(request);
+    const form = await bases.path(configuration.base);
+    const request = { ...options, configuration, model: form } as const;
+    const line = await measureAlone({ ...request, host: "native", precision: "f32" });
     const { step_seconds: seconds, candidate_step_seconds: candidateSeconds } = line;
     taken.set(line.name, { seconds, candidateSeconds });
     console.log(JSON.stringify({ ...line, round: number }));

@@ -13,6 +13,9 @@ const TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj",
 /** Tokens that a run of generation makes. */
 const GENERATED = 32;
 
+/** How the base is kept and multiplied. */
+type BaseUse = Pick<ModelUse, "precision" | "quantize">;
+
 /** What is timed again and again. */
 export interface Prepared {
   readonly plan: ModelPlan;
@@ -29,11 +32,11 @@ export async function prepare(
   engine: Engine,
   source: ModelSource,
   workload: Configuration["workload"],
-  precision: ModelUse["precision"],
+  base: BaseUse,
 ): Promise<Prepared> {
-  if (workload.task === "train") return await prepareTraining(engine, source, workload, precision);
+  if (workload.task === "train") return await prepareTraining(engine, source, workload, base);
   if (workload.task === "decode") {
-    const plan = await loadModel(engine, source, { ...inferenceUse(1), precision });
+    const plan = await loadModel(engine, source, { ...inferenceUse(1), ...base });
     return await warm({
       ...{ plan, tokens: GENERATED },
       run: secondsOf(() => generate(engine, source.config)),
@@ -41,7 +44,7 @@ export async function prepare(
   }
   const batch = randomBatch(source.config, workload);
   const tokens = batch.tokens.length;
-  const plan = await loadModel(engine, source, { ...inferenceUse(tokens), precision });
+  const plan = await loadModel(engine, source, { ...inferenceUse(tokens), ...base });
   return await warm({ plan, tokens, run: secondsOf(() => engine.forward(batch)) });
 }
 
@@ -54,7 +57,7 @@ async function prepareTraining(
   engine: Engine,
   source: ModelSource,
   workload: Training,
-  precision: ModelUse["precision"],
+  base: BaseUse,
 ): Promise<Prepared> {
   const { method, budget, window, checkpointing, sequences, length } = workload;
   const growth = growthOf(method);
@@ -63,7 +66,7 @@ async function prepareTraining(
     growth === undefined ? [] : allotDeltas(plan, budget, TARGETS);
   const plan = await loadModel(engine, source, {
     ...inferenceUse(tokens),
-    precision,
+    ...base,
     trainable: growth === undefined ? "weights" : "deltas",
     deltas,
     candidates: growth?.needsWindow ?? false,

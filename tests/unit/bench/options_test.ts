@@ -8,9 +8,11 @@ import { largest, median, round } from "../../../bench/statistics.ts";
 Deno.test("every configuration has a name of its own", () => {
   const names = CONFIGURATIONS.map(({ name }) => name);
   assert.equal(new Set(names).size, names.length);
-  // Five ways to train and a forward pass on three shapes, and generation; then four sweeps of one base.
-  assert.equal(names.length, BASES.length * ((5 + 1) * 3 + 1) + 4);
-  for (const { name, base } of CONFIGURATIONS) assert.ok(name.endsWith(`/${base}`));
+  // Five ways to train and a forward pass on three shapes, and generation; then six for sweeps.
+  assert.equal(names.length, BASES.length * ((5 + 1) * 3 + 1) + 6);
+  for (const { name, base, quantize } of CONFIGURATIONS) {
+    assert.ok(name.endsWith(`/${quantize ?? base}`));
+  }
 });
 
 Deno.test("configurations are selected by parts of their names", () => {
