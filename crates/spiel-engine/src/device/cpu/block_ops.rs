@@ -4,7 +4,7 @@ use super::weights::{self, Weights};
 use super::{CpuDevice, Words, work};
 use crate::device::{AttentionPass, BlockOps, Dense, LinearShape, NormBackward, Qkv, Stored};
 use spiel_kernels::element::Element;
-use spiel_kernels::formats::{Format, decode_threaded};
+use spiel_kernels::formats::Format;
 use spiel_kernels::ops::attention::{self, AttentionGrads, AttentionInputs, Heads, Span};
 use spiel_kernels::ops::cross_entropy::{self, Backward};
 use spiel_kernels::ops::glu::{self, Activation};
@@ -392,8 +392,7 @@ impl BlockOps for CpuDevice {
                 delta::materialise_bf16(format, data.bytes(), deltas, weights);
             } else {
                 let weights = &mut weights.floats_mut()[..elements];
-                decode_threaded(format, data.bytes(), weights);
-                delta::add_deltas(deltas.0, deltas.1, weights);
+                delta::materialise(format, data.bytes(), deltas, weights);
             }
         });
     }

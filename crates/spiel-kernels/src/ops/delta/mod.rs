@@ -4,7 +4,7 @@ mod cpu;
 mod gpu;
 mod sampled;
 
-pub use cpu::{add_deltas, apply_in_place, gather, materialise_bf16, restore};
+pub use cpu::{apply_in_place, gather, materialise, materialise_bf16, restore};
 #[cfg(test)]
 pub(crate) use gpu::programs;
 pub use gpu::{
