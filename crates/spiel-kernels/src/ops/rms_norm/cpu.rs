@@ -5,17 +5,21 @@ use multiversion::multiversion;
 
 /// y = x / rms(x) · weight over rows: `x`, `y` `[rows, width]`, `weight [width]`.
 pub fn rms_norm(x: &[f32], weight: &[f32], norm: Norm, y: &mut [f32]) {
-    let offset = norm.offset();
     let width = weight.len();
     let rows = rows_per_task(width);
     chunks_mut(y, rows * width, |task, y| {
         for (y, x) in y.chunks_mut(width).zip(x[task * rows * width..].chunks(width)) {
-            let inverse = inverse_rms(x, norm.epsilon);
-            for i in 0..width {
-                y[i] = x[i] * inverse * (weight[i] + offset);
-            }
+            scale_row(x, inverse_rms(x, norm.epsilon), weight, norm.offset(), y);
         }
     });
+}
+
+/// y = x · inverse · (weight + offset).
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
+fn scale_row(x: &[f32], inverse: f32, weight: &[f32], offset: f32, y: &mut [f32]) {
+    for ((y, x), weight) in y.iter_mut().zip(x).zip(weight) {
+        *y = x * inverse * (weight + offset);
+    }
 }
 
 /// The gradient in x, added to `grad_x [rows, width]`, or replacing it unless `accumulate`; and, if wanted, the
