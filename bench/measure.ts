@@ -37,7 +37,7 @@ async function measure(request: MeasureRequest): Promise<Measurement> {
   return {
     name,
     ...{ host: engine.info.host, adapter: engine.info.adapter, threads: engine.info.threads },
-    steps,
+    ...{ precision: prepared.plan.precision, steps },
     step_seconds: round(seconds),
     fastest_step_seconds: round(Math.min(...times)),
     slowest_step_seconds: round(Math.max(...times)),
@@ -76,6 +76,9 @@ async function profiled(engine: Engine, { tokens, run }: Prepared, bytesPerToken
     product_share: round(sum("seconds") / seconds),
     product_gflops_per_second: round(sum("flops") / sum("seconds") / 1e9),
     peak_gflops_per_second: peaks && round(peaks.flopsPerSecond / 1e9),
+    peak_bf16_gflops_per_second: peaks?.bf16FlopsPerSecond
+      ? round(peaks.bf16FlopsPerSecond / 1e9)
+      : null,
     copy_gigabytes_per_second: peaks && round(peaks.bytesPerSecond / 1e9),
     ...bytesPerToken === undefined || peaks === null ? {} : {
       share_of_copy_rate: shareOfCopyRate(bytesPerToken * tokens / seconds, peaks.bytesPerSecond),

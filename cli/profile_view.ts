@@ -47,8 +47,13 @@ export function showProfile(ui: Ui, report: ProfileReport): void {
     ...(peaks === null ? [] : [
       [
         "peaks",
-        `${formatGiga(peaks.flopsPerSecond)} GFLOP/s in f32 by multiply-adds alone, ` +
-        `${formatGiga(peaks.bytesPerSecond)} GB/s by copying`,
+        [
+          `${formatGiga(peaks.flopsPerSecond)} GFLOP/s in f32 by multiply-adds alone`,
+          ...(peaks.bf16FlopsPerSecond === null
+            ? []
+            : [`${formatGiga(peaks.bf16FlopsPerSecond)} in bf16`]),
+          `${formatGiga(peaks.bytesPerSecond)} GB/s by copying`,
+        ].join(", "),
       ] as const,
     ]),
     ...(totals.writtenBytes + totals.readBytes === 0 ? [] : [

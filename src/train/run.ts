@@ -139,8 +139,9 @@ async function train(run: RealRun, begun: BegunRun, context: RunContext): Promis
     }
     throw error;
   }
-  await tellProfile(profiler, output, context);
-  return await finish(output, about, samples, result, journal);
+  const untold = await storageFailure(() => tellProfile(profiler, output, context));
+  const unsaved = result.unsaved ?? untold;
+  return await finish(output, about, samples, { ...result, unsaved }, journal);
 }
 
 async function trainerOf(

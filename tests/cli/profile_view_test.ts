@@ -66,6 +66,13 @@ Deno.test("a profile is shown per step, shapes joined, the slowest first", () =>
   ]);
 });
 
+Deno.test("a device that multiplies in bf16 has a peak in it", () => {
+  const peaks = { ...REPORT.peaks!, bf16FlopsPerSecond: 9e9 };
+  const line =
+    "peaks | 4.00 GFLOP/s in f32 by multiply-adds alone, 9.00 in bf16, 1.00 GB/s by copying";
+  assert.ok(shown({ ...REPORT, peaks }).includes(line));
+});
+
 Deno.test("a profile of no step says so", () => {
   assert.ok(shown({ ...REPORT, steps: 0 }).includes("profile: no step was made"));
 });

@@ -107,6 +107,31 @@ for (const place of HOSTED_DEVICES) {
 
 for (const place of HOSTED_DEVICES) {
   Deno.test(
+    `disk full: no room for a profile costs the profile alone (${place.name})`,
+    { ignore: place.ignore },
+    async () => {
+      using tiny = new TinyRun();
+      await tiny.train(place, "whole");
+      const files: Files = {
+        ...denoFiles,
+        async create(path) {
+          if (path.includes("trace.json")) throw systemFailure("ENOSPC");
+          return await denoFiles.create(path);
+        },
+      };
+      await assert.rejects(() => tiny.train(place, "cramped", { profile: true }, { files }), {
+        kind: "storage",
+        message: /trace.json.*no space .*; the result in ".*adapter" is complete$/,
+      });
+      const [whole, cramped] = ["whole", "cramped"].map((out) =>
+        filesUnder(`${tiny.out(out)}/adapter`)
+      );
+      assert.deepEqual(cramped, whole);
+      assert.ok(Deno.statSync(`${tiny.out("cramped")}/report.html`).isFile);
+    },
+  );
+
+  Deno.test(
     `disk full: at the very end the result is complete all the same (${place.name})`,
     { ignore: place.ignore },
     async () => {
