@@ -14,7 +14,7 @@ import { basename } from "node:path";
 import { openModelSource } from "../src/model/source.ts";
 import { Bases } from "./bases.ts";
 import { refusing } from "./flags.ts";
-import { measureAlone, type Measurement } from "./measurement.ts";
+import { type Measurement, measureOrTell } from "./measurement.ts";
 import { benchOptions } from "./options.ts";
 import { largest, median, round } from "./statistics.ts";
 
@@ -32,7 +32,8 @@ const lines = new Map<string, Measurement[]>();
 for (let number = 1; number <= rounds; number++) {
   for (const configuration of configurations) {
     const form = await bases.path(configuration.base);
-    const line = await measureAlone({ ...options, configuration, model: form });
+    const line = await measureOrTell({ ...options, configuration, model: form });
+    if (line === null) continue;
     lines.set(line.name, [...lines.get(line.name) ?? [], line]);
     console.log(JSON.stringify({ model: basename(model), ...line, round: number }));
   }

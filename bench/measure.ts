@@ -5,6 +5,7 @@
 
 import type { Engine } from "../src/engine/engine.ts";
 import { open } from "../src/engine/open.ts";
+import { isSpielError } from "../src/errors.ts";
 import { openModelSource } from "../src/model/source.ts";
 import { StepProfiler } from "../src/train/profile.ts";
 import { shareOfCopyRate, weightBytesPerToken } from "./copy_rate.ts";
@@ -17,7 +18,13 @@ import { prepare, type Prepared } from "./workload.ts";
 const PRODUCT = /^product|^linear_packed/;
 
 if (import.meta.main) {
-  console.log(JSON.stringify(await measure(JSON.parse(Deno.args[0]!))));
+  try {
+    console.log(JSON.stringify(await measure(JSON.parse(Deno.args[0]!))));
+  } catch (error) {
+    if (!isSpielError(error)) throw error;
+    console.error(error.message);
+    Deno.exit(1);
+  }
 }
 
 async function measure(request: MeasureRequest): Promise<Measurement> {

@@ -41,3 +41,15 @@ export async function measureAlone(request: MeasureRequest): Promise<Measurement
   if (code !== 0) throw new Error(`${request.configuration.name}: ${text(stderr)}`);
   return JSON.parse(text(stdout));
 }
+
+/** The same; `null` where it fails, which is told, and then the exit code of this process. */
+export async function measureOrTell(request: MeasureRequest): Promise<Measurement | null> {
+  try {
+    return await measureAlone(request);
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    console.error(error.message);
+    Deno.exitCode = 1;
+    return null;
+  }
+}

@@ -70,10 +70,15 @@ export function sweptNames(): string[] {
   return [...new Set([...SWEEPS.flatMap(({ of, to }) => [to, ...of]), other, window])];
 }
 
-/** Medians of each round's own ratios. */
+/** Medians of each round's own ratios; `null` where none has both. */
 export function ratiosOf({ name: sweep, of, to, most }: Sweep, rounds: readonly Round[]) {
-  const ratio = (name: string) =>
-    round(median(rounds.map((round) => round.get(name)!.seconds / round.get(to)!.seconds)));
+  const ratio = (name: string) => {
+    const ratios = rounds.flatMap((round) => {
+      const [one, other] = [round.get(name), round.get(to)];
+      return one === undefined || other === undefined ? [] : [one.seconds / other.seconds];
+    });
+    return ratios.length === 0 ? null : round(median(ratios));
+  };
   return { sweep, to, ratios: Object.fromEntries(of.map((name) => [name, ratio(name)])), most };
 }
 

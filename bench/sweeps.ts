@@ -14,7 +14,7 @@ import { runConfig } from "../src/train/run_config.ts";
 import { Bases } from "./bases.ts";
 import { selected } from "./configurations.ts";
 import { count, optionalCount, refusing } from "./flags.ts";
-import { measureAlone } from "./measurement.ts";
+import { measureOrTell } from "./measurement.ts";
 import {
   ratiosOf,
   type Round,
@@ -50,7 +50,8 @@ for (let number = 1; number <= rounds; number++) {
   for (const configuration of selected(sweptNames())) {
     const form = await bases.path(configuration.base);
     const request = { ...options, configuration, model: form } as const;
-    const line = await measureAlone({ ...request, host: "native", precision: "f32" });
+    const line = await measureOrTell({ ...request, host: "native", precision: "f32" });
+    if (line === null) continue;
     const { step_seconds: seconds, candidate_step_seconds: candidateSeconds } = line;
     taken.set(line.name, { seconds, candidateSeconds });
     console.log(JSON.stringify({ ...line, round: number }));

@@ -44,6 +44,12 @@ Deno.test("a ratio is of one round's steps, and the middle one of all rounds", (
   });
 });
 
+Deno.test("what could not be measured has no ratio", () => {
+  const sweep = { name: "base", of: ["b", "c"], to: "a", most: 1.1 };
+  const rounds: Round[] = [new Map([["a", { seconds: 2 }], ["b", { seconds: 3 }]])];
+  assert.deepEqual(ratiosOf(sweep, rounds).ratios, { b: 1.5, c: null });
+});
+
 Deno.test("candidates are weighed by the micro-batches of a period", () => {
   const round: Round = new Map([
     [SELECTION.other, { seconds: 2 }],
