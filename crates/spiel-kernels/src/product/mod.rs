@@ -2,6 +2,7 @@
 
 mod bf16;
 mod blocked;
+pub(crate) mod cached;
 #[cfg(any(test, not(feature = "native-gemm")))]
 mod lanes;
 #[cfg(feature = "native-gemm")]

@@ -10,12 +10,28 @@ use std::hint::black_box;
 ///
 /// A value of a type that needs such instructions proves that they are there.
 pub(crate) trait Instructions: Copy {
+    /// Sixteen numbers in registers. Unlike an array it is never put into memory while sums run.
+    type Vector: Copy;
+
+    /// Vectors that the registers hold beside a few for operands.
+    const SUMS: usize;
+
+    fn load(self, numbers: &[f32; 16]) -> Self::Vector;
+
+    fn store(self, vector: Self::Vector, numbers: &mut [f32; 16]);
+
+    /// The same number sixteen times.
+    fn splat(self, number: f32) -> Self::Vector;
+
     /// a·b + c, rounded once where that takes one instruction.
+    fn fused(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+
+    /// [`Self::fused`] of arrays.
     #[inline(always)]
     fn multiply_add(self, a: [f32; 16], b: [f32; 16], c: [f32; 16]) -> [f32; 16] {
-        // Elsewhere a function would be called for every single number.
-        let fused = cfg!(target_arch = "aarch64");
-        from_fn(|i| if fused { a[i].mul_add(b[i], c[i]) } else { a[i] * b[i] + c[i] })
+        let mut sums = [0.0; 16];
+        self.store(self.fused(self.load(&a), self.load(&b), self.load(&c)), &mut sums);
+        sums
     }
 
     /// The numbers that four little-endian half floats are, such as the scale of a block.
@@ -64,7 +80,34 @@ pub(crate) trait Instructions: Copy {
 #[derive(Clone, Copy)]
 pub(crate) struct Plain;
 
-impl Instructions for Plain {}
+impl Instructions for Plain {
+    type Vector = [f32; 16];
+
+    // Sixteen registers of four numbers, or on ARM twice as many.
+    const SUMS: usize = if cfg!(target_arch = "aarch64") { 4 } else { 2 };
+
+    #[inline(always)]
+    fn load(self, numbers: &[f32; 16]) -> [f32; 16] {
+        *numbers
+    }
+
+    #[inline(always)]
+    fn store(self, vector: [f32; 16], numbers: &mut [f32; 16]) {
+        *numbers = vector;
+    }
+
+    #[inline(always)]
+    fn splat(self, number: f32) -> [f32; 16] {
+        [number; 16]
+    }
+
+    #[inline(always)]
+    fn fused(self, a: [f32; 16], b: [f32; 16], c: [f32; 16]) -> [f32; 16] {
+        // Elsewhere a function would be called for every single number.
+        let fused = cfg!(target_arch = "aarch64");
+        from_fn(|i| if fused { a[i].mul_add(b[i], c[i]) } else { a[i] * b[i] + c[i] })
+    }
+}
 
 /// A loop that is compiled for each set of instructions.
 pub(crate) trait Kernel {

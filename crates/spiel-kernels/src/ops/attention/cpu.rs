@@ -1,9 +1,10 @@
-use super::layout::{interleave_all, regions};
-use super::{Heads, QUERY_BLOCK, Span};
-use crate::math::{exp_shifted, max, scale, soft_cap};
-use crate::parallel::for_each;
-use crate::product::{Matrix, Output, product};
-use std::ops::Range;
+use super::lanes::Lanes;
+use super::layout::{Cut, cut};
+use super::{Heads, Span};
+use crate::math::{exp, soft_cap};
+use crate::parallel::{for_each_with, threads};
+use crate::product::cached::{LANES, Vector, multiply};
+use multiversion::multiversion;
 
 /// Queries `[T, H, head_dim]`, keys and values `[S, K, head_dim]`.
 #[derive(Clone, Copy)]
@@ -16,67 +17,29 @@ pub struct AttentionInputs<'a> {
     pub v: &'a [f32],
 }
 
-impl<'a> AttentionInputs<'a> {
-    pub(super) fn queries(
-        &self,
-        shape: Heads,
-        span: Span,
-        head: usize,
-        rows: &Range<usize>,
-    ) -> Matrix<'a> {
-        rows_of(
-            self.q,
-            shape.query_width(),
-            head * shape.head_dim,
-            shape.head_dim,
-            span.query_start,
-            rows,
-        )
-    }
-
-    pub(super) fn keys(
-        &self,
-        shape: Heads,
-        span: Span,
-        head: usize,
-        rows: &Range<usize>,
-    ) -> Matrix<'a> {
-        let column = shape.kv_head(head) * shape.head_dim;
-        rows_of(self.k, shape.key_width(), column, shape.head_dim, span.key_start, rows)
-    }
-
-    pub(super) fn values(
-        &self,
-        shape: Heads,
-        span: Span,
-        head: usize,
-        rows: &Range<usize>,
-    ) -> Matrix<'a> {
-        let column = shape.kv_head(head) * shape.head_dim;
-        rows_of(self.v, shape.key_width(), column, shape.head_dim, span.key_start, rows)
-    }
+/// What the lanes of a thread hold between keys.
+#[derive(Default)]
+struct Scratch {
+    /// `[lanes, head_dim]`: queries, and in the end what they make of the values.
+    rows: Vec<Vector>,
+    /// `[head_dim, lanes]`.
+    queries: Vec<Vector>,
+    /// `[head_dim, lanes]`: of values, weighted by probabilities that are not yet divided by their sum.
+    sums: Vec<Vector>,
+    /// `[keys, lanes]`.
+    scores: Vec<Vector>,
+    softmax: Softmax,
 }
 
-pub(super) fn rows_of<'a>(
-    data: &'a [f32],
-    width: usize,
-    column: usize,
-    columns: usize,
-    start: usize,
-    rows: &Range<usize>,
-) -> Matrix<'a> {
-    Matrix::new(&data[(start + rows.start) * width + column..], rows.len(), columns, width)
-}
-
-/// One head of one block of queries, and where its results go.
-struct Block<'a> {
-    span: Span,
-    head: usize,
-    rows: Range<usize>,
-    /// `[rows, head_dim]`.
-    out: &'a mut [f32],
-    /// `[rows]`.
-    log_sums: &'a mut [f32],
+/// The softmax of lanes so far: over keys that were seen (Milakov and Gimelshein, arXiv 1805.02867).
+#[derive(Default)]
+struct Softmax {
+    /// The largest score.
+    largest: Vec<Vector>,
+    /// Σ exp(score - largest).
+    total: Vec<Vector>,
+    /// What sums so far must be multiplied by, since the largest score has changed.
+    correction: Vec<Vector>,
 }
 
 /// Writes the attention's output `[T, H, head_dim]` and each row's log-sum-exp of scores `[T, H]`.
@@ -89,76 +52,140 @@ pub fn attention(
     out: &mut [f32],
     log_sums: &mut [f32],
 ) {
-    let outputs = regions(out, spans, Span::query_rows, shape.query_width());
-    let sums = regions(log_sums, spans, Span::query_rows, shape.heads);
-    let mut blocks = Vec::new();
-    for ((span, out), sums) in spans.iter().zip(outputs).zip(sums) {
-        let length = span.query_length;
-        let heads = out.chunks_mut(length * shape.head_dim).zip(sums.chunks_mut(length));
-        for (head, (out, sums)) in heads.enumerate() {
-            let results =
-                out.chunks_mut(QUERY_BLOCK * shape.head_dim).zip(sums.chunks_mut(QUERY_BLOCK));
-            blocks.extend(span.blocks().zip(results).map(|(rows, (out, log_sums))| Block {
-                span: *span,
-                head,
-                rows,
-                out,
-                log_sums,
-            }));
+    let (height, group) = (Lanes::rows_at_once(shape), shape.group());
+    let cuts = |data, width| cut(data, spans, Span::query_rows, (shape.kv_heads, width), height);
+    let outputs = cuts(out, group * shape.head_dim);
+    let mut tasks: Vec<_> = outputs.into_iter().zip(cuts(log_sums, group)).collect();
+    // Head by head, so that a thread meets keys and values again while they are in its cache.
+    tasks.sort_by_key(|(out, _)| (out.span, out.kv_head));
+    let mut scratches: Vec<_> =
+        (0..threads().min(tasks.len())).map(|_| Scratch::default()).collect();
+    for_each_with(tasks, &mut scratches, |(mut out, mut log_sums), scratch| {
+        let first = out.kv_head * group;
+        for lanes in Lanes::all(spans[out.span], shape, out.kv_head, out.rows.clone()) {
+            scratch.attend(inputs, shape, &lanes);
+            scratch.write(shape, &lanes, lanes.heads.start - first, &mut out, &mut log_sums);
+        }
+    });
+}
+
+impl Scratch {
+    fn attend(&mut self, inputs: AttentionInputs, shape: Heads, lanes: &Lanes) {
+        let (d, width) = (shape.head_dim, lanes.width());
+        let Self { rows, queries, sums, scores, softmax } = self;
+        rows.resize(lanes.count() * shape.vectors(), [0.0; LANES]);
+        queries.resize(d * width, [0.0; LANES]);
+        lanes.gather(shape, inputs.q, rows);
+        lanes.turn(shape, rows, queries);
+        queries.as_flattened_mut().iter_mut().for_each(|q| *q *= shape.factor);
+        sums.clear();
+        sums.resize(d * width, [0.0; LANES]);
+        softmax.begin(width);
+        for keys in lanes.seen_blocks(shape, &(0..lanes.span.key_length)) {
+            lanes.score(shape, (inputs.k, &keys), queries, scores);
+            if let Some(cap) = shape.soft_cap {
+                soft_cap(scores.as_flattened_mut(), cap);
+            }
+            lanes.mask(shape, &keys, scores, f32::NEG_INFINITY);
+            softmax.add(scores);
+            multiply_rows(sums, &softmax.correction);
+            let values = lanes.key_rows(shape, inputs.v, &keys).transposed();
+            multiply(values, scores, sums, width, true);
         }
     }
-    for_each(blocks, |block| forward_block(inputs, shape, block));
-    let outputs = regions(out, spans, Span::query_rows, shape.query_width());
-    interleave_all(outputs, shape.heads, shape.head_dim);
-    interleave_all(regions(log_sums, spans, Span::query_rows, shape.heads), shape.heads, 1);
-}
 
-fn forward_block(inputs: AttentionInputs, shape: Heads, block: Block) {
-    let Block { span, head, rows, out, log_sums } = block;
-    let keys = block_keys(span, shape, &rows);
-    let width = keys.len();
-    let mut scores = vec![0.0; rows.len() * width];
-    scores_into(inputs, shape, span, head, &rows, &keys, &mut scores);
-    let mut factors = vec![0.0; rows.len()];
-    for (row, scores) in scores.chunks_mut(width).enumerate() {
-        let seen = offset(&span.visible(rows.start + row, shape.window), keys.start);
-        let shift = max(&scores[seen.clone()]);
-        let sum = exp_shifted(&mut scores[seen.clone()], shift);
-        scores[..seen.start].fill(0.0);
-        scores[seen.end..].fill(0.0);
-        log_sums[row] = shift + sum.ln();
-        factors[row] = 1.0 / sum;
-    }
-    let probabilities = Matrix::new(&scores, rows.len(), width, width);
-    product(probabilities, inputs.values(shape, span, head, &keys), 1.0, Output::replace(out));
-    for (out, factor) in out.chunks_mut(shape.head_dim).zip(&factors) {
-        scale(out, *factor);
-    }
-}
-
-/// The keys that any query of a block sees.
-pub(super) fn block_keys(span: Span, shape: Heads, rows: &Range<usize>) -> Range<usize> {
-    span.visible(rows.start, shape.window).start..span.visible(rows.end - 1, shape.window).end
-}
-
-/// Writes the scores `[rows, keys]` of one head, those of masked keys too.
-pub(super) fn scores_into(
-    inputs: AttentionInputs,
-    shape: Heads,
-    span: Span,
-    head: usize,
-    rows: &Range<usize>,
-    keys: &Range<usize>,
-    scores: &mut [f32],
-) {
-    let queries = inputs.queries(shape, span, head, rows);
-    let keys = inputs.keys(shape, span, head, keys);
-    product(queries, keys.transposed(), shape.factor, Output::replace(scores));
-    if let Some(cap) = shape.soft_cap {
-        soft_cap(scores, cap);
+    fn write(
+        &mut self,
+        shape: Heads,
+        lanes: &Lanes,
+        first_head: usize,
+        out: &mut Cut,
+        log_sums: &mut Cut,
+    ) {
+        let d = shape.head_dim;
+        let Self { rows, sums, softmax: Softmax { largest, total, .. }, .. } = self;
+        let factors: Vec<Vector> = total.iter().map(|total| total.map(|sum| 1.0 / sum)).collect();
+        multiply_rows(sums, &factors);
+        let rows = rows.as_flattened_mut();
+        lanes.turn_back(shape, sums, rows);
+        let heads = lanes.heads.len();
+        let (largest, total) = (largest.as_flattened(), total.as_flattened());
+        for (i, row) in lanes.rows.clone().enumerate() {
+            let part = &mut *out.parts[row - out.rows.start];
+            part[first_head * d..][..heads * d]
+                .copy_from_slice(&rows[i * heads * d..][..heads * d]);
+            let part = &mut log_sums.parts[row - out.rows.start][first_head..][..heads];
+            let of_row = i * heads..(i + 1) * heads;
+            for ((part, largest), total) in
+                part.iter_mut().zip(&largest[of_row.clone()]).zip(&total[of_row])
+            {
+                *part = largest + total.ln();
+            }
+        }
     }
 }
 
-pub(super) fn offset(range: &Range<usize>, by: usize) -> Range<usize> {
-    range.start - by..range.end - by
+impl Softmax {
+    fn begin(&mut self, width: usize) {
+        // Not negative infinity, from which nothing can be taken: a lane may see none of the first keys.
+        for (state, value) in
+            [(&mut self.largest, f32::MIN), (&mut self.total, 0.0), (&mut self.correction, 1.0)]
+        {
+            state.clear();
+            state.resize(width, [value; LANES]);
+        }
+    }
+
+    /// Turns scores `[keys, lanes]` into exponentials by which the sums so far are multiplied with the correction.
+    fn add(&mut self, scores: &mut [Vector]) {
+        self.correction.copy_from_slice(&self.largest);
+        raise(&mut self.largest, scores);
+        for ((correction, largest), total) in
+            self.correction.iter_mut().zip(&self.largest).zip(&mut self.total)
+        {
+            for ((correction, largest), total) in correction.iter_mut().zip(largest).zip(total) {
+                *correction = exp(*correction - largest);
+                *total *= *correction;
+            }
+        }
+        add_exponentials(scores, &self.largest, &mut self.total);
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
+fn raise(largest: &mut [Vector], scores: &[Vector]) {
+    let width = largest.len();
+    for (lane, largest) in largest.iter_mut().enumerate() {
+        let mut most = *largest;
+        for scores in scores[lane..].iter().step_by(width) {
+            for i in 0..LANES {
+                most[i] = if scores[i] > most[i] { scores[i] } else { most[i] };
+            }
+        }
+        *largest = most;
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
+fn add_exponentials(scores: &mut [Vector], largest: &[Vector], total: &mut [Vector]) {
+    for scores in scores.chunks_exact_mut(largest.len()) {
+        for ((scores, largest), total) in scores.iter_mut().zip(largest).zip(&mut *total) {
+            for i in 0..LANES {
+                scores[i] = exp(scores[i] - largest[i]);
+                total[i] += scores[i];
+            }
+        }
+    }
+}
+
+/// Multiplies every row by the same factors.
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
+fn multiply_rows(rows: &mut [Vector], factors: &[Vector]) {
+    for row in rows.chunks_exact_mut(factors.len()) {
+        for (row, factors) in row.iter_mut().zip(factors) {
+            for i in 0..LANES {
+                row[i] *= factors[i];
+            }
+        }
+    }
 }

@@ -1,9 +1,11 @@
-use super::cpu::{AttentionInputs, block_keys, offset, rows_of, scores_into};
-use super::layout::{interleave_all, regions};
+use super::cpu::AttentionInputs;
+use super::lanes::Lanes;
+use super::layout::{Cut, cut};
 use super::{Heads, Span};
-use crate::math::{dot, exp};
-use crate::parallel::{chunks_mut2, for_each_with, threads};
-use crate::product::{Matrix, Output, product};
+use crate::math::{dot, exp, soft_cap};
+use crate::parallel::{for_each_with, threads};
+use crate::product::Matrix;
+use crate::product::cached::{LANES, Vector, multiply};
 use multiversion::multiversion;
 use std::ops::Range;
 
@@ -17,11 +19,9 @@ pub struct AttentionGrads<'a> {
     pub v: &'a mut [f32],
 }
 
-/// Keys whose gradients one task sums: enough for a product, few enough that a long block of scores feeds all threads.
-const KEY_BLOCK: usize = 256;
-/// Columns of scores that the heads of a group hold together, in whole blocks of keys. The scores of a block of queries
-/// then take 2 MiB at any length of the sequence; only groups of over 16 heads take more, a block of keys for each.
-const COLUMNS: usize = 4096;
+/// Tokens whose queries, and whose keys, one task takes: enough that what a task prepares is little beside its products,
+/// few enough that a sequence feeds all threads.
+pub(super) const CHUNK: usize = 256;
 
 /// What the forward pass left, and the gradient that comes back.
 #[derive(Clone, Copy)]
@@ -33,23 +33,26 @@ struct Pass<'a> {
     grad_out: &'a [f32],
 }
 
-/// The query heads of one span that share a key head, and where their gradients go, head by head.
-struct Group<'a> {
-    span: Span,
-    kv_head: usize,
-    /// `[heads of the group, queries, head_dim]`.
-    q: &'a mut [f32],
-    /// `[keys, head_dim]`.
-    k: &'a mut [f32],
-    /// `[keys, head_dim]`.
-    v: &'a mut [f32],
+/// Queries of the heads that share a key head.
+struct Queries<'a> {
+    grads: Cut<'a>,
+    /// `[rows, heads]`: what is taken from the gradients in a row's probabilities; empty until keys are met.
+    means: Vec<f32>,
 }
 
-/// One head's probabilities of a block of queries, and the gradients in its scores: `[rows, keys]`.
-#[derive(Clone, Default)]
-struct Scores {
-    probabilities: Vec<f32>,
-    grads: Vec<f32>,
+/// Keys and values of one head.
+struct Keys<'a> {
+    k: Cut<'a>,
+    v: Cut<'a>,
+    /// Whether any queries were met.
+    met: bool,
+}
+
+/// The chunks of one span and one key head.
+#[derive(Default)]
+struct Group<'a> {
+    queries: Vec<Queries<'a>>,
+    keys: Vec<Keys<'a>>,
 }
 
 /// The gradients in q, k and v from `grad_out [T, H, head_dim]`, given the forward pass's output and log-sums.
@@ -65,161 +68,236 @@ pub fn attention_backward(
     grad_out: &[f32],
     grads: AttentionGrads,
 ) {
-    let AttentionGrads { q, k, v } = grads;
     let pass = Pass { inputs, shape, out, log_sums, grad_out };
-    let (query_width, key_width) = (shape.query_width(), shape.key_width());
+    let mut groups = groups(shape, spans, grads);
+    let mut scratches: Vec<_> = (0..threads()).map(|_| Scratch::default()).collect();
+    let rounds = groups.iter().map(Group::rounds).max().unwrap_or(0);
+    for round in 0..rounds {
+        let meetings = groups.iter_mut().flat_map(|group| group.meetings(spans, shape, round));
+        for_each_with(meetings.collect(), &mut scratches, |(queries, keys), scratch| {
+            scratch.meet(pass, spans[queries.grads.span], queries, keys);
+        });
+    }
+    for keys in groups.into_iter().flat_map(|group| group.keys).filter(|keys| !keys.met) {
+        keys.k.parts.into_iter().chain(keys.v.parts).for_each(|grad| grad.fill(0.0));
+    }
+}
+
+fn groups<'a>(shape: Heads, spans: &[Span], grads: AttentionGrads<'a>) -> Vec<Group<'a>> {
+    let AttentionGrads { q, k, v } = grads;
+    let (kv_heads, d) = (shape.kv_heads, shape.head_dim);
     let mut groups = Vec::new();
-    let regions_q = regions(&mut *q, spans, Span::query_rows, query_width);
-    let regions_k = regions(&mut *k, spans, Span::key_rows, key_width);
-    let regions_v = regions(&mut *v, spans, Span::key_rows, key_width);
-    for (((span, q), k), v) in spans.iter().zip(regions_q).zip(regions_k).zip(regions_v) {
-        let heads = q
-            .chunks_mut(q.len() / shape.kv_heads)
-            .zip(k.chunks_mut(span.key_length * shape.head_dim))
-            .zip(v.chunks_mut(span.key_length * shape.head_dim));
-        groups.extend(heads.enumerate().map(|(kv_head, ((q, k), v))| Group {
-            span: *span,
-            kv_head,
-            q,
-            k,
-            v,
-        }));
+    groups.resize_with(spans.len() * kv_heads, Group::default);
+    for grads in cut(q, spans, Span::query_rows, (kv_heads, shape.group() * d), CHUNK) {
+        groups[grads.span * kv_heads + grads.kv_head]
+            .queries
+            .push(Queries { grads, means: Vec::new() });
     }
-    let mut scratches =
-        vec![vec![Scores::default(); shape.heads / shape.kv_heads]; threads().min(groups.len())];
-    for_each_with(groups, &mut scratches, |group, scores| backward_group(pass, group, scores));
-    for (grad, rows, heads) in [
-        (q, Span::query_rows as fn(&Span) -> _, shape.heads),
-        (k, Span::key_rows, shape.kv_heads),
-        (v, Span::key_rows, shape.kv_heads),
-    ] {
-        let regions = regions(grad, spans, rows, heads * shape.head_dim);
-        interleave_all(regions, heads, shape.head_dim);
+    let of_keys = |data| cut(data, spans, Span::key_rows, (kv_heads, d), CHUNK);
+    for (k, v) in of_keys(k).into_iter().zip(of_keys(v)) {
+        groups[k.span * kv_heads + k.kv_head].keys.push(Keys { k, v, met: false });
+    }
+    groups
+}
+
+impl<'a> Group<'a> {
+    fn rounds(&self) -> usize {
+        self.queries.len().max(self.keys.len())
+    }
+
+    /// Who meets whom in a round. In no round does any chunk meet two others, so that no two tasks add to the same
+    /// gradients; after all rounds each has met each, in an order that is always the same.
+    fn meetings<'b>(
+        &'b mut self,
+        spans: &'b [Span],
+        shape: Heads,
+        round: usize,
+    ) -> impl Iterator<Item = (&'b mut Queries<'a>, &'b mut Keys<'a>)> {
+        let rounds = self.rounds();
+        let mut all_keys: Vec<_> = self.keys.iter_mut().map(Some).collect();
+        self.queries.iter_mut().enumerate().filter_map(move |(number, queries)| {
+            let partner = (rounds + round - number) % rounds;
+            let keys = all_keys.get_mut(partner).filter(|_| round < rounds)?.take()?;
+            let (rows, span) = (&queries.grads.rows, spans[queries.grads.span]);
+            let meet = span.visible(rows.start, shape.window).start < keys.k.rows.end
+                && keys.k.rows.start < span.visible(rows.end - 1, shape.window).end;
+            meet.then_some((queries, keys))
+        })
     }
 }
 
-/// Keys that a group of `heads` heads goes through together.
-pub(super) fn keys_at_once(heads: usize) -> usize {
-    (COLUMNS / heads / KEY_BLOCK).max(1) * KEY_BLOCK
+/// What a thread holds while queries meet keys.
+#[derive(Default)]
+struct Scratch {
+    queries: Side,
+    /// Of the gradient that comes back.
+    grads: Side,
+    /// `[lanes]`, in whole vectors.
+    log_sums: Vec<Vector>,
+    means: Vec<Vector>,
+    /// `[keys, lanes]`: scores, then probabilities.
+    probabilities: Vec<Vector>,
+    /// `[keys, lanes]`: gradients in the probabilities, then in the products of queries and keys.
+    changes: Vec<Vector>,
+    /// `[head_dim, lanes]`.
+    grad_q: Vec<Vector>,
+    /// `[keys of the chunk, head_dim]`.
+    grad_k: Vec<Vector>,
+    grad_v: Vec<Vector>,
 }
 
-/// Goes through the blocks of queries, and for each through the keys that they see, as many at once as `all` may hold.
-fn backward_group(pass: Pass, mut group: Group, all: &mut [Scores]) {
-    let keys_at_once = keys_at_once(all.len());
-    group.k.fill(0.0);
-    group.v.fill(0.0);
-    for rows in group.span.blocks() {
-        let seen = block_keys(group.span, pass.shape, &rows);
-        for first in seen.clone().step_by(keys_at_once) {
-            let keys = first..seen.end.min(first + keys_at_once);
-            backward_block(pass, &mut group, &rows, &keys, first > seen.start, all);
+/// Rows of lanes, and the same as columns.
+#[derive(Default)]
+struct Side {
+    /// `[lanes, head_dim]`.
+    rows: Vec<Vector>,
+    /// `[head_dim, lanes]`.
+    columns: Vec<Vector>,
+}
+
+impl Side {
+    fn gather(&mut self, shape: Heads, lanes: &Lanes, from: &[f32]) {
+        self.rows.resize(lanes.count() * shape.vectors(), [0.0; LANES]);
+        self.columns.resize(shape.head_dim * lanes.width(), [0.0; LANES]);
+        lanes.gather(shape, from, &mut self.rows);
+        lanes.turn(shape, &self.rows, &mut self.columns);
+    }
+}
+
+fn zeroed(data: &mut Vec<Vector>, length: usize) {
+    data.clear();
+    data.resize(length, [0.0; LANES]);
+}
+
+impl Scratch {
+    /// Adds what queries and keys that meet have to do with each other to the gradients in all of them.
+    fn meet(&mut self, pass: Pass, span: Span, queries: &mut Queries, keys: &mut Keys) {
+        let shape = pass.shape;
+        let first = queries.means.is_empty();
+        if first {
+            queries.means = means(pass, span, &queries.grads);
+        }
+        for grads in [&mut self.grad_k, &mut self.grad_v] {
+            zeroed(grads, keys.k.rows.len() * shape.vectors());
+        }
+        let Cut { kv_head, rows, .. } = &queries.grads;
+        for lanes in Lanes::all(span, shape, *kv_head, rows.clone()) {
+            self.prepare(pass, &lanes, queries);
+            for block in lanes.seen_blocks(shape, &keys.k.rows) {
+                self.add_block(pass, &lanes, &block, keys.k.rows.start);
+            }
+            lanes.turn_back(shape, &self.grad_q, self.queries.rows.as_flattened_mut());
+            let first_head = lanes.heads.start - queries.grads.kv_head * shape.group();
+            let width = lanes.heads.len() * shape.head_dim;
+            let rows = self.queries.rows.as_flattened().chunks(width);
+            for (row, sums) in lanes.rows.clone().zip(rows) {
+                let part = &mut *queries.grads.parts[row - queries.grads.rows.start];
+                put(&mut part[first_head * shape.head_dim..][..width], sums, first);
+            }
+        }
+        for (grads, sums) in [(&mut keys.k, &self.grad_k), (&mut keys.v, &self.grad_v)] {
+            let rows = sums.chunks(shape.vectors());
+            for (part, sums) in grads.parts.iter_mut().zip(rows) {
+                put(part, &sums.as_flattened()[..shape.head_dim], !keys.met);
+            }
+        }
+        keys.met = true;
+    }
+
+    fn prepare(&mut self, pass: Pass, lanes: &Lanes, queries: &Queries) {
+        let Pass { inputs, shape, .. } = pass;
+        let (heads, width) = (lanes.heads.len(), lanes.width());
+        self.queries.gather(shape, lanes, inputs.q);
+        self.queries.columns.as_flattened_mut().iter_mut().for_each(|q| *q *= shape.factor);
+        self.grads.gather(shape, lanes, pass.grad_out);
+        zeroed(&mut self.grad_q, shape.head_dim * width);
+        self.log_sums.resize(width, [0.0; LANES]);
+        self.means.resize(width, [0.0; LANES]);
+        let (log_sums, means) = (self.log_sums.as_flattened_mut(), self.means.as_flattened_mut());
+        let first_head = lanes.heads.start - queries.grads.kv_head * shape.group();
+        let places = log_sums.chunks_mut(heads).zip(means.chunks_mut(heads));
+        for (row, (log_sums, means)) in lanes.rows.clone().zip(places) {
+            log_sums.copy_from_slice(&pass.log_sums[lanes.place(shape, row, 1)]);
+            let at = (row - queries.grads.rows.start) * shape.group() + first_head;
+            means.copy_from_slice(&queries.means[at..at + heads]);
+        }
+    }
+
+    fn add_block(&mut self, pass: Pass, lanes: &Lanes, keys: &Range<usize>, first_key: usize) {
+        let Pass { inputs, shape, .. } = pass;
+        let (width, vectors) = (lanes.width(), shape.vectors());
+        let Self { queries, grads, probabilities, changes, .. } = self;
+        lanes.score(shape, (inputs.k, keys), &queries.columns, probabilities);
+        if let Some(cap) = shape.soft_cap {
+            soft_cap(probabilities.as_flattened_mut(), cap);
+        }
+        lanes.score(shape, (inputs.v, keys), &grads.columns, changes);
+        for (probabilities, changes) in
+            probabilities.chunks_mut(width).zip(changes.chunks_mut(width))
+        {
+            row_backward(probabilities, changes, &self.log_sums, &self.means, shape);
+        }
+        lanes.mask(shape, keys, probabilities, 0.0);
+        lanes.mask(shape, keys, changes, 0.0);
+        let of_keys = lanes.key_rows(shape, inputs.k, keys).transposed();
+        multiply(of_keys, changes, &mut self.grad_q, width, true);
+        let inside = (keys.start - first_key) * vectors..(keys.end - first_key) * vectors;
+        for (scores, rows, sums) in [
+            (changes, &queries.rows, &mut self.grad_k),
+            (probabilities, &grads.rows, &mut self.grad_v),
+        ] {
+            let scores =
+                Matrix::new(scores.as_flattened(), keys.len(), lanes.count(), width * LANES);
+            multiply(scores, rows, &mut sums[inside.clone()], vectors, true);
         }
     }
 }
 
-/// Every head of the group in turn adds to the gradients in its keys and values, in a fixed order. Those in its queries
-/// are replaced, or added to.
-fn backward_block(
-    pass: Pass,
-    group: &mut Group,
-    rows: &Range<usize>,
-    keys: &Range<usize>,
-    accumulate: bool,
-    all: &mut [Scores],
-) {
-    let Pass { inputs, shape, .. } = pass;
-    let Group { span, kv_head, q, k, v } = group;
-    let (span, head_dim, first_head) = (*span, shape.head_dim, *kv_head * all.len());
-    let queries = (&mut **q, span.query_length * head_dim);
-    chunks_mut2((&mut *all, 1), queries, |number, scores, grad_q| {
-        let grad_q = &mut grad_q[rows.start * head_dim..rows.end * head_dim];
-        let grad_q = if accumulate { Output::add(grad_q) } else { Output::replace(grad_q) };
-        backward_scores(pass, span, first_head + number, rows, keys, &mut scores[0], grad_q);
+/// Σ out · `grad_out` of every row and head: the mean of the gradients in its probabilities, weighted by them.
+fn means(pass: Pass, span: Span, grads: &Cut) -> Vec<f32> {
+    let (shape, d) = (pass.shape, pass.shape.head_dim);
+    let heads = grads.kv_head * shape.group()..(grads.kv_head + 1) * shape.group();
+    let places = grads.rows.clone().flat_map(|row| {
+        heads.clone().map(move |head| ((span.query_start + row) * shape.heads + head) * d)
     });
-    let inside = keys.start * head_dim..keys.end * head_dim;
-    let (k, v) = (&mut k[inside.clone()], &mut v[inside]);
-    chunks_mut2((k, KEY_BLOCK * head_dim), (v, KEY_BLOCK * head_dim), |task, k, v| {
-        let (first, count) = (task * KEY_BLOCK, k.len() / head_dim);
-        let part = |scores| columns_of(scores, rows.len(), keys.len(), first, count);
-        for (number, scores) in all.iter().enumerate() {
-            let query_rows = inputs.queries(shape, span, first_head + number, rows);
-            product(part(&scores.grads).transposed(), query_rows, 1.0, Output::add(k));
-            let grad_rows = pass.grad_rows(span, first_head + number, rows);
-            product(part(&scores.probabilities).transposed(), grad_rows, 1.0, Output::add(v));
-        }
-    });
+    places.map(|at| dot(&pass.out[at..at + d], &pass.grad_out[at..at + d])).collect()
 }
 
-/// Columns `first..first + count` of a row-major matrix.
-fn columns_of(data: &[f32], rows: usize, width: usize, first: usize, count: usize) -> Matrix<'_> {
-    Matrix::new(&data[first..], rows, count, width)
-}
-
-impl<'a> Pass<'a> {
-    /// A head's rows of the gradient that comes back.
-    fn grad_rows(&self, span: Span, head: usize, rows: &Range<usize>) -> Matrix<'a> {
-        let (width, head_dim) = (self.shape.query_width(), self.shape.head_dim);
-        rows_of(self.grad_out, width, head * head_dim, head_dim, span.query_start, rows)
-    }
-}
-
-/// One head of one block of queries and keys: its probabilities, the gradients in its scores and in its queries.
-fn backward_scores(
-    pass: Pass,
-    span: Span,
-    head: usize,
-    rows: &Range<usize>,
-    keys: &Range<usize>,
-    scores: &mut Scores,
-    grad_q: Output,
-) {
-    let Pass { inputs, shape, out, log_sums, grad_out } = pass;
-    let (width, head_dim, columns) = (shape.query_width(), shape.head_dim, keys.len());
-    let Scores { probabilities, grads } = scores;
-    probabilities.resize(rows.len() * columns, 0.0);
-    grads.resize(rows.len() * columns, 0.0);
-    scores_into(inputs, shape, span, head, rows, keys, probabilities);
-    let values = inputs.values(shape, span, head, keys);
-    let grad_rows = pass.grad_rows(span, head, rows);
-    product(grad_rows, values.transposed(), 1.0, Output::replace(grads));
-    let both = probabilities.chunks_mut(columns).zip(grads.chunks_mut(columns));
-    for (row, (probabilities, grads)) in both.enumerate() {
-        let seen = span.visible(rows.start + row, shape.window);
-        let seen = seen.start.clamp(keys.start, keys.end)..seen.end.clamp(keys.start, keys.end);
-        let seen = offset(&seen, keys.start);
-        let token = span.query_start + rows.start + row;
-        let at = token * width + head * head_dim;
-        let mean = dot(&out[at..at + head_dim], &grad_out[at..at + head_dim]);
-        let log_sum = log_sums[token * shape.heads + head];
-        let (chances, changes) = (&mut probabilities[seen.clone()], &mut grads[seen.clone()]);
-        row_backward(chances, changes, log_sum, mean, shape);
-        for masked in [0..seen.start, seen.end..columns] {
-            probabilities[masked.clone()].fill(0.0);
-            grads[masked].fill(0.0);
+/// The first sums replace what is there, others are added to it.
+fn put(grads: &mut [f32], sums: &[f32], first: bool) {
+    if first {
+        grads.copy_from_slice(sums);
+    } else {
+        for (grad, sum) in grads.iter_mut().zip(sums) {
+            *grad += sum;
         }
     }
-    let key_rows = inputs.keys(shape, span, head, keys);
-    let grad_scores = columns_of(grads, rows.len(), columns, 0, columns);
-    product(grad_scores, key_rows, 1.0, grad_q);
 }
 
 /// Turns scores into probabilities, and the gradients in the probabilities into those in q·k.
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
-fn row_backward(scores: &mut [f32], grads: &mut [f32], log_sum: f32, mean: f32, shape: Heads) {
+fn row_backward(
+    scores: &mut [Vector],
+    grads: &mut [Vector],
+    log_sums: &[Vector],
+    means: &[Vector],
+    shape: Heads,
+) {
     let factor = shape.factor;
-    if let Some(cap) = shape.soft_cap {
-        for (score, grad) in scores.iter().zip(&mut *grads) {
-            let share = *score / cap;
-            *grad = (*grad - mean) * (1.0 - share * share);
+    let lanes = scores.iter_mut().zip(grads).zip(log_sums.iter().zip(means));
+    for ((score, grad), (log_sum, mean)) in lanes {
+        if let Some(cap) = shape.soft_cap {
+            for i in 0..LANES {
+                let share = score[i] / cap;
+                grad[i] = (grad[i] - mean[i]) * (1.0 - share * share);
+                score[i] = exp(score[i] - log_sum[i]);
+                grad[i] = score[i] * grad[i] * factor;
+            }
+        } else {
+            for i in 0..LANES {
+                score[i] = exp(score[i] - log_sum[i]);
+                grad[i] = score[i] * (grad[i] - mean[i]) * factor;
+            }
         }
-        for (score, grad) in scores.iter_mut().zip(grads) {
-            *score = exp(*score - log_sum);
-            *grad = *score * *grad * factor;
-        }
-        return;
-    }
-    for (score, grad) in scores.iter_mut().zip(grads) {
-        *score = exp(*score - log_sum);
-        *grad = *score * (*grad - mean) * factor;
     }
 }

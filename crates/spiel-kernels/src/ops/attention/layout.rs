@@ -1,11 +1,10 @@
-//! Results are computed head by head inside each span, so that every task owns the memory it writes, and then put in
-//! the order of the tokens in place.
+//! Results are cut so that every task owns the memory that it writes, where it lies among the tokens.
 
 use super::Span;
-use crate::parallel::for_each;
+use std::ops::Range;
 
 /// The rows of each span, which lie in ascending order, as slices of their own.
-pub(super) fn regions<'a, T>(
+fn regions<'a, T>(
     mut data: &'a mut [T],
     spans: &[Span],
     rows: impl Fn(&Span) -> (usize, usize),
@@ -22,36 +21,45 @@ pub(super) fn regions<'a, T>(
     regions
 }
 
-/// Turns each region from `[heads, rows, width]` to `[rows, heads, width]`.
-pub(super) fn interleave_all(regions: Vec<&mut [f32]>, heads: usize, width: usize) {
-    for_each(regions, |region| interleave(region, heads, width));
+/// Some rows of a span, and of each the part that belongs to one key head.
+pub(super) struct Cut<'a> {
+    /// Which of the spans.
+    pub(super) span: usize,
+    pub(super) kv_head: usize,
+    /// Counted inside the span.
+    pub(super) rows: Range<usize>,
+    /// One slice a row.
+    pub(super) parts: Vec<&'a mut [f32]>,
 }
 
-/// Moves rows along the cycles of the permutation, so that one row and a mark for each are all that is held beside.
-fn interleave(data: &mut [f32], heads: usize, width: usize) {
-    let count = data.len() / width;
-    let rows = count / heads;
-    if rows <= 1 || heads == 1 {
-        return;
-    }
-    let source = |place: usize| place % heads * rows + place / heads;
-    let mut moved = vec![false; count];
-    let mut held = vec![0.0; width];
-    for start in 0..count {
-        if moved[start] || source(start) == start {
-            continue;
+/// Cuts rows of one part for each of `kv_heads` heads, `width` wide, into `height` rows of one head at a time: span by
+/// span, from first rows to last, head by head.
+pub(super) fn cut<'a>(
+    data: &'a mut [f32],
+    spans: &[Span],
+    rows: impl Fn(&Span) -> (usize, usize),
+    (kv_heads, width): (usize, usize),
+    height: usize,
+) -> Vec<Cut<'a>> {
+    let row_width = kv_heads * width;
+    let mut cuts = Vec::new();
+    for (span, region) in regions(data, spans, rows, row_width).into_iter().enumerate() {
+        for (block, region) in region.chunks_mut(height * row_width).enumerate() {
+            let (start, count) = (block * height, region.len() / row_width);
+            let first = cuts.len();
+            cuts.extend((0..kv_heads).map(|kv_head| Cut {
+                span,
+                kv_head,
+                rows: start..start + count,
+                parts: Vec::with_capacity(count),
+            }));
+            for row in region.chunks_mut(row_width) {
+                let parts = row.chunks_mut(width);
+                cuts[first..].iter_mut().zip(parts).for_each(|(cut, part)| cut.parts.push(part));
+            }
         }
-        held.copy_from_slice(&data[start * width..][..width]);
-        let mut place = start;
-        while source(place) != start {
-            let from = source(place);
-            data.copy_within(from * width..(from + 1) * width, place * width);
-            moved[place] = true;
-            place = from;
-        }
-        data[place * width..][..width].copy_from_slice(&held);
-        moved[place] = true;
     }
+    cuts
 }
 
 #[cfg(test)]
@@ -59,29 +67,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn heads_are_interleaved_in_place() {
-        for (heads, rows, width) in [(1, 5, 2), (5, 1, 2), (3, 4, 1), (4, 6, 3), (9, 64, 2)] {
-            let mut data: Vec<f32> = (0..heads * rows * width).map(|i| i as f32).collect();
-            let before = data.clone();
-            interleave(&mut data, heads, width);
-            for i in 0..data.len() {
-                let (row, head, column) = (i / width / heads, i / width % heads, i % width);
-                assert_eq!(data[i], before[(head * rows + row) * width + column]);
-            }
-        }
-    }
-
-    #[test]
-    fn regions_skip_what_no_span_covers() {
+    fn every_part_is_cut_once_and_what_no_span_covers_is_not() {
         let span = |start, length| Span {
             query_start: start,
             query_length: length,
             key_start: 0,
             key_length: length,
         };
-        let mut data = [0, 1, 2, 3, 4, 5, 6, 7];
-        let spans = [span(0, 1), span(2, 2)];
-        let regions = regions(&mut data, &spans, |span| (span.query_start, span.query_length), 2);
-        assert_eq!(regions, [&[0, 1][..], &[4, 5, 6, 7]]);
+        // Rows of two heads, each two wide.
+        let mut data: Vec<f32> = (0..6 * 4).map(|i| i as f32).collect();
+        let spans = [span(0, 1), span(2, 3)];
+        let cuts = cut(&mut data, &spans, Span::query_rows, (2, 2), 2);
+        let found: Vec<_> =
+            cuts.iter().map(|cut| (cut.span, cut.kv_head, cut.rows.clone())).collect();
+        assert_eq!(
+            found,
+            [(0, 0, 0..1), (0, 1, 0..1), (1, 0, 0..2), (1, 1, 0..2), (1, 0, 2..3), (1, 1, 2..3)]
+        );
+        assert_eq!(cuts[1].parts, [[2.0, 3.0]]);
+        assert_eq!(cuts[3].parts, [[10.0, 11.0], [14.0, 15.0]]);
+        assert_eq!(cuts[4].parts, [[16.0, 17.0]]);
     }
 }

@@ -3,6 +3,7 @@
 mod cpu;
 mod cpu_backward;
 mod gpu;
+mod lanes;
 mod layout;
 #[cfg(test)]
 mod tests;
@@ -20,10 +21,8 @@ pub use work::{
     attention_backward_kv_work, attention_backward_q_work, attention_stats_work, attention_work,
 };
 
+use crate::product::cached::LANES;
 use std::ops::Range;
-
-/// Queries that share one block of scores: tall enough for the products, short enough that scores stay in cache.
-const QUERY_BLOCK: usize = 64;
 
 /// The shape of grouped-query attention.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -58,8 +57,18 @@ impl Heads {
         self.kv_heads * self.head_dim
     }
 
+    /// Query heads that share a key head.
+    fn group(self) -> usize {
+        self.heads / self.kv_heads
+    }
+
+    /// Vectors that hold a row of one head.
+    fn vectors(self) -> usize {
+        self.head_dim.div_ceil(LANES)
+    }
+
     fn kv_head(self, head: usize) -> usize {
-        head / (self.heads / self.kv_heads)
+        head / self.group()
     }
 }
 
@@ -89,10 +98,5 @@ impl Span {
     fn visible(self, query: usize, window: Option<usize>) -> Range<usize> {
         let end = self.key_length - self.query_length + query + 1;
         window.map_or(0, |window| end.saturating_sub(window))..end
-    }
-
-    fn blocks(self) -> impl Iterator<Item = Range<usize>> {
-        let length = self.query_length;
-        (0..length).step_by(QUERY_BLOCK).map(move |first| first..(first + QUERY_BLOCK).min(length))
     }
 }

@@ -4,12 +4,13 @@
 use super::{Instructions, Kernel};
 use std::arch::asm;
 use std::arch::x86_64::{
-    __m128, __m512, _MM_HINT_T0, _mm_loadl_epi64, _mm_loadu_si128, _mm_prefetch, _mm_storeu_ps,
-    _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256,
-    _mm256_storeu_ps, _mm512_cvtepi8_epi32, _mm512_cvtepi32_ps, _mm512_cvtepu8_epi32,
-    _mm512_cvtph_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_permutexvar_ps, _mm512_srli_epi32,
-    _mm512_storeu_ps,
+    __m128, __m256, __m512, _MM_HINT_T0, _mm_loadl_epi64, _mm_loadu_si128, _mm_prefetch,
+    _mm_storeu_ps, _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps, _mm256_fmadd_ps, _mm256_loadu_ps,
+    _mm256_loadu_si256, _mm256_set1_ps, _mm256_storeu_ps, _mm512_cvtepi8_epi32, _mm512_cvtepi32_ps,
+    _mm512_cvtepu8_epi32, _mm512_cvtph_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_permutexvar_ps,
+    _mm512_set1_ps, _mm512_srli_epi32, _mm512_storeu_ps,
 };
+use std::array::from_fn;
 
 /// AVX2, FMA and F16C.
 #[derive(Clone, Copy)]
@@ -50,19 +51,34 @@ fn run_avx2(kernel: impl Kernel) {
 }
 
 impl Instructions for Avx2 {
+    type Vector = [__m256; 2];
+
+    const SUMS: usize = 4;
+
     #[inline(always)]
-    fn multiply_add(self, a: [f32; 16], b: [f32; 16], c: [f32; 16]) -> [f32; 16] {
-        let mut sums = [0.0; 16];
-        for first in [0, 8] {
-            let [a, b, c] = [&a[first..], &b[first..], &c[first..]].map(<[f32]>::as_ptr);
-            // SAFETY: the CPU has FMA; eight numbers of each are read, and eight written.
-            unsafe {
-                let sum =
-                    _mm256_fmadd_ps(_mm256_loadu_ps(a), _mm256_loadu_ps(b), _mm256_loadu_ps(c));
-                _mm256_storeu_ps(sums[first..].as_mut_ptr(), sum);
-            }
+    fn load(self, numbers: &[f32; 16]) -> [__m256; 2] {
+        // SAFETY: the CPU has AVX; eight numbers of each half are read.
+        [0, 8].map(|first| unsafe { _mm256_loadu_ps(numbers[first..].as_ptr()) })
+    }
+
+    #[inline(always)]
+    fn store(self, vector: [__m256; 2], numbers: &mut [f32; 16]) {
+        for (half, numbers) in vector.into_iter().zip(numbers.as_chunks_mut::<8>().0) {
+            // SAFETY: the CPU has AVX; eight numbers are written.
+            unsafe { _mm256_storeu_ps(numbers.as_mut_ptr(), half) };
         }
-        sums
+    }
+
+    #[inline(always)]
+    fn splat(self, number: f32) -> [__m256; 2] {
+        // SAFETY: the CPU has AVX.
+        [unsafe { _mm256_set1_ps(number) }; 2]
+    }
+
+    #[inline(always)]
+    fn fused(self, a: [__m256; 2], b: [__m256; 2], c: [__m256; 2]) -> [__m256; 2] {
+        // SAFETY: the CPU has FMA.
+        from_fn(|half| unsafe { _mm256_fmadd_ps(a[half], b[half], c[half]) })
     }
 
     #[inline(always)]
@@ -105,14 +121,32 @@ impl Instructions for Avx2 {
 }
 
 impl Instructions for Avx512 {
+    type Vector = __m512;
+
+    const SUMS: usize = 24;
+
     #[inline(always)]
-    fn multiply_add(self, a: [f32; 16], b: [f32; 16], c: [f32; 16]) -> [f32; 16] {
-        // SAFETY: the CPU has AVX-512; sixteen numbers of each are read.
-        unsafe {
-            let a = _mm512_loadu_ps(a.as_ptr());
-            let b = _mm512_loadu_ps(b.as_ptr());
-            numbers_of(_mm512_fmadd_ps(a, b, _mm512_loadu_ps(c.as_ptr())))
-        }
+    fn load(self, numbers: &[f32; 16]) -> __m512 {
+        // SAFETY: the CPU has AVX-512; sixteen numbers are read.
+        unsafe { _mm512_loadu_ps(numbers.as_ptr()) }
+    }
+
+    #[inline(always)]
+    fn store(self, vector: __m512, numbers: &mut [f32; 16]) {
+        // SAFETY: the CPU has AVX-512; sixteen numbers are written.
+        unsafe { _mm512_storeu_ps(numbers.as_mut_ptr(), vector) };
+    }
+
+    #[inline(always)]
+    fn splat(self, number: f32) -> __m512 {
+        // SAFETY: the CPU has AVX-512.
+        unsafe { _mm512_set1_ps(number) }
+    }
+
+    #[inline(always)]
+    fn fused(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        // SAFETY: the CPU has AVX-512.
+        unsafe { _mm512_fmadd_ps(a, b, c) }
     }
 
     #[inline(always)]
@@ -137,7 +171,7 @@ impl Instructions for Avx512 {
     /// A table is as fast as a mask, a conversion and a difference together.
     #[inline(always)]
     fn nibbles(self, bytes: &[u8; 16], zero: i8) -> [[f32; 16]; 2] {
-        self.levels(&std::array::from_fn(|code| code as f32 - f32::from(zero)), bytes)
+        self.levels(&from_fn(|code| code as f32 - f32::from(zero)), bytes)
     }
 
     #[inline(always)]
