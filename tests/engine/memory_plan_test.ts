@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import type {
   ActivationCheckpointing,
+  EngineInfo,
   ModelConfig,
   WeightFormat,
 } from "../../src/engine/protocol.gen.ts";
@@ -59,8 +60,21 @@ const WEIGHT_BYTES = {
   q4_0: [18 / 32, 18 / 32],
 } as const;
 
+/**
+ * Floats for sampling the gradients of layers of which the widest have F inputs or outputs, and gate and up `deltas` each
+ * together the most.
+ */
+function sampling({ device, threads }: EngineInfo, T: number, F: number, deltas: number): number {
+  // The largest input and output gradient transposed, and the samples of one layer's candidates.
+  if (device === "gpu") return 2 * T * F + deltas;
+  // For each thread 128 tokens of an input and of 256 outputs; of both layers the samples of the candidates, and for each
+  // of four parts of the tokens those of deltas and candidates.
+  return threads * 128 * (F + 256) + 2 * deltas * (1 + 4 * 2);
+}
+
 /** What a plan is made of, by the shapes of a model without biases whose every query has its own key. */
 function sums(
+  info: EngineInfo,
   { hidden_size: D, intermediate_size: F, num_hidden_layers: L, ...config }: ModelConfig,
   T: number,
   stored: keyof typeof WEIGHT_BYTES,
@@ -83,8 +97,8 @@ function sums(
     "growth candidates": 12 * deltas,
     "activations": 4 * ((L + 1) * T * D + kept * ofBlock),
     "workspace": 4 * (
-      // The head decoded, the largest layer's input and output gradient transposed, and its samples.
-      V * D + 2 * T * F + deltas * D * F / layers +
+      // The head decoded.
+      V * D + sampling(info, T, F, deltas * D * F / layers) +
       // The final norm's output, SwiGLU's, rotations and ids.
       T * (D + F + head_dim + 4) +
       logits * (2 * D + V) +
@@ -108,7 +122,7 @@ engineTest("memory plan: LLaMA-2 7B and 13B take what their shapes say", async (
           const use = trainingUse(2048, checkpointing, stored === "nf4" ? stored : undefined);
           const from = stored === "q4_0" ? storedAs(source, stored) : source;
           const { plan: { memory } } = await planModel(engine, from, use);
-          const expected = sums(source.config, 2048, stored, checkpointing);
+          const expected = sums(engine.info, source.config, 2048, stored, checkpointing);
           const what = `${name} ${stored} ${checkpointing}`;
           assert.deepEqual(memory.rows.map(({ purpose }) => purpose), Object.keys(expected), what);
           for (const { purpose, bytes } of memory.rows) {

@@ -91,6 +91,11 @@ impl<'a, D: Device> Arena<'a, D> {
         if self.plan_only { Ok(self.device.nothing()) } else { self.device.allocate(bytes) }
     }
 
+    /// What it allocates on.
+    pub(crate) fn device(&self) -> &'a D {
+        self.device
+    }
+
     /// Bytes of the largest array so far.
     pub(crate) fn largest(&self) -> u64 {
         self.largest

@@ -7,7 +7,7 @@ use crate::error::{EngineError, Result, invalid, out_of_order};
 use crate::model::Model;
 use crate::model::batch::Batch;
 use crate::model::decoder::Cache;
-use crate::model::linear::Window;
+use crate::model::linear::{Linear, Window};
 use crate::model::tensor::Tensor;
 use crate::model::workspace::{BatchBuffers, Workspace};
 use crate::protocol::{
@@ -138,11 +138,7 @@ fn operation_sizes<D: Device>(
     let trains = |trainable| options.trainable == trainable;
     let tensors = model.tensors().filter(|_| trains(Trainable::Weights)).map(Tensor::elements);
     let carriers = model.linears().filter(|_| trains(Trainable::Deltas));
-    let sizes = carriers.filter_map(|linear| {
-        let deltas = linear.delta.as_ref()?.count;
-        Some(ModuleSize { deltas, inputs: linear.weight.columns, outputs: linear.weight.rows })
-    });
-    let modules: Vec<ModuleSize> = sizes.collect();
+    let modules: Vec<ModuleSize> = carriers.filter_map(Linear::delta_size).collect();
     OperationSizes {
         tokens: options.micro_batch_tokens as usize,
         heads: model.config.num_attention_heads as usize,

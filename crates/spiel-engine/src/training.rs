@@ -3,7 +3,7 @@
 use crate::delta::{Delta, DeltaState, DeltaTraining};
 use crate::device::{Device, Growth};
 use crate::error::{EngineError, Result, invalid, out_of_order};
-use crate::model::workspace::{LinearScratch, UpdateBuffers};
+use crate::model::workspace::UpdateBuffers;
 use crate::protocol::{
     GradientTrial, GradientTrials, GrowthCriterion, ModuleReselection, Optimizer, OptimizerUpdate,
     Reselection, Trainable, UpdateInfo,
@@ -64,8 +64,7 @@ impl<D: Device> Session<D> {
             {
                 continue;
             }
-            let LinearScratch { x_t, grad_y_t, samples, .. } = &mut *scratch;
-            let trial = device.try_gradients(&delta.indices, x_t, grad_y_t, shape, samples).await?;
+            let trial = device.try_gradients(&delta.indices, shape, &mut scratch.sampling).await?;
             trials.extend(trial.map(|trial| GradientTrial {
                 inputs: shape.inputs as u32,
                 outputs: shape.outputs as u32,
@@ -219,7 +218,7 @@ impl<D: Device> Session<D> {
                     device.adamw_deltas(&adamw, clip, &mut delta.values, &training.grads, state);
                 }
                 DeltaState::Sm3(state) => {
-                    let scratch = &mut workspace.linear.samples;
+                    let scratch = &mut workspace.linear.sampling.samples;
                     device.sm3(
                         &sm3,
                         clip,

@@ -23,7 +23,9 @@ pub(crate) use cpu::CpuDevice;
 pub(crate) use gpu::{Faults, GpuDevice, GpuWish, list_gpus, sees_no_hardware};
 #[cfg(feature = "gpu")]
 pub(crate) use training_ops::GradientTrial;
-pub(crate) use training_ops::{AdamWState, CandidateState, Growth, Sm3State, TrainingOps};
+pub(crate) use training_ops::{
+    AdamWState, CandidateState, Growth, SampledLayer, SamplingScratch, Sm3State, TrainingOps,
+};
 
 use crate::error::Result;
 use crate::protocol::Profile;
@@ -51,7 +53,6 @@ pub(crate) struct OperationSizes {
 }
 
 /// The size of a module with deltas.
-#[cfg_attr(not(feature = "gpu"), expect(dead_code, reason = "a CPU plans nothing for operations"))]
 pub(crate) struct ModuleSize {
     pub(crate) deltas: usize,
     pub(crate) inputs: usize,

@@ -1,6 +1,6 @@
 //! The operations on what is trained: sampled gradients, candidates, reselection, optimisers.
 
-use super::{LinearShape, Memory};
+use super::{LinearShape, Memory, ModuleSize};
 use crate::error::Result;
 use spiel_kernels::ops::adamw::{AdamW, Seed};
 use spiel_kernels::ops::sm3::Sm3;
@@ -35,6 +35,28 @@ pub(crate) struct CandidateState<T> {
     pub(crate) grads_sq: T,
 }
 
+/// A linear layer whose gradients are sampled at its deltas.
+pub(crate) struct SampledLayer<'a, B> {
+    /// `[T, out]`.
+    pub(crate) grad_y: &'a B,
+    pub(crate) outputs: usize,
+    pub(crate) indices: &'a B,
+    /// What the gradients are added to.
+    pub(crate) grads: &'a mut B,
+    /// Where gradients and their squares are accumulated as well.
+    pub(crate) candidates: Option<&'a mut CandidateState<B>>,
+}
+
+/// Memory for sampled gradients, of the sizes that the device asks for.
+pub(crate) struct SamplingScratch<B> {
+    /// The input `[T, in]`, or blocks of it, transposed.
+    pub(crate) x_t: B,
+    /// An output's gradient `[T, out]`, or blocks of it, transposed.
+    pub(crate) grad_y_t: B,
+    /// At least one word per delta of the largest module.
+    pub(crate) samples: B,
+}
+
 /// What a reselection ranks new positions by, and the state it rearranges.
 pub(crate) enum Growth<'a, B> {
     AccumulatedGradients {
@@ -52,26 +74,30 @@ pub(crate) enum Growth<'a, B> {
 
 /// What training adds to the passes.
 pub(crate) trait TrainingOps: Memory {
-    /// Writes `x [tokens, width]` in the layout that this device samples gradients from, by tokens, as large as x.
-    fn sampled_layout(&self, x: &Self::Buffer, tokens: usize, width: usize, out: &mut Self::Buffer);
-    /// Adds the sampled gradient to `grads`; `x_t` and `grad_y_t` are in the layout for it.
-    fn sampled_gradient(
+    /// Words of each memory in the scratch for layers with the same input, whose gradients are wanted at the deltas, and
+    /// where there are candidates at as many of these.
+    fn sampling_words(
         &self,
-        indices: &Self::Buffer,
-        x_t: &Self::Buffer,
-        grad_y_t: &Self::Buffer,
-        shape: LinearShape,
-        grads: &mut Self::Buffer,
+        tokens: usize,
+        layers: &[ModuleSize],
+        candidates: bool,
+    ) -> SamplingScratch<usize>;
+    /// Adds the gradients at the deltas of layers with the same input `x [tokens, inputs]`, and those at candidates.
+    fn sampled_gradients(
+        &self,
+        x: &Self::Buffer,
+        tokens: usize,
+        inputs: usize,
+        layers: &mut [SampledLayer<'_, Self::Buffer>],
+        scratch: &mut SamplingScratch<Self::Buffer>,
     );
     /// Measures, where a device can compute the gradients of such a module in two ways, which is faster, and takes that from
-    /// now on; the results are the same bits. Overwrites all but the indices; `grads` has one word per delta.
+    /// now on; the results are the same bits.
     async fn try_gradients(
         &self,
         _indices: &Self::Buffer,
-        _x_t: &mut Self::Buffer,
-        _grad_y_t: &mut Self::Buffer,
         _shape: LinearShape,
-        _grads: &mut Self::Buffer,
+        _scratch: &mut SamplingScratch<Self::Buffer>,
     ) -> Result<Option<GradientTrial>> {
         Ok(None)
     }
@@ -81,15 +107,6 @@ pub(crate) trait TrainingOps: Memory {
         gradient: &Self::Buffer,
         elements: usize,
         candidates: &mut CandidateState<Self::Buffer>,
-    );
-    /// Adds the gradient and its square at the candidates; `scratch` has one word per candidate.
-    fn accumulate_candidates(
-        &self,
-        x_t: &Self::Buffer,
-        grad_y_t: &Self::Buffer,
-        shape: LinearShape,
-        candidates: &mut CandidateState<Self::Buffer>,
-        scratch: &mut Self::Buffer,
     );
     /// Fills `positions` with different random numbers below `total`, ascending: `spiel_kernels::random::positions`.
     fn draw_positions(&self, seed: u32, stream: u32, total: u32, positions: &mut Self::Buffer);

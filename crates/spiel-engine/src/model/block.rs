@@ -144,6 +144,12 @@ impl<D: Device> Layer<D> {
         [&self.q, &self.k, &self.v, &self.o, &self.gate, &self.up, &self.down].into_iter()
     }
 
+    /// The linear layers, those together that read the same.
+    pub(crate) fn linears_by_input(&self) -> [Vec<&Linear<D>>; 4] {
+        let Self { q, k, v, o, gate, up, down, .. } = self;
+        [vec![q, k, v], vec![o], vec![gate, up], vec![down]]
+    }
+
     pub(crate) fn linears_mut(&mut self) -> impl Iterator<Item = &mut Linear<D>> {
         let Self { q, k, v, o, gate, up, down, .. } = self;
         [q, k, v, o, gate, up, down].into_iter()

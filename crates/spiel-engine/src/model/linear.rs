@@ -4,7 +4,7 @@ use super::Builder;
 use super::tensor::Tensor;
 use super::workspace::LinearScratch;
 use crate::delta::Delta;
-use crate::device::{Device, LinearShape};
+use crate::device::{Device, LinearShape, ModuleSize, SampledLayer};
 use crate::error::Result;
 
 /// The name and shape of a linear layer.
@@ -56,6 +56,16 @@ impl<D: Device> Linear<D> {
         self.weight.linear_shape(tokens)
     }
 
+    /// Its size, if it carries deltas.
+    pub(crate) fn delta_size(&self) -> Option<ModuleSize> {
+        let Tensor { rows, columns, .. } = self.weight;
+        self.delta.as_ref().map(|delta| ModuleSize {
+            deltas: delta.count,
+            inputs: columns,
+            outputs: rows,
+        })
+    }
+
     /// The deltas that are added to the weight.
     fn active(&self) -> Option<(&D::Buffer, &D::Buffer)> {
         let delta = self.delta.as_ref().filter(|delta| delta.attached);
@@ -77,8 +87,8 @@ impl<D: Device> Linear<D> {
         }
     }
 
-    /// Adds the gradients of what is trained here; `x_t` is the input in the layout for samples when any layer of the group
-    /// has deltas. The gradient in x replaces `grad_x`, or is added to it.
+    /// Adds the gradients of what is trained here but for deltas, at which it only chooses candidates. The gradient in x
+    /// replaces `grad_x`, or is added to it.
     fn backward(
         &mut self,
         device: &D,
@@ -102,27 +112,32 @@ impl<D: Device> Linear<D> {
         if let Some(trained) = self.bias.as_mut().and_then(|bias| bias.trained.as_mut()) {
             device.add_bias_backward(grad_y, pass.tokens, shape.outputs, &mut trained.grads);
         }
-        let Some(delta) = self.delta.as_mut().filter(|delta| delta.attached) else { return };
-        let Some(training) = &mut delta.training else { return };
-        let LinearScratch { weights, x_t, grad_y_t, samples, .. } = scratch;
-        device.sampled_layout(grad_y, pass.tokens, shape.outputs, grad_y_t);
-        device.sampled_gradient(&delta.indices, x_t, grad_y_t, shape, &mut training.grads);
-        let Some(candidates) = &mut training.candidates else { return };
-        match pass.window {
-            Window::Closed => {}
-            Window::Choose => {
-                device.linear_backward_weight(grad_y, pass.x, shape, false, weights);
-                device.choose_candidates(weights, shape.inputs * shape.outputs, candidates);
-            }
-            Window::Accumulate => {
-                device.accumulate_candidates(x_t, grad_y_t, shape, candidates, samples);
-            }
+        if pass.window == Window::Choose
+            && let Some(delta) = self.delta.as_mut().filter(|delta| delta.attached)
+            && let Some(candidates) =
+                delta.training.as_mut().and_then(|training| training.candidates.as_mut())
+        {
+            let weights = &mut scratch.weights;
+            device.linear_backward_weight(grad_y, pass.x, shape, false, weights);
+            device.choose_candidates(weights, shape.inputs * shape.outputs, candidates);
         }
     }
 
-    /// Whether the layer's deltas get gradients.
-    fn samples_gradients(&self) -> bool {
-        self.delta.as_ref().is_some_and(|delta| delta.attached && delta.training.is_some())
+    /// The layer as one whose gradients are sampled, if its deltas get any.
+    fn sampled<'a>(
+        &'a mut self,
+        window: Window,
+        grad_y: &'a D::Buffer,
+    ) -> Option<SampledLayer<'a, D::Buffer>> {
+        let delta = self.delta.as_mut().filter(|delta| delta.attached)?;
+        let training = delta.training.as_mut()?;
+        Some(SampledLayer {
+            grad_y,
+            outputs: self.weight.rows,
+            indices: &delta.indices,
+            grads: &mut training.grads,
+            candidates: training.candidates.as_mut().filter(|_| window == Window::Accumulate),
+        })
     }
 }
 
@@ -138,16 +153,20 @@ impl<D: Device> LinearBackward<'_, D> {
     pub(crate) fn run<const N: usize>(
         &self,
         device: &D,
-        layers: [(&mut Linear<D>, &D::Buffer); N],
+        mut layers: [(&mut Linear<D>, &D::Buffer); N],
         scratch: &mut LinearScratch<D>,
         grad_x: &mut D::Buffer,
     ) {
-        let sampled = layers.iter().any(|(layer, _)| layer.samples_gradients());
-        if let Some((first, _)) = layers.first().filter(|_| sampled) {
-            device.sampled_layout(self.x, self.tokens, first.weight.columns, &mut scratch.x_t);
-        }
-        for (number, (layer, grad_y)) in layers.into_iter().enumerate() {
+        for (number, (layer, grad_y)) in layers.iter_mut().enumerate() {
             layer.backward(device, self, scratch, grad_y, number > 0, grad_x);
+        }
+        let inputs = layers.first().map_or(0, |(layer, _)| layer.weight.columns);
+        let sampled =
+            layers.iter_mut().filter_map(|(layer, grad_y)| layer.sampled(self.window, grad_y));
+        let mut sampled: Vec<_> = sampled.collect();
+        if !sampled.is_empty() {
+            let scratch = &mut scratch.sampling;
+            device.sampled_gradients(self.x, self.tokens, inputs, &mut sampled, scratch);
         }
     }
 }

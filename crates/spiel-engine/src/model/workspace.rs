@@ -1,10 +1,11 @@
 //! Memory that one micro-batch needs beside the weights, planned once for the largest.
 
 use super::Model;
+use super::block::Layer;
 use super::config::heads;
+use super::linear::Linear;
 use crate::arena::{Arena, Purpose};
-use crate::delta::Delta;
-use crate::device::Device;
+use crate::device::{Device, ModuleSize, SamplingScratch};
 use crate::error::Result;
 use crate::model::tensor::Tensor;
 use crate::protocol::{
@@ -59,12 +60,8 @@ pub(crate) struct LinearScratch<D: Device> {
     pub(crate) weights: D::Buffer,
     /// What decoded weights are kept in.
     pub(crate) element: Element,
-    /// The input `[T, in]` in the layout for samples.
-    pub(crate) x_t: D::Buffer,
-    /// The output's gradient `[T, out]` in that layout.
-    pub(crate) grad_y_t: D::Buffer,
-    /// One word per delta of the largest module.
-    pub(crate) samples: D::Buffer,
+    /// Of the gradients at deltas, and of whatever else takes a word per delta.
+    pub(crate) sampling: SamplingScratch<D::Buffer>,
 }
 
 /// Gradients flowing backwards through a block.
@@ -228,7 +225,6 @@ impl<D: Device> LinearScratch<D> {
         options: &ModelOptions,
         element: Element,
     ) -> Result<Self> {
-        let tokens = options.micro_batch_tokens as usize;
         let stored = model.tensors().filter(|tensor| tensor.format != WeightFormat::F32);
         let largest_stored = stored.map(Tensor::elements).max().unwrap_or(0);
         let trains = options.trainable == Trainable::Deltas;
@@ -237,22 +233,44 @@ impl<D: Device> LinearScratch<D> {
         let ranks = options.candidates || options.optimizer == Optimizer::Sm3;
         let largest_ranked =
             carriers().map(|linear| linear.weight.elements()).max().filter(|_| ranks).unwrap_or(0);
-        let widest_input = carriers().map(|linear| linear.weight.columns).max().unwrap_or(0);
-        let widest_output = carriers().map(|linear| linear.weight.rows).max().unwrap_or(0);
-        let most_deltas = carriers()
-            .filter_map(|linear| linear.delta.as_ref())
-            .map(|delta: &Delta<D>| delta.count)
-            .max();
         let dense_bytes = (largest_stored * element.bytes()).max(largest_ranked * 4);
+        let sampling = sampling_words(arena.device(), model, options);
         let mut work = |shape: [usize; 2]| arena.elements(Purpose::Workspace, shape);
         Ok(Self {
             weights: work([1, dense_bytes.div_ceil(4)])?,
             element,
-            x_t: work([widest_input, tokens])?,
-            grad_y_t: work([widest_output, tokens])?,
-            samples: work([1, most_deltas.unwrap_or(0)])?,
+            sampling: SamplingScratch {
+                x_t: work([1, sampling.x_t])?,
+                grad_y_t: work([1, sampling.grad_y_t])?,
+                samples: work([1, sampling.samples])?,
+            },
         })
     }
+}
+
+/// Words of scratch that are enough for the deltas of any layers with the same input.
+fn sampling_words<D: Device>(
+    device: &D,
+    model: &Model<D>,
+    options: &ModelOptions,
+) -> SamplingScratch<usize> {
+    let mut most = SamplingScratch { x_t: 0, grad_y_t: 0, samples: 0 };
+    if options.trainable != Trainable::Deltas {
+        return most;
+    }
+    for linears in model.layers.iter().flat_map(Layer::linears_by_input) {
+        let sizes = linears.into_iter().filter_map(Linear::delta_size);
+        let sizes: Vec<ModuleSize> = sizes.collect();
+        if !sizes.is_empty() {
+            let tokens = options.micro_batch_tokens as usize;
+            let SamplingScratch { x_t, grad_y_t, samples } =
+                device.sampling_words(tokens, &sizes, options.candidates);
+            most.x_t = most.x_t.max(x_t);
+            most.grad_y_t = most.grad_y_t.max(grad_y_t);
+            most.samples = most.samples.max(samples);
+        }
+    }
+    most
 }
 
 impl<D: Device> UpdateBuffers<D> {

@@ -34,6 +34,12 @@ pub(crate) trait Instructions: Copy {
         sums
     }
 
+    /// The sums of the numbers of each, added in a fixed tree.
+    #[inline(always)]
+    fn sums_of(self, lanes: &[[f32; 16]; 16]) -> [f32; 16] {
+        plain_sums_of(lanes)
+    }
+
     /// The numbers that four little-endian half floats are, such as the scale of a block.
     ///
     /// Blocks are computed one by one, each with vectors along it. To the compiler a loop over blocks looks like one to
@@ -134,6 +140,16 @@ pub(crate) fn run_best(kernel: impl Kernel) {
     kernel.run(Plain);
 }
 
+/// Never inlined: seen together with it, a loop that fills the lanes is vectorised by pairs, as the end of this tree is.
+#[inline(never)]
+fn plain_sums_of(lanes: &[[f32; 16]; 16]) -> [f32; 16] {
+    from_fn(|i| {
+        let halves: [f32; 8] = from_fn(|lane| lanes[i][lane] + lanes[i][lane + 8]);
+        let quarters: [f32; 4] = from_fn(|lane| halves[lane] + halves[lane + 4]);
+        (quarters[0] + quarters[2]) + (quarters[1] + quarters[3])
+    })
+}
+
 #[inline(always)]
 fn halves_of<const BYTES: usize, const N: usize>(bytes: &[u8; BYTES]) -> [f32; N] {
     from_fn(|i| half_of(u16::from_le_bytes([bytes[2 * i], bytes[2 * i + 1]])))
@@ -204,6 +220,8 @@ mod tests {
                 instructions.levels(self.levels, first).concat(),
                 instructions.multiply_add([3.0; 16], *self.levels, [7.0; 16]).to_vec(),
             ];
+            let lanes = from_fn(|i| self.levels.map(|level| level / (i + 3) as f32));
+            self.found.extend(instructions.sums_of(&lanes).map(f32::to_bits));
             instructions.prefetch(self.bytes, 1 << 20);
             self.found.extend(all.concat().into_iter().map(f32::to_bits));
         }

@@ -1,12 +1,12 @@
 //! Element-wise operations, norms and the loss.
 
 use super::{Bound, Subject, normal, words_of};
-use crate::device::{BlockOps, GpuDevice, NormBackward, TrainingOps};
+use crate::device::{BlockOps, GpuDevice, NormBackward};
 use spiel_kernels::ops::cross_entropy::Backward;
 use spiel_kernels::ops::glu::Activation;
 use spiel_kernels::ops::rms_norm::Norm;
 use spiel_kernels::ops::rope::{Direction, frequencies, rotations};
-use spiel_kernels::ops::transpose::transpose_blocks;
+use spiel_kernels::ops::transpose;
 
 cases! {
     rms_norm,
@@ -158,9 +158,9 @@ async fn transpose(gpus: &[GpuDevice]) {
         for (rows, columns) in sizes.iter().chain(large).copied() {
             let x = normal(1, rows * columns);
             let mut expected = vec![0.0; rows * columns];
-            transpose_blocks(bytemuck::cast_slice(&x), rows, columns, rows, &mut expected);
+            transpose::transpose(bytemuck::cast_slice(&x), rows, columns, &mut expected);
             let mut out = gpu.output(rows * columns);
-            gpu.sampled_layout(&gpu.holding(&x), rows, columns, &mut out);
+            gpu.transpose(&gpu.holding(&x), rows, columns, &mut out);
             let out = gpu.taken(&out, rows * columns).await;
             assert!(out == words_of(&expected), "transpose {rows}x{columns}");
         }

@@ -1,7 +1,10 @@
 //! Drawn positions, sampled gradients and candidates.
 
 use super::{Bound, SHORT_BINDING, Subject, normal, words_of};
-use crate::device::{CandidateState, GpuDevice, LinearShape, Memory, TrainingOps};
+use crate::device::{
+    CandidateState, GpuDevice, LinearShape, Memory, ModuleSize, SampledLayer, SamplingScratch,
+    TrainingOps,
+};
 use spiel_kernels::ops::linear::Tiling;
 use spiel_kernels::random::positions;
 
@@ -49,6 +52,18 @@ async fn drawn_positions_are_those_of_the_cpu(gpus: &[GpuDevice]) {
     }
 }
 
+/// Scratch for the gradients of one layer, that none can count on.
+fn scratch_for<D: Subject>(
+    on: &D,
+    LinearShape { tokens, inputs, outputs }: LinearShape,
+    deltas: usize,
+) -> SamplingScratch<D::Buffer> {
+    let layer = ModuleSize { deltas, inputs, outputs };
+    let SamplingScratch { x_t, grad_y_t, samples } = on.sampling_words(tokens, &[layer], true);
+    let [x_t, grad_y_t, samples] = [x_t, grad_y_t, samples].map(|words| on.output(words));
+    SamplingScratch { x_t, grad_y_t, samples }
+}
+
 pub(super) async fn sampled_gradient(gpus: &[GpuDevice]) {
     for gpu in gpus {
         for (tokens, inputs, outputs, count) in [
@@ -68,22 +83,26 @@ pub(super) async fn sampled_gradient(gpus: &[GpuDevice]) {
                 let case =
                     format!("sampled_gradient {shape:?} at {count}, {tiling:?}, dense: {dense}");
                 conform!(gpu, case, [SUMS; 3], |on| {
-                    let indices = positions(1, 0, count, (inputs * outputs) as u32);
+                    let [indices, others] =
+                        [0, 1].map(|stream| positions(1, stream, count, (inputs * outputs) as u32));
                     let indices = on.holding(&indices);
                     let (x, grad_y) = (normal(2, tokens * inputs), normal(3, tokens * outputs));
-                    let mut x_t = on.output(x.len());
-                    on.sampled_layout(&on.holding(&x), tokens, inputs, &mut x_t);
-                    let mut grad_y_t = on.output(grad_y.len());
-                    on.sampled_layout(&on.holding(&grad_y), tokens, outputs, &mut grad_y_t);
                     let mut grads = on.holding(&normal(4, count));
-                    on.sampled_gradient(&indices, &x_t, &grad_y_t, shape, &mut grads);
                     let mut candidates = CandidateState {
-                        indices,
+                        indices: on.holding(&others),
                         grads: on.holding(&normal(5, count)),
                         grads_sq: on.holding(&normal(6, count)),
                     };
-                    let mut scratch = on.output(count);
-                    on.accumulate_candidates(&x_t, &grad_y_t, shape, &mut candidates, &mut scratch);
+                    let layer = SampledLayer {
+                        grad_y: &on.holding(&grad_y),
+                        outputs,
+                        indices: &indices,
+                        grads: &mut grads,
+                        candidates: Some(&mut candidates),
+                    };
+                    let mut scratch = scratch_for(on, shape, count);
+                    let x = on.holding(&x);
+                    on.sampled_gradients(&x, tokens, inputs, &mut [layer], &mut scratch);
                     let CandidateState { grads: sums, grads_sq: squares, .. } = candidates;
                     on.all_taken(&[grads, sums, squares], count).await
                 });
@@ -98,8 +117,8 @@ type Buffer = <GpuDevice as Memory>::Buffer;
 pub(super) struct Operands {
     count: usize,
     indices: Buffer,
-    x_t: Buffer,
-    grad_y_t: Buffer,
+    x: Buffer,
+    grad_y: Buffer,
 }
 
 impl Operands {
@@ -111,15 +130,24 @@ impl Operands {
         Self {
             count,
             indices: gpu.holding(&positions(1, 0, count, (inputs * outputs) as u32)),
-            x_t: gpu.holding(&normal(2, inputs * tokens)),
-            grad_y_t: gpu.holding(&normal(3, outputs * tokens)),
+            x: gpu.holding(&normal(2, inputs * tokens)),
+            grad_y: gpu.holding(&normal(3, outputs * tokens)),
         }
     }
 
     /// What is added to random numbers, in the way that is taken for the module.
     pub(super) async fn gradients(&self, gpu: &GpuDevice, shape: LinearShape) -> Vec<u32> {
         let mut grads = gpu.holding(&normal(4, self.count));
-        gpu.sampled_gradient(&self.indices, &self.x_t, &self.grad_y_t, shape, &mut grads);
+        let LinearShape { tokens, inputs, outputs } = shape;
+        let layer = SampledLayer {
+            grad_y: &self.grad_y,
+            outputs,
+            indices: &self.indices,
+            grads: &mut grads,
+            candidates: None,
+        };
+        let mut scratch = scratch_for(gpu, shape, self.count);
+        gpu.sampled_gradients(&self.x, tokens, inputs, &mut [layer], &mut scratch);
         gpu.taken(&grads, self.count).await
     }
 
@@ -168,19 +196,28 @@ async fn a_trial_changes_no_gradient(gpus: &[GpuDevice]) {
         let shape = LinearShape { tokens, inputs, outputs };
         for gpu in that_bind(gpus, count) {
             let indices = gpu.holding(&positions(1, 0, count, (inputs * outputs) as u32));
-            let mut grads = gpu.output(count);
-            let [mut x_t, mut grad_y_t] =
-                [inputs * tokens, outputs * tokens].map(|words| gpu.output(words));
-            let trial = gpu.try_gradients(&indices, &mut x_t, &mut grad_y_t, shape, &mut grads);
+            let mut scratch = scratch_for(gpu, shape, count);
+            let trial = gpu.try_gradients(&indices, shape, &mut scratch);
             let trial = trial.await.expect("a trial").expect("two ways");
             assert!(trial.sampled_seconds > 0.0 && trial.dense_seconds > 0.0);
             assert_eq!(trial.dense, trial.dense_seconds < trial.sampled_seconds, "other bits");
             // The last that were computed in the trial are dense; all deltas have them, not those alone that it compares.
-            let tried = gpu.taken(&grads, count).await;
+            let tried = gpu.taken(&scratch.samples, count).await;
             assert!(tried.iter().any(|word| *word != tried[0]), "what is compared is all the same");
             gpu.gather_from_dense(shape, count, false);
+            // It computed with what it left in the scratch.
+            let [mut x, mut grad_y] = [inputs, outputs].map(|width| gpu.output(width * tokens));
+            gpu.transpose(&scratch.x_t, inputs, tokens, &mut x);
+            gpu.transpose(&scratch.grad_y_t, outputs, tokens, &mut grad_y);
             let mut after = gpu.holding(&vec![0; count]);
-            gpu.sampled_gradient(&indices, &x_t, &grad_y_t, shape, &mut after);
+            let layer = SampledLayer {
+                grad_y: &grad_y,
+                outputs,
+                indices: &indices,
+                grads: &mut after,
+                candidates: None,
+            };
+            gpu.sampled_gradients(&x, tokens, inputs, &mut [layer], &mut scratch);
             assert!(gpu.taken(&after, count).await == tried);
         }
     }
@@ -190,10 +227,9 @@ async fn a_trial_holds_for_every_number_of_tokens(gpus: &[GpuDevice]) {
     for gpu in gpus {
         let (inputs, outputs, count) = (90, 110, 5000);
         let of = |tokens| LinearShape { tokens, inputs, outputs };
-        let mut tried = Operands::new(gpu, of(70), count);
-        let mut grads = gpu.output(count);
-        let Operands { indices, x_t, grad_y_t, .. } = &mut tried;
-        let trial = gpu.try_gradients(indices, x_t, grad_y_t, of(70), &mut grads);
+        let tried = Operands::new(gpu, of(70), count);
+        let mut scratch = scratch_for(gpu, of(70), count);
+        let trial = gpu.try_gradients(&tried.indices, of(70), &mut scratch);
         trial.await.expect("a trial").expect("two ways");
         for tokens in [1, 33, 64, 69] {
             let operands = Operands::new(gpu, of(tokens), count);

@@ -1,39 +1,85 @@
 //! Operations on what is trained, by the kernels' CPU functions.
 
 use super::{CpuDevice, Words, work};
-use crate::device::{AdamWState, CandidateState, Growth, LinearShape, Sm3State, TrainingOps};
+use crate::device::{
+    AdamWState, CandidateState, Growth, Memory, ModuleSize, SampledLayer, SamplingScratch,
+    Sm3State, TrainingOps,
+};
 use spiel_kernels::ops::adamw::{self, AdamW};
 use spiel_kernels::ops::clip::{self, Clip, from_parts, to_parts};
+use spiel_kernels::ops::delta::Slots;
 use spiel_kernels::ops::reselect::{self, Candidates};
 use spiel_kernels::ops::sm3::{self, Sm3};
 use spiel_kernels::ops::{delta, top_k};
 use spiel_kernels::parallel::{ELEMENTS_PER_TASK as TASK, chunks_mut, chunks_mut2, map};
 use spiel_kernels::random;
+use std::mem::take;
 
 impl TrainingOps for CpuDevice {
-    fn sampled_layout(&self, x: &Words, tokens: usize, width: usize, out: &mut Words) {
-        self.perform(
-            "sampled_layout",
-            || work::sampled_layout(tokens, width),
-            || {
-                delta::sampled_layout(x.floats(), tokens, width, out.floats_mut());
-            },
-        );
+    fn sampling_words(
+        &self,
+        tokens: usize,
+        layers: &[ModuleSize],
+        candidates: bool,
+    ) -> SamplingScratch<usize> {
+        let most = |of: fn(&ModuleSize) -> usize| layers.iter().map(of).max().unwrap_or(0);
+        let shape = [tokens, most(|layer| layer.inputs)];
+        // In a window there are twice the slots, which may be so many that they need no sums.
+        let words = |lists: usize| {
+            let slots = layers.iter().map(|layer| (layer.outputs, lists * layer.deltas));
+            delta::sampling_words(self.threads(), shape, slots)
+        };
+        let [x_t, grad_y_t, sums] = words(1);
+        let at_candidates = if candidates {
+            layers.iter().map(|layer| layer.deltas).sum::<usize>() + words(2)[2]
+        } else {
+            0
+        };
+        let samples = sums.max(at_candidates).max(most(|layer| layer.deltas));
+        SamplingScratch { x_t, grad_y_t, samples }
     }
 
-    fn sampled_gradient(
+    fn sampled_gradients(
         &self,
-        indices: &Words,
-        x_t: &Words,
-        grad_y_t: &Words,
-        shape: LinearShape,
-        grads: &mut Words,
+        x: &Words,
+        tokens: usize,
+        inputs: usize,
+        layers: &mut [SampledLayer<'_, Words>],
+        scratch: &mut SamplingScratch<Words>,
     ) {
-        let (x_t, grad_y_t, grads) = (x_t.floats(), grad_y_t.floats(), grads.floats_mut());
-        let work = || work::sampled_gradient(indices.0.len(), shape);
+        let SamplingScratch { x_t, grad_y_t, samples } = scratch;
+        let candidates = layers.iter().filter_map(|layer| layer.candidates.as_ref());
+        let at_candidates = candidates.map(|candidates| candidates.indices.0.len()).sum();
+        let (sampled, sums) = samples.floats_mut().split_at_mut(at_candidates);
+        sampled.fill(0.0);
+        let mut rest = &mut *sampled;
+        let (mut all_outputs, mut slots) = (0, at_candidates);
+        let mut sampled_layers = Vec::new();
+        for SampledLayer { grad_y, outputs, indices, grads, candidates } in &mut *layers {
+            let mut lists = vec![Slots { indices: &indices.0, grads: grads.floats_mut() }];
+            if let Some(candidates) = candidates {
+                let indices = &candidates.indices.0;
+                let (grads, others) = take(&mut rest).split_at_mut(indices.len());
+                lists.push(Slots { indices, grads });
+                rest = others;
+            }
+            all_outputs += *outputs;
+            slots += indices.0.len();
+            let grad_y = grad_y.floats();
+            sampled_layers.push(delta::SampledLayer { grad_y, outputs: *outputs, lists });
+        }
+        let (x_t, grad_y_t) = (x_t.floats_mut(), grad_y_t.floats_mut());
+        let scratch = delta::SamplingScratch { x_t, grad_y_t, sums };
+        let work = || work::sampled_gradient([tokens, inputs, all_outputs], slots);
         self.perform("sampled_gradient", work, || {
-            delta::sampled_gradient(&indices.0, x_t, grad_y_t, sizes_of(shape), grads);
+            delta::sampled_gradients(x.floats(), [tokens, inputs], sampled_layers, scratch);
         });
+        let mut rest = &*sampled;
+        for candidates in layers.iter_mut().filter_map(|layer| layer.candidates.as_mut()) {
+            let (sample, others) = rest.split_at(candidates.indices.0.len());
+            self.accumulate(sample, candidates);
+            rest = others;
+        }
     }
 
     fn choose_candidates(
@@ -62,38 +108,6 @@ impl TrainingOps for CpuDevice {
                 });
             },
         );
-    }
-
-    fn accumulate_candidates(
-        &self,
-        x_t: &Words,
-        grad_y_t: &Words,
-        shape: LinearShape,
-        candidates: &mut CandidateState<Words>,
-        scratch: &mut Words,
-    ) {
-        let count = candidates.indices.0.len();
-        let (grads, grads_sq) = (candidates.grads.floats_mut(), candidates.grads_sq.floats_mut());
-        let sample = &mut scratch.floats_mut()[..count];
-        let indices = &candidates.indices.0;
-        let work = || work::accumulate_candidates(count, shape);
-        self.perform("accumulate_candidates", work, || {
-            sample.fill(0.0);
-            delta::sampled_gradient(
-                indices,
-                x_t.floats(),
-                grad_y_t.floats(),
-                sizes_of(shape),
-                sample,
-            );
-            chunks_mut2((grads, TASK), (grads_sq, TASK), |task, grads, grads_sq| {
-                let sample = &sample[task * TASK..];
-                for i in 0..grads.len() {
-                    grads[i] += sample[i];
-                    grads_sq[i] += sample[i] * sample[i];
-                }
-            });
-        });
     }
 
     fn draw_positions(&self, seed: u32, stream: u32, total: u32, positions: &mut Words) {
@@ -246,6 +260,21 @@ impl TrainingOps for CpuDevice {
 }
 
 impl CpuDevice {
+    /// Adds a sample of the gradient at candidates, and its square.
+    fn accumulate(&self, sample: &[f32], candidates: &mut CandidateState<Words>) {
+        let (grads, squares) = (candidates.grads.floats_mut(), candidates.grads_sq.floats_mut());
+        let work = || delta::accumulate_candidates_program(sample.len()).work;
+        self.perform("accumulate_candidates", work, || {
+            chunks_mut2((grads, TASK), (squares, TASK), |task, grads, squares| {
+                let sample = &sample[task * TASK..];
+                for i in 0..grads.len() {
+                    grads[i] += sample[i];
+                    squares[i] += sample[i] * sample[i];
+                }
+            });
+        });
+    }
+
     /// Σ x², in double precision.
     fn sum_of_squares(&self, x: &[f32]) -> f64 {
         let work = || clip::sum_of_squares_program(x.len(), 0).work;
@@ -257,10 +286,6 @@ impl CpuDevice {
         });
         parts.iter().sum()
     }
-}
-
-fn sizes_of(LinearShape { tokens, inputs, outputs }: LinearShape) -> [usize; 3] {
-    [tokens, inputs, outputs]
 }
 
 /// A number in two parts.

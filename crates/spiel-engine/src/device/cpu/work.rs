@@ -1,19 +1,17 @@
 //! What operations have to do that the CPU makes in one call and a GPU in several programs, or by others.
 
-use crate::device::LinearShape;
 use spiel_kernels::element::Element;
 use spiel_kernels::formats::Format;
 use spiel_kernels::ops::attention::{
     Heads, Span, attention_backward_kv_work, attention_backward_q_work, attention_stats_work,
     attention_work,
 };
-use spiel_kernels::ops::delta::{accumulate_candidates_program, add_deltas_work, materialise_work};
+use spiel_kernels::ops::delta::{add_deltas_work, materialise_work};
 use spiel_kernels::ops::embedding::embedding_program;
 use spiel_kernels::ops::rms_norm::{
     Norm, rms_norm_backward_program, rms_norm_weight_backward_program,
 };
 use spiel_kernels::ops::sm3::{Sm3, sm3_accumulate_program, sm3_estimate_program};
-use spiel_kernels::ops::transpose::transpose_program;
 use spiel_kernels::program::Work;
 
 /// All rows of a matrix: a program's work does not follow from which part of an operand it is given.
@@ -62,28 +60,18 @@ pub(super) fn materialise(
     }
 }
 
-/// Transposes blocks of tokens.
-pub(super) fn sampled_layout(tokens: usize, width: usize) -> Work {
-    transpose_program([tokens, width], &(0..tokens), &(0..width)).work
-}
-
 /// Ranks all entries of a gradient; reads the chosen ones and writes them, their squares and their positions.
 pub(super) fn choose_candidates(elements: usize, count: usize) -> Work {
     Work { flops: count as u64, ..Work::new([elements], 0, elements + 4 * count) }
 }
 
-/// A dot product over the tokens for each delta, of operands that stay in caches.
-pub(super) fn sampled_gradient(count: usize, shape: LinearShape) -> Work {
-    let LinearShape { tokens, inputs, outputs } = shape;
+/// A dot product over the tokens for each slot of layers with the same input, of so many outputs together. They are
+/// transposed on the way, in caches.
+pub(super) fn sampled_gradient([tokens, inputs, outputs]: [usize; 3], slots: usize) -> Work {
     Work {
-        flops: 2 * count as u64 * tokens as u64,
-        ..Work::new([count, tokens], 0, tokens * (inputs + outputs) + 3 * count)
+        flops: 2 * slots as u64 * tokens as u64,
+        ..Work::new([slots, tokens], 0, tokens * (inputs + outputs) + 3 * slots)
     }
-}
-
-/// Samples a gradient and adds it and its square to those of the window.
-pub(super) fn accumulate_candidates(count: usize, shape: LinearShape) -> Work {
-    sampled_gradient(count, shape).and(accumulate_candidates_program(count).work)
 }
 
 pub(super) fn sm3(update: &Sm3, count: usize, width: usize) -> Work {

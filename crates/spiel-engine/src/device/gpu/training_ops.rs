@@ -3,7 +3,8 @@
 use super::delta_gradients::Transposes;
 use super::{GpuBuffer, GpuDevice};
 use crate::device::{
-    AdamWState, CandidateState, GradientTrial, Growth, LinearShape, Memory, Sm3State, TrainingOps,
+    AdamWState, CandidateState, GradientTrial, Growth, LinearShape, Memory, ModuleSize,
+    SampledLayer, SamplingScratch, Sm3State, TrainingOps,
 };
 use crate::error::Result;
 use spiel_kernels::ops::adamw::{self, AdamW};
@@ -14,40 +15,54 @@ use spiel_kernels::ops::{clip, delta, transpose};
 use std::ops::Range;
 
 impl TrainingOps for GpuDevice {
-    fn sampled_layout(&self, x: &GpuBuffer, rows: usize, columns: usize, out: &mut GpuBuffer) {
-        for top in self.cuts(rows, &[columns * 4]) {
-            for left in self.cuts(columns, &[rows * 4]) {
-                let program = transpose::transpose_program([rows, columns], &top, &left);
-                let x = self.part(x, &top, columns * 4);
-                self.run(&program, &[x, self.part(out, &left, rows * 4)]);
-            }
+    fn sampling_words(
+        &self,
+        tokens: usize,
+        layers: &[ModuleSize],
+        _candidates: bool,
+    ) -> SamplingScratch<usize> {
+        let most = |of: fn(&ModuleSize) -> usize| layers.iter().map(of).max().unwrap_or(0);
+        SamplingScratch {
+            x_t: tokens * most(|layer| layer.inputs),
+            grad_y_t: tokens * most(|layer| layer.outputs),
+            samples: most(|layer| layer.deltas),
         }
     }
 
-    fn sampled_gradient(
+    fn sampled_gradients(
         &self,
-        indices: &GpuBuffer,
-        x_t: &GpuBuffer,
-        grad_y_t: &GpuBuffer,
-        shape: LinearShape,
-        grads: &mut GpuBuffer,
+        x: &GpuBuffer,
+        tokens: usize,
+        inputs: usize,
+        layers: &mut [SampledLayer<'_, GpuBuffer>],
+        scratch: &mut SamplingScratch<GpuBuffer>,
     ) {
-        self.delta_gradients(Transposes { indices, x_t, grad_y_t }, shape, true, grads);
+        let SamplingScratch { x_t, grad_y_t, samples } = scratch;
+        self.transpose(x, tokens, inputs, x_t);
+        for SampledLayer { grad_y, outputs, indices, grads, candidates } in layers {
+            self.transpose(grad_y, tokens, *outputs, grad_y_t);
+            let shape = LinearShape { tokens, inputs, outputs: *outputs };
+            self.delta_gradients(Transposes { indices, x_t, grad_y_t }, shape, true, grads);
+            let Some(candidates) = candidates else { continue };
+            let CandidateState { indices, grads, grads_sq } = &mut **candidates;
+            self.delta_gradients(Transposes { indices, x_t, grad_y_t }, shape, false, samples);
+            let program = delta::accumulate_candidates_program(indices.len());
+            self.run(&program, &[&*samples, grads, grads_sq]);
+        }
     }
 
     async fn try_gradients(
         &self,
         indices: &GpuBuffer,
-        x_t: &mut GpuBuffer,
-        grad_y_t: &mut GpuBuffer,
         shape: LinearShape,
-        grads: &mut GpuBuffer,
+        scratch: &mut SamplingScratch<GpuBuffer>,
     ) -> Result<Option<GradientTrial>> {
         if indices.len() == 0 {
             return Ok(None);
         }
+        let SamplingScratch { x_t, grad_y_t, samples } = scratch;
         let operands = Transposes { indices, x_t, grad_y_t };
-        self.try_delta_gradients(operands, shape, grads).await.map(Some)
+        self.try_delta_gradients(operands, shape, samples).await.map(Some)
     }
 
     fn choose_candidates(
@@ -66,20 +81,6 @@ impl TrainingOps for GpuDevice {
         self.clear(grads_sq);
         let program = delta::accumulate_candidates_program(count);
         self.run(&program, &[&*sample, grads, grads_sq]);
-    }
-
-    fn accumulate_candidates(
-        &self,
-        x_t: &GpuBuffer,
-        grad_y_t: &GpuBuffer,
-        shape: LinearShape,
-        candidates: &mut CandidateState<GpuBuffer>,
-        scratch: &mut GpuBuffer,
-    ) {
-        let CandidateState { indices, grads, grads_sq } = candidates;
-        self.delta_gradients(Transposes { indices, x_t, grad_y_t }, shape, false, scratch);
-        let program = delta::accumulate_candidates_program(indices.len());
-        self.run(&program, &[&*scratch, grads, grads_sq]);
     }
 
     fn draw_positions(&self, seed: u32, stream: u32, total: u32, positions: &mut GpuBuffer) {
@@ -230,6 +231,23 @@ impl TrainingOps for GpuDevice {
 }
 
 impl GpuDevice {
+    /// `[columns, rows]` of `x [rows, columns]`.
+    pub(crate) fn transpose(
+        &self,
+        x: &GpuBuffer,
+        rows: usize,
+        columns: usize,
+        out: &mut GpuBuffer,
+    ) {
+        for top in self.cuts(rows, &[columns * 4]) {
+            for left in self.cuts(columns, &[rows * 4]) {
+                let program = transpose::transpose_program([rows, columns], &top, &left);
+                let x = self.part(x, &top, columns * 4);
+                self.run(&program, &[x, self.part(out, &left, rows * 4)]);
+            }
+        }
+    }
+
     /// out[i] (+)= x[indices[i]], where x holds the words `held` alone.
     pub(super) fn gather_words(
         &self,

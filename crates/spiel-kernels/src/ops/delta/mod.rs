@@ -12,4 +12,4 @@ pub use gpu::{
     apply_in_place_program, gather_program, materialise_program, materialise_work, restore_program,
     sampled_gradient_program, sampled_gradient_work,
 };
-pub use sampled::{sampled_gradient, sampled_layout};
+pub use sampled::{SampledLayer, SamplingScratch, Slots, sampled_gradients, sampling_words};

@@ -1,9 +1,9 @@
-//! [rows, columns] to [columns, rows], whole or in blocks of rows.
+//! [rows, columns] to [columns, rows].
 
 mod cpu;
 mod gpu;
 
-pub use cpu::transpose_blocks;
+pub use cpu::transpose;
 #[cfg(test)]
 pub(crate) use gpu::programs;
 pub use gpu::transpose_program;

@@ -1,0 +1,28 @@
+//! Gradients where deltas are many: entries of dense tiles.
+
+use super::strips::{SampledLayer, Strip};
+use crate::parallel::for_each;
+use crate::product::{Matrix, Output, product};
+
+/// Elements of a tile: 1 MiB, one at a time for each thread.
+const TILE_ELEMENTS: usize = 256 * 1024;
+/// Most rows of one.
+const ROWS_PER_TILE: usize = 64;
+
+/// Computes the dense gradients of layers with the same input, tile by tile, and adds the entries at their slots.
+pub(super) fn add_from_tiles(x: &[f32], [tokens, inputs]: [usize; 2], layers: Vec<SampledLayer>) {
+    let rows = (TILE_ELEMENTS / inputs).clamp(1, ROWS_PER_TILE);
+    let tiles = layers.into_iter().flat_map(|layer| layer.strips(inputs, rows)).collect();
+    for_each(tiles, |tile| {
+        let Strip { grad_y, outputs, rows, lists } = tile;
+        let mut dense = vec![0.0; rows.len() * inputs];
+        let grad_y = Matrix::new(&grad_y[rows.start..], tokens, rows.len(), outputs).transposed();
+        let x = Matrix::new(x, tokens, inputs, inputs);
+        product(grad_y, x, 1.0, Output::replace(&mut dense));
+        for slots in lists {
+            for (grad, index) in slots.grads.iter_mut().zip(slots.indices) {
+                *grad += dense[*index as usize - rows.start * inputs];
+            }
+        }
+    });
+}
