@@ -77,7 +77,9 @@ pub(crate) mod lanes {
 
     #[inline(always)]
     pub(crate) fn multiply_add(a: Lanes, b: Lanes, c: Lanes) -> Lanes {
-        from_fn(|i| a[i] * b[i] + c[i])
+        // Elsewhere a function would be called for every single number.
+        let fused = cfg!(target_arch = "aarch64");
+        from_fn(|i| if fused { a[i].mul_add(b[i], c[i]) } else { a[i] * b[i] + c[i] })
     }
 
     #[inline(always)]

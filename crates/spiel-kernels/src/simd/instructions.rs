@@ -3,6 +3,7 @@
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+use super::lanes::{self, Lanes};
 use std::array::from_fn;
 use std::hint::black_box;
 
@@ -82,36 +83,37 @@ pub(crate) trait Instructions: Copy {
     fn prefetch(self, _bytes: &[u8], _ahead: usize) {}
 }
 
-/// Nothing beyond plain Rust.
+/// Nothing beyond four numbers side by side.
 #[derive(Clone, Copy)]
 pub(crate) struct Plain;
 
 impl Instructions for Plain {
-    type Vector = [f32; 16];
+    type Vector = [Lanes; 4];
 
     // Sixteen registers of four numbers, or on ARM twice as many.
     const SUMS: usize = if cfg!(target_arch = "aarch64") { 4 } else { 2 };
 
     #[inline(always)]
-    fn load(self, numbers: &[f32; 16]) -> [f32; 16] {
-        *numbers
+    fn load(self, numbers: &[f32; 16]) -> [Lanes; 4] {
+        let parts = numbers.as_chunks().0;
+        from_fn(|i| lanes::load(&parts[i]))
     }
 
     #[inline(always)]
-    fn store(self, vector: [f32; 16], numbers: &mut [f32; 16]) {
-        *numbers = vector;
+    fn store(self, vector: [Lanes; 4], numbers: &mut [f32; 16]) {
+        for (lanes, part) in vector.into_iter().zip(numbers.as_chunks_mut().0) {
+            lanes::store(lanes, part);
+        }
     }
 
     #[inline(always)]
-    fn splat(self, number: f32) -> [f32; 16] {
-        [number; 16]
+    fn splat(self, number: f32) -> [Lanes; 4] {
+        [lanes::splat(number); 4]
     }
 
     #[inline(always)]
-    fn fused(self, a: [f32; 16], b: [f32; 16], c: [f32; 16]) -> [f32; 16] {
-        // Elsewhere a function would be called for every single number.
-        let fused = cfg!(target_arch = "aarch64");
-        from_fn(|i| if fused { a[i].mul_add(b[i], c[i]) } else { a[i] * b[i] + c[i] })
+    fn fused(self, a: [Lanes; 4], b: [Lanes; 4], c: [Lanes; 4]) -> [Lanes; 4] {
+        from_fn(|i| lanes::multiply_add(a[i], b[i], c[i]))
     }
 }
 
