@@ -100,10 +100,11 @@ export function selectionOf(rounds: readonly Round[], calendar: Calendar) {
   );
   const inWindow = perStep * isOpen.filter((open) => open).length;
   const others = perStep * period - inWindow;
-  const seconds = (part: (round: Round) => number) => median(rounds.map(part));
-  const candidates = seconds((round) => round.get(SELECTION.window)!.candidateSeconds!);
-  const window = seconds((round) => round.get(SELECTION.window)!.seconds);
-  const other = seconds((round) => round.get(SELECTION.other)!.seconds);
+  const seconds = (name: string, part: keyof Taken = "seconds") =>
+    median(rounds.flatMap((round) => round.get(name)?.[part] ?? []));
+  const candidates = seconds(SELECTION.window, "candidateSeconds");
+  const window = seconds(SELECTION.window);
+  const other = seconds(SELECTION.other);
   const whole = candidates + (inWindow - 1) * window + others * other;
   return {
     sweep: "selection",

@@ -1,7 +1,7 @@
 /**
  * Measures what a step costs against density, against length at equal tokens, without stored activations and on other
- * forms of the base, and what the choice of candidates costs, on the CPU. Prints a JSON line for each process, then one for each sweep with the
- * medians of each round's own ratios, and what is aimed at.
+ * forms of the base, and what the choice of candidates costs, on the CPU. Prints a JSON line for each process, then one
+ * for each sweep with the medians of each round's own ratios, and what is aimed at.
  *
  * `sweeps.ts --model PATH [--rounds N] [--steps N] [--threads N]`
  *

@@ -48,6 +48,7 @@ Deno.test("what could not be measured has no ratio", () => {
   const sweep = { name: "base", of: ["b", "c"], to: "a", most: 1.1 };
   const rounds: Round[] = [new Map([["a", { seconds: 2 }], ["b", { seconds: 3 }]])];
   assert.deepEqual(ratiosOf(sweep, rounds).ratios, { b: 1.5, c: null });
+  assert.ok(Number.isNaN(selectionOf(rounds, CALENDAR).share));
 });
 
 Deno.test("candidates are weighed by the micro-batches of a period", () => {

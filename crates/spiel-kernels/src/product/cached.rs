@@ -13,8 +13,8 @@ pub(crate) const LANES: usize = 16;
 /// What the rows of B and C are made of.
 pub(crate) type Vector = [f32; LANES];
 
-/// Rows of A that are best multiplied together: a number of rows that this divides leaves none over.
-pub(crate) const ROWS: usize = 8;
+/// Rows of the tallest tile: a number of rows that this divides leaves none over.
+pub(crate) const TALLEST: usize = 8;
 
 /// C (+)= A·B on the calling thread: `A [m, k]`, `B [k, n]`, `C [m, n]`, where `width` vectors make up a row of B and of C.
 ///
@@ -48,7 +48,7 @@ impl Multiply<'_> {
         let mut row = 0;
         while row < self.a.rows {
             row += match (I::SUMS, self.a.rows - row) {
-                (24.., ROWS..) => self.strip::<I, ROWS>(instructions, row),
+                (24.., TALLEST..) => self.strip::<I, TALLEST>(instructions, row),
                 (4.., 4..) => self.strip::<I, 4>(instructions, row),
                 (2.., 2..) => self.strip::<I, 2>(instructions, row),
                 _ => self.strip::<I, 1>(instructions, row),

@@ -38,6 +38,8 @@ struct Softmax {
     largest: Vec<Vector>,
     /// Σ exp(score - largest).
     total: Vec<Vector>,
+    /// The same of the last block of keys alone: thousands of small numbers are not added to a large one each by itself.
+    of_block: Vec<Vector>,
     /// What sums so far must be multiplied by, since the largest score has changed.
     correction: Vec<Vector>,
 }
@@ -103,9 +105,12 @@ impl Scratch {
         log_sums: &mut Cut,
     ) {
         let d = shape.head_dim;
-        let Self { rows, sums, softmax: Softmax { largest, total, .. }, .. } = self;
-        let factors: Vec<Vector> = total.iter().map(|total| total.map(|sum| 1.0 / sum)).collect();
-        multiply_rows(sums, &factors);
+        let Self { rows, sums, softmax: Softmax { largest, total, correction, .. }, .. } = self;
+        // The last correction of all, by which exponentials become shares.
+        for (correction, total) in correction.iter_mut().zip(&*total) {
+            *correction = total.map(|sum| 1.0 / sum);
+        }
+        multiply_rows(sums, correction);
         let rows = rows.as_flattened_mut();
         lanes.turn_back(shape, sums, rows);
         let heads = lanes.heads.len();
@@ -128,8 +133,9 @@ impl Scratch {
 impl Softmax {
     fn begin(&mut self, width: usize) {
         // Not negative infinity, from which nothing can be taken: a lane may see none of the first keys.
+        let Self { largest, total, of_block, correction } = self;
         for (state, value) in
-            [(&mut self.largest, f32::MIN), (&mut self.total, 0.0), (&mut self.correction, 1.0)]
+            [(largest, f32::MIN), (total, 0.0), (of_block, 0.0), (correction, 1.0)]
         {
             state.clear();
             state.resize(width, [value; LANES]);
@@ -140,15 +146,15 @@ impl Softmax {
     fn add(&mut self, scores: &mut [Vector]) {
         self.correction.copy_from_slice(&self.largest);
         raise(&mut self.largest, scores);
-        for ((correction, largest), total) in
-            self.correction.iter_mut().zip(&self.largest).zip(&mut self.total)
-        {
-            for ((correction, largest), total) in correction.iter_mut().zip(largest).zip(total) {
-                *correction = exp(*correction - largest);
-                *total *= *correction;
+        self.of_block.fill([0.0; LANES]);
+        add_exponentials(scores, &self.largest, &mut self.of_block);
+        for (lane, correction) in self.correction.iter_mut().enumerate() {
+            let (largest, total) = (&self.largest[lane], &mut self.total[lane]);
+            for i in 0..LANES {
+                correction[i] = exp(correction[i] - largest[i]);
+                total[i] = total[i] * correction[i] + self.of_block[lane][i];
             }
         }
-        add_exponentials(scores, &self.largest, &mut self.total);
     }
 }
 
@@ -167,12 +173,12 @@ fn raise(largest: &mut [Vector], scores: &[Vector]) {
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
-fn add_exponentials(scores: &mut [Vector], largest: &[Vector], total: &mut [Vector]) {
+fn add_exponentials(scores: &mut [Vector], largest: &[Vector], sums: &mut [Vector]) {
     for scores in scores.chunks_exact_mut(largest.len()) {
-        for ((scores, largest), total) in scores.iter_mut().zip(largest).zip(&mut *total) {
+        for ((scores, largest), sum) in scores.iter_mut().zip(largest).zip(&mut *sums) {
             for i in 0..LANES {
                 scores[i] = exp(scores[i] - largest[i]);
-                total[i] += scores[i];
+                sum[i] += scores[i];
             }
         }
     }

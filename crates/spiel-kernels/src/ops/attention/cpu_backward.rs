@@ -58,7 +58,7 @@ struct Group<'a> {
 /// The gradients in q, k and v from `grad_out [T, H, head_dim]`, given the forward pass's output and log-sums.
 ///
 /// Scores are computed again, block by block (Dao, arXiv 2307.08691), with no more memory than a few blocks for each
-/// thread. Spans must lie in ascending order and cover every row.
+/// thread, and some 50 bytes for each token and key head. Spans must lie in ascending order and cover every row.
 pub fn attention_backward(
     inputs: AttentionInputs,
     shape: Heads,
@@ -146,10 +146,11 @@ struct Scratch {
     grad_v: Vec<Vector>,
 }
 
-/// Rows of lanes, and the same as columns.
+/// Rows of lanes, and the same as columns. What lies between the ends of rows or lanes and those of their last vectors is
+/// anything: it never meets what is summed.
 #[derive(Default)]
 struct Side {
-    /// `[lanes, head_dim]`.
+    /// `[lanes, head_dim]`; those of queries have their gradients in the end.
     rows: Vec<Vector>,
     /// `[head_dim, lanes]`.
     columns: Vec<Vector>,
@@ -182,6 +183,9 @@ impl Scratch {
         }
         let Cut { kv_head, rows, .. } = &queries.grads;
         for lanes in Lanes::all(span, shape, *kv_head, rows.clone()) {
+            if !first && lanes.seen(shape, &keys.k.rows).is_empty() {
+                continue;
+            }
             self.prepare(pass, &lanes, queries);
             for block in lanes.seen_blocks(shape, &keys.k.rows) {
                 self.add_block(pass, &lanes, &block, keys.k.rows.start);

@@ -7,7 +7,7 @@
 use super::{Heads, Span};
 use crate::columns::write_columns;
 use crate::product::Matrix;
-use crate::product::cached::{LANES, ROWS, Vector, multiply};
+use crate::product::cached::{LANES, TALLEST, Vector, multiply};
 use std::ops::Range;
 
 /// Lanes that a product takes at once.
@@ -22,12 +22,13 @@ pub(super) struct Lanes {
     pub(super) span: Span,
     /// Query heads.
     pub(super) heads: Range<usize>,
-    /// Queries, counted inside the span. Those of a lane are its place by the number of heads.
+    /// Queries, counted inside the span. Lane i has head `heads.start + i % heads.len()` of query
+    /// `rows.start + i / heads.len()`.
     pub(super) rows: Range<usize>,
 }
 
 impl Lanes {
-    /// Queries of one head, so that all heads of a group make up the lanes.
+    /// Tokens whose queries, with all heads of a group, fill the lanes.
     pub(super) fn rows_at_once(shape: Heads) -> usize {
         (MOST / shape.group()).max(1)
     }
@@ -97,7 +98,7 @@ impl Lanes {
     pub(super) fn seen(&self, shape: Heads, among: &Range<usize>) -> Range<usize> {
         let start = self.span.visible(self.rows.start, shape.window).start.max(among.start);
         let end = self.span.visible(self.rows.end - 1, shape.window).end;
-        let even = start + end.saturating_sub(start).next_multiple_of(ROWS);
+        let even = start + end.saturating_sub(start).next_multiple_of(TALLEST);
         start..even.min(among.end).max(start)
     }
 

@@ -113,13 +113,33 @@ fn forward_follows_the_formula() {
     let plain = Heads::new(4, 2, 6);
     let windows = [None, Some(1), Some(5), Some(100)].map(|window| Heads { window, ..plain });
     let capped = [0.5, 30.0].map(|cap| Heads { soft_cap: Some(cap), factor: 0.9, ..windows[2] });
-    for shape in windows.into_iter().chain(capped) {
-        let spans = spans(&[1, 70, 3, 130]);
-        let tokens = 204;
-        let (q, k, v) = (uniform(1, tokens * 24), uniform(2, tokens * 12), uniform(3, tokens * 12));
+    // Rows of no whole vectors, and more heads to a key head than there are lanes.
+    let wide = [Heads::new(6, 2, 40), Heads { window: Some(200), ..Heads::new(49, 1, 20) }];
+    for shape in windows.into_iter().chain(capped).chain(wide) {
+        let spans = spans(&[1, 70, 3, 300]);
+        let tokens = 374;
+        let (width, key_width) = (shape.query_width(), shape.key_width());
+        let (q, k, v) = (
+            uniform(1, tokens * width),
+            uniform(2, tokens * key_width),
+            uniform(3, tokens * key_width),
+        );
         let (out, _) = run(&q, &k, &v, shape, &spans);
         let expected = reference(&q, &k, &v, shape, &spans);
         assert!(out.iter().zip(&expected).all(|(a, b)| (f64::from(*a) - b).abs() < 2e-6));
+    }
+}
+
+#[test]
+fn many_small_shares_are_not_lost_beside_a_large_one() {
+    let (shape, tokens) = (Heads::new(1, 1, 1), 8192);
+    // The first key gets three times as much as any other.
+    let (q, k) = (vec![1.0; tokens], [vec![0.0], vec![-(3.0_f32.ln()); tokens - 1]].concat());
+    let (v, spans) = ([vec![0.0], vec![1.0; tokens - 1]].concat(), spans(&[tokens]));
+    let (out, _) = run(&q, &k, &v, shape, &spans);
+    let expected = reference(&q, &k, &v, shape, &spans);
+    for (found, expected) in out.iter().zip(&expected) {
+        assert!((f64::from(*found) - expected).abs() < 3e-6, "{found} is not {expected}");
     }
 }
 
@@ -171,10 +191,14 @@ fn backward_is_the_derivative() {
 #[test]
 fn backward_follows_the_formula() {
     // Many blocks of queries and of keys, and in the last shape more keys than a group goes through together.
-    for (heads, kv_heads, lengths) in
-        [(4, 2, &[3, 1, 4][..]), (4, 2, &[400, 65, 130]), (16, 1, &[1, 600])]
-    {
-        let plain = Heads::new(heads, kv_heads, 4);
+    for (heads, kv_heads, head_dim, lengths) in [
+        (4, 2, 4, &[3, 1, 4][..]),
+        (4, 2, 4, &[400, 65, 130]),
+        (16, 1, 4, &[1, 600]),
+        (6, 2, 40, &[300]),
+        (49, 1, 20, &[70]),
+    ] {
+        let plain = Heads::new(heads, kv_heads, head_dim);
         let windows = [None, Some(2), Some(70), Some(200), Some(300)];
         let windows = windows.map(|window| Heads { window, ..plain });
         let capped = Heads { soft_cap: Some(0.5), factor: 0.9, ..windows[3] };
@@ -195,7 +219,7 @@ fn backward_follows_the_formula() {
             }
         }
     }
-    // The keys of the last shape are in more chunks than two.
+    // The keys of one shape are in more chunks than two.
     const { assert!(2 * cpu_backward::CHUNK < 600) };
 }
 

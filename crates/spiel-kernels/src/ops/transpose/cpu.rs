@@ -1,15 +1,8 @@
 use crate::columns::write_columns;
-use crate::parallel::chunks_mut;
 
-/// Columns of `x` that one task moves.
-const COLUMNS: usize = 64;
-
-/// `[columns, rows]` of `x [rows, columns]`.
+/// `[columns, rows]` of `x [rows, columns]`: what a GPU's transpose has to make.
 pub fn transpose(x: &[f32], rows: usize, columns: usize, out: &mut [f32]) {
-    let out = &mut out[..rows * columns];
-    chunks_mut(out, (COLUMNS * rows).max(1), |task, out| {
-        write_columns(&x[task * COLUMNS..], columns, (rows, out.len() / rows), out, rows);
-    });
+    write_columns(x, columns, (rows, columns), out, rows);
 }
 
 #[cfg(test)]
