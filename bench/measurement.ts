@@ -30,7 +30,10 @@ export interface Measurement extends Readonly<Record<string, unknown>> {
   readonly peak_bytes: number | null;
 }
 
-/** Measures in a fresh process. @throws {Error} when that fails, with what it said. */
+/** A process that could not measure, and what it said. */
+export class MeasurementFailure extends Error {}
+
+/** Measures in a fresh process. @throws {MeasurementFailure} when that fails. */
 export async function measureAlone(request: MeasureRequest): Promise<Measurement> {
   const script = new URL("measure.ts", import.meta.url).href;
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
@@ -38,7 +41,9 @@ export async function measureAlone(request: MeasureRequest): Promise<Measurement
     args: ["run", "--allow-all", script, JSON.stringify(request)],
   }).output();
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();
-  if (code !== 0) throw new Error(`${request.configuration.name}: ${text(stderr)}`);
+  if (code !== 0) {
+    throw new MeasurementFailure(`${request.configuration.name}: ${text(stderr)}`);
+  }
   return JSON.parse(text(stdout));
 }
 
@@ -47,7 +52,7 @@ export async function measureOrTell(request: MeasureRequest): Promise<Measuremen
   try {
     return await measureAlone(request);
   } catch (error) {
-    if (!(error instanceof Error)) throw error;
+    if (!(error instanceof MeasurementFailure)) throw error;
     console.error(error.message);
     Deno.exitCode = 1;
     return null;
