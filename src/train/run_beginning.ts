@@ -7,6 +7,7 @@ import type { Engine } from "../engine/engine.ts";
 import { createModel } from "../model/load.ts";
 import { forgetEvaluation } from "./checkpointing.ts";
 import { Journal, type JournalHooks } from "./journal.ts";
+import { asBegun } from "./kept_precision.ts";
 import { MetricsWriter } from "./metrics.ts";
 import type { TrainingPosition } from "./position.ts";
 import { configRecord } from "./run_config.ts";
@@ -34,9 +35,12 @@ export async function beginRun(
   context: RunContext,
   hooks: JournalHooks,
 ): Promise<BegunRun> {
-  const { resolved, folder, beginning } = run;
+  const { folder, beginning } = run;
   const { files, held, warn } = context;
-  const identity = await identify(run, context);
+  const resolved = beginning.checkpoint === null
+    ? run.resolved
+    : asBegun(run.resolved, folder.record);
+  const identity = await identify({ ...run, resolved }, context);
   const { model, position } = await loadPrepared(run, context);
   // Large, and not needed again: the engine has its own copy.
   beginning.adapter = null;

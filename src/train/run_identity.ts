@@ -6,6 +6,7 @@ import type { RunIdentity } from "../checkpoint/state.ts";
 import { SpielError } from "../errors.ts";
 import { type Files, isNotFound, storageError } from "../io/files.ts";
 import { modelIdentity, type ModelSource } from "../model/source.ts";
+import { leftPrecisionOpen } from "./kept_precision.ts";
 import {
   type ConfigKey,
   configKeyHelp,
@@ -72,13 +73,16 @@ export async function adapterDigest(
 }
 
 /**
- * Refuses to resume a run whose `config.json` says other than the options given, and names the keys.
+ * Refuses to resume a run whose `config.json` says other than the options given, and names the keys. What `auto` came
+ * to only a checkpoint knows.
  *
  * @throws {SpielError} `usage`
  */
 export function refuseConflicts({ record, path }: RunFolder, resolved: ResolvedConfig): void {
   if (record === null) return;
-  const conflicts = resumeConflicts(record, resolved).filter((key) => !BY_CONTENT.has(key));
+  const conflicts = resumeConflicts(record, resolved).filter((key) =>
+    !BY_CONTENT.has(key) && !(key === "precision" && leftPrecisionOpen(record))
+  );
   if (conflicts.length === 0) return;
   const now = configRecord(resolved);
   const words = (value: unknown) => value === null ? "not set" : JSON.stringify(value);

@@ -22,6 +22,7 @@ import { type ModelTokenizer, tokenizerOf } from "../model/tokenizer.ts";
 import { shortRunWarning } from "../spiel/schedule.ts";
 import type { DownloadProgress } from "../hub/fetch_files.ts";
 import type { TrainEvent } from "./events.ts";
+import { refuseOtherThanTaken } from "./kept_precision.ts";
 import { type TrainerOptions, trainerOptions } from "./options.ts";
 import type { ResolvedConfig, RunConfig } from "./run_config.ts";
 import {
@@ -88,6 +89,9 @@ export async function prepareRun(
   );
   const tokenizer = tokenizerOf(source);
   const beginning = await beginningOf(config, source, folder, context);
+  if (folder !== null && beginning.checkpoint !== null) {
+    refuseOtherThanTaken(folder, beginning.checkpoint.state, resolved);
+  }
   const model = await preferred.attempt((engine) => planRun(engine, source, config, beginning));
   await tellPlanned(model, context);
   const data = await readData(config, files, source, tokenizer, context);

@@ -195,6 +195,32 @@ for (const place of HOSTED_DEVICES) {
     for (const [name, bytes] of made) assert.deepEqual(bytes, before.get(`adapter/${name}`));
   });
 
+  Deno.test(`resume: what auto took may be asked for by its name (${place.name})`, {
+    ignore: place.ignore,
+  }, async () => {
+    using tiny = new TinyRun();
+    await train(tiny, place, "whole", { precision: "auto" });
+    await train(tiny, place, "run", { precision: "auto" }, afterStep(3));
+    // Whatever the machine, a matrix that is stored in f32 is multiplied in f32.
+    const [f32, auto] = (["f32", "auto"] as const).map((precision) => ({
+      precision,
+      resume: true,
+    }));
+    await assert.rejects(() => tiny.train(place, "run", { ...f32, precision: "bf16" }), {
+      kind: "usage",
+      message: `Cannot resume "${tiny.out("run")}" with precision bf16: the run began with ` +
+        "precision auto, which took f32; give auto or f32, or start anew with another --out",
+    });
+    assert.equal(await train(tiny, place, "run", f32!, afterStep(6)), true);
+    assert.equal(await train(tiny, place, "run", auto!, afterStep(9)), true);
+    assert.equal(await train(tiny, place, "run", f32!), false);
+    assert.deepEqual(remains(tiny, "run"), remains(tiny, "whole"));
+    await assert.rejects(() => tiny.train(place, "run", { ...f32, lr: 0.5 }), {
+      kind: "usage",
+      message: /another lr \(0\.5, before 0\.02\);/,
+    });
+  });
+
   Deno.test(`resume: with nothing to resume a run begins (${place.name})`, {
     ignore: place.ignore,
   }, async () => {
