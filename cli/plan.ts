@@ -53,6 +53,7 @@ export class PlanRecord {
       held_out: data.eval === undefined ? null : countsOf(data.eval),
       filled: data.filled,
       gradient_accumulation_steps: gradientAccumulationSteps,
+      step: this.#estimated?.step ?? 0,
       steps: data.totalSteps,
       estimated_s: this.#estimated?.time?.seconds ?? null,
       mixture: data.mixture ?? null,

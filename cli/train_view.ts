@@ -166,10 +166,11 @@ export class TrainView {
     this.#ui.line();
   }
 
-  #estimated({ time }: EventOf<"estimated">): void {
+  #estimated({ step, time }: EventOf<"estimated">): void {
+    const steps = step === 0 ? "the steps" : `the steps after step ${step}`;
     const text = time === null
-      ? "how long the steps take is not known before the model's weights are there"
-      : `the steps take about ${formatDuration(time.seconds)}, by ` +
+      ? `how long ${steps} take is not known before the model's weights are there`
+      : `${steps} take about ${formatDuration(time.seconds)}, by ` +
         (time.measured === 1
           ? "the one micro-batch that was"
           : `${time.measured} micro-batches that were`) +

@@ -78,7 +78,8 @@ export async function runTrain(args: readonly string[]): Promise<void> {
       },
     });
     view.finish(summary);
-    if (ui.json && resolved.config.dryRun) ui.data(plan.json);
+    // A run that is complete has no plan.
+    if (ui.json && resolved.config.dryRun && plan.json !== undefined) ui.data(plan.json);
   } finally {
     ui.clearStatus();
   }

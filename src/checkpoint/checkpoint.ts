@@ -100,13 +100,17 @@ export async function saveCheckpoint(
   return path;
 }
 
-/** Told of damaged checkpoints that were passed over. */
+/** How a run's checkpoints are looked through. */
 export interface LoadOptions {
+  /** Told of damaged checkpoints that were passed over. */
   onWarning?: OnWarning;
+  /** Changes nothing on the disk: what is damaged keeps its name. */
+  readOnly?: boolean;
 }
 
 /**
- * Finds the newest checkpoint that verifies. Damaged ones are renamed `corrupt-…` on the way.
+ * Finds the newest checkpoint that verifies. Damaged ones are renamed `corrupt-…` on the way, unless all is to stay as
+ * it is.
  *
  * @returns null when the run has no checkpoint yet.
  * @throws SpielError "storage" when there are checkpoints but none is intact, or the disk fails;
@@ -115,18 +119,18 @@ export interface LoadOptions {
 export async function loadNewestCheckpoint(
   files: Files,
   runDir: string,
-  { onWarning }: LoadOptions = {},
+  { onWarning, readOnly = false }: LoadOptions = {},
 ): Promise<LoadedCheckpoint | null> {
   const folder = checkpointsFolder(runDir);
   try {
-    await tidyCheckpoints(files, folder);
+    if (!readOnly) await tidyCheckpoints(files, folder);
     const { steps, hasCorrupt } = await listCheckpoints(files, folder);
     for (const [number, step] of steps.entries()) {
       try {
         return await verifiedCheckpoint(files, join(folder, checkpointName(step)), step);
       } catch (error) {
         if (!meansDamage(error)) throw error;
-        const name = await setAsideCorrupt(files, folder, step);
+        const name = readOnly ? checkpointName(step) : await setAsideCorrupt(files, folder, step);
         await onWarning?.(
           `Checkpoint of step ${step} is damaged (${(error as Error).message}); ` +
             `kept as "${join(folder, name)}"` +

@@ -102,8 +102,8 @@ export interface ExampleEvent extends TaggedEvent<"example"> {
   readonly text: readonly Stretch[];
 }
 
-/** How long the steps will take; told by a dry run alone. */
-export interface EstimatedEvent extends TaggedEvent<"estimated"> {
+/** How long the steps after `step`, 0 or that of the checkpoint, will take; told by a dry run alone. */
+export interface EstimatedEvent extends SteppedEvent<"estimated"> {
   /** By micro-batches that were computed; null where the model's weights are not there to be loaded. */
   readonly time: StepTime | null;
 }

@@ -7,8 +7,8 @@ import { type Files, isNotFound, storageError } from "../io/files.ts";
 import type { RunEnding } from "./events.ts";
 import { type Scores, scoresIn } from "./journal.ts";
 import { type DoneMetrics, type MetricsEvent, parseMetrics } from "./metrics.ts";
+import type { RecordedRun } from "./recorded_run.ts";
 import type { RunConfig } from "./run_config.ts";
-import type { RunFolder } from "./run_folder.ts";
 
 /** What a finished run came to. */
 export interface FinishedRun extends RunEnding, Scores {
@@ -23,7 +23,7 @@ export interface FinishedRun extends RunEnding, Scores {
  */
 export async function finishedRun(
   files: Files,
-  folder: RunFolder,
+  folder: RecordedRun,
   { method, result, resume }: RunConfig,
 ): Promise<FinishedRun | null> {
   if (!resume || folder.record?.result?.value !== result) return null;

@@ -2,8 +2,8 @@
 
 import type { CheckpointState } from "../checkpoint/state.ts";
 import { SpielError } from "../errors.ts";
+import type { ConfigRecord, RecordedRun } from "./recorded_run.ts";
 import type { ResolvedConfig } from "./run_config.ts";
-import type { ConfigRecord, RunFolder } from "./run_folder.ts";
 
 /** Whether a run left its precision to its machine, so that its checkpoints alone say which one it took. */
 export function leftPrecisionOpen(record: ConfigRecord | null): boolean {
@@ -16,7 +16,7 @@ export function leftPrecisionOpen(record: ConfigRecord | null): boolean {
  * @throws {SpielError} `usage`
  */
 export function refuseOtherThanTaken(
-  { record, path }: Pick<RunFolder, "record" | "path">,
+  { record, path }: RecordedRun,
   { precision: taken }: Pick<CheckpointState, "precision">,
   { config: { precision: asked } }: ResolvedConfig,
 ): void {

@@ -13,7 +13,7 @@ import {
   verdict,
 } from "./report/sections.ts";
 import { STYLE } from "./report/style.ts";
-import type { ConfigValue } from "./run_folder.ts";
+import type { ConfigValue } from "./recorded_run.ts";
 
 export type { ReportSample } from "./report/sections.ts";
 

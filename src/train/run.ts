@@ -12,7 +12,7 @@ import { finishedRun } from "./finished_run.ts";
 import { worseThanUntrained } from "./outcome.ts";
 import { profileRecord, StepProfiler } from "./profile.ts";
 import type { ReportSample } from "./report.ts";
-import { beginRun, type BegunRun, loadPrepared, type RealRun } from "./run_beginning.ts";
+import { beginRun, type BegunRun, loadRun, type RealRun } from "./run_beginning.ts";
 import type { ResolvedConfig } from "./run_config.ts";
 import { evaluationOf, Samples } from "./run_evaluation.ts";
 import {
@@ -25,6 +25,7 @@ import {
 import {
   checkFiles,
   localFiles,
+  lookAtFolder,
   openFolder,
   type PreparedRun,
   prepareRun,
@@ -85,15 +86,16 @@ export async function trainRun(
   const context: RunContext = { files, open, signal, tell, warn, held };
   const named = await localFiles(resolved.config, context);
   const data = await checkFiles(resolved, named, context);
-  const folder = await openFolder(resolved, named, context);
-  const finished = folder && await finishedRun(files, folder, resolved.config);
+  const folder = resolved.config.dryRun ? null : await openFolder(resolved, named, context);
+  const recorded = folder ?? await lookAtFolder(resolved, context);
+  const finished = await finishedRun(files, recorded, resolved.config);
   if (finished !== null) {
     await tell({ type: "finished", step: finished.step, output: finished.output });
     return { ...finished, samples: [] };
   }
-  const prepared = await prepareRun(resolved, data, folder, context);
+  const prepared = await prepareRun(resolved, data, recorded, context);
   if (folder === null) {
-    await tell({ type: "estimated", time: await stepTime(prepared, context) });
+    await tell({ type: "estimated", ...await estimate(prepared, context) });
     return dryRunSummary();
   }
   const run: RealRun = { ...prepared, folder };
@@ -101,12 +103,16 @@ export async function trainRun(
   return await train(run, begun, context);
 }
 
-/** How long the steps of a dry run would take; null where its model cannot be loaded yet. */
-async function stepTime(run: PreparedRun, context: RunContext): Promise<StepTime | null> {
-  if (!run.hasWeights) return null;
-  const { model: { engine } } = await loadPrepared(run, context);
+/** Where a dry run would begin, and how long its steps would take; null where its model cannot be loaded yet. */
+async function estimate(
+  run: PreparedRun,
+  context: RunContext,
+): Promise<{ step: number; time: StepTime | null }> {
+  if (!run.hasWeights) return { step: run.beginning.checkpoint?.state.step ?? 0, time: null };
+  const { model: { engine }, position: { step, microBatch } } = await loadRun(run, context);
   const { data: { stream, totalMicroBatches }, options: { update } } = run;
-  return await estimateSteps(engine, stream, { update, totalMicroBatches }, context.signal);
+  const left = { update, totalMicroBatches: totalMicroBatches - microBatch };
+  return { step, time: await estimateSteps(engine, stream, left, context.signal) };
 }
 
 function dryRunSummary(): TrainSummary {

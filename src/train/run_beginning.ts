@@ -10,7 +10,7 @@ import { Journal, type JournalHooks } from "./journal.ts";
 import { asBegun } from "./kept_precision.ts";
 import { MetricsWriter } from "./metrics.ts";
 import type { TrainingPosition } from "./position.ts";
-import { configRecord } from "./run_config.ts";
+import { configRecord, type ResolvedConfig } from "./run_config.ts";
 import type { RunFolder } from "./run_folder.ts";
 import { adapterDigest, runIdentity } from "./run_identity.ts";
 import { beginOrGoOn, planRun, quantizeOf, type RunModel } from "./run_model.ts";
@@ -35,21 +35,12 @@ export async function beginRun(
   context: RunContext,
   hooks: JournalHooks,
 ): Promise<BegunRun> {
-  const { folder, beginning } = run;
-  const { files, held, warn } = context;
-  const resolved = beginning.checkpoint === null
-    ? run.resolved
-    : asBegun(run.resolved, folder.record);
-  const identity = await identify({ ...run, resolved }, context);
-  const { model, position } = await loadPrepared(run, context);
-  // Large, and not needed again: the engine has its own copy.
-  beginning.adapter = null;
-  const { checkpoint } = beginning;
-  const moved = checkpoint && movedWarning(checkpoint.state, model.engine.info);
-  if (moved !== null) await warn(moved);
+  const { folder, beginning: { checkpoint } } = run;
+  const { files, held } = context;
+  const { identity, model, position } = await loadRun(run, context);
 
   // The first trace of the run: one that ends before leaves the folder free for the same command.
-  await folder.writeConfig(configRecord(resolved));
+  await folder.writeConfig(configRecord(knownAs(run)));
   const metrics = held.use(
     await MetricsWriter.open(files, folder.metricsPath, checkpoint === null ? null : position),
   );
@@ -59,12 +50,25 @@ export async function beginRun(
   return begun;
 }
 
-/** Loads the model and what the run begins with into the engine. */
-export function loadPrepared(
+/** The configuration by which the run is known. */
+function knownAs({ resolved, recorded, beginning: { checkpoint } }: PreparedRun): ResolvedConfig {
+  return checkpoint === null ? resolved : asBegun(resolved, recorded.record);
+}
+
+/** Identifies a run, and loads the model and what the run begins with into the engine. */
+export async function loadRun(
   run: PreparedRun,
   context: RunContext,
-): Promise<Pick<BegunRun, "model" | "position">> {
-  return run.preferred.attempt((engine) => load(run, engine, context));
+): Promise<Pick<BegunRun, "identity" | "model" | "position">> {
+  const { preferred, beginning } = run;
+  const identity = await identify(run, context);
+  const { model, position } = await preferred.attempt((engine) => load(run, engine, context));
+  // Large, and not needed again: the engine has its own copy.
+  beginning.adapter = null;
+  const { checkpoint } = beginning;
+  const moved = checkpoint && movedWarning(checkpoint.state, model.engine.info);
+  if (moved !== null) await context.warn(moved);
+  return { identity, model, position };
 }
 
 /** Loads the model, planned anew where the engine is another than it was planned for, and what the run begins with. */
@@ -88,17 +92,14 @@ async function load(
 }
 
 /** Identifies the run; refuses another run's checkpoint, and warns of another base model. */
-async function identify(
-  { resolved, beginning: { checkpoint, adapter }, source, data, model: { planned } }: RealRun,
-  { files, warn }: RunContext,
-): Promise<RunIdentity> {
-  const { config } = resolved;
+async function identify(run: PreparedRun, { files, warn }: RunContext): Promise<RunIdentity> {
+  const { resolved: { config }, beginning: { checkpoint, adapter }, source, data, model } = run;
   const recorded = checkpoint?.state.run.adapter_digest ?? null;
   const digest = await adapterDigest(files, config.adapter, recorded);
-  const identity = await runIdentity(resolved, { source, data, adapterDigest: digest });
+  const identity = await runIdentity(knownAs(run), { source, data, adapterDigest: digest });
   if (checkpoint !== null) refuseOtherRun(checkpoint.state, identity, checkpoint.path);
   if (adapter !== null && config.adapter !== undefined) {
-    const { tensors } = planned.plan;
+    const { tensors } = model.planned.plan;
     const fitting = { path: config.model, tensors, hash: () => identity.base_model_hash };
     const warning = await otherBaseWarning(adapter, config.adapter, fitting);
     if (warning !== null) await warn(warning);

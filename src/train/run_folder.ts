@@ -1,24 +1,20 @@
-/** The folder of a run: made, locked for one run at a time, and where each thing in it lies. */
+/** The folder of a run: made, locked for one run at a time, and written to. */
 
 import { dirname, join, resolve } from "node:path";
 import { SpielError } from "../errors.ts";
 import { type FileLock, type Files, storageError } from "../io/files.ts";
-import { makeFolderDurably, publishFile, TEMPORARY_PREFIX } from "../io/publish.ts";
-import { isObject } from "../io/random_access.ts";
+import { makeFolderDurably, publishFile } from "../io/publish.ts";
 import { isWithin } from "../io/within.ts";
-
-const LOCK_NAME = "run.lock";
-const CONFIG_NAME = "config.json";
-
-/** A value of the configuration and where it comes from. */
-export interface ConfigValue {
-  value: unknown;
-  /** Such as "flag", "run.yaml:3" or "default". */
-  origin: string;
-}
+import {
+  type ConfigRecord,
+  type ConfigValue,
+  LOCK_NAME,
+  RecordedRun,
+  recordOf,
+} from "./recorded_run.ts";
 
 /** An open run folder; disposing of it lets another run have it, and removes it where nothing came of the run. */
-export class RunFolder implements AsyncDisposable {
+export class RunFolder extends RecordedRun implements AsyncDisposable {
   readonly #files: Files;
   readonly #lock: FileLock;
   /** Folders that were made for the run, innermost first. */
@@ -28,12 +24,12 @@ export class RunFolder implements AsyncDisposable {
 
   private constructor(
     files: Files,
-    readonly path: string,
+    path: string,
     lock: FileLock,
     made: readonly string[],
-    /** What the run that is to go on recorded; `null` where there is none. */
-    readonly record: ConfigRecord | null,
+    record: ConfigRecord | null,
   ) {
+    super(path, record);
     this.#files = files;
     this.#lock = lock;
     this.#made = made;
@@ -53,11 +49,8 @@ export class RunFolder implements AsyncDisposable {
     { resume }: { resume: boolean },
   ): Promise<RunFolder> {
     try {
-      if ((await files.status(path))?.isFolder === false) {
-        throw new SpielError("usage", `Run folder "${path}" is a file; choose another --out`);
-      }
       // Before anything is put into it.
-      refuseOther(path, await contentOf(files, path));
+      await recordOf(files, path);
       const made = await missingFolders(files, resolve(path));
       await makeFolderDurably(files, path);
       const lock = await files.lock(join(path, LOCK_NAME));
@@ -68,16 +61,9 @@ export class RunFolder implements AsyncDisposable {
         );
       }
       try {
-        const content = await contentOf(files, path);
-        refuseOther(path, content);
-        if (!resume) refuseRun(path, content);
-        return new RunFolder(
-          files,
-          path,
-          lock,
-          made,
-          content.kind === "run" ? content.record : null,
-        );
+        const record = await recordOf(files, path);
+        if (!resume && record !== null) throw alreadyThere(path);
+        return new RunFolder(files, path, lock, made, record);
       } catch (error) {
         lock.release();
         throw error;
@@ -85,35 +71,6 @@ export class RunFolder implements AsyncDisposable {
     } catch (error) {
       throw storageError(`Cannot open run folder "${path}"`, error);
     }
-  }
-
-  get configPath(): string {
-    return join(this.path, CONFIG_NAME);
-  }
-
-  get metricsPath(): string {
-    return join(this.path, "metrics.jsonl");
-  }
-
-  get adapterPath(): string {
-    return join(this.path, "adapter");
-  }
-
-  /** Of the whole model, which method full saves instead of an adapter. */
-  get modelPath(): string {
-    return join(this.path, "model");
-  }
-
-  get reportPath(): string {
-    return join(this.path, "report.html");
-  }
-
-  get profilePath(): string {
-    return join(this.path, "profile.json");
-  }
-
-  get tracePath(): string {
-    return join(this.path, "trace.json");
   }
 
   /**
@@ -192,56 +149,8 @@ async function missingFolders(files: Files, path: string): Promise<string[]> {
   return missing;
 }
 
-/** The values that a run recorded, by key. */
-export type ConfigRecord = Readonly<Record<string, Pick<ConfigValue, "value">>>;
-
-/** What a folder holds: nothing that would be lost, a run, or something else. */
-type Content =
-  | { kind: "nothing" }
-  | { kind: "run"; record: ConfigRecord }
-  | { kind: "other"; first: string; hasConfig: boolean };
-
-/** A run's first trace is its `config.json`: whatever holds other names but no such record is no run. */
-async function contentOf(files: Files, path: string): Promise<Content> {
-  if (await files.status(path) === null) return { kind: "nothing" };
-  const names = (await files.list(path)).map(({ name }) => name);
-  const [first] = names.filter((name) => name !== LOCK_NAME && !name.startsWith(TEMPORARY_PREFIX));
-  if (first === undefined) return { kind: "nothing" };
-  const hasConfig = names.includes(CONFIG_NAME);
-  const record = hasConfig ? recordIn(await files.read(join(path, CONFIG_NAME))) : null;
-  return record === null ? { kind: "other", first, hasConfig } : { kind: "run", record };
-}
-
-/** A configuration as runs record it, which that of a model is not. */
-function recordIn(content: Uint8Array): ConfigRecord | null {
-  let record: unknown;
-  try {
-    record = JSON.parse(new TextDecoder().decode(content));
-  } catch {
-    return null;
-  }
-  if (!isObject(record)) return null;
-  const entries = Object.values(record);
-  const isRecord = entries.length > 0 &&
-    entries.every((entry) => isObject(entry) && "value" in entry);
-  return isRecord ? record as ConfigRecord : null;
-}
-
-function refuseOther(path: string, content: Content): void {
-  if (content.kind !== "other") return;
-  const { first, hasConfig } = content;
-  const lack = hasConfig
-    ? `its ${CONFIG_NAME} is not that of a run`
-    : `has no ${CONFIG_NAME} of a run`;
-  throw new SpielError(
-    "usage",
-    `Run folder "${path}" is not empty (${first} …) and ${lack}; choose another --out`,
-  );
-}
-
-function refuseRun(path: string, content: Content): void {
-  if (content.kind !== "run") return;
-  throw new SpielError(
+function alreadyThere(path: string): SpielError {
+  return new SpielError(
     "usage",
     `Run folder "${path}" already holds a run; go on with it by --resume or choose another --out`,
   );

@@ -7,6 +7,7 @@ import { SpielError } from "../errors.ts";
 import { type Files, isNotFound, storageError } from "../io/files.ts";
 import { modelIdentity, type ModelSource } from "../model/source.ts";
 import { leftPrecisionOpen } from "./kept_precision.ts";
+import type { RecordedRun } from "./recorded_run.ts";
 import {
   type ConfigKey,
   configKeyHelp,
@@ -16,7 +17,6 @@ import {
   resumeConflicts,
 } from "./run_config.ts";
 import type { RunData } from "./run_data.ts";
-import type { RunFolder } from "./run_folder.ts";
 
 /** Keys that name what is identified by its content: moving files does not make another run. */
 const BY_CONTENT: ReadonlySet<string> = new Set(["model", "adapter", "data", "eval_data"]);
@@ -78,7 +78,7 @@ export async function adapterDigest(
  *
  * @throws {SpielError} `usage`
  */
-export function refuseConflicts({ record, path }: RunFolder, resolved: ResolvedConfig): void {
+export function refuseConflicts({ record, path }: RecordedRun, resolved: ResolvedConfig): void {
   if (record === null) return;
   const conflicts = resumeConflicts(record, resolved).filter((key) =>
     !BY_CONTENT.has(key) && !(key === "precision" && leftPrecisionOpen(record))

@@ -24,6 +24,7 @@ import type { DownloadProgress } from "../hub/fetch_files.ts";
 import type { TrainEvent } from "./events.ts";
 import { refuseOtherThanTaken } from "./kept_precision.ts";
 import { type TrainerOptions, trainerOptions } from "./options.ts";
+import { RecordedRun } from "./recorded_run.ts";
 import type { ResolvedConfig, RunConfig } from "./run_config.ts";
 import {
   checkData,
@@ -55,8 +56,8 @@ export interface RunContext {
 /** A run that can begin. */
 export interface PreparedRun {
   readonly resolved: ResolvedConfig;
-  /** `null` in a dry run, which leaves nothing behind. */
-  readonly folder: RunFolder | null;
+  /** The run that it may go on with. */
+  readonly recorded: RecordedRun;
   readonly source: ModelSource;
   /** Whether its weights can be loaded or made up; else it can only be planned. */
   readonly hasWeights: boolean;
@@ -69,11 +70,11 @@ export interface PreparedRun {
   readonly options: TrainerOptions;
 }
 
-/** Prepares a run in its open folder. What is quickly seen to be wrong is told before anything that takes time. */
+/** Prepares a run, or what is left of it. What is quickly seen to be wrong is told before anything that takes time. */
 export async function prepareRun(
   resolved: ResolvedConfig,
   files: RunFiles,
-  folder: RunFolder | null,
+  recorded: RecordedRun,
   context: RunContext,
 ): Promise<PreparedRun> {
   const { tell, held, warn, open } = context;
@@ -88,10 +89,9 @@ export async function prepareRun(
     }),
   );
   const tokenizer = tokenizerOf(source);
-  const beginning = await beginningOf(config, source, folder, context);
-  if (folder !== null && beginning.checkpoint !== null) {
-    refuseOtherThanTaken(folder, beginning.checkpoint.state, resolved);
-  }
+  const beginning = await beginningOf(config, source, recorded, context);
+  const { checkpoint } = beginning;
+  if (checkpoint !== null) refuseOtherThanTaken(recorded, checkpoint.state, resolved);
   const model = await preferred.attempt((engine) => planRun(engine, source, config, beginning));
   await tellPlanned(model, context);
   const data = await readData(config, files, source, tokenizer, context);
@@ -99,7 +99,7 @@ export async function prepareRun(
   const tooShort = options.spiel && shortRunWarning(options.spiel.schedule);
   if (tooShort !== null) await warn(tooShort);
   return {
-    ...{ resolved, folder, source, hasWeights, tokenizer, preferred },
+    ...{ resolved, recorded, source, hasWeights, tokenizer, preferred },
     ...{ model, beginning, data, options },
   };
 }
@@ -165,14 +165,25 @@ export async function checkFiles(
   return { ...files, ...unpacked };
 }
 
-/** Opens the folder of a run; null for a dry run. */
+/** What a dry run would go on with; it changes nothing there, and takes any folder where it would begin anew. */
+export async function lookAtFolder(
+  resolved: ResolvedConfig,
+  { files }: RunContext,
+): Promise<RecordedRun> {
+  const { out, resume } = resolved.config;
+  if (!resume) return new RecordedRun(out, null);
+  const recorded = await RecordedRun.look(files, out);
+  refuseConflicts(recorded, resolved);
+  return recorded;
+}
+
+/** Opens the folder of a run. */
 export async function openFolder(
   resolved: ResolvedConfig,
   data: RunFiles,
   { files, held }: RunContext,
-): Promise<RunFolder | null> {
+): Promise<RunFolder> {
   const { config } = resolved;
-  if (config.dryRun) return null;
   const folder = held.use(await RunFolder.open(files, config.out, { resume: config.resume }));
   const output = config.method === "full" ? folder.modelPath : folder.adapterPath;
   const { model, adapter = [] } = config;
@@ -183,13 +194,13 @@ export async function openFolder(
 }
 
 async function beginningOf(
-  { resume, adapter: path }: RunConfig,
+  { resume, dryRun, adapter: path }: RunConfig,
   source: ModelSource,
-  folder: RunFolder | null,
+  recorded: RecordedRun,
   { files, warn }: RunContext,
 ): Promise<Beginning> {
-  const checkpoint = folder !== null && resume
-    ? await loadNewestCheckpoint(files, folder.path, { onWarning: warn })
+  const checkpoint = resume
+    ? await loadNewestCheckpoint(files, recorded.path, { onWarning: warn, readOnly: dryRun })
     : null;
   const adapter = checkpoint === null && path !== undefined
     ? loadSparseAdapter(path, "can be trained on", baseModelOf(source))

@@ -13,14 +13,15 @@ const ENOUGH_S = 10;
 
 /** An estimate and what it is from. */
 export interface StepTime {
-  /** Seconds of all steps, without evaluations, reselections and checkpoints. */
+  /** Seconds of the steps that are to be made, without evaluations, reselections and checkpoints. */
   readonly seconds: number;
   /** Micro-batches that were measured. */
   readonly measured: number;
 }
 
 /**
- * Computes micro-batches from all over the first epoch, each with an update that changes nothing, and multiplies.
+ * Computes micro-batches from all over the first epoch, each with an update that changes nothing, and multiplies by
+ * those of the steps that are to be made.
  *
  * @param engine Holds the model with what is trained of it.
  * @throws {SpielError} `interrupted` when the signal fires, besides the engine's own.

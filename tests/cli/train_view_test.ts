@@ -223,7 +223,7 @@ Deno.test("a plan for programs has all that a dry run tells people", () => {
     plan.note(event.type === "data" ? { ...event, mixture: sources } : event);
   }
   plan.note({ type: "example", where: "d:1", text });
-  plan.note({ type: "estimated", time: { seconds: 8.5, measured: 4 } });
+  plan.note({ type: "estimated", step: 2, time: { seconds: 8.5, measured: 4 } });
   assert.deepEqual(plan.json, {
     event: "plan",
     version: "1.2.3",
@@ -243,6 +243,7 @@ Deno.test("a plan for programs has all that a dry run tells people", () => {
     held_out: { examples: 10, tokens: 200, target_tokens: 90, truncated: 0 },
     filled: 0.9765,
     gradient_accumulation_steps: 1,
+    step: 2,
     steps: 4,
     estimated_s: 8.5,
     mixture: sources,
@@ -253,9 +254,9 @@ Deno.test("a plan for programs has all that a dry run tells people", () => {
 Deno.test("a dry run tells how long the steps take and what that is from", () => {
   const terminal = rememberingTerminal();
   const times = [{ seconds: 125, measured: 4 }, { seconds: 5, measured: 1 }, null];
-  show(terminal, { events: times.map((time) => ({ type: "estimated", time })) });
-  assert.match(terminal.out, /about 2 m 05 s, by 4 micro-batches that were/);
-  assert.match(terminal.out, /about 5.0 s, by the one micro-batch that was/);
+  show(terminal, { events: times.map((time, step) => ({ type: "estimated", step, time })) });
+  assert.match(terminal.out, /^the steps take about 2 m 05 s, by 4 micro-batches that were/m);
+  assert.match(terminal.out, /^the steps after step 1 take about 5.0 s, by the one micro-batch/m);
   assert.match(terminal.out, /not known before the model's weights are there/);
 });
 

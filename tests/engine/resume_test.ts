@@ -221,6 +221,28 @@ for (const place of HOSTED_DEVICES) {
     });
   });
 
+  Deno.test(`resume: a dry run plans what is left and changes nothing (${place.name})`, {
+    ignore: place.ignore,
+  }, async () => {
+    using tiny = new TinyRun();
+    const dry = (options: Partial<RunOptions> = {}) =>
+      tiny.train(place, "run", { resume: true, dryRun: true, ...options });
+    const stepOf = ({ events }: Awaited<ReturnType<typeof dry>>) =>
+      events.flatMap((event) => event.type === "estimated" ? [event.step] : []);
+    assert.deepEqual(stepOf(await dry()), [0]);
+    assert.throws(() => Deno.statSync(tiny.out("run")), Deno.errors.NotFound);
+    await train(tiny, place, "run", { precision: "auto" }, afterStep(7));
+    const before = filesUnder(tiny.out("run"));
+    assert.deepEqual(stepOf(await dry()), [7]);
+    await assert.rejects(() => dry({ lr: 0.5 }), { kind: "usage", message: /another lr/ });
+    await assert.rejects(() => dry({ precision: "bf16" }), { kind: "usage", message: /took f32/ });
+    await assert.rejects(() => dry({ data: [tiny.heldOut] }), { message: /other training data/ });
+    assert.deepEqual(filesUnder(tiny.out("run")), before);
+    await train(tiny, place, "run", { resume: true });
+    const { events, summary } = await dry();
+    assert.deepEqual(events.at(-1), { type: "finished", step: 12, output: summary.output });
+  });
+
   Deno.test(`resume: with nothing to resume a run begins (${place.name})`, {
     ignore: place.ignore,
   }, async () => {

@@ -3,7 +3,7 @@
 import { formatBytes } from "../../model/memory.ts";
 import type { EvalMetrics, MetricsEvent } from "../metrics.ts";
 import { worseThanUntrained } from "../outcome.ts";
-import type { ConfigValue } from "../run_folder.ts";
+import type { ConfigValue } from "../recorded_run.ts";
 import { MAX_POINTS, renderChart, type Series } from "./chart.ts";
 import { type Markup, markup } from "./markup.ts";
 import { formatDuration, formatNumber, median, type Point, smooth, thin } from "./numbers.ts";

@@ -7,6 +7,7 @@ import { encodeManifest } from "../../../src/checkpoint/manifest.ts";
 import { movedWarning, refuseOtherRun } from "../../../src/checkpoint/state.ts";
 import { SpielError } from "../../../src/errors.ts";
 import { denoFiles, type Files, type OutputFile } from "../../../src/io/files.ts";
+import { TEMPORARY_PREFIX } from "../../../src/io/publish.ts";
 import { checkpointOf, contentOf, stateOf } from "../../support/checkpoints.ts";
 import { withTempDir } from "../../support/temp_dir.ts";
 
@@ -175,6 +176,21 @@ Deno.test("a manifest that lists a file outside the folder is refused", () =>
     const outside = { "../../secret": { size: 0, sha256: "0".repeat(64) } };
     Deno.writeFileSync(join(newest, "manifest.json"), encodeManifest(2, outside));
   }, "path"));
+
+Deno.test("who only reads passes over a damaged checkpoint and leaves it as it is", () =>
+  withTempDir(async (dir) => {
+    await save(dir, 1);
+    Deno.truncateSync(join(await save(dir, 2), "state.json"), 3);
+    const temporary = join(dir, "checkpoints", `${TEMPORARY_PREFIX}step-00000003`);
+    Deno.mkdirSync(temporary);
+    const before = names(join(dir, "checkpoints"));
+    const warnings: string[] = [];
+    const onWarning = (message: string) => void warnings.push(message);
+    const loaded = await loadNewestCheckpoint(denoFiles, dir, { onWarning, readOnly: true });
+    assert.equal(loaded?.state.step, 1);
+    assert.match(warnings.join(), /^Checkpoint of step 2 is damaged .*, trying the one before$/);
+    assert.deepEqual(names(join(dir, "checkpoints")), before);
+  }));
 
 Deno.test("when every checkpoint is damaged the run does not start from zero, now or later", () =>
   withTempDir(async (dir) => {
