@@ -70,7 +70,7 @@ async function measure(request: MeasureRequest): Promise<Measurement> {
  * @param bytesPerToken Those that each of its tokens has to read; absent where tokens are computed together.
  */
 async function profiled(engine: Engine, { tokens, run }: Prepared, bytesPerToken?: number) {
-  const profiler = new StepProfiler(engine);
+  const profiler = new StepProfiler(engine, 1);
   let seconds = 0;
   await profiler.measure(async () => {
     seconds = await run();

@@ -6,12 +6,13 @@ import type { Ui } from "./ui.ts";
 
 /** Shows a profile, per step. */
 export function showProfile(ui: Ui, report: ProfileReport): void {
-  const { steps, seconds, totals, operations, peaks } = report;
+  const { steps, firstStep, seconds, totals, operations, peaks } = report;
   ui.line();
   if (steps === 0) return ui.line("profile: no step was made");
   const sums = sumByOperation(operations, peaks);
   const timed = sums.reduce((sum, { seconds }) => sum + (seconds ?? 0), 0);
-  ui.line(`profile of ${formatAmount(steps, "step")}, per step`);
+  const since = firstStep === 1 ? "" : ` from step ${firstStep} on`;
+  ui.line(`profile of ${formatAmount(steps, "step")}${since}, per step`);
   showKnown(
     ui,
     ["operation", "calls", "ms", "share", "GFLOP/s", "GB/s", "of peak"],

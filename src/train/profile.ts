@@ -8,6 +8,8 @@ import { leastSeconds, measurePeaks, type Peaks } from "./peaks.ts";
 export interface ProfileReport {
   /** Steps that were profiled, with the reselections after them. */
   readonly steps: number;
+  /** The run's number of the first of them, above 1 where the run was resumed. */
+  readonly firstStep: number;
   /** Seconds that they took. */
   readonly seconds: number;
   /** What the host asked of the device. */
@@ -48,8 +50,9 @@ export class StepProfiler {
    * Begins with no steps.
    *
    * @param engine What makes the steps.
+   * @param firstStep The run's number of the first one.
    */
-  constructor(private readonly engine: Engine) {}
+  constructor(private readonly engine: Engine, private readonly firstStep: number) {}
 
   /** Runs a step and counts what it asks of the device, whose peaks are measured before the first one. */
   async measure(step: () => Promise<void>): Promise<void> {
@@ -70,6 +73,7 @@ export class StepProfiler {
     const places = new Map(slowestFirst.map((number, place) => [number, place]));
     return {
       steps: this.#steps,
+      firstStep: this.firstStep,
       seconds: this.#seconds,
       totals: profile.totals,
       operations: slowestFirst.map((number) => operations[number]!),
@@ -114,12 +118,13 @@ function sumOf(a: number | null, b: number | null): number | null {
 
 /** `profile.json`: the report with the rates that follow from it. */
 export function profileRecord(report: ProfileReport, info: OpenInfo): Record<string, unknown> {
-  const { steps, seconds, totals, operations, peaks } = report;
+  const { steps, firstStep, seconds, totals, operations, peaks } = report;
   const ratio = (amount: number | null, time: number | null) =>
     amount === null || time === null || time === 0 ? null : amount / time;
   const rate = (amount: number | null, time: number | null) => ratio(amount, time && 1e9 * time);
   return {
     engine: { version: info.version, host: info.host, device: info.device, adapter: info.adapter },
+    first_step: firstStep,
     steps,
     seconds,
     peaks: peaks === null ? null : {

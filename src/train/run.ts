@@ -130,7 +130,9 @@ async function train(run: RealRun, begun: BegunRun, context: RunContext): Promis
   };
   const about = { resolved, resumedAt: beginning.checkpoint === null ? null : position.step };
   const samples = new Samples(position.evaluatedStep === null);
-  const profiler = run.resolved.config.profile ? new StepProfiler(engine) : undefined;
+  const profiler = resolved.config.profile
+    ? new StepProfiler(engine, position.step + 1)
+    : undefined;
   let result: TrainingResult;
   try {
     const trainer = await trainerOf(run, begun, { samples, profiler }, context);

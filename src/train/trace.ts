@@ -71,7 +71,7 @@ function microseconds(seconds: number): number {
 }
 
 /** Each profiled step from its first call that is kept to its last one. */
-function stepEvents({ calls, steps, earlierCalls }: ProfileReport): Timed[] {
+function stepEvents({ calls, firstStep, earlierCalls }: ProfileReport): Timed[] {
   const spans = new Map<number, [number, number]>();
   for (const { period, start, seconds } of calls) {
     const [begin, end] = spans.get(period) ?? [start, start];
@@ -80,7 +80,7 @@ function stepEvents({ calls, steps, earlierCalls }: ProfileReport): Timed[] {
   const oldest = Math.min(...spans.keys());
   return [...spans].map(([period, span]) => {
     const cut = period === oldest && earlierCalls > 0 ? ", its end" : "";
-    return timed(STEPS, `step ${period + 1} of ${steps}${cut}`, span, {});
+    return timed(STEPS, `step ${firstStep + period}${cut}`, span, {});
   });
 }
 

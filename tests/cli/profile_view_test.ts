@@ -8,6 +8,7 @@ import { rememberingTerminal } from "./terminal_fixture.ts";
 
 const REPORT: ProfileReport = {
   steps: 2,
+  firstStep: 1,
   seconds: 0.05,
   totals: { dispatches: 9, submissions: 4, readBacks: 2, readBytes: 96, writtenBytes: 4000 },
   operations: [
@@ -71,6 +72,11 @@ Deno.test("a device that multiplies in bf16 has a peak in it", () => {
   const line =
     "peaks | 4.00 GFLOP/s in f32 by multiply-adds alone, 9.00 in bf16, 1.00 GB/s by copying";
   assert.ok(shown({ ...REPORT, peaks }).includes(line));
+});
+
+Deno.test("a resumed run says from which step on its profile is", () => {
+  const lines = shown({ ...REPORT, firstStep: 11 });
+  assert.ok(lines.includes("profile of 2 steps from step 11 on, per step"));
 });
 
 Deno.test("a profile of no step says so", () => {

@@ -9,11 +9,13 @@ import { TinyRun } from "../support/tiny_run.ts";
 /** Two windows, steps 1 to 2 and 4 to 6, each with a reselection. */
 const SHORT = { maxSteps: 6, profile: true };
 
+const WASM = { host: "wasm", device: "cpu" } as const;
+
 Deno.test("profile: a run that is stopped leaves what it has counted so far", async () => {
   using tiny = new TinyRun();
   const stop = new AbortController();
   const events: TrainEvent[] = [];
-  const stopped = tiny.train({ host: "wasm", device: "cpu" }, "run", SHORT, {
+  const stopped = tiny.train(WASM, "run", SHORT, {
     signal: stop.signal,
     onEvent: (event) => {
       events.push(event);
@@ -24,6 +26,14 @@ Deno.test("profile: a run that is stopped leaves what it has counted so far", as
   const event = events.findLast(({ type }) => type === "profile");
   assert.ok(event?.type === "profile" && event.report.steps === 2);
   assert.equal(JSON.parse(Deno.readTextFileSync(event.path)).steps, 2);
+
+  // Those of the run that goes on take its place, under the run's numbers.
+  const resumed = await tiny.train(WASM, "run", { ...SHORT, resume: true });
+  const again = resumed.events.findLast(({ type }) => type === "profile");
+  assert.ok(again?.type === "profile");
+  const { first_step, steps } = JSON.parse(Deno.readTextFileSync(again.path));
+  assert.deepEqual([first_step, steps], [3, 4]);
+  checkTrace(again.tracePath, again.report.calls.length, ["step 3", "step 4", "step 5", "step 6"]);
 });
 
 Deno.test("profile: what a block did is done again without its last product", async () => {
@@ -49,13 +59,14 @@ Deno.test("profile: what a block did is done again without its last product", as
 });
 
 /** Complete events in order, all of them within the run's steps. */
-function checkTrace(path: string | null, calls: number, steps: number): void {
+function checkTrace(path: string | null, calls: number, steps: readonly string[]): void {
   assert.equal(path !== null, calls > 0);
   if (path === null) return;
   const { traceEvents } = JSON.parse(Deno.readTextFileSync(path)) as { traceEvents: TraceEvent[] };
   const complete = traceEvents.filter(({ ph }) => ph === "X");
   const inSteps = complete.filter(({ name }) => name.startsWith("step "));
-  assert.deepEqual([complete.length, inSteps.length], [calls + steps, steps]);
+  assert.equal(complete.length, calls + steps.length);
+  assert.deepEqual(inSteps.map(({ name }) => name), steps);
   assert.deepEqual(complete, complete.toSorted((a, b) => a.ts! - b.ts!));
   assert.ok(complete[0]!.ts! >= 0);
   for (const [number, { ts }] of inSteps.entries()) {
@@ -104,7 +115,8 @@ for (const place of [...HOSTED_DEVICES, ...await gpuDevices()]) {
       );
       assert.equal(peaks !== null, isTimed);
       assert.ok(peaks === null || peaks.flopsPerSecond > 1e8 && peaks.bytesPerSecond > 1e8);
-      checkTrace(event.tracePath, calls.length, steps);
+      const numbers = Array.from({ length: steps }, (_, step) => `step ${step + 1}`);
+      checkTrace(event.tracePath, calls.length, numbers);
       const file = JSON.parse(Deno.readTextFileSync(event.path));
       assert.equal(file.steps, 6);
       assert.equal(file.engine.device, place.device);

@@ -73,6 +73,7 @@ Deno.test("shapes of one operation are summed each at its own limit", () => {
 /** Two steps of which the first one's begin is not kept. */
 const REPORT: ProfileReport = {
   steps: 2,
+  firstStep: 11,
   seconds: 1,
   totals: NOTHING_ASKED,
   operations: [
@@ -106,7 +107,7 @@ Deno.test("a trace has complete events in their order, operations within their s
     last = ts!;
   }
   const steps = complete.filter(({ name }) => name.startsWith("step"));
-  assert.deepEqual(steps.map(({ name }) => name), ["step 1 of 2, its end", "step 2 of 2"]);
+  assert.deepEqual(steps.map(({ name }) => name), ["step 11, its end", "step 12"]);
   for (const event of complete.filter((event) => !steps.includes(event))) {
     const around = steps.find(({ ts, dur }) =>
       ts! <= event.ts! && event.ts! + event.dur! <= ts! + dur! + 1e-6
@@ -125,8 +126,9 @@ Deno.test("where no call is timed there is no trace", () => {
   assert.equal(traceRecord({ ...REPORT, calls: [] }, INFO), null);
 });
 
-Deno.test("profile.json has the peaks and what share of them a row reaches", () => {
+Deno.test("profile.json has its steps, the peaks and what share of them a row reaches", () => {
   const record = JSON.parse(JSON.stringify(profileRecord(REPORT, INFO)));
+  assert.deepEqual([record.first_step, record.steps], [11, 2]);
   assert.deepEqual(record.peaks, {
     gflops_per_second: 1,
     bf16_gflops_per_second: 4,
@@ -150,12 +152,12 @@ Deno.test("peaks are measured before the first step, and rows are put in order w
       : PROBED;
     return { kind: "profile", ...profile };
   };
-  const profiler = new StepProfiler(engine);
+  const profiler = new StepProfiler(engine, 11);
   for (let step = 0; step < 2; step++) await profiler.measure(() => engine.clearGrads());
   const report = await profiler.report();
   assert.equal(fake.log.filter((op) => op === "probeRun").length, 1);
   assert.ok(fake.log.indexOf("probeRun") < fake.log.indexOf("gradClear"));
-  assert.deepEqual([report.steps, report.peaks], [2, peaksOf(PROBED)]);
+  assert.deepEqual([report.steps, report.firstStep, report.peaks], [2, 11, peaksOf(PROBED)]);
   assert.deepEqual(report.operations.map(({ operation }) => operation), ["product", "add"]);
   assert.deepEqual(report.calls.map(({ row }) => row), [1, 0]);
 });
