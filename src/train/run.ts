@@ -10,7 +10,7 @@ import type { RunEnding, TrainEvent } from "./events.ts";
 import type { Journal, JournalHooks, Scores } from "./journal.ts";
 import { finishedRun } from "./finished_run.ts";
 import { worseThanUntrained } from "./outcome.ts";
-import { profileRecord, StepProfiler } from "./profile.ts";
+import { profileRecord, type ProfileReport, StepProfiler } from "./profile.ts";
 import type { ReportSample } from "./report.ts";
 import { beginRun, type BegunRun, loadRun, type RealRun } from "./run_beginning.ts";
 import type { ResolvedConfig } from "./run_config.ts";
@@ -147,9 +147,8 @@ async function train(run: RealRun, begun: BegunRun, context: RunContext): Promis
     }
     throw error;
   }
-  const untold = await storageFailure(() => tellProfile(profiler, output, context));
-  const unsaved = result.unsaved ?? untold;
-  return await finish(output, about, samples, { ...result, unsaved }, journal);
+  const tellRest = () => tellProfile(profiler, output, context);
+  return await finish(output, about, samples, result, journal, tellRest);
 }
 
 async function trainerOf(
@@ -184,14 +183,20 @@ async function trainerOf(
   return new Trainer(parts, options, position);
 }
 
-/** Writes down what the steps asked of the device, where that was to be counted. */
+/** Writes down what the steps asked of the device, where that was to be counted and the engine can tell. */
 async function tellProfile(
   profiler: StepProfiler | undefined,
   { engine, folder }: OutputParts,
-  { tell }: RunContext,
+  { tell, warn }: RunContext,
 ): Promise<void> {
   if (profiler === undefined) return;
-  const report = await profiler.report();
+  let report: ProfileReport;
+  try {
+    report = await profiler.report();
+  } catch (error) {
+    if (!isSpielError(error)) throw error;
+    return await warn(`There is no profile: ${error.message}`);
+  }
   await folder.writeProfile(profileRecord(report, engine.info));
   const trace = traceRecord(report, engine.info);
   if (trace !== null) await folder.writeTrace(trace);
@@ -225,6 +230,7 @@ async function finish(
   answers: Samples,
   { position, stoppedEarly, elapsedS, unsaved }: TrainingResult,
   journal: Journal,
+  tellRest: () => Promise<void>,
 ): Promise<TrainSummary> {
   const { step, best } = position;
   const wanted = output.config.result === "best" && best !== null && best.step > 0
@@ -240,8 +246,10 @@ async function finish(
   if (worse !== null) await onWarning(worse);
   const ending = { stoppedEarly, savedStep, best, elapsedS, peakMemoryBytes: peakMemory() };
   await journal.record({ type: "done", step, ...ending, output: path });
-  const failure = await storageFailure(() => writeReport(output, { ...origin, samples })) ??
-    unsaved;
+  // What goes wrong from here on costs nothing of the result.
+  const unreported = await storageFailure(() => writeReport(output, { ...origin, samples }));
+  const untold = await storageFailure(tellRest);
+  const failure = unreported ?? unsaved ?? untold;
   if (failure !== null) {
     const message = `${failure.message}; the result in "${path}" is complete`;
     throw new SpielError("storage", message, { cause: failure });

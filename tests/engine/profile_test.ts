@@ -1,6 +1,8 @@
 /** `profile`: what the steps of a run asked of the device, in an event and in the run folder, on every host and device. */
 
 import assert from "node:assert/strict";
+import { open, type OpenOptions } from "../../src/engine/open.ts";
+import { SpielError } from "../../src/errors.ts";
 import type { TrainEvent } from "../../src/train/events.ts";
 import type { TraceEvent } from "../../src/train/trace.ts";
 import { gpuDevices, HOSTED_DEVICES } from "../support/hosts.ts";
@@ -34,6 +36,26 @@ Deno.test("profile: a run that is stopped leaves what it has counted so far", as
   const { first_step, steps } = JSON.parse(Deno.readTextFileSync(again.path));
   assert.deepEqual([first_step, steps], [3, 4]);
   checkTrace(again.tracePath, again.report.calls.length, ["step 3", "step 4", "step 5", "step 6"]);
+});
+
+Deno.test("profile: one that the engine cannot tell is said to be lost, and nothing else is", async () => {
+  using tiny = new TinyRun();
+  const openFailing = async (options: OpenOptions) => {
+    const engine = await open(options);
+    const { readProfile } = engine;
+    let calls = 0;
+    engine.readProfile = function () {
+      // The first one is for the peaks.
+      if (calls++ === 0) return readProfile.call(this);
+      throw new SpielError("internal", "The engine failed: unreachable");
+    };
+    return engine;
+  };
+  const { events, summary } = await tiny.train(WASM, "run", SHORT, { open: openFailing });
+  const warnings = events.flatMap((event) => event.type === "warning" ? [event.message] : []);
+  assert.deepEqual(warnings, ["There is no profile: The engine failed: unreachable"]);
+  assert.ok(Deno.statSync(`${summary.output}/adapter_model.safetensors`).isFile);
+  assert.ok(Deno.statSync(tiny.out("run/report.html")).isFile);
 });
 
 Deno.test("profile: what a block did is done again without its last product", async () => {
