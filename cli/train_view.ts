@@ -237,8 +237,16 @@ export class TrainView {
       `perplexity ${formatPerplexity(perplexity)}${match}${worse}`;
   }
 
+  /** What an interrupt sets off, and what a second one would. */
+  get stopping(): string {
+    return this.#resolved.config.dryRun
+      ? "stopping; interrupt again to stop at once"
+      : "stopping after this step and saving; interrupt again to stop at once, unsaved";
+  }
+
   /** What a stop at once costs, and how the run goes on. */
   get farewell(): string {
+    if (this.#resolved.config.dryRun) return "stopped: at once";
     const [step, saved] = [this.#step, this.#savedStep];
     const steps = step - (saved ?? 0);
     // Between two lines of metrics nobody tells of steps.

@@ -60,7 +60,7 @@ export async function runTrain(args: readonly string[]): Promise<void> {
   const view = new TrainView(ui, resolved);
   const plan = new PlanRecord(resolved);
   using interrupts = new Interrupts(
-    () => ui.warn("stopping after this step and saving; interrupt again to stop at once, unsaved"),
+    () => ui.warn(view.stopping),
     () => {
       ui.clearStatus();
       ui.error(view.farewell);

@@ -185,6 +185,16 @@ for (const [title, options, words] of WAYS) {
   });
 }
 
+Deno.test("a dry run that is stopped has nothing to save or lose", () => {
+  const viewOf = (dryRun: boolean) => {
+    const resolved = runConfig({ model: "base", data: ["d"], dryRun });
+    return new TrainView(new Ui(rememberingTerminal(), false), resolved);
+  };
+  assert.match(viewOf(false).stopping, /^stopping after this step and saving; .*, unsaved$/);
+  assert.equal(viewOf(true).stopping, "stopping; interrupt again to stop at once");
+  assert.equal(viewOf(true).farewell, "stopped: at once");
+});
+
 Deno.test("a stop at once says what is lost and how the run goes on", () => {
   const farewell = (logEvery: number, events: TrainEvent[]) => {
     const resolved = runConfig({ model: "base", data: ["d"], out: "runs/x", logEvery });
