@@ -11,7 +11,7 @@ export type Opener = (options: OpenOptions) => Promise<Engine>;
 export interface PreferredHooks {
   /** Told of every engine that is opened, and awaited. */
   readonly onOpened?: (info: OpenInfo) => void | Promise<void>;
-  /** Told in a sentence why the CPU stands in for a GPU, and awaited. */
+  /** Told in a sentence why the CPU stands in for a GPU, or of more threads than cores, and awaited. */
   readonly onWarning: (message: string) => void | Promise<void>;
   /** What opens engines, unless a test says otherwise. */
   readonly open?: Opener | undefined;
@@ -38,7 +38,7 @@ export class PreferredEngine implements AsyncDisposable {
     const engine = await (hooks.open ?? open)(options);
     const preferred = new PreferredEngine(options, hooks, engine);
     try {
-      await hooks.onOpened?.(engine.info);
+      await preferred.#tellOpened(engine.info);
       return preferred;
     } catch (error) {
       await engine.close();
@@ -71,18 +71,34 @@ export class PreferredEngine implements AsyncDisposable {
   }
 
   async #giveUp(reason: string): Promise<void> {
-    const { onOpened, onWarning } = this.#hooks;
     const { adapter } = this.#engine.info;
-    await onWarning(
+    await this.#hooks.onWarning(
       `GPU "${adapter}" does not do: ${reason}; --device auto goes on with the CPU instead`,
     );
     await this.#engine.close();
     this.#engine = await (this.#hooks.open ?? open)({ ...this.#options, device: "cpu" });
-    await onOpened?.({ ...this.#engine.info, deviceReason: `in place of "${adapter}"` });
+    await this.#tellOpened({ ...this.#engine.info, deviceReason: `in place of "${adapter}"` });
+  }
+
+  async #tellOpened(info: OpenInfo): Promise<void> {
+    const { onOpened, onWarning } = this.#hooks;
+    await onOpened?.(info);
+    const crowded = crowdedWarning(info, navigator.hardwareConcurrency);
+    if (crowded !== null) await onWarning(crowded);
   }
 
   /** Closes the engine. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#engine.close();
   }
+}
+
+/** The warning of more threads than cores to run them; null where there are enough. */
+export function crowdedWarning(
+  { device, threads }: Pick<OpenInfo, "device" | "threads">,
+  cores: number,
+): string | null {
+  if (device !== "cpu" || threads <= cores) return null;
+  const there = cores === 1 ? "one core that is" : `${cores} cores that are`;
+  return `--threads ${threads} is more than the ${there} there, which is slower and gives the same results`;
 }
