@@ -45,6 +45,13 @@ export function engineFailure(op: Request["op"], info: ErrorInfo): SpielError {
   return new RefusedRequest(kindOf(op, info), info, advice);
 }
 
+/** A refusal for want of memory with what helps, in words; any other error as it is. */
+export function withRemedies(error: unknown, remedies: string): unknown {
+  return error instanceof RefusedRequest && error.info.code === "outOfMemory"
+    ? new RefusedRequest(error.kind, error.info, `; try ${remedies}`)
+    : error;
+}
+
 /** What the engine said when the device itself failed, or does not do what was asked of it; null for any other error. */
 export function deviceFailure(error: unknown): string | null {
   return error instanceof RefusedRequest && OF_DEVICE.has(error.info.code)

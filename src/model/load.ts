@@ -2,8 +2,11 @@
 
 import { availableMemory } from "../engine/available_memory.ts";
 import type { Engine } from "../engine/engine.ts";
+import { withRemedies } from "../engine/failure.ts";
+import { BUILD_REMEDY } from "../engine/native_library.ts";
 import type {
   DeltaCount,
+  ModelConfig,
   ModelOptions,
   ModelPlan,
   Precision,
@@ -11,7 +14,7 @@ import type {
 } from "../engine/protocol.gen.ts";
 import { SpielError } from "../errors.ts";
 import { formatInfo, isQuantized } from "./formats.ts";
-import { refuseOverBudget } from "./memory.ts";
+import { eitherOf, refuseOverBudget } from "./memory.ts";
 import type { ModelSource, ModelTensor } from "./source.ts";
 import type { TensorChanges } from "./tensor_changes.ts";
 import { WeightStream } from "./weight_stream.ts";
@@ -85,13 +88,28 @@ export async function planModel(
   const precision = use.precision === "auto" ? null : use.precision;
   const chosen = { formats, deltas: [], memoryBudget: null, precision };
   const withoutBudget: ModelOptions = { ...rest, ...chosen };
-  const bare = await engine.planModel(source.config, withoutBudget);
+  const bare = await planOrAdvise(engine, source.config, withoutBudget, remedies);
   const whole = { ...withoutBudget, deltas: deltas(bare) };
-  const plan = await engine.planModel(source.config, whole);
+  const plan = await planOrAdvise(engine, source.config, whole, remedies);
   const isGiven = use.memoryBudget !== "free";
   const memoryBudget = isGiven ? use.memoryBudget : availableMemory(engine.info);
   refuseOverBudget(plan.memory, { budget: memoryBudget, isGiven, remedies });
   return { plan, options: { ...whole, memoryBudget }, changes };
+}
+
+/** A plan; where it exceeds what the addresses of WASM reach, the refusal says what helps. */
+async function planOrAdvise(
+  engine: Engine,
+  config: ModelConfig,
+  options: ModelOptions,
+  remedies: readonly string[],
+): Promise<ModelPlan> {
+  try {
+    return await engine.planModel(config, options);
+  } catch (error) {
+    if (engine.info.host !== "wasm") throw error;
+    throw withRemedies(error, eitherOf([...remedies, `the native engine (${BUILD_REMEDY})`]));
+  }
 }
 
 /** Random weights instead of the source's own. */

@@ -15,6 +15,11 @@ export function formatBytes(bytes: number): string {
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
 }
 
+/** What would lower a plan, as one part of a sentence. */
+export function eitherOf(remedies: readonly string[]): string {
+  return remedies.join(", ").replace(/, (?=[^,]*$)/, " or ");
+}
+
 /** The limit of a plan. */
 export interface MemoryLimit {
   /** Most bytes; `null` is no limit. */
@@ -37,7 +42,7 @@ export function refuseOverBudget(
   if (budget === null || totalBytes <= budget) return;
   const limit = formatBytes(budget);
   const over = isGiven ? `the --memory-budget of ${limit}` : `the ${limit} that are free`;
-  const ways = remedies.join(", ").replace(/, (?=[^,]*$)/, " or ") +
+  const ways = eitherOf(remedies) +
     (isGiven ? "" : "; --memory-budget none starts it anyway");
   const sizes = rows.map(({ purpose, bytes }) => `\n  - ${purpose}: ${formatBytes(bytes)}`).join(
     "",

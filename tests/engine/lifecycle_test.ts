@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import type { Engine } from "../../src/engine/engine.ts";
 import { IGNORE, type ModelConfig } from "../../src/engine/protocol.gen.ts";
 import { inferenceUse, loadModel, type ModelUse, planModel } from "../../src/model/load.ts";
+import { formatBytes } from "../../src/model/memory.ts";
 import { openModelSource } from "../../src/model/source.ts";
 import { allotDeltas } from "../../src/spiel/budget.ts";
 import { engineTest, HOSTED_DEVICES } from "../support/hosts.ts";
@@ -68,7 +69,7 @@ engineTest(
     await assert.rejects(() => load(engine, { ...inferenceUse(64), memoryBudget: 1000 }), {
       name: "SpielError",
       kind: "device",
-      message: /budget of 1000/,
+      message: /budget of 1000 B/,
     });
     assert.equal((await engine.stats()).totalBytes, 0);
   },
@@ -82,7 +83,7 @@ engineTest("lifecycle: a generation's cache counts against the budget", async (e
   await load(engine, { ...use, memoryBudget });
   await assert.rejects(() => engine.beginGeneration(1_000_000), {
     kind: "device",
-    message: new RegExp(`over its budget of ${memoryBudget}`),
+    message: new RegExp(`over its budget of ${formatBytes(memoryBudget)}$`),
   });
   assert.equal((await engine.stats()).totalBytes, plan.memory.totalBytes);
   await engine.beginGeneration(8);
@@ -123,7 +124,7 @@ engineTest("lifecycle: sizes beyond all memory are refused by name", async (engi
   const long = inferenceUse(0xFFFFFFFF);
   await assert.rejects(() => planModel(engine, wide, { ...long, memoryBudget: 1e9 }), {
     kind: "device",
-    message: /need one buffer of \d+ bytes, over|over the --memory-budget/,
+    message: /need one buffer of \d+\.\d \wiB, over|over the --memory-budget/,
   });
   await assert.rejects(() => engine.runProduct(0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 1), {
     kind: "device",

@@ -38,16 +38,22 @@ Deno.test("wasm: after a trap in one engine another one works", async () => {
   assert.equal((await engine.stats()).totalBytes, 0);
 });
 
-Deno.test("wasm: a plan that exceeds the module's memory ends the command line with 69", async () => {
+Deno.test("wasm: a plan that exceeds the module's memory ends the command line with 69, and says what helps", async () => {
   using folder = new TinyFolder();
-  const args = folder.trainArgs("run").map((arg, at, all) =>
-    all[at - 1] === "--micro-batch-tokens" ? "50000000" : arg
-  );
-  const finished = await runCli(args);
-  assert.equal(
-    refusalProblem(finished, 69, /need one buffer of \d+ bytes, over the \d+ that CPU/),
-    undefined,
-  );
+  const remedies = "try a smaller --micro-batch-tokens, --activation-checkpointing block, " +
+    'a lower --density or the native engine (run "npx -y deno@2.9.6 task build")';
+  const refusals = [
+    ["50000000", /need one buffer of 11\.9 GiB, over the 2\.0 GiB that CPU .* allows; /],
+    ["2000000", /run needs 20\.4 GiB of memory, over the 4\.0 GiB that this build can address; /],
+  ] as const;
+  for (const [tokens, words] of refusals) {
+    const args = folder.trainArgs("run", "--memory-budget", "none").map((arg, at, all) =>
+      all[at - 1] === "--micro-batch-tokens" ? tokens : arg
+    );
+    const finished = await runCli(args);
+    assert.equal(refusalProblem(finished, 69, words), undefined);
+    assert.ok(finished.stderr.includes(remedies), finished.stderr);
+  }
 });
 
 Deno.test("wasm: a trap ends the command line with a sentence and 70", async () => {

@@ -1,5 +1,6 @@
 //! Allocation that keeps the memory table: planning a model runs the code that allocates it, without buffers.
 
+use crate::bytes::format_bytes;
 use crate::device::{Device, OperationSizes};
 use crate::error::{EngineError, Result};
 use crate::protocol::{MemoryRow, MemoryTable};
@@ -82,7 +83,8 @@ impl<'a, D: Device> Arena<'a, D> {
         let bytes = array_bytes(shape, block_bytes, largest).map_err(|size| {
             let (purpose, adapter) = (purpose.words(), self.device.adapter());
             EngineError::OutOfMemory(format!(
-                "The {purpose} need one buffer of {size} bytes, over the {largest} that {adapter} allows"
+                "The {purpose} need one buffer of {size}, over the {} that {adapter} allows",
+                format_bytes(largest)
             ))
         })?;
         let total = &mut self.bytes[purpose as usize];
@@ -130,17 +132,15 @@ fn array_bytes<const N: usize>(
     let sizes = shape.into_iter().chain([block_bytes]);
     match sizes.into_iter().try_fold(1_u64, |product, size| product.checked_mul(size as u64)) {
         Some(bytes) if bytes <= largest => Ok(bytes as usize),
-        Some(bytes) => Err(bytes.to_string()),
-        None => Err("over 2^64".to_owned()),
+        Some(bytes) => Err(format_bytes(bytes)),
+        None => Err("over 2^64 bytes".to_owned()),
     }
 }
 
 /// The bytes of a reply that is an array of 32-bit elements.
 pub(crate) fn reply_bytes<const N: usize>(shape: [usize; N]) -> Result<usize> {
     array_bytes(shape, 4, ADDRESSABLE).map_err(|size| {
-        EngineError::OutOfMemory(format!(
-            "A reply of {size} bytes is more than this build can address"
-        ))
+        EngineError::OutOfMemory(format!("A reply of {size} is more than this build can address"))
     })
 }
 
@@ -161,7 +161,7 @@ pub(crate) fn zeros<T: bytemuck::Zeroable>(count: usize) -> Result<Vec<T>> {
 
 fn no_room<T>(count: usize) -> EngineError {
     let bytes = (count as u64).saturating_mul(size_of::<T>() as u64);
-    EngineError::OutOfMemory(format!("Cannot allocate {bytes} bytes of memory"))
+    EngineError::OutOfMemory(format!("Cannot allocate {} of memory", format_bytes(bytes)))
 }
 
 #[cfg(test)]
@@ -171,8 +171,8 @@ mod tests {
     #[test]
     fn sizes_that_wrap_are_refused() {
         assert_eq!(array_bytes([3, 5], 4, 60), Ok(60));
-        assert_eq!(array_bytes([3, 5], 4, 59), Err("60".to_owned()));
-        assert_eq!(array_bytes([1 << 31, 1 << 31], 4, u64::MAX), Err("over 2^64".to_owned()));
+        assert_eq!(array_bytes([3, 5], 4, 59), Err("60 B".to_owned()));
+        assert_eq!(array_bytes([1 << 31, 1 << 31], 4, u64::MAX), Err("over 2^64 bytes".to_owned()));
         assert!(reply_bytes([1 << 31, 1 << 30]).is_err());
         assert!(zeros::<f32>(isize::MAX as usize).is_err());
         assert_eq!(zeros::<u32>(2).unwrap(), [0, 0]);

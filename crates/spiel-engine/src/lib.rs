@@ -3,6 +3,7 @@
 //! Reading order: `protocol` → `engine` → `session`, `weights`, `training` → `model` → `device`.
 
 mod arena;
+mod bytes;
 mod delta;
 mod device;
 mod engine;

@@ -1,6 +1,7 @@
 //! A model on a device and the training state around it: one method per request.
 
 use crate::arena::{Arena, reply_bytes, with_room};
+use crate::bytes::format_bytes;
 use crate::delta::Delta;
 use crate::device::{Device, ModuleSize, OperationSizes};
 use crate::error::{EngineError, Result, invalid, out_of_order};
@@ -56,11 +57,14 @@ pub(crate) fn plan<D: Device>(
 fn check_budget(addressable: u64, memory: &MemoryTable, options: &ModelOptions) -> Result<()> {
     let total = memory.total_bytes;
     let refused = match options.memory_budget {
-        Some(budget) if total > budget => format!("its budget of {budget}"),
-        _ if total > addressable => format!("the {addressable} that this build can address"),
+        Some(budget) if total > budget => format!("its budget of {}", format_bytes(budget)),
+        _ if total > addressable => {
+            format!("the {} that this build can address", format_bytes(addressable))
+        }
         _ => return Ok(()),
     };
-    Err(EngineError::OutOfMemory(format!("The run needs {total} bytes of memory, over {refused}")))
+    let total = format_bytes(total);
+    Err(EngineError::OutOfMemory(format!("The run needs {total} of memory, over {refused}")))
 }
 
 fn build<D: Device>(

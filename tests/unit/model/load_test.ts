@@ -1,7 +1,8 @@
 /** Streaming weights into the engine: chunks, formats, deltas that do not fit. */
 
 import assert from "node:assert/strict";
-import type { Request } from "../../../src/engine/protocol.gen.ts";
+import { deviceFailure } from "../../../src/engine/failure.ts";
+import type { ErrorCode, Request } from "../../../src/engine/protocol.gen.ts";
 import {
   countDeltas,
   inferenceUse,
@@ -96,6 +97,26 @@ Deno.test("load: without a budget, what is free is the limit; none lifts it", as
   });
   assert.equal((await plan(0)).options.memoryBudget, null);
   assert.equal((await plan(2 ** 33)).options.memoryBudget, 2 ** 33);
+  await engine.close();
+});
+
+Deno.test("load: what exceeds the addresses of WASM is refused with what helps", async () => {
+  const { engine, fake } = await openFakeEngine();
+  const plan = () =>
+    planModel(engine, toySource("f32"), { ...inferenceUse(8), remedies: ["patience", "luck"] });
+  const refuse = (code: ErrorCode) => {
+    fake.intercept = ({ op }) =>
+      op === "modelCreate" ? { kind: "error", code, message: "Too much" } : undefined;
+  };
+  refuse("outOfMemory");
+  await assert.rejects(plan, (error: Error) => {
+    assert.match(error.message, /^Too much; try patience, luck or the native engine \(run ".*"\)$/);
+    // So that another device is tried where the choice is free.
+    assert.equal(deviceFailure(error), "Too much");
+    return true;
+  });
+  refuse("invalidRequest");
+  await assert.rejects(plan, { kind: "data", message: "Too much" });
   await engine.close();
 });
 
