@@ -13,20 +13,21 @@
 import { basename } from "node:path";
 import { openModelSource } from "../src/model/source.ts";
 import { Bases } from "./bases.ts";
-import { refusing } from "./flags.ts";
+import { commandLine, telling } from "./flags.ts";
 import { type Measurement, measureOrTell } from "./measurement.ts";
 import { benchOptions } from "./options.ts";
 import { largest, median, round } from "./statistics.ts";
 
-const { configurations, rounds, list, model, ...options } = refusing(() =>
-  benchOptions(Deno.args, Deno.env.get("SPIEL_MODELS"))
+const { configurations, rounds, list, model, ...options } = commandLine(
+  import.meta,
+  () => benchOptions(Deno.args, Deno.env.get("SPIEL_MODELS")),
 );
 if (list) {
   for (const { name } of configurations) console.log(name);
   Deno.exit(0);
 }
 
-refusing(() => openModelSource(model)[Symbol.dispose]());
+await telling(() => openModelSource(model)[Symbol.dispose]());
 await using bases = new Bases(model);
 const lines = new Map<string, Measurement[]>();
 for (let number = 1; number <= rounds; number++) {

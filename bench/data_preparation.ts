@@ -13,22 +13,33 @@ import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { denoFiles } from "../src/io/files.ts";
+import { openModelSource } from "../src/model/source.ts";
 import { trainRun } from "../src/train/run.ts";
 import { runConfig } from "../src/train/run_config.ts";
+import { commandLine, count, telling } from "./flags.ts";
+import { MeasurementFailure } from "./measurement.ts";
 import { peakMemory } from "./peak_memory.ts";
 import { median } from "./statistics.ts";
 
-const { values: flags } = parseArgs({
-  options: {
-    model: { type: "string" },
-    rows: { type: "string", default: "1000000" },
-    workers: { type: "string", default: "2" },
-    repetitions: { type: "string", default: "3" },
-    /** One run, in a process of its own: the data file. */
-    data: { type: "string" },
-  },
+const { model, data, rows, workers, repetitions } = commandLine(import.meta, () => {
+  const { values: flags } = parseArgs({
+    options: {
+      model: { type: "string" },
+      rows: { type: "string", default: "1000000" },
+      workers: { type: "string", default: "2" },
+      repetitions: { type: "string", default: "3" },
+      /** One run, in a process of its own: the data file. */
+      data: { type: "string" },
+    },
+  });
+  if (flags.model === undefined) throw new RangeError("Expected --model");
+  return {
+    ...{ model: flags.model, data: flags.data },
+    rows: count("--rows", flags.rows),
+    workers: count("--workers", flags.workers),
+    repetitions: count("--repetitions", flags.repetitions),
+  };
 });
-if (flags.model === undefined) throw new Error("--model is missing");
 
 const FEW_ROWS = 1000;
 /** Bytes of a row with its field names and quotes. */
@@ -50,23 +61,26 @@ interface Measured {
   readonly peakBytes: number;
 }
 
-if (flags.data === undefined) await measureAll(flags.model);
-else console.log(JSON.stringify(await measure(flags.model, flags.data)));
+await telling(async () => {
+  if (data === undefined) await measureAll();
+  else console.log(JSON.stringify(await measure(data)));
+});
 
-async function measureAll(model: string): Promise<void> {
+async function measureAll(): Promise<void> {
+  openModelSource(model)[Symbol.dispose]();
   const work = await Deno.makeTempDir({ prefix: "spiel_data_" });
   try {
     const few = join(work, "few.jsonl");
     const many = join(work, "many.jsonl");
     writeRows(few, FEW_ROWS);
-    writeRows(many, Number(flags.rows));
-    const base = await run(model, few, join(work, "cache"));
+    writeRows(many, rows);
+    const base = await run(few, join(work, "cache"));
     const cold: Measured[] = [];
     const warm: Measured[] = [];
-    for (let i = 0; i < Number(flags.repetitions); i++) {
+    for (let i = 0; i < repetitions; i++) {
       const cache = join(work, `cache${i}`);
-      cold.push(await run(model, many, cache));
-      warm.push(await run(model, many, cache));
+      cold.push(await run(many, cache));
+      warm.push(await run(many, cache));
       await denoFiles.remove(cache);
     }
     const { size } = Deno.statSync(many);
@@ -74,7 +88,7 @@ async function measureAll(model: string): Promise<void> {
       const preparedS = median(runs.map((run) => run.preparedS));
       const peakBytes = median(runs.map((run) => run.peakBytes));
       console.log(JSON.stringify({
-        ...{ cache: name, rows: Number(flags.rows), bytes: size, workers: Number(flags.workers) },
+        ...{ cache: name, rows, bytes: size, workers },
         tokens: runs[0]!.tokens,
         ...{ preparedS, tokensPerSecond: Math.round(runs[0]!.tokens / preparedS) },
         processorS: median(runs.map((run) => run.processorS)),
@@ -88,22 +102,22 @@ async function measureAll(model: string): Promise<void> {
   }
 }
 
-async function run(model: string, data: string, cache: string): Promise<Measured> {
+async function run(data: string, cache: string): Promise<Measured> {
   const { stdout, success } = await new Deno.Command(Deno.execPath(), {
     args: [
       ...["run", "-A", "--no-check", import.meta.filename!],
-      ...["--model", model, "--data", data, "--workers", flags.workers],
+      ...["--model", model, "--data", data, "--workers", String(workers)],
     ],
     env: { SPIEL_CACHE: cache },
     stderr: "inherit",
   }).output();
-  if (!success) throw new Error(`the run on ${data} failed`);
+  if (!success) throw new MeasurementFailure(`The run on ${data} failed`);
   const measured = new TextDecoder().decode(stdout);
   console.error(measured.trimEnd());
   return JSON.parse(measured);
 }
 
-async function measure(model: string, data: string): Promise<Measured> {
+async function measure(data: string): Promise<Measured> {
   const out = await Deno.makeTempDir({ prefix: "spiel_data_run_" });
   const start = performance.now();
   const since = () => (performance.now() - start) / 1000;
@@ -112,7 +126,7 @@ async function measure(model: string, data: string): Promise<Measured> {
   try {
     const config = runConfig({
       ...{ model, data: [data], out: join(out, "run"), maxSteps: 1, saveEvery: 0, evalEvery: 0 },
-      ...{ dataWorkers: Number(flags.workers), maxLength: 512, seed: SEED, warmupRatio: 0 },
+      ...{ dataWorkers: workers, maxLength: 512, seed: SEED, warmupRatio: 0 },
       ...{ microBatchTokens: 512, device: "cpu" },
     });
     await trainRun(config, {

@@ -18,13 +18,13 @@ import { inferenceUse, loadModel } from "../src/model/load.ts";
 import { openModelSource } from "../src/model/source.ts";
 import { measurePeaks } from "../src/train/peaks.ts";
 import { shareOfCopyRate, weightBytesPerToken } from "./copy_rate.ts";
-import { count, optionalCount, refusing } from "./flags.ts";
+import { commandLine, count, optionalCount, telling } from "./flags.ts";
 import { sumByShape } from "./shapes.ts";
 import { median, round } from "./statistics.ts";
 
 const PROMPT = Uint32Array.of(1, 2, 3, 4);
 
-const { model, tokens, rounds, threads, profile } = refusing(() => {
+const { model, tokens, rounds, threads, profile } = commandLine(import.meta, () => {
   const { values: flags } = parseArgs({
     options: {
       model: { type: "string" },
@@ -43,9 +43,9 @@ const { model, tokens, rounds, threads, profile } = refusing(() => {
     profile: flags.profile,
   };
 });
-using source = refusing(() => openModelSource(model));
-await using engine = await open({ host: "native", device: "cpu", threads });
-await loadModel(engine, source, inferenceUse(PROMPT.length));
+using source = await telling(() => openModelSource(model));
+await using engine = await telling(() => open({ host: "native", device: "cpu", threads }));
+await telling(() => loadModel(engine, source, inferenceUse(PROMPT.length)));
 
 const decodes: number[] = [], copies: number[] = [];
 await decode(engine, tokens);

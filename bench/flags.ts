@@ -1,16 +1,43 @@
 /** Command lines of measuring programs. */
 
-import { isSpielError } from "../src/errors.ts";
+import { EXIT_CODES, isSpielError } from "../src/errors.ts";
+import { MeasurementFailure } from "./measurement.ts";
 
-/** What `read` returns; what is wrong with the command line, or with a file, is told in a sentence, with code 64 or 65. */
-export function refusing<T>(read: () => T): T {
+/**
+ * What a program reads from its command line. What is wrong there is told in a sentence, with code 64; `--help` prints the
+ * head of the program's file instead, which says what it measures and how it is called.
+ */
+export function commandLine<T>({ filename }: ImportMeta, read: () => T): T {
+  if (filename !== undefined && Deno.args.includes("--help")) {
+    console.log(headOf(Deno.readTextFileSync(filename)));
+    Deno.exit(0);
+  }
   try {
     return read();
   } catch (error) {
-    const isUsage = error instanceof TypeError || error instanceof RangeError;
-    if (!isUsage && !isSpielError(error)) throw error;
+    if (!(error instanceof TypeError || error instanceof RangeError)) throw error;
     console.error(error.message);
-    Deno.exit(isUsage ? 64 : 65);
+    Deno.exit(EXIT_CODES.usage);
+  }
+}
+
+/** The comment that a file begins with. */
+function headOf(source: string): string {
+  const [, head = ""] = /^\/\*\*\n(.*?)\n \*\//s.exec(source) ?? [];
+  return head.replaceAll(/^ \* ?/gm, "");
+}
+
+/**
+ * What comes of work. What is wrong with a file or the machine is told in a sentence, with the code of docs/guide.md for
+ * it, and a process that failed in what it said, with code 1.
+ */
+export async function telling<T>(work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!isSpielError(error) && !(error instanceof MeasurementFailure)) throw error;
+    console.error(error.message);
+    Deno.exit(isSpielError(error) ? EXIT_CODES[error.kind] : 1);
   }
 }
 
@@ -24,6 +51,13 @@ export function count(flag: string, text: string): number {
 /** Such a number where the flag is given. @throws {RangeError} for anything else. */
 export function optionalCount(flag: string, text: string | undefined): number | undefined {
   return text === undefined ? undefined : count(flag, text);
+}
+
+/** A number above 0. @throws {RangeError} for anything else. */
+export function positive(flag: string, text: string): number {
+  const value = Number(text);
+  if (value > 0 && Number.isFinite(value)) return value;
+  throw new RangeError(`${flag} is ${text}; expected a number above 0`);
 }
 
 /** One of these words. @throws {RangeError} for anything else. */

@@ -23,7 +23,8 @@ import type {
 import { allotDeltas } from "../src/spiel/budget.ts";
 import { MODEL_SHAPES } from "../tools/make_synthetic/shapes.ts";
 import { shareOfCopyRate } from "./copy_rate.ts";
-import { count, oneOf, refusing } from "./flags.ts";
+import { commandLine, listOf, oneOf, optionalCount, positive, telling } from "./flags.ts";
+import { HOSTS } from "./measurement.ts";
 import { round } from "./statistics.ts";
 
 const TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
@@ -31,37 +32,47 @@ const PROBE_REPEATS = 3;
 /** Widest model on an adapter that a CPU plays, unless told otherwise. */
 const SOFTWARE_WIDTH = 192;
 
-const { values: flags } = parseArgs({
-  options: {
-    gpu: { type: "string" },
-    host: { type: "string", default: "auto" },
-    "native-library": { type: "string" },
-    shape: { type: "string", default: "smollm2-135m" },
-    scale: { type: "string" },
-    tokens: { type: "string" },
-    density: { type: "string", default: "0.01" },
-    format: { type: "string", default: "f32,bf16" },
-    precision: { type: "string", default: "f32" },
-    repeats: { type: "string" },
-  },
+const { shape, density, precision, ...flags } = commandLine(import.meta, () => {
+  const { values } = parseArgs({
+    options: {
+      gpu: { type: "string" },
+      host: { type: "string", default: "auto" },
+      "native-library": { type: "string" },
+      shape: { type: "string", default: "smollm2-135m" },
+      scale: { type: "string" },
+      tokens: { type: "string" },
+      density: { type: "string", default: "0.01" },
+      format: { type: "string", default: "f32,bf16" },
+      precision: { type: "string", default: "f32" },
+      repeats: { type: "string" },
+    },
+  });
+  return {
+    gpu: values.gpu,
+    host: oneOf("--host", values.host, HOSTS),
+    nativeLibrary: values["native-library"],
+    shape: oneOf("--shape", values.shape, Object.keys(MODEL_SHAPES)),
+    scale: optionalCount("--scale", values.scale),
+    tokens: optionalCount("--tokens", values.tokens),
+    density: positive("--density", values.density),
+    format: values.format,
+    precision: oneOf("--precision", values.precision, ["f32", "f16"]),
+    repeats: optionalCount("--repeats", values.repeats),
+  };
 });
-
-await using engine = await open({
-  host: flags.host as "auto",
-  device: "gpu",
-  gpu: flags.gpu,
-  allowSoftware: true,
-  nativeLibrary: flags["native-library"],
-});
+const { gpu, host, nativeLibrary } = flags;
+await using engine = await telling(() =>
+  open({ host, device: "gpu", gpu, allowSoftware: true, nativeLibrary })
+);
+const formats = commandLine(
+  import.meta,
+  () => listOf("--format", flags.format, engine.info.formats.map(({ format }) => format)),
+);
 const { gpus } = await engine.gpus();
 const isSoftware = gpus.find(({ name }) => engine.info.adapter.startsWith(name))?.software ?? false;
-const shape = refusing(() => oneOf("--shape", flags.shape, Object.keys(MODEL_SHAPES)));
 const whole = MODEL_SHAPES[shape]!;
-const [scale, tokens, repeats] = refusing(() => [
-  numberOr("scale", isSoftware ? Math.ceil(whole.hidden_size / SOFTWARE_WIDTH) : 1),
-  numberOr("tokens", isSoftware ? 64 : 2048),
-  numberOr("repeats", isSoftware ? 1 : 5),
-]) as [number, number, number];
+const usualScale = isSoftware ? Math.ceil(whole.hidden_size / SOFTWARE_WIDTH) : 1;
+const { scale = usualScale, tokens = isSoftware ? 64 : 2048, repeats = isSoftware ? 1 : 5 } = flags;
 const config = scaled(whole, scale);
 
 await engine.switchProfile(true);
@@ -78,10 +89,10 @@ const fmaRate = rateOf("fma_probe", "flops");
 const copyRate = rateOf("copy_probe", "bytes");
 
 const rows = new Map<string, ProfileRow>();
-for (const format of flags.format.split(",")) {
+for (const format of formats) {
   for (const method of ["spiel-ag", "spiel-ma", "full"] as const) {
     if (method === "full" && format !== "f32") continue;
-    await prepare(engine, method, format as WeightFormat);
+    await prepare(engine, method, format);
     // The first pass compiles the programs.
     await pass(engine, method);
     await engine.switchProfile(true);
@@ -117,13 +128,13 @@ async function prepare(engine: Engine, method: string, format: WeightFormat): Pr
     optimizer: method === "spiel-ma" ? "sm3" : "adamw",
     microBatchTokens: tokens,
     activationCheckpointing: "none",
-    precision: flags.precision as "f32" | "f16",
+    precision,
     memoryBudget: null,
   };
   const plan = await engine.planModel(config, { ...bare, candidates: false });
   const matrices = plan.tensors.filter(({ shape }) => shape.length === 2);
   const formats = format === "f32" ? [] : matrices.map(({ name }) => ({ name, format }));
-  const deltas = isFull ? [] : allotDeltas(plan, { density: Number(flags.density) }, TARGETS);
+  const deltas = isFull ? [] : allotDeltas(plan, { density }, TARGETS);
   await engine.createModel(config, { ...bare, formats, deltas });
   await engine.initTensors(1, 0.02);
   for (const { module, count } of deltas) await engine.attachDeltas(module, count, 1);
@@ -178,7 +189,7 @@ function print({ operation, shape, format, calls, seconds, flops, bytes }: Profi
   if (seconds === null || flops === null || bytes === null) return;
   console.log(JSON.stringify({
     adapter: engine.info.adapter,
-    model: scale === 1 ? flags.shape : `${flags.shape} / ${scale}`,
+    model: scale === 1 ? shape : `${shape} / ${scale}`,
     operation,
     shape,
     format,
@@ -189,10 +200,4 @@ function print({ operation, shape, format, calls, seconds, flops, bytes }: Profi
     share_of_fma_rate: round(flops / seconds / fmaRate),
     share_of_copy_rate: shareOfCopyRate(bytes / seconds, copyRate),
   }));
-}
-
-/** A flag that is a whole number, or what stands for it. */
-function numberOr(flag: "scale" | "tokens" | "repeats", usual: number): number {
-  const text = flags[flag];
-  return text === undefined ? usual : count(`--${flag}`, text);
 }

@@ -12,7 +12,7 @@ import type { ModelConfig } from "../src/engine/protocol.gen.ts";
 import { inferenceUse, loadModel } from "../src/model/load.ts";
 import { openModelSource } from "../src/model/source.ts";
 import { MODEL_SHAPES } from "../tools/make_synthetic/shapes.ts";
-import { count, oneOf, optionalCount, refusing } from "./flags.ts";
+import { commandLine, count, oneOf, optionalCount, telling } from "./flags.ts";
 import { HOSTS } from "./measurement.ts";
 import { median, round } from "./statistics.ts";
 import { writeFolder } from "./synthetic_folder.ts";
@@ -20,7 +20,7 @@ import { writeFolder } from "./synthetic_folder.ts";
 /** 0.5 billion weights. */
 const CONFIG: ModelConfig = { ...MODEL_SHAPES["llama-2-7b"]!, num_hidden_layers: 1 };
 
-const { model, repeats, ...options } = refusing(() => {
+const { model, repeats, ...options } = commandLine(import.meta, () => {
   const { values: flags } = parseArgs({
     options: {
       model: { type: "string" },
@@ -37,10 +37,9 @@ const { model, repeats, ...options } = refusing(() => {
   };
 });
 
-if (model !== undefined) {
-  refusing(() => openModelSource(model)[Symbol.dispose]());
-  await measure(model);
-} else {
+await telling(() => model === undefined ? measureMade() : measure(model));
+
+async function measureMade() {
   const work = await Deno.makeTempDir({ prefix: "spiel_load_" });
   try {
     await writeFolder(join(work, "bf16"), CONFIG);

@@ -5,16 +5,25 @@
  * `limitBytes` is the process before, 1.1 times the weights in memory and the largest tensor of the files. The rest of
  * the memory plan is for computing, and is not held before that.
  *
- * `load_memory.ts` makes the files in a temporary folder (8 GB) and loads each in a process of its own.
+ * `load_memory.ts [PATH [FORMAT]]` makes the files in a temporary folder (8 GB) and loads each in a process of its own,
+ * or loads one model alone, quantised to a format.
  */
 
 import { join } from "node:path";
+import { parseArgs } from "node:util";
 import { open } from "../src/engine/open.ts";
 import type { ModelConfig } from "../src/engine/protocol.gen.ts";
-import { inferenceUse, loadModel, type QuantizedFormat } from "../src/model/load.ts";
+import {
+  inferenceUse,
+  loadModel,
+  QUANTIZED_FORMATS,
+  type QuantizedFormat,
+} from "../src/model/load.ts";
 import { openModelSource } from "../src/model/source.ts";
 import { makeSyntheticModel } from "../tools/make_synthetic.ts";
 import { MODEL_SHAPES } from "../tools/make_synthetic/shapes.ts";
+import { commandLine, oneOf, telling } from "./flags.ts";
+import { MeasurementFailure } from "./measurement.ts";
 import { peakMemory } from "./peak_memory.ts";
 import { round } from "./statistics.ts";
 import { writeFolder } from "./synthetic_folder.ts";
@@ -22,9 +31,15 @@ import { writeFolder } from "./synthetic_folder.ts";
 const CONFIG: ModelConfig = { ...MODEL_SHAPES["llama-2-7b"]!, num_hidden_layers: 4 };
 const SHARDS = 3;
 
-const [path, quantize] = Deno.args;
-if (path === undefined) await measureAll();
-else console.log(JSON.stringify(await measure(path, quantize as QuantizedFormat | undefined)));
+const { path, quantize } = commandLine(import.meta, () => {
+  const { positionals: [path, quantize, more] } = parseArgs({ allowPositionals: true });
+  if (more !== undefined) throw new RangeError(`Expected a model and a format, not also ${more}`);
+  return {
+    path,
+    quantize: quantize === undefined ? undefined : oneOf("The format", quantize, QUANTIZED_FORMATS),
+  };
+});
+await telling(() => path === undefined ? measureAll() : measure(path, quantize));
 
 async function measureAll(): Promise<void> {
   const work = await Deno.makeTempDir({ prefix: "spiel_load_" });
@@ -44,14 +59,14 @@ async function measureAll(): Promise<void> {
     for (const [name, ...format] of cases) {
       const args = ["run", "-A", "--no-check", import.meta.filename!, at(name), ...format];
       const { code } = await new Deno.Command(Deno.execPath(), { args }).spawn().status;
-      if (code !== 0) throw new Error(`${name} was not loaded`);
+      if (code !== 0) throw new MeasurementFailure(`${name} was not loaded`);
     }
   } finally {
     await Deno.remove(work, { recursive: true });
   }
 }
 
-async function measure(path: string, quantize?: QuantizedFormat) {
+async function measure(path: string, quantize?: QuantizedFormat): Promise<void> {
   await using engine = await open({ host: "native", device: "cpu" });
   using source = openModelSource(path);
   const idleBytes = peakMemory()!;
@@ -61,7 +76,7 @@ async function measure(path: string, quantize?: QuantizedFormat) {
   const peakBytes = peakMemory()!;
   const weights = memory.rows.find(({ purpose }) => purpose === "weights")!.bytes;
   const largest = Math.max(...[...source.tensors.values()].map(({ byteLength }) => byteLength));
-  return {
+  console.log(JSON.stringify({
     files: path.split("/").at(-1),
     quantize: quantize ?? null,
     seconds: round(seconds),
@@ -70,5 +85,5 @@ async function measure(path: string, quantize?: QuantizedFormat) {
     planBytes: memory.totalBytes,
     peakBytes,
     limitBytes: Math.round(idleBytes + 1.1 * weights + largest),
-  };
+  }));
 }

@@ -10,46 +10,51 @@ import { parseArgs } from "node:util";
 import { trainRun } from "../src/train/run.ts";
 import { runConfig, type RunOptions } from "../src/train/run_config.ts";
 import { dequantise } from "./dequantise.ts";
+import { commandLine, count, positive, telling } from "./flags.ts";
 
-const { values: flags } = parseArgs({
-  options: {
-    model: { type: "string" },
-    data: { type: "string" },
-    "eval-data": { type: "string" },
-    map: { type: "string", default: "prompt=question,completion=answer" },
-    steps: { type: "string", default: "30" },
-    density: { type: "string" },
-    lr: { type: "string", default: "1e-3" },
-  },
+const { model, common, lr } = commandLine(import.meta, () => {
+  const { values: flags } = parseArgs({
+    options: {
+      model: { type: "string" },
+      data: { type: "string" },
+      "eval-data": { type: "string" },
+      map: { type: "string", default: "prompt=question,completion=answer" },
+      steps: { type: "string", default: "30" },
+      density: { type: "string" },
+      lr: { type: "string", default: "1e-3" },
+    },
+  });
+  const { model, data, "eval-data": evalData } = flags;
+  if (model === undefined || data === undefined || evalData === undefined) {
+    throw new RangeError("Expected --model, --data and --eval-data");
+  }
+  const budget = flags.density === undefined
+    ? { numDeltas: 2_442_240 }
+    : { density: positive("--density", flags.density) };
+  const common = {
+    ...{ data: [data], evalData: [evalData], maxSteps: count("--steps", flags.steps) },
+    map: Object.fromEntries(flags.map.split(",").map((pair) => pair.split("="))),
+    ...budget,
+  };
+  return { model, common, lr: positive("--lr", flags.lr) };
 });
-const { model, data, "eval-data": evalData } = flags;
-if (model === undefined || data === undefined || evalData === undefined) {
-  throw new RangeError("Expected --model, --data and --eval-data");
-}
-const map = Object.fromEntries(flags.map.split(",").map((pair) => pair.split("=")));
-const budget = flags.density === undefined
-  ? { numDeltas: 2_442_240 }
-  : { density: Number(flags.density) };
-const common = {
-  data: [data],
-  evalData: [evalData],
-  map,
-  maxSteps: Number(flags.steps),
-  ...budget,
-};
 
 const work = await Deno.makeTempDir({ prefix: "spiel_bases_" });
-try {
-  const dequantised = join(work, "f32");
-  await dequantise(model, dequantised);
-  const bases: [name: string, options: Pick<RunOptions, "model" | "quantize">][] = [
-    ["as stored", { model }],
-    ["f32", { model: dequantised }],
-    ["nf4", { model: dequantised, quantize: "nf4" }],
-  ];
-  for (const [name, options] of bases) console.log(JSON.stringify(await measure(name, options)));
-} finally {
-  await Deno.remove(work, { recursive: true });
+await telling(measureAll);
+
+async function measureAll(): Promise<void> {
+  try {
+    const dequantised = join(work, "f32");
+    await dequantise(model, dequantised);
+    const bases: [name: string, options: Pick<RunOptions, "model" | "quantize">][] = [
+      ["as stored", { model }],
+      ["f32", { model: dequantised }],
+      ["nf4", { model: dequantised, quantize: "nf4" }],
+    ];
+    for (const [name, options] of bases) console.log(JSON.stringify(await measure(name, options)));
+  } finally {
+    await Deno.remove(work, { recursive: true });
+  }
 }
 
 /** The settings of docs/results.md, but for what the flags say. */
@@ -61,7 +66,7 @@ async function measure(name: string, options: Pick<RunOptions, "model" | "quanti
       ...options,
       out: join(work, `run on ${name}`),
       device: "cpu",
-      lr: Number(flags.lr),
+      lr,
       lrSchedule: "linear",
       warmupRatio: 0.03,
       reselectionSteps: 20,

@@ -10,13 +10,15 @@
 
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
-import { count, oneOf, refusing } from "./flags.ts";
-import { HOSTS } from "./measurement.ts";
+import { readFailure } from "../src/io/random_access.ts";
+import { openModelSource } from "../src/model/source.ts";
+import { commandLine, count, oneOf, telling } from "./flags.ts";
+import { HOSTS, MeasurementFailure } from "./measurement.ts";
 import { median, round } from "./statistics.ts";
 
 const TRAIN = new URL("../cli/train.ts", import.meta.url).href;
 
-const { model, data, rows, repeats, host, map } = refusing(() => {
+const { model, data, rows, repeats, host, map } = commandLine(import.meta, () => {
   const { values: flags } = parseArgs({
     options: {
       model: { type: "string" },
@@ -39,24 +41,37 @@ const { model, data, rows, repeats, host, map } = refusing(() => {
   };
 });
 
-const work = await Deno.makeTempDir({ prefix: "spiel_start_" });
-try {
-  const few = join(work, "few.jsonl");
-  const lines = (await Deno.readTextFile(data)).split("\n").slice(0, rows);
-  await Deno.writeTextFile(few, lines.join("\n"));
-  const seconds: number[] = [];
-  for (let i = 0; i <= repeats; i++) {
-    seconds.push(await secondsToFirstStep(few, join(work, `${i}`)));
+await telling(measure);
+
+async function measure(): Promise<void> {
+  openModelSource(model)[Symbol.dispose]();
+  const work = await Deno.makeTempDir({ prefix: "spiel_start_" });
+  try {
+    const few = join(work, "few.jsonl");
+    const lines = (await textOf(data)).split("\n").slice(0, rows);
+    await Deno.writeTextFile(few, lines.join("\n"));
+    const seconds: number[] = [];
+    for (let i = 0; i <= repeats; i++) {
+      seconds.push(await secondsToFirstStep(few, join(work, `${i}`)));
+    }
+    const warm = seconds.slice(1);
+    console.log(JSON.stringify({
+      ...{ model: basename(model), rows: lines.length, host, repeats },
+      seconds: round(median(warm)),
+      fastest_seconds: round(Math.min(...warm)),
+      slowest_seconds: round(Math.max(...warm)),
+    }));
+  } finally {
+    await Deno.remove(work, { recursive: true });
   }
-  const warm = seconds.slice(1);
-  console.log(JSON.stringify({
-    ...{ model: basename(model), rows: lines.length, host, repeats },
-    seconds: round(median(warm)),
-    fastest_seconds: round(Math.min(...warm)),
-    slowest_seconds: round(Math.max(...warm)),
-  }));
-} finally {
-  await Deno.remove(work, { recursive: true });
+}
+
+async function textOf(path: string): Promise<string> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    throw readFailure(path, error);
+  }
 }
 
 /** Runs the command; its first step begins where the time of the run, as its line has it, begins. */
@@ -82,6 +97,8 @@ async function secondsToFirstStep(data: string, out: string): Promise<number> {
     seconds ??= step && (at - begun) / 1000 - step.elapsed_s;
   }
   const { success } = await child.status;
-  if (!success || seconds === undefined) throw new Error(`The run failed: ${await said}`);
+  if (!success || seconds === undefined) {
+    throw new MeasurementFailure(`The run failed: ${await said}`);
+  }
   return seconds;
 }

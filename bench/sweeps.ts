@@ -13,7 +13,7 @@ import { openModelSource } from "../src/model/source.ts";
 import { runConfig } from "../src/train/run_config.ts";
 import { Bases } from "./bases.ts";
 import { selected } from "./configurations.ts";
-import { count, optionalCount, refusing } from "./flags.ts";
+import { commandLine, count, optionalCount, telling } from "./flags.ts";
 import { measureOrTell } from "./measurement.ts";
 import {
   ratiosOf,
@@ -24,7 +24,7 @@ import {
   type Taken,
 } from "./sweep_ratios.ts";
 
-const { model, rounds, ...options } = refusing(() => {
+const { model, rounds, ...options } = commandLine(import.meta, () => {
   const { values: flags } = parseArgs({
     options: {
       model: { type: "string" },
@@ -34,7 +34,6 @@ const { model, rounds, ...options } = refusing(() => {
     },
   });
   if (flags.model === undefined) throw new RangeError("Expected --model");
-  openModelSource(flags.model)[Symbol.dispose]();
   return {
     model: flags.model,
     rounds: count("--rounds", flags.rounds),
@@ -43,6 +42,7 @@ const { model, rounds, ...options } = refusing(() => {
   };
 });
 
+await telling(() => openModelSource(model)[Symbol.dispose]());
 await using bases = new Bases(model);
 const measured: Round[] = [];
 for (let number = 1; number <= rounds; number++) {

@@ -14,7 +14,7 @@ import { parseArgs } from "node:util";
 import { openModelSource } from "../../src/model/source.ts";
 import { Bases } from "../bases.ts";
 import type { Base, Configuration, Training } from "../configurations.ts";
-import { count, listOf, refusing, shapeOf } from "../flags.ts";
+import { commandLine, count, listOf, shapeOf, telling } from "../flags.ts";
 import { measureAlone, type MeasureRequest } from "../measurement.ts";
 import { round } from "../statistics.ts";
 import { compare, type Row, tableOf } from "./ratios.ts";
@@ -34,7 +34,7 @@ const FORMS: Readonly<Record<TorchType, { base: Base; precision: MeasureRequest[
   bfloat16: { base: "bf16", precision: "auto" },
 };
 
-const options = refusing(() => {
+const options = commandLine(import.meta, () => {
   const { values: flags } = parseArgs({
     options: {
       model: { type: "string" },
@@ -68,7 +68,7 @@ const options = refusing(() => {
   };
 });
 
-refusing(() => openModelSource(options.model)[Symbol.dispose]());
+await telling(() => openModelSource(options.model)[Symbol.dispose]());
 await using bases = new Bases(options.model);
 const rows: Row[] = [];
 const toldVersions = new Set<string>();

@@ -13,6 +13,7 @@
 import { defaultDevice, init, numpy } from "npm:@jax-js/jax@0.1.25";
 import { parseArgs } from "node:util";
 import { open } from "../../src/engine/open.ts";
+import { commandLine, count, oneOf, optionalCount, telling } from "../flags.ts";
 import { median, round } from "../statistics.ts";
 
 /** GFLOP/s of one product with its wait, and of further ones. */
@@ -24,42 +25,46 @@ interface Rates {
 /** Products by which two measurements differ. */
 const MORE = 10;
 
-const { values: flags } = parseArgs({
-  options: {
-    sizes: { type: "string", default: "512,1024" },
-    rounds: { type: "string", default: "7" },
-    device: { type: "string", default: "gpu" },
-    threads: { type: "string" },
-    host: { type: "string", default: "wasm" },
-    library: { type: "string" },
-  },
+const { sizes, rounds: repeats, device, ...options } = commandLine(import.meta, () => {
+  const { values: flags } = parseArgs({
+    options: {
+      sizes: { type: "string", default: "512,1024" },
+      rounds: { type: "string", default: "7" },
+      device: { type: "string", default: "gpu" },
+      threads: { type: "string" },
+      host: { type: "string", default: "wasm" },
+      library: { type: "string" },
+    },
+  });
+  return {
+    sizes: flags.sizes.split(",").map((size) => count("--sizes", size)),
+    rounds: count("--rounds", flags.rounds),
+    device: oneOf("--device", flags.device, ["gpu", "cpu"]),
+    host: oneOf("--host", flags.host, ["native", "wasm"]),
+    threads: optionalCount("--threads", flags.threads),
+    nativeLibrary: flags.library,
+  };
 });
 
-await using engine = await open({
-  host: flags.host as "wasm",
-  device: flags.device as "gpu",
-  threads: flags.threads === undefined ? undefined : Number(flags.threads),
-  allowSoftware: true,
-  nativeLibrary: flags.library,
-});
-const backend = flags.device === "gpu" ? "webgpu" : "wasm";
+await using engine = await telling(() => open({ ...options, device, allowSoftware: true }));
+const backend = device === "gpu" ? "webgpu" : "wasm";
 if (!(await init()).includes(backend)) throw new Error(`jax-js has no ${backend} here`);
 defaultDevice(backend);
 
-for (const size of flags.sizes.split(",").map(Number)) {
+for (const size of sizes) {
   const ours = (count: number) => engine.runProduct(size, size, size, count);
   const theirs = jaxProduct(size);
   await ours(1);
   await theirs(1);
   const rounds: { ours: Rates; theirs: Rates }[] = [];
-  for (let i = 0; i < Number(flags.rounds); i++) {
+  for (let i = 0; i < repeats; i++) {
     rounds.push({ ours: await measure(ours, size), theirs: await measure(theirs, size) });
   }
   const middle = (pick: (round: typeof rounds[number]) => number) =>
     round(median(rounds.map(pick)));
   console.log(JSON.stringify({
     size,
-    host: flags.host,
+    host: options.host,
     adapter: engine.info.adapter,
     threads: engine.info.threads,
     processors: navigator.hardwareConcurrency,
