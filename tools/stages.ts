@@ -2,6 +2,7 @@
 
 import { checkDocs } from "./check_docs.ts";
 import { checkImports } from "./check_imports.ts";
+import { checkOperations } from "./check_operations.ts";
 import { checkSize } from "./check_size.ts";
 import { cargoCounts, type Counts, denoCounts } from "./counts.ts";
 import { checkProtocol } from "./gen_protocol.ts";
@@ -76,7 +77,7 @@ export const STAGES: readonly Stage[] = [
   { name: "types", command: deno("check", "--frozen") },
   { name: "imports", check: checkImports },
   { name: "sizes", check: checkSize },
-  { name: "documents", check: checkDocs },
+  { name: "documents", check: () => [...checkDocs(), ...checkOperations()] },
   { name: "public documentation", command: deno("doc", "--lint", "mod.ts") },
   { name: "wasm builds are current", check: checkDigests },
   {

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { importsOf, moduleProblems, rustProblems } from "../../../tools/check_imports.ts";
 import { documentProblems } from "../../../tools/check_docs.ts";
+import { explainedOperations, operationProblems } from "../../../tools/check_operations.ts";
 import { budgetOf, countLines } from "../../../tools/check_size.ts";
 import { addCounts, cargoCounts, denoCounts, formatCounts } from "../../../tools/counts.ts";
 import { runGate, runStage, shorten } from "../../../tools/ok.ts";
@@ -171,6 +172,22 @@ Deno.test("documents name what exists", () => {
   );
   assert.equal(check("[a](docs/gone.md)").length, 1);
   assert.equal(check("run deno task build:wasm, then deno task fly").length, 1);
+});
+
+Deno.test("operations that a profile can name are explained", () => {
+  const explained = explainedOperations(
+    "# K\n\n## Operations\n\n| operation | what |\n| --- | --- |\n| `a`, `b_c` | does `x` |\n\n## Next\n| `d` | e |\n",
+  );
+  assert.deepEqual([...explained], ["a", "b_c"]);
+  const check = (text: string) => operationProblems("cpu.rs", text, explained);
+  assert.deepEqual(
+    check('self.perform(\n  "a", work); self.run("b_c", || x()); other.run("y")'),
+    [],
+  );
+  assert.deepEqual(check('let name = if x { "a" } else { "d" };\nself.perform(name, work)'), [
+    'cpu.rs: counts "d", which docs/kernels.md does not explain',
+  ]);
+  assert.match(check("self.perform(label, work)").join(), /by "label", expected a name/);
 });
 
 Deno.test("versions compare by number", () => {

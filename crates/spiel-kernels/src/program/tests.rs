@@ -109,6 +109,18 @@ fn every_wgsl_file_is_in_a_program() {
     }
 }
 
+#[test]
+fn every_program_is_explained() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/kernels.md");
+    let document = std::fs::read_to_string(path).expect("the document of the kernels");
+    let (_, after) = document.split_once("\n## Operations\n").expect("a section on operations");
+    let (operations, _) = after.split_once("\n## ").expect("a section after it");
+    for Program { label, .. } in programs() {
+        let explained = operations.contains(&format!("`{label}`"));
+        assert!(explained, "docs/kernels.md does not say what the operation {label} is");
+    }
+}
+
 /// The texts of the WGSL files below a folder.
 fn wgsl_files(folder: &Path) -> Vec<String> {
     let entries =
