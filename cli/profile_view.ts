@@ -57,6 +57,12 @@ export function showProfile(ui: Ui, report: ProfileReport): void {
         ].join(", "),
       ] as const,
     ]),
+    ...(peaks === null || peaks.isSteady ? [] : [
+      [
+        "busy",
+        "the peaks' probes scatter, as other programs run too: shares of a peak may be far off",
+      ] as const,
+    ]),
     ...(totals.writtenBytes + totals.readBytes === 0 ? [] : [
       [
         "bytes",

@@ -2,7 +2,7 @@
 
 import type { Engine, OpenInfo } from "../engine/engine.ts";
 import type { ProfileCall, ProfileRow, ProfileTotals } from "../engine/protocol.gen.ts";
-import { leastSeconds, measurePeaks, type Peaks } from "./peaks.ts";
+import { joinPeaks, leastSeconds, measurePeaks, type Peaks } from "./peaks.ts";
 
 /** What the profiled steps of a run came to. */
 export interface ProfileReport {
@@ -54,7 +54,7 @@ export class StepProfiler {
    */
   constructor(private readonly engine: Engine, private readonly firstStep: number) {}
 
-  /** Runs a step and counts what it asks of the device, whose peaks are measured before the first one. */
+  /** Runs a step and counts what it asks of the device, whose peaks are measured before the first one and at the end. */
   async measure(step: () => Promise<void>): Promise<void> {
     if (this.#peaks === undefined) this.#peaks = await measurePeaks(this.engine);
     await this.engine.switchProfile(true);
@@ -68,6 +68,7 @@ export class StepProfiler {
   /** What the steps came to; waits for the device. */
   async report(): Promise<ProfileReport> {
     const { operations, ...profile } = await this.engine.readProfile();
+    const peaks = this.#peaks ? joinPeaks(this.#peaks, await measurePeaks(this.engine)) : null;
     const slowestFirst = [...operations.keys()]
       .sort((a, b) => (operations[b]!.seconds ?? 0) - (operations[a]!.seconds ?? 0));
     const places = new Map(slowestFirst.map((number, place) => [number, place]));
@@ -79,7 +80,7 @@ export class StepProfiler {
       operations: slowestFirst.map((number) => operations[number]!),
       calls: profile.calls.map((call) => ({ ...call, row: places.get(call.row)! })),
       earlierCalls: profile.earlierCalls,
-      peaks: this.#peaks ?? null,
+      peaks,
     };
   }
 }
@@ -131,6 +132,7 @@ export function profileRecord(report: ProfileReport, info: OpenInfo): Record<str
       gflops_per_second: peaks.flopsPerSecond / 1e9,
       bf16_gflops_per_second: peaks.bf16FlopsPerSecond && peaks.bf16FlopsPerSecond / 1e9,
       gigabytes_per_second: peaks.bytesPerSecond / 1e9,
+      steady: peaks.isSteady,
     },
     totals: {
       dispatches: totals.dispatches,

@@ -43,7 +43,7 @@ const REPORT: ProfileReport = {
   ],
   calls: [],
   earlierCalls: 0,
-  peaks: { bf16FlopsPerSecond: null, flopsPerSecond: 4e9, bytesPerSecond: 1e9 },
+  peaks: { bf16FlopsPerSecond: null, flopsPerSecond: 4e9, bytesPerSecond: 1e9, isSteady: true },
 };
 
 function shown(report: ProfileReport): string[] {
@@ -77,6 +77,14 @@ Deno.test("a device that multiplies in bf16 has a peak in it", () => {
 Deno.test("a resumed run says from which step on its profile is", () => {
   const lines = shown({ ...REPORT, firstStep: 11 });
   assert.ok(lines.includes("profile of 2 steps from step 11 on, per step"));
+});
+
+Deno.test("peaks that were measured on a busy machine are said to be", () => {
+  const busy = (isSteady: boolean) =>
+    shown({ ...REPORT, peaks: { ...REPORT.peaks!, isSteady } }).filter((line) =>
+      line.startsWith("busy | the peaks' probes scatter, ")
+    ).length;
+  assert.deepEqual([busy(true), busy(false)], [0, 1]);
 });
 
 Deno.test("a profile of no step says so", () => {

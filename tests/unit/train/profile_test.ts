@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import type { Profile, ProfileRow } from "../../../src/engine/protocol.gen.ts";
-import { leastSeconds, peaksOf } from "../../../src/train/peaks.ts";
+import { joinPeaks, leastSeconds, type Peaks, peaksOf } from "../../../src/train/peaks.ts";
 import {
   profileRecord,
   type ProfileReport,
@@ -12,7 +12,7 @@ import {
 import { type TraceEvent, traceRecord } from "../../../src/train/trace.ts";
 import { NOTHING_ASKED, openFakeEngine } from "../../support/fake_engine.ts";
 
-const PEAKS = { flopsPerSecond: 1e9, bf16FlopsPerSecond: 4e9, bytesPerSecond: 1e8 };
+const PEAKS = { flopsPerSecond: 1e9, bf16FlopsPerSecond: 4e9, bytesPerSecond: 1e8, isSteady: true };
 
 function row(operation: string, numbers: Partial<ProfileRow> = {}): ProfileRow {
   const { calls = 1, seconds = null, flops = null, bytes = null } = numbers;
@@ -35,7 +35,7 @@ const PROBED: Profile = {
 };
 
 Deno.test("a probe's fastest call counts", () => {
-  const rates = { flopsPerSecond: 2e10, bytesPerSecond: 5e8 };
+  const rates = { flopsPerSecond: 2e10, bytesPerSecond: 5e8, isSteady: false };
   assert.deepEqual(peaksOf(PROBED), { ...rates, bf16FlopsPerSecond: null });
   const { operations, calls } = PROBED;
   const withBf16 = {
@@ -46,6 +46,27 @@ Deno.test("a probe's fastest call counts", () => {
   assert.deepEqual(peaksOf(withBf16), { ...rates, bf16FlopsPerSecond: 8e10 });
   assert.equal(peaksOf({ ...PROBED, calls: PROBED.calls.filter(({ row }) => row === 0) }), null);
   assert.equal(peaksOf({ ...PROBED, operations: [], calls: [] }), null);
+});
+
+Deno.test("peaks are steady where three of four calls take about as long as the fastest", () => {
+  const isSteady = (...times: number[]) => {
+    const calls = [...times.map((seconds) => call(0, 0, seconds)), call(1, 0, 1)];
+    return peaksOf({ ...PROBED, calls })?.isSteady;
+  };
+  assert.equal(isSteady(1), true);
+  assert.equal(isSteady(9, 1.4, 1.1, 1, 1.4), true);
+  assert.equal(isSteady(9, 1.6, 1.1, 1, 1.6), false);
+});
+
+Deno.test("of two measurements the faster rates count, and they are steady where both are much the same", () => {
+  const join = (changes: Partial<Peaks>) => joinPeaks(PEAKS, { ...PEAKS, ...changes });
+  assert.deepEqual(joinPeaks(PEAKS, null), PEAKS);
+  assert.deepEqual(join({ flopsPerSecond: 1.2e9, bytesPerSecond: 3e8, bf16FlopsPerSecond: 1 }), {
+    ...{ flopsPerSecond: 1.2e9, bf16FlopsPerSecond: 4e9, bytesPerSecond: 3e8, isSteady: true },
+  });
+  assert.equal(join({ bf16FlopsPerSecond: null }).bf16FlopsPerSecond, null);
+  assert.equal(join({ isSteady: false }).isSteady, false);
+  for (const flopsPerSecond of [2e9, 5e8]) assert.equal(join({ flopsPerSecond }).isSteady, false);
 });
 
 Deno.test("the least time is the longer of arithmetic and traffic", () => {
@@ -133,6 +154,7 @@ Deno.test("profile.json has its steps, the peaks and what share of them a row re
     gflops_per_second: 1,
     bf16_gflops_per_second: 4,
     gigabytes_per_second: 0.1,
+    steady: true,
   });
   const [product] = record.operations;
   assert.equal(product.gflops_per_second, 0.04);
@@ -141,7 +163,7 @@ Deno.test("profile.json has its steps, the peaks and what share of them a row re
   assert.equal(unknown["peaks"], null);
 });
 
-Deno.test("peaks are measured before the first step, and rows are put in order with their calls", async () => {
+Deno.test("peaks are measured before the first step and after the last, and rows are put in order with their calls", async () => {
   const { engine, fake } = await openFakeEngine();
   fake.intercept = (request) => {
     if (request.op !== "profileRead") return undefined;
@@ -155,8 +177,8 @@ Deno.test("peaks are measured before the first step, and rows are put in order w
   const profiler = new StepProfiler(engine, 11);
   for (let step = 0; step < 2; step++) await profiler.measure(() => engine.clearGrads());
   const report = await profiler.report();
-  assert.equal(fake.log.filter((op) => op === "probeRun").length, 1);
-  assert.ok(fake.log.indexOf("probeRun") < fake.log.indexOf("gradClear"));
+  const asked = fake.log.filter((op) => /^(probeRun|gradClear)$/.test(op));
+  assert.deepEqual(asked, ["probeRun", "gradClear", "gradClear", "probeRun"]);
   assert.deepEqual([report.steps, report.firstStep, report.peaks], [2, 11, peaksOf(PROBED)]);
   assert.deepEqual(report.operations.map(({ operation }) => operation), ["product", "add"]);
   assert.deepEqual(report.calls.map(({ row }) => row), [1, 0]);
