@@ -58,6 +58,21 @@ impl Unit {
         kinds.into_iter().map(Self).collect()
     }
 
+    /// The units that tests run: those of this CPU, and those whose instructions can be emulated.
+    #[cfg(test)]
+    pub(crate) fn tested() -> Vec<Self> {
+        let mut units = Self::all();
+        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+        {
+            let amx = Self(Kind::Amx);
+            if !units.contains(&amx) {
+                amx::make_available();
+                units.push(amx);
+            }
+        }
+        units
+    }
+
     /// Whether it is faster than products in f32: the dot products of AVX-512 are half as fast on CPUs by Intel.
     #[must_use]
     pub const fn outruns_f32(self) -> bool {
@@ -137,11 +152,42 @@ fn multiply_plainly(a: &[u32], b: &[u32], sums: &mut Sums) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::uniform;
 
     #[test]
     fn every_unit_is_right() {
-        for unit in Unit::all() {
+        for unit in Unit::tested() {
             assert!(unit.is_right(), "{unit:?}");
+        }
+    }
+
+    #[test]
+    fn units_agree_with_plain_loops_whatever_the_length() {
+        // Whole numbers, whose sums are exact in any order.
+        let words = |seed: u32, pairs: usize| -> Vec<u32> {
+            let number = |x: &f32| u32::from(half::bf16::from_f32((x * 100.0).round()).to_bits());
+            let pair = |x: &[f32; 2]| number(&x[0]) | number(&x[1]) << 16;
+            uniform(seed, EDGE * pairs * 2).as_chunks().0.iter().map(pair).collect()
+        };
+        for unit in Unit::tested() {
+            unit.prepared(|tiles| {
+                for pairs in [1, 2, 3, 16, 1, 17].map(|tiles| tiles * PAIRS) {
+                    let (a, b) = (words(1, pairs), words(2, pairs));
+                    let (mut sums, mut expected) = ([[f32::NAN; EDGE]; EDGE], [[0.0; EDGE]; EDGE]);
+                    tiles.sums(&a, &b, &mut sums);
+                    multiply_plainly(&a, &b, &mut expected);
+                    assert!(sums == expected, "{pairs} pairs by {unit:?}");
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn emulated_units_are_not_offered() {
+        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+        if !amx::is_available() {
+            amx::make_available();
+            assert!(Unit::all().iter().all(|unit| unit.0 != Kind::Amx));
         }
     }
 }
