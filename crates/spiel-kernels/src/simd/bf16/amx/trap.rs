@@ -90,69 +90,71 @@ fn write(text: &str) {
     unsafe { libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len()) };
 }
 
-/// The instruction of these bytes; nothing when it is none of tiles that the loop or a test has.
+/// The instruction whose bytes come; nothing when it is none of tiles that the loop or a test has.
 fn decode(registers: &[usize; 16], mut next: impl FnMut() -> u8) -> Option<Instruction> {
     const VEX: u8 = 0xC4;
     const MEMORY: bool = true;
-    const TILE: bool = false;
+    const REGISTER: bool = false;
     if next() != VEX {
         return None;
     }
     let (first, second) = (next(), next());
-    // Of the opcodes 0F 38, of vectors of 128 bits, and without W, as all of them are.
+    // Opcodes that begin with 0F 38, 128 bits, W = 0: so are all of them.
     if first & 0x1F != 2 || second & 0x84 != 0 {
         return None;
     }
     let (opcode, operands) = (next(), next());
-    // Numbers of registers in the prefix are inverted.
+    let in_memory = operands >> 6 != 3;
+    // The prefix has numbers of registers inverted; there are but eight tiles.
     let third = usize::from((!second >> 3) & 15);
-    let has_memory = operands >> 6 != 3;
     let (tile, other) = (usize::from(operands >> 3 & 7), usize::from(operands & 7));
-    let is_tile = first & 0x80 != 0 && (has_memory || first & 0x20 != 0);
-    if !is_tile || (opcode != 0x5C && third != 0) {
+    let no_ninth = first & 0x80 != 0 && (in_memory || first & 0x20 != 0);
+    if !no_ninth || (third != 0 && opcode != 0x5C) {
         return None;
     }
-    match (opcode, second & 3, has_memory) {
+    let mut memory = || address(registers, first, operands, &mut next);
+    Some(match (opcode, second & 3, in_memory) {
         (0x49, 0, MEMORY) if tile == 0 => {
-            let (base, index) = address(registers, first, operands, &mut next)?;
-            Some(Instruction::LoadConfiguration { from: base.wrapping_add(index) })
+            let (base, index) = memory()?;
+            Instruction::LoadConfiguration { from: base.wrapping_add(index) }
         }
         (0x49, 1, MEMORY) if tile == 0 => {
-            let (base, index) = address(registers, first, operands, &mut next)?;
-            Some(Instruction::StoreConfiguration { to: base.wrapping_add(index) })
+            let (base, index) = memory()?;
+            Instruction::StoreConfiguration { to: base.wrapping_add(index) }
         }
-        (0x49, 0, TILE) if (tile, other) == (0, 0) => Some(Instruction::Release),
-        (0x49, 3, TILE) if other == 0 => Some(Instruction::Zero { tile }),
+        (0x49, 0, REGISTER) if (tile, other) == (0, 0) => Instruction::Release,
+        (0x49, 3, REGISTER) if other == 0 => Instruction::Zero { tile },
         (0x4B, 3, MEMORY) if other == 4 => {
-            let (from, stride) = address(registers, first, operands, &mut next)?;
-            Some(Instruction::Load { tile, from, stride })
+            let (from, stride) = memory()?;
+            Instruction::Load { tile, from, stride }
         }
         (0x4B, 2, MEMORY) if other == 4 => {
-            let (to, stride) = address(registers, first, operands, &mut next)?;
-            Some(Instruction::Store { tile, to, stride })
+            let (to, stride) = memory()?;
+            Instruction::Store { tile, to, stride }
         }
-        (0x5C, 2, TILE) if third < 8 => {
-            Some(Instruction::Multiply { sums: tile, a: other, b: third })
+        (0x5C, 2, REGISTER) if third < 8 => {
+            Instruction::Multiply { sums: tile, a: other, b: third }
         }
-        _ => None,
-    }
+        _ => return None,
+    })
 }
 
-/// The base of an operand in memory with its displacement, and its scaled index; nothing where there is no base register.
+/// The base of an operand in memory with its displacement, and its scaled index, 0 where there is none; nothing where
+/// there is no base register.
 fn address(
     registers: &[usize; 16],
     prefix: u8,
     operands: u8,
     next: &mut impl FnMut() -> u8,
 ) -> Option<(usize, usize)> {
-    let number = |low: u8, bit: u8| usize::from(low & 7 | (!prefix >> bit & 1) << 3);
+    let register = |low: u8, bit: u8| usize::from(low & 7 | (!prefix >> bit & 1) << 3);
     let (mut base, mut index) = (operands, 0);
     if operands & 7 == 4 {
         let scaled = next();
         base = scaled;
-        index = match number(scaled >> 3, 6) {
+        index = match register(scaled >> 3, 6) {
             4 => 0,
-            register => registers[register] << (scaled >> 6),
+            number => registers[number] << (scaled >> 6),
         };
     }
     let displacement = match operands >> 6 {
@@ -161,12 +163,13 @@ fn address(
         1 => isize::from(next() as i8),
         _ => i32::from_le_bytes([next(), next(), next(), next()]) as isize,
     };
-    Some((registers[number(base, 5)].wrapping_add_signed(displacement), index))
+    Some((registers[register(base, 5)].wrapping_add_signed(displacement), index))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::arch::asm;
 
     #[test]
     fn instructions_are_what_an_assembler_means_by_their_bytes() {
@@ -217,20 +220,33 @@ mod tests {
         }
     }
 
+    /// Whether a process of its own ends by a signal at this work, which may do only what a signal may.
+    fn is_fatal(work: fn()) -> bool {
+        let mut status = 0;
+        // SAFETY: the new process, of one thread, does nothing but these calls and the work.
+        unsafe {
+            let child = libc::fork();
+            if child == 0 {
+                libc::prctl(libc::PR_SET_DUMPABLE, 0);
+                libc::close(libc::STDERR_FILENO);
+                work();
+                libc::_exit(0);
+            }
+            assert_eq!(libc::waitpid(child, &raw mut status, 0), child);
+        }
+        libc::WIFSIGNALED(status)
+    }
+
     #[test]
-    fn other_instructions_are_left_alone() {
-        let others: [&[u8]; 5] = [
-            // ud2; tileloaddt1 tmm1, [rax+rcx]; tdpbssd tmm1, tmm2, tmm3; vpshufb xmm0, xmm1, xmm2; a ninth tile
-            &[0x0F, 0x0B],
-            &[0xC4, 0xE2, 0x79, 0x4B, 0x0C, 0x08],
-            &[0xC4, 0xE2, 0x63, 0x5E, 0xCA],
-            &[0xC4, 0xE2, 0x71, 0x00, 0xC2],
-            &[0xC4, 0x62, 0x7B, 0x49, 0xC0],
-        ];
-        for bytes in others {
-            let mut rest = bytes.iter();
-            let decoded = decode(&[0; 16], || *rest.next().expect("another byte"));
-            assert_eq!(decoded, None, "{bytes:02X?}");
+    fn wrong_use_of_tiles_and_other_illegal_instructions_end_the_process() {
+        static CONFIGURATION: [u8; 64] = [9; 64];
+        super::super::make_available();
+        assert!(!is_fatal(|| ()));
+        // SAFETY: they change no memory, and none comes to its end.
+        unsafe {
+            assert!(is_fatal(|| asm!("ud2")));
+            assert!(is_fatal(|| asm!("tilezero tmm0")));
+            assert!(is_fatal(|| asm!("ldtilecfg [{}]", in(reg) &raw const CONFIGURATION)));
         }
     }
 }
