@@ -58,6 +58,21 @@ impl Unit {
         kinds.into_iter().map(Self).collect()
     }
 
+    /// The units that tests run: those of this CPU, and those whose instructions can be emulated.
+    #[cfg(test)]
+    pub(crate) fn tested() -> Vec<Self> {
+        let mut units = Self::all();
+        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+        {
+            amx::make_available();
+            let amx = Self(Kind::Amx);
+            if !units.contains(&amx) {
+                units.push(amx);
+            }
+        }
+        units
+    }
+
     /// Whether it is faster than products in f32: the dot products of AVX-512 are half as fast on CPUs by Intel.
     #[must_use]
     pub const fn outruns_f32(self) -> bool {
@@ -75,8 +90,10 @@ impl Unit {
     pub fn is_right(self) -> bool {
         let number = |i: usize| half::bf16::from_f32((i * 7 % 19) as f32 - 9.0).to_bits();
         let word = |i: usize| u32::from(number(2 * i)) | u32::from(number(2 * i + 1)) << 16;
-        let a: Vec<u32> = (0..EDGE * 2 * PAIRS).map(word).collect();
-        let b: Vec<u32> = (0..EDGE * 2 * PAIRS).map(|i| word(i + 5)).collect();
+        // Rows of A and of B differ in length, so that one cannot pass for the other.
+        let words = EDGE * 3 * PAIRS;
+        let a: Vec<u32> = (0..words).map(word).collect();
+        let b: Vec<u32> = (0..words).map(|i| word(i + 5)).collect();
         let (mut sums, mut expected) = ([[f32::NAN; EDGE]; EDGE], [[0.0; EDGE]; EDGE]);
         self.prepared(|tiles| tiles.sums(&a, &b, &mut sums));
         multiply_plainly(&a, &b, &mut expected);
@@ -137,11 +154,41 @@ fn multiply_plainly(a: &[u32], b: &[u32], sums: &mut Sums) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::uniform;
 
     #[test]
     fn every_unit_is_right() {
-        for unit in Unit::all() {
+        for unit in Unit::tested() {
             assert!(unit.is_right(), "{unit:?}");
         }
+    }
+
+    #[test]
+    fn units_agree_with_plain_loops_whatever_the_length() {
+        // Whole numbers, whose sums are exact in any order.
+        let words = |seed: u32, pairs: usize| -> Vec<u32> {
+            let number = |x: &f32| u32::from(half::bf16::from_f32((x * 100.0).round()).to_bits());
+            let pair = |x: &[f32; 2]| number(&x[0]) | number(&x[1]) << 16;
+            uniform(seed, EDGE * pairs * 2).as_chunks().0.iter().map(pair).collect()
+        };
+        for unit in Unit::tested() {
+            unit.prepared(|tiles| {
+                for pairs in [1, 2, 3, 16, 1, 17].map(|tiles| tiles * PAIRS) {
+                    let (a, b) = (words(1, pairs), words(2, pairs));
+                    let (mut sums, mut expected) = ([[f32::NAN; EDGE]; EDGE], [[0.0; EDGE]; EDGE]);
+                    tiles.sums(&a, &b, &mut sums);
+                    multiply_plainly(&a, &b, &mut expected);
+                    assert!(sums == expected, "{pairs} pairs by {unit:?}");
+                }
+            });
+        }
+    }
+
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    #[test]
+    fn amx_is_tested_everywhere_and_offered_where_the_cpu_has_it() {
+        let amx = Unit(Kind::Amx);
+        assert!(Unit::tested().contains(&amx));
+        assert_eq!(Unit::all().contains(&amx), amx::is_available());
     }
 }

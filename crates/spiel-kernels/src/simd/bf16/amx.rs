@@ -3,6 +3,11 @@
 //! Source of layouts and instructions: Intel's Architecture Instruction Set Extensions, chapter 3.
 #![expect(unsafe_code, reason = "a SIMD leaf")]
 
+#[cfg(test)]
+mod emulated;
+#[cfg(test)]
+mod trap;
+
 use super::{EDGE, PAIRS, Sums};
 use std::arch::asm;
 use std::arch::x86_64::{__cpuid, __cpuid_count};
@@ -44,6 +49,14 @@ fn saved_states() -> u32 {
         asm!("xgetbv", in("ecx") 0, out("eax") states, out("edx") _, options(nomem, nostack));
     }
     states
+}
+
+/// Lets tests run what is here on any CPU: its instructions are emulated where it has none.
+#[cfg(test)]
+pub(super) fn make_available() {
+    if !is_available() {
+        trap::install();
+    }
 }
 
 fn may_use_tiles() -> bool {
@@ -154,15 +167,34 @@ pub(super) fn sums(a: &[u32], b: &[u32], sums: &mut Sums) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::panic::catch_unwind;
+
+    /// The configuration of this thread's tiles; zeros where there is none.
+    fn configuration() -> [u8; 64] {
+        let mut bytes = [0xFF; 64];
+        // SAFETY: the tests make the instruction available; it writes 64 bytes.
+        unsafe { asm!("sttilecfg [{}]", in(reg) bytes.as_mut_ptr(), options(nostack)) };
+        bytes
+    }
 
     #[test]
-    fn the_configuration_is_what_the_instruction_reads() {
-        // SAFETY: a structure of bytes and half-words without padding.
-        let bytes: &[u8; 64] = unsafe { &*(&raw const CONFIGURATION).cast() };
-        assert_eq!((bytes[0], bytes[1]), (1, 0));
-        assert!((0..8).all(|tile| bytes[16 + 2 * tile] == 64 && bytes[48 + tile] == 16));
-        assert!(
-            bytes[2..16].iter().chain(&bytes[32..48]).chain(&bytes[56..]).all(|byte| *byte == 0)
-        );
+    fn tiles_are_configured_for_the_work_alone() {
+        make_available();
+        assert_eq!(configuration(), [0; 64]);
+        with_tiles(|| {
+            let mut expected = [0; 64];
+            expected[0] = 1;
+            for tile in 0..8 {
+                expected[16 + 2 * tile] = 64;
+                expected[48 + tile] = 16;
+            }
+            assert_eq!(configuration(), expected);
+            std::thread::scope(|scope| {
+                scope.spawn(|| assert_eq!(configuration(), [0; 64], "another thread's"));
+            });
+        });
+        assert_eq!(configuration(), [0; 64], "after the work");
+        assert!(catch_unwind(|| with_tiles(|| panic!("work that fails"))).is_err());
+        assert_eq!(configuration(), [0; 64], "after work that failed");
     }
 }
