@@ -32,13 +32,47 @@ pub(crate) struct Dense<'a, B> {
     pub(crate) bf16_factors: bool,
 }
 
-impl<B> Clone for Dense<'_, B> {
-    fn clone(&self) -> Self {
-        *self
+/// The weights of a product.
+pub(crate) enum Factor<'a, B> {
+    Dense(Dense<'a, B>),
+    /// Only where [`BlockOps::multiplies_stored`].
+    Stored(Stored<'a, B>),
+}
+
+impl<B> Factor<'_, B> {
+    /// Whether the product rounds both factors to bf16.
+    pub(crate) fn is_rounded(&self) -> bool {
+        matches!(self, Self::Dense(Dense { bf16_factors: true, .. }))
     }
 }
 
-impl<B> Copy for Dense<'_, B> {}
+/// Views are copied as references are.
+macro_rules! copied {
+    ($($view:ident),+) => {
+        $(
+            impl<B> Clone for $view<'_, B> {
+                fn clone(&self) -> Self {
+                    *self
+                }
+            }
+
+            impl<B> Copy for $view<'_, B> {}
+        )+
+    };
+}
+copied!(Dense, Factor, Stored);
+
+impl<'a, B> From<Dense<'a, B>> for Factor<'a, B> {
+    fn from(dense: Dense<'a, B>) -> Self {
+        Self::Dense(dense)
+    }
+}
+
+impl<'a, B> From<&'a B> for Factor<'a, B> {
+    fn from(data: &'a B) -> Self {
+        Self::Dense(data.into())
+    }
+}
 
 impl<'a, B> From<&'a B> for Dense<'a, B> {
     fn from(data: &'a B) -> Self {
@@ -169,15 +203,19 @@ pub(crate) trait BlockOps: Memory {
     fn is_right_in(&self, _element: Element) -> bool {
         true
     }
+    /// Whether products decode stored weights on their way where dense ones would be of this type.
+    fn multiplies_stored(&self, _element: Element) -> bool {
+        false
+    }
     fn linear<'a>(
         &self,
         x: &Self::Buffer,
-        weight: impl Into<Dense<'a, Self::Buffer>>,
+        weight: impl Into<Factor<'a, Self::Buffer>>,
         shape: LinearShape,
         y: &mut Self::Buffer,
     ) where
         Self::Buffer: 'a;
-    /// The same without ever making the matrix dense, and whether that was done: it pays for a few tokens only.
+    /// The same for a few tokens, which pay for no dense matrix, and whether that was done.
     fn linear_packed(
         &self,
         x: &Self::Buffer,
@@ -188,7 +226,7 @@ pub(crate) trait BlockOps: Memory {
     fn linear_backward_input<'a>(
         &self,
         grad_y: &Self::Buffer,
-        weight: impl Into<Dense<'a, Self::Buffer>>,
+        weight: impl Into<Factor<'a, Self::Buffer>>,
         shape: LinearShape,
         accumulate: bool,
         grad_x: &mut Self::Buffer,

@@ -40,7 +40,7 @@ impl<D: Device> Model<D> {
         }
         let loss_backward = backward.map(|scale| Backward { scale, soft_cap });
         let mut trained = matrix.trained.take();
-        let weights = matrix.dense(device, None, linear);
+        let weights = matrix.factor(device, None, linear);
         for first in (0..targets).step_by(*rows) {
             let count = targets.min(first + *rows) - first;
             let shape = matrix.linear_shape(count);

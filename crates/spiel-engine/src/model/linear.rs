@@ -101,7 +101,7 @@ impl<D: Device> Linear<D> {
         let shape = self.shape(pass.tokens);
         device.linear_backward_input(
             grad_y,
-            self.weight.dense(device, self.active(), scratch),
+            self.weight.factor(device, self.active(), scratch),
             shape,
             accumulate,
             grad_x,

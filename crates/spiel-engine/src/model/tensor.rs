@@ -1,7 +1,7 @@
 //! One weight tensor in its stored format, and what training all of it needs.
 
 use crate::arena::{Arena, Purpose};
-use crate::device::{Dense, Device, Stored};
+use crate::device::{Dense, Device, Factor, Stored};
 use crate::error::{Result, invalid, out_of_order};
 use crate::model::workspace::LinearScratch;
 use crate::protocol::WeightFormat;
@@ -115,20 +115,24 @@ impl<D: Device> Tensor<D> {
     }
 
     /// The weights as products take them: the tensor's own when it is f32, in any precision, since there is nothing to
-    /// decode; else decoded into `scratch` with `deltas` added.
-    pub(crate) fn dense<'a>(
+    /// decode; as stored where the device decodes them on their way; else decoded into `scratch` with `deltas` added.
+    pub(crate) fn factor<'a>(
         &'a self,
         device: &D,
-        deltas: Option<(&D::Buffer, &D::Buffer)>,
+        deltas: Option<(&'a D::Buffer, &'a D::Buffer)>,
         scratch: &'a mut LinearScratch<D>,
-    ) -> Dense<'a, D::Buffer> {
+    ) -> Factor<'a, D::Buffer> {
         let LinearScratch { weights, element, .. } = scratch;
         let bf16_factors = *element == Element::Bf16;
+        let stored = self.stored(deltas);
         if self.format == WeightFormat::F32 {
-            return Dense { bf16_factors, ..Dense::from(&self.data) };
+            return Dense { bf16_factors, ..Dense::from(&self.data) }.into();
         }
-        device.materialise(&self.stored(deltas), self.elements(), *element, weights);
-        Dense { data: weights, element: *element, bf16_factors }
+        if device.multiplies_stored(*element) {
+            return Factor::Stored(stored);
+        }
+        device.materialise(&stored, self.elements(), *element, weights);
+        Dense { data: weights, element: *element, bf16_factors }.into()
     }
 
     /// y `[T, out]` of x `[T, in]` by the weights with `deltas` added.
@@ -143,7 +147,7 @@ impl<D: Device> Tensor<D> {
     ) {
         let shape = self.linear_shape(tokens);
         if !device.linear_packed(x, &self.stored(deltas), shape, y) {
-            device.linear(x, self.dense(device, deltas, scratch), shape, y);
+            device.linear(x, self.factor(device, deltas, scratch), shape, y);
         }
     }
 }

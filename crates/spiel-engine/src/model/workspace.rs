@@ -15,7 +15,7 @@ use crate::protocol::{
 use spiel_kernels::element::Element;
 use spiel_kernels::ops::clip::Clip;
 
-/// Floats of logits that exist at once.
+/// Floats of logits that exist at once, where the head is decoded before the first chunk of tokens.
 const LOGITS: usize = 16 << 20;
 
 /// What a block's forward pass leaves for its backward pass.
@@ -180,7 +180,7 @@ impl<D: Device> Workspace<D> {
             hidden: work(hidden)?,
             activation: work(feed)?,
             linear: LinearScratch::new(arena, model, options, element)?,
-            head: HeadScratch::new(arena, config, tokens, training)?,
+            head: HeadScratch::new(arena, config, tokens, training, element)?,
             grads: if training { Some(BlockGrads::new(arena, config, tokens)?) } else { None },
             updates: UpdateBuffers::new(arena, model, options)?,
         })
@@ -225,8 +225,10 @@ impl<D: Device> LinearScratch<D> {
         options: &ModelOptions,
         element: Element,
     ) -> Result<Self> {
-        let stored = model.tensors().filter(|tensor| tensor.format != WeightFormat::F32);
-        let largest_stored = stored.map(Tensor::elements).max().unwrap_or(0);
+        let decodes = !arena.device().multiplies_stored(element);
+        let stored = |tensor: &&Tensor<D>| decodes && tensor.format != WeightFormat::F32;
+        let largest_stored =
+            model.tensors().filter(stored).map(Tensor::elements).max().unwrap_or(0);
         let trains = options.trainable == Trainable::Deltas;
         let carriers = || model.linears().filter(|linear| trains && linear.delta.is_some());
         // Dense gradients that choose candidates, and SM3's ranking of every position, need a whole matrix.
@@ -298,9 +300,12 @@ impl<D: Device> HeadScratch<D> {
         config: &ModelConfig,
         tokens: usize,
         training: bool,
+        element: Element,
     ) -> Result<Self> {
         let (hidden, vocab) = (config.hidden_size as usize, config.vocab_size as usize);
-        let rows = whole_tiles(LOGITS / vocab).clamp(1, tokens.max(1));
+        // Where every chunk decodes it, there are half as many, and no memory goes into a dense head.
+        let logits = if arena.device().multiplies_stored(element) { 2 * LOGITS } else { LOGITS };
+        let rows = whole_tiles(logits / vocab).clamp(1, tokens.max(1));
         let mut work = |width: usize| arena.elements(Purpose::Workspace, [rows, width]);
         Ok(Self {
             rows,

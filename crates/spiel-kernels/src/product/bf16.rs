@@ -1,6 +1,6 @@
 //! The dense product of factors that are rounded to bf16, summed in f32.
 
-use super::blocked::{self, Finish, Operand, Tiling, with_scratch};
+use super::blocked::{self, Operand, Tiling, with_scratch};
 use super::{Matrix, Output};
 use crate::columns::write_columns;
 use crate::simd::bf16::{EDGE, PAIRS, Sums, Tiles, Unit};
@@ -174,7 +174,7 @@ impl<T: Factor> Tiling<T> for Pairs {
         &self,
         tiles: &Tiles,
         (a, b): (&[u32], &[u32]),
-        finish: Finish,
+        accumulate: bool,
         rows: &mut [&mut [f32]],
         columns: Range<usize>,
     ) {
@@ -182,14 +182,12 @@ impl<T: Factor> Tiling<T> for Pairs {
         tiles.sums(a, b, &mut sums);
         for (sums, row) in sums.iter().zip(rows) {
             let c = &mut row[columns.clone()];
-            if finish.accumulate {
+            if accumulate {
                 for (c, sum) in c.iter_mut().zip(sums) {
-                    *c += finish.factor * sum;
+                    *c += sum;
                 }
             } else {
-                for (c, sum) in c.iter_mut().zip(sums) {
-                    *c = finish.factor * sum;
-                }
+                c.copy_from_slice(&sums[..c.len()]);
             }
         }
     }
@@ -204,9 +202,8 @@ impl<T: Factor> Tiling<T> for Pairs {
 /// # Panics
 /// When the shapes do not agree.
 pub fn product_bf16<T: Factor>(unit: Unit, a: Matrix, b: Matrix<T>, mut c: Output) {
-    if super::has_work(a, b, &mut c) {
-        let finish = Finish { factor: 1.0, accumulate: c.accumulate };
-        let c = &mut c.data[..a.rows * b.columns];
-        blocked::multiply(&Pairs(unit), a, b, finish, c, true);
+    if super::has_work(a, (b.rows, b.columns), &mut c) {
+        let (accumulate, c) = (c.accumulate, &mut c.data[..a.rows * b.columns]);
+        blocked::multiply(&Pairs(unit), a, b, accumulate, c, true);
     }
 }

@@ -8,13 +8,6 @@ use crate::parallel;
 use std::cell::Cell;
 use std::ops::Range;
 
-/// What becomes of the sums: they are multiplied, and replace C or are added to it.
-#[derive(Clone, Copy)]
-pub(super) struct Finish {
-    pub(super) factor: f32,
-    pub(super) accumulate: bool,
-}
-
 /// One operand as panels see it: `lanes` across a panel (rows of A, columns of B), `depth` along k. One of the strides is 1.
 #[derive(Clone, Copy)]
 pub(super) struct Operand<'a, T> {
@@ -60,13 +53,13 @@ pub(super) trait Tiling<T>: Sync {
         panel: &mut [u32],
     );
 
-    /// Multiplies two panels of so many steps and writes the part of the product that C has: these rows of it, of which
-    /// `columns`.
+    /// Multiplies two panels of so many steps and writes the part of the product that C has, or adds it: these rows, of
+    /// which `columns`.
     fn multiply_panels(
         &self,
         prepared: &Self::Prepared,
         panels: (&[u32], &[u32]),
-        finish: Finish,
+        accumulate: bool,
         rows: &mut [&mut [f32]],
         columns: Range<usize>,
     );
@@ -105,20 +98,19 @@ pub(super) fn with_scratch<R>(which: usize, size: usize, work: impl FnOnce(&mut 
     result
 }
 
-/// C (+)= factor · A·B for shapes that agree and have no zero.
+/// C (+)= A·B for shapes that agree and have no zero.
 pub(super) fn multiply<T: Copy + Sync, K: Tiling<T>>(
     tiling: &K,
     a: Matrix,
     b: Matrix<T>,
-    finish: Finish,
+    accumulate: bool,
     c: &mut [f32],
     threaded: bool,
 ) {
     let operand =
         Operand { data: b.data, lane_stride: b.column_stride, depth_stride: b.row_stride };
     for depth in blocks(a.columns, K::DEPTH) {
-        let accumulate = finish.accumulate || depth.start > 0;
-        let finish = Finish { accumulate, ..finish };
+        let accumulate = accumulate || depth.start > 0;
         let panel = K::COLUMNS * K::lane_words(depth.len());
         for columns in blocks(b.columns, K::WIDTH) {
             with_scratch(1, columns.len().div_ceil(K::COLUMNS) * panel, |packed| {
@@ -128,7 +120,7 @@ pub(super) fn multiply<T: Copy + Sync, K: Tiling<T>>(
                     tiling.pack_columns(operand, lanes, depth.clone(), packed);
                 });
                 let parts = parts::<T, K>(c, b.columns, &columns);
-                let work = |part: Part| multiply_part(tiling, a, &depth, packed, finish, part);
+                let work = |part: Part| multiply_part(tiling, a, &depth, packed, accumulate, part);
                 if threaded {
                     parallel::for_each(parts, work);
                 } else {
@@ -140,13 +132,13 @@ pub(super) fn multiply<T: Copy + Sync, K: Tiling<T>>(
 }
 
 /// What one task writes of C.
-struct Part<'a> {
+pub(super) struct Part<'a> {
     /// The first of its rows.
-    first_row: usize,
-    /// Its columns, counted from those of the packed block.
-    columns: Range<usize>,
+    pub(super) first_row: usize,
+    /// Its columns, counted from those that were cut.
+    pub(super) columns: Range<usize>,
     /// Those columns of its rows.
-    rows: Vec<&'a mut [f32]>,
+    pub(super) rows: Vec<&'a mut [f32]>,
 }
 
 /// Cuts these columns of C, whose rows are `stride` long, into blocks of rows and, where these are fewer than threads want,
@@ -159,13 +151,24 @@ fn parts<'a, T, K: Tiling<T>>(
     let blocks_of_rows = c.len().div_ceil(K::HEIGHT * stride);
     let wanted = (TASKS_PER_THREAD * parallel::threads()).div_ceil(blocks_of_rows);
     let width = columns.len().div_ceil(wanted).max(LEAST_WIDTH).next_multiple_of(K::COLUMNS);
+    cut(c, stride, columns.clone(), K::HEIGHT, width)
+}
+
+/// Cuts these columns of C, whose rows are `stride` long, into parts that are so high and wide, or less at the ends.
+pub(super) fn cut(
+    c: &mut [f32],
+    stride: usize,
+    columns: Range<usize>,
+    height: usize,
+    width: usize,
+) -> Vec<Part<'_>> {
     let mut parts = Vec::new();
-    for (block, c) in c.chunks_mut(K::HEIGHT * stride).enumerate() {
+    for (block, c) in c.chunks_mut(height * stride).enumerate() {
         let first = parts.len();
         parts.extend(blocks(columns.len(), width).map(|columns| Part {
-            first_row: block * K::HEIGHT,
+            first_row: block * height,
             columns,
-            rows: Vec::with_capacity(K::HEIGHT),
+            rows: Vec::with_capacity(height),
         }));
         for row in c.chunks_mut(stride) {
             let cuts = row[columns.clone()].chunks_mut(width);
@@ -181,7 +184,7 @@ fn multiply_part<T, K: Tiling<T>>(
     a: Matrix,
     depth: &Range<usize>,
     packed_b: &[u32],
-    finish: Finish,
+    accumulate: bool,
     Part { first_row, columns, mut rows }: Part,
 ) {
     let operand =
@@ -197,7 +200,7 @@ fn multiply_part<T, K: Tiling<T>>(
             let panels = packed_b[columns.start * words..].chunks(K::COLUMNS * words);
             for (right, b) in blocks(columns.len(), K::COLUMNS).zip(panels) {
                 for (rows, a) in rows.chunks_mut(K::ROWS).zip(packed_a.chunks(panel)) {
-                    tiling.multiply_panels(prepared, (a, b), finish, rows, right.clone());
+                    tiling.multiply_panels(prepared, (a, b), accumulate, rows, right.clone());
                 }
             }
         });
@@ -205,7 +208,7 @@ fn multiply_part<T, K: Tiling<T>>(
 }
 
 /// The ranges of `size`, the last perhaps shorter, that make up `0..length`.
-fn blocks(length: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
+pub(super) fn blocks(length: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
     (0..length).step_by(size).map(move |start| start..length.min(start + size))
 }
 

@@ -3,19 +3,21 @@
 mod bf16;
 mod blocked;
 pub(crate) mod cached;
-#[cfg(any(test, not(feature = "native-gemm")))]
+#[cfg(any(test, target_arch = "wasm32"))]
 mod lanes;
-#[cfg(feature = "native-gemm")]
-mod native;
+mod streamed;
 #[cfg(test)]
 mod tests;
 
 pub use crate::simd::bf16::Unit;
 pub use bf16::{Factor, product_bf16};
-#[cfg(not(feature = "native-gemm"))]
+pub use streamed::StoredMatrix;
+
+#[cfg(target_arch = "wasm32")]
 use lanes as implementation;
-#[cfg(feature = "native-gemm")]
-use native as implementation;
+#[cfg(not(target_arch = "wasm32"))]
+use streamed as implementation;
+use streamed::Columns;
 
 /// A read-only strided matrix.
 #[derive(Clone, Copy)]
@@ -85,20 +87,34 @@ impl<'a> Output<'a> {
     }
 }
 
-/// C (+)= factor · A·B on the calling thread.
+/// C (+)= A·B on the calling thread.
 ///
 /// # Panics
 /// When the shapes do not agree.
-pub fn product(a: Matrix, b: Matrix, factor: f32, c: Output) {
-    run(a, b, factor, c, false);
+pub(crate) fn product(a: Matrix, b: Matrix, mut c: Output) {
+    if has_work(a, b.shape(), &mut c) {
+        implementation::product(a, b, c, false);
+    }
 }
 
 /// C (+)= A·B on all threads; the same bits as on one.
 ///
 /// # Panics
 /// When the shapes do not agree.
-pub fn product_threaded(a: Matrix, b: Matrix, c: Output) {
-    run(a, b, 1.0, c, true);
+pub(crate) fn product_threaded(a: Matrix, b: Matrix, mut c: Output) {
+    if has_work(a, b.shape(), &mut c) {
+        implementation::product(a, b, c, true);
+    }
+}
+
+/// The same where B is decoded on its way: the bits that the decoded matrix would give.
+///
+/// # Panics
+/// When the shapes do not agree.
+pub(crate) fn product_stored(a: Matrix, b: impl Columns, mut c: Output) {
+    if has_work(a, b.shape(), &mut c) {
+        streamed::product(a, b, c, true);
+    }
 }
 
 /// Frees what products keep of this thread's, where its end would not.
@@ -106,19 +122,14 @@ pub fn free_scratch() {
     blocked::free_scratch();
 }
 
-fn run(a: Matrix, b: Matrix, factor: f32, mut c: Output, threaded: bool) {
-    if has_work(a, b, &mut c) {
-        implementation::product(a, b, factor, c, threaded);
-    }
-}
-
-/// Whether there is anything to multiply; where sums are of nothing, they are written.
+/// Whether there is anything to multiply by a matrix of these rows and columns; where sums are of nothing, they are
+/// written.
 ///
 /// # Panics
 /// When the shapes do not agree.
-fn has_work<T>(a: Matrix, b: Matrix<T>, c: &mut Output) -> bool {
-    let (m, k, n) = (a.rows, a.columns, b.columns);
-    assert_eq!(k, b.rows, "inner dimensions differ");
+fn has_work(a: Matrix, b: (usize, usize), c: &mut Output) -> bool {
+    let (m, k, n) = (a.rows, a.columns, b.1);
+    assert_eq!(k, b.0, "inner dimensions differ");
     assert!(
         m.checked_mul(n).is_some_and(|needed| needed <= c.data.len()),
         "a {m} x {n} result does not fit {} elements",

@@ -1,10 +1,14 @@
 use super::*;
-use crate::random::uniform;
+use crate::formats::{Format, encode};
+use crate::ops::delta::materialise;
+use crate::random::{positions, uniform};
+use crate::simd::instructions::for_tests::with_each;
 
-type Product = fn(Matrix, Matrix, f32, Output, bool);
+type Product = fn(Matrix, Matrix, Output, bool);
 
-/// The build's own, and the one of WebAssembly.
-const PRODUCTS: [Product; 2] = [implementation::product, lanes::product];
+/// That of native builds, and that of WebAssembly.
+const PRODUCTS: [Product; 2] =
+    [|a, b, c, threaded| streamed::product(a, b, c, threaded), lanes::product];
 
 fn reference(a: Matrix, b: Matrix) -> Vec<f64> {
     let at =
@@ -33,8 +37,8 @@ fn random(seed: u32, rows: usize, columns: usize, gap: usize) -> Vec<f32> {
     uniform(seed, (rows + gap) * (columns + gap))
 }
 
-/// The last ones are longer than the blocks of the product of WebAssembly, in each dimension.
-const SHAPES: [(usize, usize, usize); 9] = [
+/// The last ones are longer than the blocks of both products, in each dimension.
+const SHAPES: [(usize, usize, usize); 10] = [
     (1, 1, 1),
     (3, 5, 7),
     (17, 33, 65),
@@ -44,6 +48,7 @@ const SHAPES: [(usize, usize, usize); 9] = [
     (130, 1, 40),
     (37, 1035, 5),
     (34, 19, 259),
+    (45, 217, 1600),
 ];
 
 #[test]
@@ -57,15 +62,18 @@ fn agrees_with_double_precision_in_every_orientation() {
             let b = matrix(&b, k, n, transposed.1, gap);
             let expected = reference(a, b);
             for product in PRODUCTS {
-                let mut c = vec![1.0; m * n];
-                product(a, b, -0.5, Output::add(&mut c), false);
-                let mut d = vec![f32::NAN; m * n];
-                product(a, b, 1.0, Output::replace(&mut d), true);
-                for i in 0..m * n {
-                    let (c, d) = ((1.0 - f64::from(c[i])) * 2.0, f64::from(d[i]));
-                    assert!((c - expected[i]).abs() < 1e-4, "{m}x{n}x{k} at {i}, added");
-                    assert!((d - expected[i]).abs() < 1e-4, "{m}x{n}x{k} at {i}");
-                }
+                with_each(|widest| {
+                    let mut c = vec![1.0; m * n];
+                    product(a, b, Output::add(&mut c), false);
+                    let mut d = vec![f32::NAN; m * n];
+                    product(a, b, Output::replace(&mut d), false);
+                    for i in 0..m * n {
+                        let (c, d) = (f64::from(c[i]) - 1.0, f64::from(d[i]));
+                        let case = format!("{m}x{n}x{k} at {i}, {widest} bits");
+                        assert!((c - expected[i]).abs() < 1e-4, "{case}, added");
+                        assert!((d - expected[i]).abs() < 1e-4, "{case}");
+                    }
+                });
             }
         }
     }
@@ -122,13 +130,7 @@ fn what_is_not_a_number_stays_in_its_row_and_column() {
     b[3] = f32::INFINITY;
     for product in PRODUCTS {
         let mut c = vec![f32::NAN; m * n];
-        product(
-            Matrix::new(&a, m, k, k),
-            Matrix::new(&b, k, n, n),
-            1.0,
-            Output::replace(&mut c),
-            false,
-        );
+        product(Matrix::new(&a, m, k, k), Matrix::new(&b, k, n, n), Output::replace(&mut c), false);
         for (i, c) in c.iter().enumerate() {
             assert_eq!(c.is_finite(), i / n != 1 && i % n != 3, "at {i}");
         }
@@ -150,7 +152,7 @@ fn what_is_not_a_number_stays_in_its_row_and_column() {
 #[test]
 fn an_empty_sum_is_zero() {
     let mut c = [f32::NAN; 6];
-    product(Matrix::new(&[], 2, 0, 0), Matrix::new(&[], 0, 3, 3), 1.0, Output::replace(&mut c));
+    product(Matrix::new(&[], 2, 0, 0), Matrix::new(&[], 0, 3, 3), Output::replace(&mut c));
     assert_eq!(c, [0.0; 6]);
 }
 
@@ -169,7 +171,6 @@ fn threads_do_not_change_the_bits() {
                 product(
                     Matrix::new(&a, m, k, k),
                     Matrix::new(&b, n, k, k).transposed(),
-                    1.0,
                     Output::replace(&mut c),
                     true,
                 );
@@ -192,6 +193,39 @@ fn threads_do_not_change_the_bits() {
                 let same = on(threads, &run) == one;
                 assert!(same, "{m}x{n}x{k} by {unit:?} differs on {threads} threads");
             }
+        }
+    }
+}
+
+#[test]
+fn stored_weights_give_the_bits_of_decoded_ones() {
+    for &format in Format::ALL {
+        let block = format.block_elements();
+        // More rows and columns than a block of either has.
+        for (tokens, rows, width) in
+            [(1, 1, 1), (15, 33, 3), (30, 1570, 2), (3, 70, 1792 / block.min(256))]
+        {
+            let width = width * block;
+            let mut weights = uniform(1, rows * width);
+            let mut bytes = vec![0; format.bytes(weights.len())];
+            encode(format, &weights, &mut bytes);
+            let count = weights.len() / 20;
+            let indices = positions(2, 0, count, weights.len() as u32);
+            let deltas: (&[u32], &[f32]) = (&indices, &uniform(3, count));
+            materialise(format, &bytes, deltas, &mut weights);
+            let stored = StoredMatrix::new(format, &bytes, deltas, [rows, width]);
+            let dense = Matrix::new(&weights, rows, width, width);
+            let (x, grad_y) = (uniform(4, tokens * width), uniform(5, tokens * rows));
+            let (x, grad_y) =
+                (Matrix::new(&x, tokens, width, width), Matrix::new(&grad_y, tokens, rows, rows));
+            let mut y = [vec![f32::NAN; tokens * rows], vec![f32::NAN; tokens * rows]];
+            streamed::product(x, stored.transposed(), Output::replace(&mut y[0]), true);
+            streamed::product(x, dense.transposed(), Output::replace(&mut y[1]), true);
+            assert!(y[0] == y[1], "{format:?} {tokens}x{rows}x{width}");
+            let mut grad_x = [vec![1.0; tokens * width], vec![1.0; tokens * width]];
+            streamed::product(grad_y, stored, Output::add(&mut grad_x[0]), true);
+            streamed::product(grad_y, dense, Output::add(&mut grad_x[1]), true);
+            assert!(grad_x[0] == grad_x[1], "{format:?} {tokens}x{rows}x{width}, backward");
         }
     }
 }

@@ -81,6 +81,10 @@ pub(crate) trait Instructions: Copy {
     /// Asks for the cache line that begins so many bytes after `bytes`, or wherever that lies: nothing is read.
     #[inline(always)]
     fn prefetch(self, _bytes: &[u8], _ahead: usize) {}
+
+    /// The same for a line that is read later than those of the nearest cache are kept.
+    #[inline(always)]
+    fn prefetch_far(self, _bytes: &[u8], _ahead: usize) {}
 }
 
 /// Nothing beyond four numbers side by side.

@@ -2,7 +2,7 @@
 
 use super::weights::{self, Weights};
 use super::{CpuDevice, Words, work};
-use crate::device::{AttentionPass, BlockOps, Dense, LinearShape, NormBackward, Qkv, Stored};
+use crate::device::{AttentionPass, BlockOps, Factor, LinearShape, NormBackward, Qkv, Stored};
 use spiel_kernels::element::Element;
 use spiel_kernels::formats::Format;
 use spiel_kernels::ops::attention::{self, AttentionGrads, AttentionInputs, Heads, Span};
@@ -214,19 +214,23 @@ impl BlockOps for CpuDevice {
         weights::are_right_in(element)
     }
 
+    fn multiplies_stored(&self, element: Element) -> bool {
+        weights::are_multiplied_stored(element)
+    }
+
     fn linear<'a>(
         &self,
         x: &Words,
-        weight: impl Into<Dense<'a, Words>>,
+        weight: impl Into<Factor<'a, Words>>,
         shape: LinearShape,
         y: &mut Words,
     ) {
         let LinearShape { tokens, inputs, outputs } = shape;
-        let (weight, sizes) = (weight.into(), [tokens, inputs, outputs]);
-        let work = || linear::product_work([tokens, outputs, inputs], weight.element, false);
+        let weight = weight.into();
+        let work = || work::product([tokens, outputs, inputs], &weight, false);
         let (x, y) = (x.floats(), y.floats_mut());
-        let name = if weight.bf16_factors { "product_nt_bf16" } else { "product_nt" };
-        self.perform(name, work, || Weights::of(&weight).linear(x, sizes, y));
+        let name = if weight.is_rounded() { "product_nt_bf16" } else { "product_nt" };
+        self.perform(name, work, || Weights::of(weight, shape).linear(x, shape, y));
     }
 
     fn linear_packed(
@@ -236,14 +240,12 @@ impl BlockOps for CpuDevice {
         shape: LinearShape,
         y: &mut Words,
     ) -> bool {
-        // Dense tiles share what they decode between tokens.
+        // Panels share what they decode between tokens.
         if shape.tokens != 1 {
             return false;
         }
         let Stored { data, format, deltas } = *weight;
-        let deltas = deltas.map_or_else(Default::default, |(indices, values)| {
-            (indices.0.as_slice(), values.floats())
-        });
+        let deltas = weights::slices(deltas);
         let (x, y) = (&x.floats()[..shape.inputs], &mut y.floats_mut()[..shape.outputs]);
         let work = || linear::linear_packed_work(format, 1, [shape.inputs, shape.outputs]);
         self.perform("linear_packed", work, || {
@@ -255,18 +257,18 @@ impl BlockOps for CpuDevice {
     fn linear_backward_input<'a>(
         &self,
         grad_y: &Words,
-        weight: impl Into<Dense<'a, Words>>,
+        weight: impl Into<Factor<'a, Words>>,
         shape: LinearShape,
         accumulate: bool,
         grad_x: &mut Words,
     ) {
         let LinearShape { tokens, inputs, outputs } = shape;
-        let (weight, sizes) = (weight.into(), [tokens, inputs, outputs]);
-        let work = || linear::product_work([tokens, inputs, outputs], weight.element, accumulate);
+        let weight = weight.into();
+        let work = || work::product([tokens, inputs, outputs], &weight, accumulate);
         let (grad_y, grad_x) = (grad_y.floats(), grad_x.floats_mut());
-        let name = if weight.bf16_factors { "product_nn_bf16" } else { "product_nn" };
+        let name = if weight.is_rounded() { "product_nn_bf16" } else { "product_nn" };
         self.perform(name, work, || {
-            Weights::of(&weight).backward_input(grad_y, sizes, accumulate, grad_x);
+            Weights::of(weight, shape).backward_input(grad_y, shape, accumulate, grad_x);
         });
     }
 
@@ -382,9 +384,7 @@ impl BlockOps for CpuDevice {
         weights: &mut Words,
     ) {
         let Stored { data, format, deltas } = *stored;
-        let deltas = deltas.map_or_else(Default::default, |(indices, values)| {
-            (indices.0.as_slice(), values.floats())
-        });
+        let deltas = weights::slices(deltas);
         let work = || work::materialise(format, element, elements, deltas.0.len());
         self.perform("materialise", work, || {
             if element == Element::Bf16 {

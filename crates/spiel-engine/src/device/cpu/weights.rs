@@ -1,13 +1,14 @@
-//! Products by dense weights, in the precision that they are kept or rounded in.
+//! Products by weights, in the form and precision that they are kept or rounded in.
 
 use super::Words;
-use crate::device::Dense;
+use crate::device::{Dense, Factor, LinearShape, Stored};
 use half::bf16;
 use spiel_kernels::element::Element;
 use spiel_kernels::ops::linear::{
-    linear, linear_backward_input, linear_backward_input_bf16, linear_bf16,
+    linear, linear_backward_input, linear_backward_input_bf16, linear_backward_input_stored,
+    linear_bf16, linear_stored,
 };
-use spiel_kernels::product::Unit;
+use spiel_kernels::product::{StoredMatrix, Unit};
 
 /// Whether dense weights can be of this type.
 pub(super) fn can_be_in(element: Element) -> bool {
@@ -31,16 +32,33 @@ pub(super) fn are_right_in(element: Element) -> bool {
     element != Element::Bf16 || Unit::offered().is_some_and(Unit::is_right)
 }
 
-/// Dense weights, and the unit by which those are multiplied that are rounded.
+/// Whether products decode stored weights on their way: units for bf16, and the product of WebAssembly, take dense ones.
+pub(super) fn are_multiplied_stored(element: Element) -> bool {
+    element == Element::F32 && !cfg!(target_arch = "wasm32")
+}
+
+/// The weights of a product, and the unit by which those are multiplied that are rounded.
 pub(super) enum Weights<'a> {
     F32(&'a [f32]),
+    /// Decoded on their way.
+    Stored(StoredMatrix<'a>),
     /// Kept in f32, rounded to bf16 on their way.
     Rounded(Unit, &'a [f32]),
     Bf16(Unit, &'a [bf16]),
 }
 
 impl<'a> Weights<'a> {
-    pub(super) fn of(matrix: &Dense<'a, Words>) -> Self {
+    pub(super) fn of(factor: Factor<'a, Words>, shape: LinearShape) -> Self {
+        match factor {
+            Factor::Dense(matrix) => Self::dense(&matrix),
+            Factor::Stored(Stored { data, format, deltas }) => {
+                let sizes = [shape.outputs, shape.inputs];
+                Self::Stored(StoredMatrix::new(format, data.bytes(), slices(deltas), sizes))
+            }
+        }
+    }
+
+    fn dense(matrix: &Dense<'a, Words>) -> Self {
         match Unit::offered().filter(|_| matrix.bf16_factors) {
             None => Self::F32(matrix.data.floats()),
             Some(unit) if matrix.element == Element::Bf16 => {
@@ -51,10 +69,12 @@ impl<'a> Weights<'a> {
     }
 
     /// y = x·Wᵀ for sizes T, in and out.
-    pub(super) fn linear(&self, x: &[f32], sizes: [usize; 3], y: &mut [f32]) {
-        let [tokens, inputs, outputs] = sizes;
+    pub(super) fn linear(&self, x: &[f32], shape: LinearShape, y: &mut [f32]) {
+        let LinearShape { tokens, inputs, outputs } = shape;
+        let sizes = [tokens, inputs, outputs];
         match *self {
             Self::F32(weight) => linear(x, weight, tokens, inputs, outputs, y),
+            Self::Stored(weight) => linear_stored(x, weight, tokens, y),
             Self::Rounded(unit, weight) => linear_bf16(unit, x, weight, sizes, y),
             Self::Bf16(unit, weight) => linear_bf16(unit, x, weight, sizes, y),
         }
@@ -64,14 +84,18 @@ impl<'a> Weights<'a> {
     pub(super) fn backward_input(
         &self,
         grad_y: &[f32],
-        sizes: [usize; 3],
+        shape: LinearShape,
         accumulate: bool,
         grad_x: &mut [f32],
     ) {
-        let [tokens, inputs, outputs] = sizes;
+        let LinearShape { tokens, inputs, outputs } = shape;
+        let sizes = [tokens, inputs, outputs];
         match *self {
             Self::F32(weight) => {
                 linear_backward_input(grad_y, weight, tokens, inputs, outputs, accumulate, grad_x);
+            }
+            Self::Stored(weight) => {
+                linear_backward_input_stored(grad_y, weight, tokens, accumulate, grad_x);
             }
             Self::Rounded(unit, weight) => {
                 linear_backward_input_bf16(unit, grad_y, weight, sizes, accumulate, grad_x);
@@ -81,4 +105,10 @@ impl<'a> Weights<'a> {
             }
         }
     }
+}
+
+/// Positions and values of deltas, none where there are none.
+pub(super) fn slices<'a>(deltas: Option<(&'a Words, &'a Words)>) -> (&'a [u32], &'a [f32]) {
+    deltas
+        .map_or_else(Default::default, |(indices, values)| (indices.0.as_slice(), values.floats()))
 }

@@ -1,5 +1,6 @@
 //! What operations have to do that the CPU makes in one call and a GPU in several programs, or by others.
 
+use crate::device::Factor;
 use spiel_kernels::element::Element;
 use spiel_kernels::formats::Format;
 use spiel_kernels::ops::attention::{
@@ -8,6 +9,7 @@ use spiel_kernels::ops::attention::{
 };
 use spiel_kernels::ops::delta::{add_deltas_work, materialise_work};
 use spiel_kernels::ops::embedding::embedding_program;
+use spiel_kernels::ops::linear::{product_work, stored_product_work};
 use spiel_kernels::ops::rms_norm::{
     Norm, rms_norm_backward_program, rms_norm_weight_backward_program,
 };
@@ -43,6 +45,14 @@ pub(super) fn attention_backward(spans: &[Span], heads: Heads) -> Work {
         .and(attention_backward_kv_work(spans, heads))
         .and(attention_stats_work(spans, heads));
     Work { flops: passes.flops - again, ..passes }
+}
+
+/// C `[m, n]` (+)= A `[m, k]` by weights `[k, n]`.
+pub(super) fn product<B>(sizes: [usize; 3], weights: &Factor<B>, accumulate: bool) -> Work {
+    match weights {
+        Factor::Dense(dense) => product_work(sizes, dense.element, accumulate),
+        Factor::Stored(stored) => stored_product_work(sizes, stored.format, accumulate),
+    }
 }
 
 /// Decodes a matrix and adds its deltas.

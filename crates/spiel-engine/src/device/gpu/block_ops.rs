@@ -2,7 +2,7 @@
 
 use super::product::Operand;
 use super::{GpuBuffer, GpuDevice};
-use crate::device::{AttentionPass, BlockOps, Dense, LinearShape, NormBackward, Qkv, Stored};
+use crate::device::{AttentionPass, BlockOps, Factor, LinearShape, NormBackward, Qkv, Stored};
 use spiel_kernels::element::Element;
 use spiel_kernels::formats::Format;
 use spiel_kernels::ops::attention::{Heads, LARGEST_HEAD, Span};
@@ -189,7 +189,7 @@ impl BlockOps for GpuDevice {
     fn linear<'a>(
         &self,
         x: &GpuBuffer,
-        weight: impl Into<Dense<'a, GpuBuffer>>,
+        weight: impl Into<Factor<'a, GpuBuffer>>,
         shape: LinearShape,
         y: &mut GpuBuffer,
     ) {
@@ -229,7 +229,7 @@ impl BlockOps for GpuDevice {
     fn linear_backward_input<'a>(
         &self,
         grad_y: &GpuBuffer,
-        weight: impl Into<Dense<'a, GpuBuffer>>,
+        weight: impl Into<Factor<'a, GpuBuffer>>,
         shape: LinearShape,
         accumulate: bool,
         grad_x: &mut GpuBuffer,

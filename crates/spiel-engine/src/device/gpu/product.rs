@@ -1,7 +1,7 @@
 //! Dense products of any size: halved until every operand fits a binding, and the work a dispatch.
 
 use super::{GpuBuffer, GpuDevice};
-use crate::device::Dense;
+use crate::device::{Dense, Factor};
 use spiel_kernels::element::Element;
 use spiel_kernels::ops::linear::{Layout, product_program, product_work};
 
@@ -22,7 +22,10 @@ impl<'a> Operand<'a> {
     }
 
     /// The same of weights.
-    pub(super) fn weights(Dense { data, element, .. }: Dense<'a, GpuBuffer>, width: usize) -> Self {
+    pub(super) fn weights(weights: Factor<'a, GpuBuffer>, width: usize) -> Self {
+        let Factor::Dense(Dense { data, element, .. }) = weights else {
+            unreachable!("a GPU multiplies no stored weights");
+        };
         Self { element, ..Self::new(data, width) }
     }
 

@@ -1,6 +1,8 @@
 use crate::formats::{Format, multiply};
 use crate::parallel::{chunks_mut, rows_per_task, threads};
-use crate::product::{Factor, Matrix, Output, Unit, product_bf16, product_threaded};
+use crate::product::{
+    Factor, Matrix, Output, StoredMatrix, Unit, product_bf16, product_stored, product_threaded,
+};
 
 /// Stored weights that a task multiplies: ten microseconds' worth.
 const WEIGHTS_PER_TASK: usize = 128 * 1024;
@@ -22,6 +24,12 @@ pub fn linear(
         Matrix::new(weight, outputs, inputs, inputs).transposed(),
         Output::replace(y),
     );
+}
+
+/// The same from weights as they are stored, `[out, in]`: they are decoded on their way into the product.
+pub fn linear_stored(x: &[f32], weight: StoredMatrix, tokens: usize, y: &mut [f32]) {
+    let [_, inputs] = weight.sizes();
+    product_stored(Matrix::new(x, tokens, inputs, inputs), weight.transposed(), Output::replace(y));
 }
 
 /// The same of x and weights that are rounded to bf16, for sizes T, in and out.
@@ -85,6 +93,22 @@ pub fn linear_backward_input(
     product_threaded(
         Matrix::new(grad_y, tokens, outputs, outputs),
         Matrix::new(weight, outputs, inputs, inputs),
+        if accumulate { Output::add(grad_x) } else { Output::replace(grad_x) },
+    );
+}
+
+/// The same from weights as they are stored, `[out, in]`.
+pub fn linear_backward_input_stored(
+    grad_y: &[f32],
+    weight: StoredMatrix,
+    tokens: usize,
+    accumulate: bool,
+    grad_x: &mut [f32],
+) {
+    let [outputs, _] = weight.sizes();
+    product_stored(
+        Matrix::new(grad_y, tokens, outputs, outputs),
+        weight,
         if accumulate { Output::add(grad_x) } else { Output::replace(grad_x) },
     );
 }

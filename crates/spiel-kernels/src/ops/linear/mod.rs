@@ -6,7 +6,8 @@ mod work;
 
 pub use cpu::{
     add_bias, add_bias_backward, linear, linear_backward_input, linear_backward_input_bf16,
-    linear_backward_weight, linear_bf16, linear_packed,
+    linear_backward_input_stored, linear_backward_weight, linear_bf16, linear_packed,
+    linear_stored,
 };
 #[cfg(test)]
 pub(crate) use gpu::programs;
@@ -14,4 +15,4 @@ pub use gpu::{
     Layout, Tiling, add_bias_backward_program, add_bias_program, linear_deltas_program,
     linear_packed_program, product_program,
 };
-pub use work::{linear_packed_work, product_work};
+pub use work::{linear_packed_work, product_work, stored_product_work};

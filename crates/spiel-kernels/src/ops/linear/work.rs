@@ -6,13 +6,22 @@ use crate::program::Work;
 
 /// Of C `[m, n]` (+)= A `[m, k]` · B `[k, n]`, B of elements of this type.
 #[must_use]
-pub fn product_work([m, n, k]: [usize; 3], element: Element, accumulate: bool) -> Work {
-    let words = m * k + m * n * (1 + usize::from(accumulate));
+pub fn product_work(sizes: [usize; 3], element: Element, accumulate: bool) -> Work {
     match element {
-        Element::F32 => Work::new([m, n, k], 2, words + k * n),
-        Element::F16 => Work::new([m, n, k], 2, words).decoding(Format::F16, k * n),
-        Element::Bf16 => Work::new([m, n, k], 2, words).decoding(Format::Bf16, k * n),
+        // There is nothing to decode.
+        Element::F32 => {
+            Work { format: None, ..stored_product_work(sizes, Format::F32, accumulate) }
+        }
+        Element::F16 => stored_product_work(sizes, Format::F16, accumulate),
+        Element::Bf16 => stored_product_work(sizes, Format::Bf16, accumulate),
     }
+}
+
+/// The same where B is read as it is stored.
+#[must_use]
+pub fn stored_product_work([m, n, k]: [usize; 3], format: Format, accumulate: bool) -> Work {
+    let words = m * k + m * n * (1 + usize::from(accumulate));
+    Work::new([m, n, k], 2, words).decoding(format, k * n)
 }
 
 /// Of y = x·Wᵀ for `tokens` tokens, straight from `rows` stored rows of `inputs` weights.

@@ -5,7 +5,7 @@ mod simd;
 mod tile;
 mod vector;
 
-use super::blocked::{self, Finish, Operand, Tiling};
+use super::blocked::{self, Operand, Tiling};
 use super::{Matrix, Output};
 use std::ops::Range;
 use tile::{COLUMNS, ROWS};
@@ -51,12 +51,12 @@ impl Tiling<f32> for FourByEight {
         &self,
         (): &(),
         (a, b): (&[u32], &[u32]),
-        finish: Finish,
+        accumulate: bool,
         rows: &mut [&mut [f32]],
         columns: Range<usize>,
     ) {
         let (a, b) = (bytemuck::cast_slice(a), bytemuck::cast_slice(b));
-        tile::multiply_panels(a, b, finish, rows, columns);
+        tile::multiply_panels(a, b, accumulate, rows, columns);
     }
 
     fn prepared(&self, work: impl FnOnce(&())) {
@@ -64,16 +64,15 @@ impl Tiling<f32> for FourByEight {
     }
 }
 
-/// C (+)= factor · A·B for shapes that agree and have no zero.
-pub(super) fn product(a: Matrix, b: Matrix, factor: f32, c: Output, threaded: bool) {
+/// C (+)= A·B for shapes that agree and have no zero.
+pub(super) fn product(a: Matrix, b: Matrix, c: Output, threaded: bool) {
     let (rows, columns) = (a.rows, b.columns);
-    let finish = Finish { factor, accumulate: c.accumulate };
-    let c = &mut c.data[..rows * columns];
+    let (accumulate, c) = (c.accumulate, &mut c.data[..rows * columns]);
     if rows == 1 {
-        vector::multiply(a, b, finish, c, threaded);
+        vector::multiply(a, b, accumulate, c, threaded);
     } else if columns == 1 {
-        vector::multiply(b.transposed(), a.transposed(), finish, c, threaded);
+        vector::multiply(b.transposed(), a.transposed(), accumulate, c, threaded);
     } else {
-        blocked::multiply(&FourByEight, a, b, finish, c, threaded);
+        blocked::multiply(&FourByEight, a, b, accumulate, c, threaded);
     }
 }

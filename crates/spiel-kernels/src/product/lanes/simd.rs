@@ -1,20 +1,15 @@
 //! What the tile does to four f32 at a time.
 
-pub(super) use lanes::{add, multiply, splats};
+pub(super) use lanes::{add, splats};
 
 #[cfg(target_arch = "wasm32")]
 mod lanes {
     use crate::simd::lanes::Lanes;
-    use std::arch::wasm32::{f32x4_add, f32x4_mul, f32x4_splat, i32x4_shuffle};
+    use std::arch::wasm32::{f32x4_add, i32x4_shuffle};
 
     #[inline(always)]
     pub(in super::super) fn add(a: Lanes, b: Lanes) -> Lanes {
         f32x4_add(a, b)
-    }
-
-    #[inline(always)]
-    pub(in super::super) fn multiply(a: Lanes, by: f32) -> Lanes {
-        f32x4_mul(a, f32x4_splat(by))
     }
 
     /// Each of the four in all places. One load and four shuffles: engines check the bounds of every load, which costs
@@ -38,11 +33,6 @@ mod lanes {
     #[inline(always)]
     pub(in super::super) fn add(a: Lanes, b: Lanes) -> Lanes {
         from_fn(|i| a[i] + b[i])
-    }
-
-    #[inline(always)]
-    pub(in super::super) fn multiply(a: Lanes, by: f32) -> Lanes {
-        a.map(|a| a * by)
     }
 
     #[inline(always)]

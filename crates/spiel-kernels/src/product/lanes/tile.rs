@@ -1,7 +1,6 @@
 //! The tile of C that stays in registers while a run of k passes by.
 
-use super::super::blocked::Finish;
-use super::simd::{add, multiply, splats};
+use super::simd::{add, splats};
 use crate::simd::lanes::{Lanes, load, multiply_add, splat, store};
 use std::ops::Range;
 
@@ -17,18 +16,18 @@ pub(super) const COLUMNS: usize = 8;
 pub(super) fn multiply_panels(
     a: &[f32],
     b: &[f32],
-    finish: Finish,
+    accumulate: bool,
     rows: &mut [&mut [f32]],
     columns: Range<usize>,
 ) {
     for (sums, row) in sums(a, b).into_iter().zip(rows) {
         let c = &mut row[columns.clone()];
         if let Some(c) = c.first_chunk_mut::<COLUMNS>() {
-            write(sums, finish, c);
+            write(sums, accumulate, c);
         } else {
             let mut whole = [0.0; COLUMNS];
             whole[..c.len()].copy_from_slice(c);
-            write(sums, finish, &mut whole);
+            write(sums, accumulate, &mut whole);
             c.copy_from_slice(&whole[..c.len()]);
         }
     }
@@ -48,9 +47,8 @@ fn sums(a: &[f32], b: &[f32]) -> [[Lanes; 2]; ROWS] {
 }
 
 #[inline(always)]
-fn write(sums: [Lanes; 2], finish: Finish, c: &mut [f32; COLUMNS]) {
+fn write(sums: [Lanes; 2], accumulate: bool, c: &mut [f32; COLUMNS]) {
     for (sum, c) in sums.into_iter().zip(c.as_chunks_mut::<4>().0) {
-        let value = multiply(sum, finish.factor);
-        store(if finish.accumulate { add(value, load(c)) } else { value }, c);
+        store(if accumulate { add(sum, load(c)) } else { sum }, c);
     }
 }

@@ -1,42 +1,42 @@
 //! A single row times a matrix, which is read once and not worth packing.
 
 use super::super::Matrix;
-use super::super::blocked::{Finish, each_chunk, with_scratch};
+use super::super::blocked::{each_chunk, with_scratch};
 use crate::math::dot;
 use crate::parallel::rows_per_task;
 
 /// Columns of a task, so that it reads whole lines of B's rows.
 const LEAST_COLUMNS: usize = 64;
 
-/// y (+)= factor · x·B: `x [1, k]`, `B [k, n]`, `y [n]`.
-pub(super) fn multiply(x: Matrix, b: Matrix, finish: Finish, y: &mut [f32], threaded: bool) {
+/// y (+)= x·B: `x [1, k]`, `B [k, n]`, `y [n]`.
+pub(super) fn multiply(x: Matrix, b: Matrix, accumulate: bool, y: &mut [f32], threaded: bool) {
     if x.column_stride == 1 {
-        return multiply_row(&x.data[..x.columns], b, finish, y, threaded);
+        return multiply_row(&x.data[..x.columns], b, accumulate, y, threaded);
     }
     with_scratch(0, x.columns, |row| {
         let row: &mut [f32] = bytemuck::cast_slice_mut(row);
         for (row, x) in row.iter_mut().zip(x.data.iter().step_by(x.column_stride)) {
             *row = *x;
         }
-        multiply_row(row, b, finish, y, threaded);
+        multiply_row(row, b, accumulate, y, threaded);
     });
 }
 
-fn multiply_row(x: &[f32], b: Matrix, finish: Finish, y: &mut [f32], threaded: bool) {
+fn multiply_row(x: &[f32], b: Matrix, accumulate: bool, y: &mut [f32], threaded: bool) {
     let columns = rows_per_task(x.len()).max(LEAST_COLUMNS);
     each_chunk(y, columns, threaded, |task, y| {
         let first = task * columns;
-        if !finish.accumulate {
+        if !accumulate {
             y.fill(0.0);
         }
         if b.row_stride == 1 {
             for (column, y) in y.iter_mut().enumerate() {
                 let start = (first + column) * b.column_stride;
-                *y += finish.factor * dot(x, &b.data[start..][..x.len()]);
+                *y += dot(x, &b.data[start..][..x.len()]);
             }
         } else {
             for (k, x) in x.iter().enumerate() {
-                add_scaled(finish.factor * x, &b.data[k * b.row_stride + first..][..y.len()], y);
+                add_scaled(*x, &b.data[k * b.row_stride + first..][..y.len()], y);
             }
         }
     });

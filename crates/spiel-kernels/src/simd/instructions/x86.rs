@@ -4,12 +4,12 @@
 use super::{Instructions, Kernel};
 use std::arch::asm;
 use std::arch::x86_64::{
-    __m128, __m256, __m512, _MM_HINT_T0, _mm_loadl_epi64, _mm_loadu_si128, _mm_prefetch,
-    _mm_storeu_ps, _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps, _mm256_fmadd_ps, _mm256_loadu_ps,
-    _mm256_loadu_si256, _mm256_set1_ps, _mm256_storeu_ps, _mm512_add_ps, _mm512_cvtepi8_epi32,
-    _mm512_cvtepi32_ps, _mm512_cvtepu8_epi32, _mm512_cvtph_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
-    _mm512_permutexvar_ps, _mm512_set1_ps, _mm512_shuffle_f32x4, _mm512_shuffle_ps,
-    _mm512_srli_epi32, _mm512_storeu_ps,
+    __m128, __m256, __m512, _MM_HINT_T0, _MM_HINT_T1, _mm_loadl_epi64, _mm_loadu_si128,
+    _mm_prefetch, _mm_storeu_ps, _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps, _mm256_fmadd_ps,
+    _mm256_loadu_ps, _mm256_loadu_si256, _mm256_set1_ps, _mm256_storeu_ps, _mm512_add_ps,
+    _mm512_cvtepi8_epi32, _mm512_cvtepi32_ps, _mm512_cvtepu8_epi32, _mm512_cvtph_ps,
+    _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_permutexvar_ps, _mm512_set1_ps, _mm512_shuffle_f32x4,
+    _mm512_shuffle_ps, _mm512_srli_epi32, _mm512_storeu_ps,
 };
 use std::array::from_fn;
 
@@ -119,6 +119,12 @@ impl Instructions for Avx2 {
         // SAFETY: a hint, for which any address will do.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().wrapping_add(ahead).cast()) };
     }
+
+    #[inline(always)]
+    fn prefetch_far(self, bytes: &[u8], ahead: usize) {
+        // SAFETY: a hint, for which any address will do.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(bytes.as_ptr().wrapping_add(ahead).cast()) };
+    }
 }
 
 impl Instructions for Avx512 {
@@ -196,6 +202,11 @@ impl Instructions for Avx512 {
     #[inline(always)]
     fn prefetch(self, bytes: &[u8], ahead: usize) {
         Avx2(()).prefetch(bytes, ahead);
+    }
+
+    #[inline(always)]
+    fn prefetch_far(self, bytes: &[u8], ahead: usize) {
+        Avx2(()).prefetch_far(bytes, ahead);
     }
 }
 

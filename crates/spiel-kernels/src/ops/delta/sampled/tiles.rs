@@ -18,7 +18,7 @@ pub(super) fn add_from_tiles(x: &[f32], [tokens, inputs]: [usize; 2], layers: Ve
         let mut dense = vec![0.0; rows.len() * inputs];
         let grad_y = Matrix::new(&grad_y[rows.start..], tokens, rows.len(), outputs).transposed();
         let x = Matrix::new(x, tokens, inputs, inputs);
-        product(grad_y, x, 1.0, Output::replace(&mut dense));
+        product(grad_y, x, Output::replace(&mut dense));
         for slots in lists {
             for (grad, index) in slots.grads.iter_mut().zip(slots.indices) {
                 *grad += dense[*index as usize - rows.start * inputs];

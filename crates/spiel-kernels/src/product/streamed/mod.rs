@@ -1,0 +1,149 @@
+//! Dense products in f32: strips of A, a few rows each, stream past packed columns of B.
+//!
+//! A task's columns of B stay in the second cache of its core and a strip in the first, while the strip after it is on its
+//! way. Every element of C is summed along k in the same order, however C is cut and whatever tile it falls into.
+
+mod pack;
+mod stored;
+mod tile;
+
+use super::blocked::{Part, blocks, cut, with_scratch};
+use super::{Matrix, Output};
+use crate::parallel;
+use crate::simd::instructions::{Instructions, Kernel, run_best};
+pub(super) use pack::Columns;
+use std::ops::Range;
+pub use stored::StoredMatrix;
+use tile::{Ahead, COLUMNS, Step, Strip, TALLEST};
+
+/// Steps of k in a block: all that most matrices have, so that C is written once.
+const DEPTH: usize = 1536;
+
+/// Numbers of B that a task packs at a time: 768 KiB, of a second cache of one MiB or two.
+const PACKED: usize = 256 * 1024;
+
+/// What packing a panel costs, in strips that are multiplied by it.
+const PACKING: usize = 2;
+
+/// C (+)= A·B for shapes that agree and have no zero.
+pub(super) fn product<B: Columns>(a: Matrix, b: B, c: Output, threaded: bool) {
+    let threads = if threaded { parallel::threads() } else { 1 };
+    let (depth, columns) = b.shape();
+    // Panels that are packed together, so that what they are packed from is whole.
+    let unit = b.unit().next_multiple_of(COLUMNS);
+    let (down, across) = grid(a.rows.div_ceil(TALLEST), columns.div_ceil(unit), threads);
+    let height = a.rows.div_ceil(TALLEST).div_ceil(down) * TALLEST;
+    let width = columns.div_ceil(unit).div_ceil(across) * unit;
+    let accumulate = c.accumulate;
+    let parts = cut(&mut c.data[..a.rows * columns], columns, 0..columns, height, width);
+    let work = |part: Part| {
+        let (depth, width) = (depth.min(DEPTH), block_width(part.columns.len(), depth, unit));
+        with_floats(2, B::scratch(width, depth), |scratch| {
+            with_floats(1, width * depth, |panels| {
+                with_floats(0, size_of::<Strip>() / size_of::<f32>(), |strip| {
+                    if let Some(strip) = strip.as_chunks_mut().0.first_chunk_mut() {
+                        let room = Room { strip, panels, scratch, width };
+                        run_best(Multiply { a, b, accumulate, part, room });
+                    }
+                });
+            });
+        });
+    };
+    if threaded {
+        parallel::for_each(parts, work);
+    } else {
+        parts.into_iter().for_each(work);
+    }
+}
+
+/// Columns of a block, a multiple of `unit`, of a part that has so many: as many as fit, and about as many in every block.
+fn block_width(columns: usize, steps: usize, unit: usize) -> usize {
+    let units = columns.div_ceil(unit);
+    let most = (PACKED / steps.min(DEPTH) / unit).max(1);
+    units.div_ceil(units.div_ceil(most)) * unit
+}
+
+/// Into how many parts C is cut, down and across, no more of them than threads, so that the largest is soonest done.
+fn grid(strips: usize, units: usize, threads: usize) -> (usize, usize) {
+    let grids = (1..=threads.min(units)).map(|across| ((threads / across).min(strips), across));
+    let longest = |(down, across): &(usize, usize)| {
+        units.div_ceil(*across) * (strips.div_ceil(*down) + PACKING)
+    };
+    grids.min_by_key(longest).unwrap_or((1, 1))
+}
+
+/// Where a task packs what it multiplies.
+struct Room<'a> {
+    strip: &'a mut Strip,
+    /// Panels of B, one behind the other.
+    panels: &'a mut [f32],
+    /// For packing them.
+    scratch: &'a mut [f32],
+    /// Columns that they are of at most.
+    width: usize,
+}
+
+/// A part of C and what it is the product of.
+struct Multiply<'a, B> {
+    a: Matrix<'a>,
+    b: B,
+    accumulate: bool,
+    part: Part<'a>,
+    room: Room<'a>,
+}
+
+impl<B: Columns> Kernel for Multiply<'_, B> {
+    #[inline(always)]
+    fn run(self, instructions: impl Instructions) {
+        self.multiply(instructions);
+    }
+}
+
+impl<B: Columns> Multiply<'_, B> {
+    #[inline(always)]
+    fn multiply<I: Instructions>(mut self, instructions: I) {
+        for columns in blocks(self.part.columns.len(), self.room.width) {
+            for depth in blocks(self.a.columns, DEPTH) {
+                self.multiply_block(instructions, columns.clone(), depth);
+            }
+        }
+    }
+
+    /// Multiplies so many steps of k into so many of the part's columns.
+    #[inline(always)]
+    fn multiply_block<I: Instructions>(
+        &mut self,
+        instructions: I,
+        columns: Range<usize>,
+        depth: Range<usize>,
+    ) {
+        let accumulate = self.accumulate || depth.start > 0;
+        let Room { strip, panels, scratch, .. } = &mut self.room;
+        let count = columns.len().div_ceil(COLUMNS);
+        let panels = &mut panels[..count * COLUMNS * depth.len()];
+        let first = self.part.columns.start + columns.start;
+        self.b.pack(instructions, first..first + columns.len(), &depth, scratch, panels);
+        let steps: &[Step] = panels.as_chunks().0.as_chunks().0;
+        let height = tile::rows::<I>();
+        for (number, rows) in self.part.rows.chunks_mut(height).enumerate() {
+            let first = self.part.first_row + number * height;
+            pack::rows(self.a, first..first + rows.len(), &depth, strip);
+            for (panel, b) in steps.chunks(depth.len()).enumerate() {
+                let next = first + height..first + 2 * height;
+                let ahead = Ahead::new(self.a, next, &depth, (panel, count));
+                let start = columns.start + panel * COLUMNS;
+                let end = columns.end.min(start + COLUMNS);
+                tile::multiply(instructions, strip, b, ahead, rows, start..end, accumulate);
+            }
+        }
+    }
+}
+
+/// Runs `work` with a scratch of so many floats, which begin with a cache line.
+fn with_floats(which: usize, count: usize, work: impl FnOnce(&mut [f32])) {
+    const LINE: usize = 64;
+    with_scratch(which, count + LINE / size_of::<f32>(), |words| {
+        let start = words.as_ptr().align_offset(LINE);
+        work(bytemuck::cast_slice_mut(&mut words[start..start + count]));
+    });
+}
