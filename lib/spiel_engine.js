@@ -575,7 +575,7 @@ function __wbg_get_imports(memory) {
                     const a = state0.a;
                     state0.a = 0;
                     try {
-                        return __wasm_bindgen_func_elem_3655(a, state0.b, arg0, arg1);
+                        return __wasm_bindgen_func_elem_3640(a, state0.b, arg0, arg1);
                     } finally {
                         state0.a = a;
                     }
@@ -597,7 +597,7 @@ function __wbg_get_imports(memory) {
                     const a = state0.a;
                     state0.a = 0;
                     try {
-                        return __wasm_bindgen_func_elem_3655(a, state0.b, arg0, arg1);
+                        return __wasm_bindgen_func_elem_3640(a, state0.b, arg0, arg1);
                     } finally {
                         state0.a = a;
                     }
@@ -917,22 +917,22 @@ function __wbg_get_imports(memory) {
         }, arguments); },
         __wbindgen_generic_0000000000000001: function(arg0, arg1) {
             // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [Externref], shim_idx: 334, ret: Unit, inner_ret: Some(Unit) }, mutable: true }) -> Externref`.
-            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_2413);
+            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_2398);
             return ret;
         },
         __wbindgen_generic_0000000000000002: function(arg0, arg1) {
             // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [Externref], shim_idx: 370, ret: Result(Unit), inner_ret: Some(Result(Unit)) }, mutable: true }) -> Externref`.
-            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_3652);
+            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_3637);
             return ret;
         },
         __wbindgen_generic_0000000000000003: function(arg0, arg1) {
             // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [Externref], shim_idx: 397, ret: Unit, inner_ret: Some(Unit) }, mutable: true }) -> Externref`.
-            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_3654);
+            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_3639);
             return ret;
         },
         __wbindgen_generic_0000000000000004: function(arg0, arg1) {
             // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [NamedExternref("GPUUncapturedErrorEvent")], shim_idx: 334, ret: Unit, inner_ret: Some(Unit) }, mutable: true }) -> Externref`.
-            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_2413_13);
+            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_2398_13);
             return ret;
         },
         __wbindgen_generic_0000000000000005: function(arg0) {
@@ -980,26 +980,26 @@ function __wbg_get_imports(memory) {
     };
 }
 
-function __wasm_bindgen_func_elem_2413(arg0, arg1, arg2) {
-    wasm.__wasm_bindgen_func_elem_2413(arg0, arg1, arg2);
+function __wasm_bindgen_func_elem_2398(arg0, arg1, arg2) {
+    wasm.__wasm_bindgen_func_elem_2398(arg0, arg1, arg2);
 }
 
-function __wasm_bindgen_func_elem_3654(arg0, arg1, arg2) {
-    wasm.__wasm_bindgen_func_elem_3654(arg0, arg1, arg2);
+function __wasm_bindgen_func_elem_3639(arg0, arg1, arg2) {
+    wasm.__wasm_bindgen_func_elem_3639(arg0, arg1, arg2);
 }
 
-function __wasm_bindgen_func_elem_2413_13(arg0, arg1, arg2) {
-    wasm.__wasm_bindgen_func_elem_2413_13(arg0, arg1, arg2);
+function __wasm_bindgen_func_elem_2398_13(arg0, arg1, arg2) {
+    wasm.__wasm_bindgen_func_elem_2398_13(arg0, arg1, arg2);
 }
 
-function __wasm_bindgen_func_elem_3655(arg0, arg1, arg2, arg3) {
-    wasm.__wasm_bindgen_func_elem_3655(arg0, arg1, arg2, arg3);
+function __wasm_bindgen_func_elem_3640(arg0, arg1, arg2, arg3) {
+    wasm.__wasm_bindgen_func_elem_3640(arg0, arg1, arg2, arg3);
 }
 
-function __wasm_bindgen_func_elem_3652(arg0, arg1, arg2) {
+function __wasm_bindgen_func_elem_3637(arg0, arg1, arg2) {
     try {
         const retptr = wasm.__wbindgen_add_to_stack_pointer(-16) >>> 0;
-        wasm.__wasm_bindgen_func_elem_3652(retptr, arg0, arg1, arg2);
+        wasm.__wasm_bindgen_func_elem_3637(retptr, arg0, arg1, arg2);
         var r0 = getDataViewMemory0().getInt32(retptr + 4 * 0, true);
         var r1 = getDataViewMemory0().getInt32(retptr + 4 * 1, true);
         if (r1) {

@@ -14,12 +14,12 @@ use crate::simd::instructions::{Instructions, Kernel, run_best};
 pub(super) use pack::Columns;
 use std::ops::Range;
 pub use stored::StoredMatrix;
-use tile::{Ahead, COLUMNS, Step, Strip, TALLEST};
+use tile::{Ahead, COLUMNS, Pass, Step, Strip, TALLEST};
 
 /// Steps of k in a block: all that most matrices have, so that C is written once.
 const DEPTH: usize = 1536;
 
-/// Numbers of B that a task packs at a time: 768 KiB, of a second cache of one MiB or two.
+/// Numbers of B that a task packs at a time: 1 MiB, half of the second cache of a core of a server.
 const PACKED: usize = 256 * 1024;
 
 /// What packing a panel costs, in strips that are multiplied by it.
@@ -41,10 +41,11 @@ pub(super) fn product<B: Columns>(a: Matrix, b: B, c: Output, threaded: bool) {
         with_floats(2, B::scratch(width, depth), |scratch| {
             with_floats(1, width * depth, |panels| {
                 with_floats(0, size_of::<Strip>() / size_of::<f32>(), |strip| {
-                    if let Some(strip) = strip.as_chunks_mut().0.first_chunk_mut() {
-                        let room = Room { strip, panels, scratch, width };
-                        run_best(Multiply { a, b, accumulate, part, room });
-                    }
+                    let Some(strip) = strip.as_chunks_mut().0.first_chunk_mut() else {
+                        unreachable!("the scratch is as long as a strip");
+                    };
+                    let room = Room { strip, panels, scratch, width };
+                    run_best(Multiply { a, b, accumulate, part, room });
                 });
             });
         });
@@ -57,9 +58,9 @@ pub(super) fn product<B: Columns>(a: Matrix, b: B, c: Output, threaded: bool) {
 }
 
 /// Columns of a block, a multiple of `unit`, of a part that has so many: as many as fit, and about as many in every block.
-fn block_width(columns: usize, steps: usize, unit: usize) -> usize {
+fn block_width(columns: usize, depth: usize, unit: usize) -> usize {
     let units = columns.div_ceil(unit);
-    let most = (PACKED / steps.min(DEPTH) / unit).max(1);
+    let most = (PACKED / depth / unit).max(1);
     units.div_ceil(units.div_ceil(most)) * unit
 }
 
@@ -128,12 +129,13 @@ impl<B: Columns> Multiply<'_, B> {
         for (number, rows) in self.part.rows.chunks_mut(height).enumerate() {
             let first = self.part.first_row + number * height;
             pack::rows(self.a, first..first + rows.len(), &depth, strip);
-            for (panel, b) in steps.chunks(depth.len()).enumerate() {
+            for (panel, steps) in steps.chunks(depth.len()).enumerate() {
                 let next = first + height..first + 2 * height;
                 let ahead = Ahead::new(self.a, next, &depth, (panel, count));
                 let start = columns.start + panel * COLUMNS;
-                let end = columns.end.min(start + COLUMNS);
-                tile::multiply(instructions, strip, b, ahead, rows, start..end, accumulate);
+                let columns = start..columns.end.min(start + COLUMNS);
+                let pass = Pass { strip, panel: steps, ahead, columns, accumulate };
+                pass.multiply(instructions, rows);
             }
         }
     }

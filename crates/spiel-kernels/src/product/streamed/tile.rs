@@ -78,62 +78,80 @@ impl<'a> Ahead<'a> {
     }
 }
 
-/// Multiplies a strip by a panel of B into these columns of these rows of C.
-#[inline(always)]
-pub(super) fn multiply<I: Instructions>(
-    instructions: I,
-    strip: &Strip,
-    b: &[Step],
-    ahead: Ahead,
-    rows: &mut [&mut [f32]],
-    columns: Range<usize>,
-    accumulate: bool,
-) {
-    match (I::SUMS, rows.len()) {
-        (24.., 7..) => {
-            tile::<I, TALLEST, 2>(instructions, strip, b, ahead, rows, columns, accumulate)
-        }
-        (24.., 3..) => tile::<I, 6, 2>(instructions, strip, b, ahead, rows, columns, accumulate),
-        (24.., _) => tile::<I, 2, 2>(instructions, strip, b, ahead, rows, columns, accumulate),
-        (4.., 3..) => tile::<I, 6, 1>(instructions, strip, b, ahead, rows, columns, accumulate),
-        _ => tile::<I, 2, 1>(instructions, strip, b, ahead, rows, columns, accumulate),
-    }
+/// A strip that meets a panel of B.
+pub(super) struct Pass<'a> {
+    pub(super) strip: &'a Strip,
+    pub(super) panel: &'a [Step],
+    pub(super) ahead: Ahead<'a>,
+    /// Columns of C that the panel's are.
+    pub(super) columns: Range<usize>,
+    /// Whether the product is added to what is there.
+    pub(super) accumulate: bool,
 }
 
-/// Rows of the strip that are none of C's are multiplied in vain. Sums are counted by constants only, or the compiler would
-/// put them into memory.
-#[inline(always)]
-fn tile<I: Instructions, const ROWS: usize, const VECTORS: usize>(
-    instructions: I,
-    strip: &Strip,
-    b: &[Step],
-    ahead: Ahead,
-    rows: &mut [&mut [f32]],
-    columns: Range<usize>,
-    accumulate: bool,
-) {
-    assert!(b.len() <= DEPTH, "a block is too deep");
-    for row in &*rows {
-        for line in [0, LANES] {
-            instructions
-                .prefetch(bytemuck::cast_slice(row), (columns.start + line) * size_of::<f32>());
+impl Pass<'_> {
+    /// Multiplies into these rows of C, no more than [`rows`].
+    #[inline(always)]
+    pub(super) fn multiply<I: Instructions>(self, instructions: I, rows: &mut [&mut [f32]]) {
+        match (I::SUMS, rows.len()) {
+            (24.., 7..) => self.tile::<I, TALLEST, 2>(instructions, rows),
+            (24.., 3..) => self.tile::<I, 6, 2>(instructions, rows),
+            (24.., _) => self.tile::<I, 2, 2>(instructions, rows),
+            (4.., 3..) => self.tile::<I, 6, 1>(instructions, rows),
+            _ => self.tile::<I, 2, 1>(instructions, rows),
         }
     }
-    for vector in (0..2).step_by(VECTORS) {
+
+    /// Goes over the panel by as many vectors as there are registers for. Rows of the strip that are none of C's are
+    /// multiplied in vain.
+    #[inline(always)]
+    fn tile<I: Instructions, const ROWS: usize, const VECTORS: usize>(
+        self,
+        instructions: I,
+        rows: &mut [&mut [f32]],
+    ) {
+        for row in &*rows {
+            for first in [0, LANES] {
+                let place = (self.columns.start + first) * size_of::<f32>();
+                instructions.prefetch(bytemuck::cast_slice(row), place);
+            }
+        }
+        for first in (0..2).step_by(VECTORS) {
+            let sums = self.sums::<I, ROWS, VECTORS>(instructions, first);
+            for (sums, row) in sums.into_iter().zip(&mut *rows) {
+                let mut parts = row[self.columns.clone()].chunks_mut(LANES).skip(first);
+                for sum in sums {
+                    let Some(c) = parts.next() else { break };
+                    write(instructions, sum, self.accumulate, c);
+                }
+            }
+        }
+    }
+
+    /// The sums stay in registers while the steps pass by: they are counted by constants only, or the compiler would put
+    /// them into memory.
+    #[inline(always)]
+    fn sums<I: Instructions, const ROWS: usize, const VECTORS: usize>(
+        &self,
+        instructions: I,
+        first: usize,
+    ) -> [[I::Vector; VECTORS]; ROWS] {
+        assert!(self.panel.len() <= DEPTH, "a strip is shorter than a panel");
         let mut sums = [[instructions.splat(0.0); VECTORS]; ROWS];
         let mut k = 0;
-        for steps in b.chunks(LANES) {
-            if vector == 0 {
-                ahead.fetch(instructions, k);
+        for steps in self.panel.chunks(LANES) {
+            // Once for all vectors of the panel.
+            if first == 0 {
+                self.ahead.fetch(instructions, k);
             }
             for step in steps {
-                let bytes: &[u8] = bytemuck::bytes_of(step);
-                if vector == 0 {
+                if first == 0 {
+                    let bytes: &[u8] = bytemuck::bytes_of(step);
                     instructions.prefetch(bytes, AHEAD);
                     instructions.prefetch(bytes, AHEAD + size_of::<Step>() / 2);
                 }
-                let b: [I::Vector; VECTORS] = from_fn(|i| instructions.load(&step[vector + i]));
-                for (sums, row) in sums.iter_mut().zip(strip) {
+                let b: [I::Vector; VECTORS] = from_fn(|i| instructions.load(&step[first + i]));
+                for (sums, row) in sums.iter_mut().zip(self.strip) {
                     let a = instructions.splat(row[k]);
                     for (sum, b) in sums.iter_mut().zip(b) {
                         *sum = instructions.fused(a, b, *sum);
@@ -142,26 +160,24 @@ fn tile<I: Instructions, const ROWS: usize, const VECTORS: usize>(
                 k += 1;
             }
         }
-        let one = instructions.splat(1.0);
-        for (sums, row) in sums.into_iter().zip(&mut *rows) {
-            for (i, mut sum) in sums.into_iter().enumerate() {
-                let row = &mut row[columns.clone()];
-                let c = &mut row[((vector + i) * LANES).min(columns.len())..];
-                if let Some(c) = c.first_chunk_mut::<LANES>() {
-                    if accumulate {
-                        sum = instructions.fused(one, instructions.load(c), sum);
-                    }
-                    instructions.store(sum, c);
-                } else {
-                    let mut whole = [0.0; LANES];
-                    whole[..c.len()].copy_from_slice(c);
-                    if accumulate {
-                        sum = instructions.fused(one, instructions.load(&whole), sum);
-                    }
-                    instructions.store(sum, &mut whole);
-                    c.copy_from_slice(&whole[..c.len()]);
-                }
-            }
-        }
+        sums
+    }
+}
+
+/// Writes as many sums as C has room for, or adds them.
+#[inline(always)]
+fn write<I: Instructions>(instructions: I, sum: I::Vector, accumulate: bool, c: &mut [f32]) {
+    let one = instructions.splat(1.0);
+    let result = |c: &[f32; LANES]| {
+        if accumulate { instructions.fused(one, instructions.load(c), sum) } else { sum }
+    };
+    if let Some(c) = c.first_chunk_mut::<LANES>() {
+        instructions.store(result(c), c);
+    } else {
+        let mut whole = [0.0; LANES];
+        whole[..c.len()].copy_from_slice(c);
+        let result = result(&whole);
+        instructions.store(result, &mut whole);
+        c.copy_from_slice(&whole[..c.len()]);
     }
 }
