@@ -87,8 +87,10 @@ function sums(
   // Normalised inputs, q, k, v, attention, the stream between, gate and up; a sum per head.
   const ofBlock = T * (7 * D + 2 * F + H);
   const kept = checkpointing === "block" ? 1 : L;
+  // The native CPU decodes weights on their way into products, the head with every chunk of tokens.
+  const decodesBefore = info.device === "gpu";
   // Whole tiles of 128 tokens, of which these vocabularies take more than one.
-  const logits = Math.min(T, Math.floor(2 ** 24 / V / 128) * 128);
+  const logits = Math.min(T, Math.floor(2 ** (decodesBefore ? 24 : 25) / V / 128) * 128);
   return {
     "weights": layers * layerBytes + ends * endBytes + 4 * norms,
     // Positions, values and gradients; ages and two moments; positions, gradients and their squares.
@@ -97,8 +99,8 @@ function sums(
     "growth candidates": 12 * deltas,
     "activations": 4 * ((L + 1) * T * D + kept * ofBlock),
     "workspace": 4 * (
-      // The head decoded.
-      V * D + sampling(info, T, F, deltas * D * F / layers) +
+      // The head decoded, or the dense gradient of a matrix, which chooses candidates.
+      (decodesBefore ? V * D : D * F) + sampling(info, T, F, deltas * D * F / layers) +
       // The final norm's output, SwiGLU's, rotations and ids.
       T * (D + F + head_dim + 4) +
       logits * (2 * D + V) +

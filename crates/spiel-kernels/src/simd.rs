@@ -5,6 +5,9 @@ pub(crate) mod bf16;
 pub(crate) mod instructions;
 pub(crate) mod squares;
 
+/// Whether registers hold few sums, for which products have a tile of their own: 15 of four numbers in engines of WebAssembly.
+pub(crate) const FEW_REGISTERS: bool = cfg!(target_arch = "wasm32");
+
 #[cfg(target_arch = "wasm32")]
 #[expect(unsafe_code, reason = "a SIMD leaf")]
 pub(crate) mod lanes {

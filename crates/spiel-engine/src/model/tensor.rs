@@ -114,6 +114,11 @@ impl<D: Device> Tensor<D> {
         Stored { data: &self.data, format: self.format.into(), deltas }
     }
 
+    /// Whether products take the weights as they are stored.
+    pub(crate) fn is_multiplied_stored(&self, device: &D, element: Element) -> bool {
+        self.format != WeightFormat::F32 && device.multiplies_stored(element)
+    }
+
     /// The weights as products take them: the tensor's own when it is f32, in any precision, since there is nothing to
     /// decode; as stored where the device decodes them on their way; else decoded into `scratch` with `deltas` added.
     pub(crate) fn factor<'a>(
@@ -128,7 +133,7 @@ impl<D: Device> Tensor<D> {
         if self.format == WeightFormat::F32 {
             return Dense { bf16_factors, ..Dense::from(&self.data) }.into();
         }
-        if device.multiplies_stored(*element) {
+        if self.is_multiplied_stored(device, *element) {
             return Factor::Stored(stored);
         }
         device.materialise(&stored, self.elements(), *element, weights);

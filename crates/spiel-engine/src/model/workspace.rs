@@ -15,7 +15,7 @@ use crate::protocol::{
 use spiel_kernels::element::Element;
 use spiel_kernels::ops::clip::Clip;
 
-/// Floats of logits that exist at once, where the head is decoded before the first chunk of tokens.
+/// Floats of logits that exist at once, where the head is dense.
 const LOGITS: usize = 16 << 20;
 
 /// What a block's forward pass leaves for its backward pass.
@@ -56,7 +56,8 @@ pub(crate) struct HalfActivations<D: Device> {
 
 /// Scratch of linear layers; all but `weights` is empty unless deltas are trained.
 pub(crate) struct LinearScratch<D: Device> {
-    /// The largest matrix: a decoded weight in the type below, or a dense gradient or ranking keys in f32.
+    /// The largest matrix: a weight that is decoded before it is multiplied, in the type below, or a dense gradient or
+    /// ranking keys in f32.
     pub(crate) weights: D::Buffer,
     /// What decoded weights are kept in.
     pub(crate) element: Element,
@@ -180,7 +181,7 @@ impl<D: Device> Workspace<D> {
             hidden: work(hidden)?,
             activation: work(feed)?,
             linear: LinearScratch::new(arena, model, options, element)?,
-            head: HeadScratch::new(arena, config, tokens, training, element)?,
+            head: HeadScratch::new(arena, model, tokens, training, element)?,
             grads: if training { Some(BlockGrads::new(arena, config, tokens)?) } else { None },
             updates: UpdateBuffers::new(arena, model, options)?,
         })
@@ -225,17 +226,18 @@ impl<D: Device> LinearScratch<D> {
         options: &ModelOptions,
         element: Element,
     ) -> Result<Self> {
-        let decodes = !arena.device().multiplies_stored(element);
-        let stored = |tensor: &&Tensor<D>| decodes && tensor.format != WeightFormat::F32;
-        let largest_stored =
-            model.tensors().filter(stored).map(Tensor::elements).max().unwrap_or(0);
+        let device = arena.device();
+        let decoded = model.tensors().filter(|tensor| {
+            tensor.format != WeightFormat::F32 && !tensor.is_multiplied_stored(device, element)
+        });
+        let largest_decoded = decoded.map(Tensor::elements).max().unwrap_or(0);
         let trains = options.trainable == Trainable::Deltas;
         let carriers = || model.linears().filter(|linear| trains && linear.delta.is_some());
         // Dense gradients that choose candidates, and SM3's ranking of every position, need a whole matrix.
         let ranks = options.candidates || options.optimizer == Optimizer::Sm3;
         let largest_ranked =
             carriers().map(|linear| linear.weight.elements()).max().filter(|_| ranks).unwrap_or(0);
-        let dense_bytes = (largest_stored * element.bytes()).max(largest_ranked * 4);
+        let dense_bytes = (largest_decoded * element.bytes()).max(largest_ranked * 4);
         let sampling = sampling_words(arena.device(), model, options);
         let mut work = |shape: [usize; 2]| arena.elements(Purpose::Workspace, shape);
         Ok(Self {
@@ -297,14 +299,16 @@ fn whole_tiles(rows: usize) -> usize {
 impl<D: Device> HeadScratch<D> {
     fn new(
         arena: &mut Arena<D>,
-        config: &ModelConfig,
+        model: &Model<D>,
         tokens: usize,
         training: bool,
         element: Element,
     ) -> Result<Self> {
+        let config = &model.config;
         let (hidden, vocab) = (config.hidden_size as usize, config.vocab_size as usize);
-        // Where every chunk decodes it, there are half as many, and no memory goes into a dense head.
-        let logits = if arena.device().multiplies_stored(element) { 2 * LOGITS } else { LOGITS };
+        // Where every chunk decodes the head, there are half as many, and no memory goes into a dense one.
+        let decodes = model.output_matrix().is_multiplied_stored(arena.device(), element);
+        let logits = if decodes { 2 * LOGITS } else { LOGITS };
         let rows = whole_tiles(logits / vocab).clamp(1, tokens.max(1));
         let mut work = |width: usize| arena.elements(Purpose::Workspace, [rows, width]);
         Ok(Self {

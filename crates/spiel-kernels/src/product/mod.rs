@@ -3,7 +3,6 @@
 mod bf16;
 mod blocked;
 pub(crate) mod cached;
-#[cfg(any(test, target_arch = "wasm32"))]
 mod lanes;
 mod streamed;
 #[cfg(test)]
@@ -13,10 +12,7 @@ pub use crate::simd::bf16::Unit;
 pub use bf16::{Factor, product_bf16};
 pub use streamed::StoredMatrix;
 
-#[cfg(target_arch = "wasm32")]
-use lanes as implementation;
-#[cfg(not(target_arch = "wasm32"))]
-use streamed as implementation;
+use crate::simd::FEW_REGISTERS;
 use streamed::Columns;
 
 /// A read-only strided matrix.
@@ -93,7 +89,7 @@ impl<'a> Output<'a> {
 /// When the shapes do not agree.
 pub(crate) fn product(a: Matrix, b: Matrix, mut c: Output) {
     if has_work(a, b.shape(), &mut c) {
-        implementation::product(a, b, c, false);
+        run(a, b, c, false);
     }
 }
 
@@ -103,15 +99,26 @@ pub(crate) fn product(a: Matrix, b: Matrix, mut c: Output) {
 /// When the shapes do not agree.
 pub(crate) fn product_threaded(a: Matrix, b: Matrix, mut c: Output) {
     if has_work(a, b.shape(), &mut c) {
-        implementation::product(a, b, c, true);
+        run(a, b, c, true);
+    }
+}
+
+fn run(a: Matrix, b: Matrix, c: Output, threaded: bool) {
+    if FEW_REGISTERS {
+        lanes::product(a, b, c, threaded);
+    } else {
+        streamed::product(a, b, c, threaded);
     }
 }
 
 /// The same where B is decoded on its way: the bits that the decoded matrix would give.
 ///
 /// # Panics
-/// When the shapes do not agree.
+/// When the shapes do not agree, and in WebAssembly, whose tile is packed from dense matrices.
 pub(crate) fn product_stored(a: Matrix, b: impl Columns, mut c: Output) {
+    if FEW_REGISTERS {
+        unreachable!("no product takes stored weights here");
+    }
     if has_work(a, b.shape(), &mut c) {
         streamed::product(a, b, c, true);
     }

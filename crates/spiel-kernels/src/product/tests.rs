@@ -198,6 +198,54 @@ fn threads_do_not_change_the_bits() {
 }
 
 #[test]
+fn stored_weights_give_the_same_bits_on_any_number_of_threads() {
+    let (tokens, rows, width) = (190, 170, 1792);
+    let mut bytes = vec![0; Format::Q4_1.bytes(rows * width)];
+    encode(Format::Q4_1, &uniform(1, rows * width), &mut bytes);
+    let places = (rows * width) as u32;
+    // The first and the last weight have deltas too.
+    let indices = [vec![0], positions(2, 1, 3000, places - 1), vec![places - 1]].concat();
+    let values = uniform(3, indices.len());
+    let stored = StoredMatrix::new(Format::Q4_1, &bytes, (&indices, &values), [rows, width]);
+    let (x, grad_y) = (uniform(4, tokens * width), uniform(5, tokens * rows));
+    let on = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        pool.expect("a pool").install(|| {
+            let (mut y, mut grad_x) = (vec![0.0; tokens * rows], vec![1.0; tokens * width]);
+            let x = Matrix::new(&x, tokens, width, width);
+            product_stored(x, stored.transposed(), Output::replace(&mut y));
+            let grad_y = Matrix::new(&grad_y, tokens, rows, rows);
+            product_stored(grad_y, stored, Output::add(&mut grad_x));
+            (y, grad_x)
+        })
+    };
+    let one = on(1);
+    for threads in [2, 3, 40] {
+        assert!(on(threads) == one, "other bits on {threads} threads");
+    }
+}
+
+#[test]
+fn what_an_earlier_product_left_is_in_none_after_it() {
+    let (m, n, k) = (14, 64, 300);
+    let nothing = vec![f32::NAN; m * k.max(n) * 2 * k];
+    let mut c = vec![0.0; m * n];
+    product(
+        Matrix::new(&nothing, m, k, k),
+        Matrix::new(&nothing, k, n, n),
+        Output::replace(&mut c),
+    );
+    assert!(c.iter().all(|c| c.is_nan()));
+    let (a, b) = (uniform(1, 3 * 5), uniform(2, 5 * 7));
+    let (a, b) = (Matrix::new(&a, 3, 5, 5), Matrix::new(&b, 5, 7, 7));
+    let mut c = vec![f32::NAN; 3 * 7];
+    product(a, b, Output::replace(&mut c));
+    for (c, expected) in c.iter().zip(reference(a, b)) {
+        assert!((f64::from(*c) - expected).abs() < 1e-5);
+    }
+}
+
+#[test]
 fn stored_weights_give_the_bits_of_decoded_ones() {
     for &format in Format::ALL {
         let block = format.block_elements();

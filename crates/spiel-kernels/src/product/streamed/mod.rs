@@ -1,7 +1,7 @@
 //! Dense products in f32: strips of A, a few rows each, stream past packed columns of B.
 //!
-//! A task's columns of B stay in the second cache of its core and a strip in the first, while the strip after it is on its
-//! way. Every element of C is summed along k in the same order, however C is cut and whatever tile it falls into.
+//! A task's columns of B stay in the second cache of its core, and a strip near it, while the strip after it is on its way.
+//! Every element of C is summed along k in the same order, however C is cut and whatever tile it falls into.
 
 mod pack;
 mod stored;
@@ -16,8 +16,11 @@ use std::ops::Range;
 pub use stored::StoredMatrix;
 use tile::{Ahead, COLUMNS, Pass, Step, Strip, TALLEST};
 
-/// Steps of k in a block: all that most matrices have, so that C is written once.
+/// Steps of k in a block at most: as many as let C be read and written seldom.
 const DEPTH: usize = 1536;
+
+/// What steps of k in a block are a multiple of: the longest blocks of stored weights.
+const WHOLE: usize = 256;
 
 /// Numbers of B that a task packs at a time: 1 MiB, half of the second cache of a core of a server.
 const PACKED: usize = 256 * 1024;
@@ -37,7 +40,8 @@ pub(super) fn product<B: Columns>(a: Matrix, b: B, c: Output, threaded: bool) {
     let accumulate = c.accumulate;
     let parts = cut(&mut c.data[..a.rows * columns], columns, 0..columns, height, width);
     let work = |part: Part| {
-        let (depth, width) = (depth.min(DEPTH), block_width(part.columns.len(), depth, unit));
+        let depth = block_depth(depth);
+        let width = block_width(part.columns.len(), depth, unit);
         with_floats(2, B::scratch(width, depth), |scratch| {
             with_floats(1, width * depth, |panels| {
                 with_floats(0, size_of::<Strip>() / size_of::<f32>(), |strip| {
@@ -57,6 +61,11 @@ pub(super) fn product<B: Columns>(a: Matrix, b: B, c: Output, threaded: bool) {
     }
 }
 
+/// Steps of a block of a sum of so many: about as many in every block.
+fn block_depth(steps: usize) -> usize {
+    steps.div_ceil(steps.div_ceil(DEPTH)).next_multiple_of(WHOLE).min(steps)
+}
+
 /// Columns of a block, a multiple of `unit`, of a part that has so many: as many as fit, and about as many in every block.
 fn block_width(columns: usize, depth: usize, unit: usize) -> usize {
     let units = columns.div_ceil(unit);
@@ -64,7 +73,8 @@ fn block_width(columns: usize, depth: usize, unit: usize) -> usize {
     units.div_ceil(units.div_ceil(most)) * unit
 }
 
-/// Into how many parts C is cut, down and across, no more of them than threads, so that the largest is soonest done.
+/// Into how many parts C is cut, down and across, no more of them than threads, which are taken to be equally fast, so that
+/// the largest is soonest done.
 fn grid(strips: usize, units: usize, threads: usize) -> (usize, usize) {
     let grids = (1..=threads.min(units)).map(|across| ((threads / across).min(strips), across));
     let longest = |(down, across): &(usize, usize)| {
@@ -104,7 +114,7 @@ impl<B: Columns> Multiply<'_, B> {
     #[inline(always)]
     fn multiply<I: Instructions>(mut self, instructions: I) {
         for columns in blocks(self.part.columns.len(), self.room.width) {
-            for depth in blocks(self.a.columns, DEPTH) {
+            for depth in blocks(self.a.columns, block_depth(self.a.columns)) {
                 self.multiply_block(instructions, columns.clone(), depth);
             }
         }
@@ -122,6 +132,9 @@ impl<B: Columns> Multiply<'_, B> {
         let Room { strip, panels, scratch, .. } = &mut self.room;
         let count = columns.len().div_ceil(COLUMNS);
         let panels = &mut panels[..count * COLUMNS * depth.len()];
+        if !columns.len().is_multiple_of(COLUMNS) {
+            panels[(count - 1) * COLUMNS * depth.len()..].fill(0.0);
+        }
         let first = self.part.columns.start + columns.start;
         self.b.pack(instructions, first..first + columns.len(), &depth, scratch, panels);
         let steps: &[Step] = panels.as_chunks().0.as_chunks().0;
@@ -148,4 +161,37 @@ fn with_floats(which: usize, count: usize, work: impl FnOnce(&mut [f32])) {
         let start = words.as_ptr().align_offset(LINE);
         work(bytemuck::cast_slice_mut(&mut words[start..start + count]));
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::Format;
+
+    #[test]
+    fn blocks_are_whole_and_fit() {
+        assert!(Format::ALL.iter().all(|format| WHOLE.is_multiple_of(format.block_elements())));
+        for steps in [1, 255, 576, 1536, 1537, 1600, 2048, 4096, 11_008] {
+            let depth = block_depth(steps);
+            assert!(depth <= DEPTH && (depth == steps || depth.is_multiple_of(WHOLE)), "{steps}");
+            for (columns, unit) in [(1, 32), (96, 32), (288, 32), (11_008, 32), (4096, 256)] {
+                let width = block_width(columns, depth, unit);
+                assert!(width.is_multiple_of(unit) && width > 0);
+                assert!(width == unit || width * depth <= PACKED, "{columns} by {depth}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_grid_covers_c_with_no_more_parts_than_threads() {
+        for threads in [1, 2, 3, 8, 16, 40] {
+            for (strips, units) in [(1, 1), (1, 48), (74, 6), (74, 18), (19, 1536), (1, 2)] {
+                let (down, across) = grid(strips, units, threads);
+                assert!((1..=threads).contains(&(down * across)), "{strips} by {units}");
+                assert!(down <= strips && across <= units);
+            }
+        }
+        // Two threads share columns, so that each packs half of them.
+        assert_eq!(grid(74, 18, 2), (1, 2));
+    }
 }

@@ -7,9 +7,11 @@ use crate::columns::write_columns;
 use crate::simd::instructions::Instructions;
 use std::ops::Range;
 
-/// Copies these rows of A, and these steps of them, to the first rows of a strip.
+/// Copies these rows of A, and these steps of them, to the first rows of a strip. The others become zeros, since what is
+/// left there may be denormal, which some CPUs multiply slowly.
 #[inline(always)]
 pub(super) fn rows(a: Matrix, rows: Range<usize>, depth: &Range<usize>, strip: &mut Strip) {
+    strip[rows.len()..].iter_mut().for_each(|row| row[..depth.len()].fill(0.0));
     if a.column_stride == 1 {
         for (row, strip) in rows.zip(strip) {
             strip[..depth.len()]
@@ -39,7 +41,7 @@ pub(crate) trait Columns: Copy + Sync {
     /// Floats that packing so many columns and steps takes beside the panels.
     fn scratch(columns: usize, depth: usize) -> usize;
 
-    /// Writes these columns to panels `[k, 32]`. Those that the last panel lacks are left as they are.
+    /// Writes these columns to panels `[k, 32]`. Those that the last panel lacks are zeros before.
     fn pack(
         &self,
         instructions: impl Instructions,

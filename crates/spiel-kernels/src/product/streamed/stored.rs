@@ -32,7 +32,7 @@ impl<'a> StoredMatrix<'a> {
     /// A matrix of `rows` rows of `width` weights, with the values to add at sorted flat positions.
     ///
     /// # Panics
-    /// When the bytes are too few, or rows are no whole blocks.
+    /// When the bytes are too few, rows are no whole blocks, or there are not as many values as positions.
     #[must_use]
     pub fn new(
         format: Format,
@@ -43,6 +43,7 @@ impl<'a> StoredMatrix<'a> {
         assert!(width.is_multiple_of(format.block_elements()), "rows of {width} are cut in blocks");
         assert!(format.bytes(rows * width) <= bytes.len(), "{rows} x {width} are more than stored");
         assert_eq!(indices.len(), values.len(), "positions and values of deltas");
+        debug_assert!(indices.is_sorted(), "positions are not sorted");
         Self { format, bytes, indices, values, rows, width }
     }
 
@@ -71,20 +72,32 @@ impl<'a> StoredMatrix<'a> {
         }
     }
 
-    /// Decodes whole blocks of a row and adds their deltas; `slot` is the first that may be one of them, and passes them.
+    /// Decodes whole blocks of a row and adds their deltas; `slot` is none behind the first of these, and passes them.
     #[inline(always)]
     fn decode(&self, row: usize, columns: Range<usize>, slot: &mut usize, out: &mut [f32]) {
         let start = row * self.width + columns.start;
         decode(self.format, &self.bytes[self.format.bytes(start)..], out);
+        *slot = first_from(self.indices, *slot, start);
         while let Some(index) = self.indices.get(*slot)
             && (*index as usize) < start + columns.len()
         {
-            if let Some(place) = (*index as usize).checked_sub(start) {
-                out[place] += self.values[*slot];
-            }
+            out[*index as usize - start] += self.values[*slot];
             *slot += 1;
         }
     }
+}
+
+/// The first slot from `slot` on whose position is `place` or later, which is likely near.
+#[inline(always)]
+fn first_from(indices: &[u32], mut slot: usize, place: usize) -> usize {
+    let is_before = |index: &u32| (*index as usize) < place;
+    let mut step = 1;
+    while indices.get(slot + step - 1).is_some_and(is_before) {
+        slot += step;
+        step *= 2;
+    }
+    let end = indices.len().min(slot + step - 1);
+    slot + indices[slot..end].partition_point(is_before)
 }
 
 /// Rows are steps of k.
