@@ -121,11 +121,7 @@ pub(super) fn multiply<T: Copy + Sync, K: Tiling<T>>(
                 });
                 let parts = parts::<T, K>(c, b.columns, &columns);
                 let work = |part: Part| multiply_part(tiling, a, &depth, packed, accumulate, part);
-                if threaded {
-                    parallel::for_each(parts, work);
-                } else {
-                    parts.into_iter().for_each(work);
-                }
+                each_part(parts, threaded, work);
             });
         }
     }
@@ -176,6 +172,15 @@ pub(super) fn cut(
         }
     }
     parts
+}
+
+/// [`parallel::for_each`], or the same on this thread.
+pub(super) fn each_part(parts: Vec<Part>, threaded: bool, work: impl Fn(Part) + Sync + Send) {
+    if threaded {
+        parallel::for_each(parts, work);
+    } else {
+        parts.into_iter().for_each(work);
+    }
 }
 
 /// Multiplies a block of A by a packed block of B into a part of C.

@@ -7,7 +7,7 @@ mod pack;
 mod stored;
 mod tile;
 
-use super::blocked::{Part, blocks, cut, with_scratch};
+use super::blocked::{Part, blocks, cut, each_part, with_scratch};
 use super::{Matrix, Output};
 use crate::parallel;
 use crate::simd::instructions::{Instructions, Kernel, run_best};
@@ -15,6 +15,9 @@ pub(super) use pack::Columns;
 use std::ops::Range;
 pub use stored::StoredMatrix;
 use tile::{Ahead, COLUMNS, Pass, Step, Strip, TALLEST};
+
+/// Bytes of a cache line.
+const LINE: usize = 64;
 
 /// Steps of k in a block at most: as many as let C be read and written seldom.
 const DEPTH: usize = 1536;
@@ -54,11 +57,7 @@ pub(super) fn product<B: Columns>(a: Matrix, b: B, c: Output, threaded: bool) {
             });
         });
     };
-    if threaded {
-        parallel::for_each(parts, work);
-    } else {
-        parts.into_iter().for_each(work);
-    }
+    each_part(parts, threaded, work);
 }
 
 /// Steps of a block of a sum of so many: about as many in every block.
@@ -156,7 +155,6 @@ impl<B: Columns> Multiply<'_, B> {
 
 /// Runs `work` with a scratch of so many floats, which begin with a cache line.
 fn with_floats(which: usize, count: usize, work: impl FnOnce(&mut [f32])) {
-    const LINE: usize = 64;
     with_scratch(which, count + LINE / size_of::<f32>(), |words| {
         let start = words.as_ptr().align_offset(LINE);
         work(bytemuck::cast_slice_mut(&mut words[start..start + count]));

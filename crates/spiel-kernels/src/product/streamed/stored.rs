@@ -1,8 +1,8 @@
 //! Weights as they are stored, with deltas to add, as what panels are packed from.
 
-use super::blocks;
 use super::pack::{Columns, write_step};
 use super::tile::COLUMNS;
+use super::{LINE, blocks};
 use crate::columns::write_columns;
 use crate::formats::{Format, decode};
 use crate::simd::instructions::Instructions;
@@ -10,8 +10,6 @@ use std::ops::Range;
 
 /// Rows by which the part of a row is asked for before it is decoded.
 const ROWS_AHEAD: usize = 16;
-/// Bytes of a cache line.
-const LINE: usize = 64;
 
 /// Rows that are decoded before they are written as columns: a multiple of what is transposed in registers.
 const ROWS: usize = 16;
@@ -55,12 +53,6 @@ impl<'a> StoredMatrix<'a> {
     /// The same as a factor whose columns are this matrix's rows.
     pub(crate) fn transposed(self) -> TransposedStored<'a> {
         TransposedStored(self)
-    }
-
-    /// The first delta that is not before a place.
-    fn first_delta(&self, row: usize, column: usize) -> usize {
-        let place = row * self.width + column;
-        self.indices.partition_point(|index| (*index as usize) < place)
     }
 
     /// Asks for whole blocks of a row. Rows that are read in part are further apart than the hardware looks ahead.
@@ -124,7 +116,7 @@ impl Columns for StoredMatrix<'_> {
         panels: &mut [f32],
     ) {
         let row = &mut scratch[..columns.len()];
-        let mut slot = self.first_delta(depth.start, columns.start);
+        let mut slot = 0;
         for (step, k) in depth.clone().enumerate() {
             self.prefetch(instructions, k + ROWS_AHEAD, &columns);
             self.decode(k, columns.clone(), &mut slot, row);
@@ -160,7 +152,7 @@ impl Columns for TransposedStored<'_> {
         panels: &mut [f32],
     ) {
         let steps = depth.len();
-        let mut slot = self.0.first_delta(columns.start, depth.start);
+        let mut slot = 0;
         for lanes in blocks(columns.len(), ROWS) {
             let rows = &mut scratch[..lanes.len() * steps];
             for (lane, row) in lanes.clone().zip(rows.chunks_mut(steps)) {
