@@ -53,6 +53,8 @@ export class TrainView {
   /** Held-out loss of the untrained model. */
   #untrainedLoss: number | undefined;
   #resumedAt: number | undefined;
+  /** Whether the data is read, so that there will be something to save. */
+  #hasData = false;
   /** Optimiser steps done. */
   #step = 0;
   /** Step of the newest checkpoint. */
@@ -81,6 +83,7 @@ export class TrainView {
       case "reading":
         return this.#reading.show(event);
       case "data":
+        this.#hasData = true;
         return this.#data(event);
       case "example":
         return this.#example(event);
@@ -239,7 +242,7 @@ export class TrainView {
 
   /** What an interrupt sets off, and what a second one would. */
   get stopping(): string {
-    return this.#resolved.config.dryRun
+    return this.#resolved.config.dryRun || !this.#hasData
       ? "stopping; interrupt again to stop at once"
       : "stopping after this step and saving; interrupt again to stop at once, unsaved";
   }

@@ -190,9 +190,18 @@ Deno.test("a dry run that is stopped has nothing to save or lose", () => {
     const resolved = runConfig({ model: "base", data: ["d"], dryRun });
     return new TrainView(new Ui(rememberingTerminal(), false), resolved);
   };
-  assert.match(viewOf(false).stopping, /^stopping after this step and saving; .*, unsaved$/);
   assert.equal(viewOf(true).stopping, "stopping; interrupt again to stop at once");
   assert.equal(viewOf(true).farewell, "stopped: at once");
+});
+
+Deno.test("an interrupt speaks of saving only once the data is read", () => {
+  const resolved = runConfig({ model: "base", data: ["d"] });
+  const view = new TrainView(new Ui(rememberingTerminal(), false), resolved);
+  const data = EVENTS.findIndex((event) => event.type === "data");
+  for (const event of EVENTS.slice(0, data)) view.show(event);
+  assert.equal(view.stopping, "stopping; interrupt again to stop at once");
+  view.show(EVENTS[data]!);
+  assert.match(view.stopping, /^stopping after this step and saving; .*, unsaved$/);
 });
 
 Deno.test("a stop at once says what is lost and how the run goes on", () => {
