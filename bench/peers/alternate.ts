@@ -80,8 +80,9 @@ for (let number = 1; number <= options.rounds; number++) {
     // Peers and ours in turn, so that a drifting machine slows both.
     const ours = Object.keys(OURS);
     for (let i = 0; i < Math.max(ours.length, options.peers.length); i++) {
-      if (i < options.peers.length) await measurePeer(number, setting, options.peers[i]!);
-      if (i < ours.length) await measureOurs(number, setting, ours[i]!);
+      const [peer, own] = [options.peers[i], ours[i]];
+      if (peer !== undefined) await telling(() => measurePeer(number, setting, peer));
+      if (own !== undefined) await telling(() => measureOurs(number, setting, own));
     }
   }
 }

@@ -1,5 +1,7 @@
 /** Ways to fine-tune by PyTorch, each measured in a process of its own. */
 
+import { MeasurementFailure } from "../measurement.ts";
+
 /** Methods of `torch_step.py`: what trains all weights, and what PEFT adds. */
 export const PEERS = ["full", "lora-r8", "lora-r64", "shira-r8", "supertuning-r8"] as const;
 
@@ -42,18 +44,33 @@ export interface TorchLacks {
   readonly [key: string]: unknown;
 }
 
-/** Measures in a fresh process of that Python. @throws {Error} when that fails, with what it said last. */
+/**
+ * Measures in a fresh process of that Python.
+ *
+ * @throws {MeasurementFailure} when that cannot be run or fails, with what it said last.
+ */
 export async function measureTorch(
   python: string,
   request: TorchRequest,
 ): Promise<TorchMeasurement | TorchLacks> {
   const script = decodeURIComponent(new URL("torch_step.py", import.meta.url).pathname);
-  const { code, stdout, stderr } = await new Deno.Command(python, {
+  const command = new Deno.Command(python, {
     args: [script, JSON.stringify(request)],
     // Nothing is looked up; the folder has all.
     env: { HF_HUB_OFFLINE: "1" },
-  }).output();
+  });
+  const { code, stdout, stderr } = await outputOf(python, command);
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();
-  if (code !== 0) throw new Error(`${request.method}: ${text(stderr).split("\n").at(-1)}`);
+  if (code !== 0) {
+    throw new MeasurementFailure(`${request.method}: ${text(stderr).split("\n").at(-1)}`);
+  }
   return JSON.parse(text(stdout).split("\n").at(-1)!);
+}
+
+async function outputOf(name: string, command: Deno.Command): Promise<Deno.CommandOutput> {
+  try {
+    return await command.output();
+  } catch (error) {
+    throw new MeasurementFailure(`${name} could not be run: ${(error as Error).message}`);
+  }
 }
