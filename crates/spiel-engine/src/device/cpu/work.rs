@@ -1,5 +1,6 @@
 //! What operations have to do that the CPU makes in one call and a GPU in several programs, or by others.
 
+use super::Words;
 use crate::device::Factor;
 use spiel_kernels::element::Element;
 use spiel_kernels::formats::Format;
@@ -48,10 +49,13 @@ pub(super) fn attention_backward(spans: &[Span], heads: Heads) -> Work {
 }
 
 /// C `[m, n]` (+)= A `[m, k]` by weights `[k, n]`.
-pub(super) fn product<B>(sizes: [usize; 3], weights: &Factor<B>, accumulate: bool) -> Work {
+pub(super) fn product(sizes: [usize; 3], weights: &Factor<Words>, accumulate: bool) -> Work {
     match weights {
         Factor::Dense(dense) => product_work(sizes, dense.element, accumulate),
-        Factor::Stored(stored) => stored_product_work(sizes, stored.format, accumulate),
+        Factor::Stored(stored) => {
+            let deltas = stored.deltas.map_or(0, |(indices, _)| indices.0.len());
+            stored_product_work(sizes, stored.format, deltas, accumulate)
+        }
     }
 }
 
