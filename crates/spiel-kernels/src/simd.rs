@@ -5,6 +5,18 @@ pub(crate) mod bf16;
 pub(crate) mod instructions;
 pub(crate) mod squares;
 
+/// Numbers that loops take at once: a vector of the widest registers, and a cache line.
+pub(crate) const LANES: usize = 16;
+
+/// Bytes of a cache line.
+pub(crate) const CACHE_LINE: usize = LANES * size_of::<f32>();
+
+/// As many floats as fit from the first that begins a cache line.
+pub(crate) fn aligned(floats: &mut [f32]) -> &mut [f32] {
+    let start = floats.as_ptr().align_offset(CACHE_LINE).min(floats.len());
+    &mut floats[start..]
+}
+
 /// Whether registers hold few sums, for which products have a tile of their own: 15 of four numbers in engines of WebAssembly.
 pub(crate) const FEW_REGISTERS: bool = cfg!(target_arch = "wasm32");
 

@@ -2,7 +2,8 @@
 //! that.
 
 use super::Codec;
-use super::vectors::{LANES, prefetch_block, sum_of};
+use super::vectors::{prefetch_block, sum_of};
+use crate::simd::LANES;
 use crate::simd::instructions::{Instructions, Kernel, run_best};
 use std::array::from_fn;
 use std::marker::PhantomData;

@@ -2,7 +2,7 @@
 
 use super::Codec;
 use super::floats::{Floats, codec};
-use super::vectors::LANES;
+use crate::simd::LANES;
 use crate::simd::instructions::{Instructions, half_of};
 use half::f16;
 

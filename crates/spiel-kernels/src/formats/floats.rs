@@ -1,7 +1,8 @@
 //! Formats of floats one by one, in rows of any length.
 
 use super::Codec;
-use super::vectors::{LANES, prefetch_block, sum_of};
+use super::vectors::{prefetch_block, sum_of};
+use crate::simd::LANES;
 use crate::simd::instructions::{Instructions, Kernel, run_best};
 use std::marker::PhantomData;
 

@@ -13,8 +13,8 @@ use std::hint::black_box;
 /// Elements of a quantised block, but for the K formats and NF4.
 const BLOCK: usize = 32;
 
-/// Weights that are decoded before they are multiplied: whole blocks of any format, and few enough for the L1 cache.
-const DECODED_AT_ONCE: usize = 1024;
+/// Weights that are decoded before they are used: whole blocks of any format, and few enough for the L1 cache.
+pub(crate) const DECODED_AT_ONCE: usize = 1024;
 
 /// Hands every stored format to a macro: what it is, its variant and the name of its files.
 #[macro_export]

@@ -1,14 +1,11 @@
 //! What products of stored rows and a vector share, whatever the format.
 
 use crate::simd::instructions::Instructions;
+use crate::simd::{CACHE_LINE, LANES};
 use std::array::from_fn;
-
-/// Sums that a product with a row is gathered in.
-pub(super) const LANES: usize = 16;
 
 /// How far ahead a product asks for its rows, which are read once: memory answers in the time that it takes to come there.
 const AHEAD: usize = 4096;
-const CACHE_LINE: usize = 64;
 
 /// Asks for what comes after a block of a row.
 #[inline(always)]

@@ -4,11 +4,9 @@
 //! whatever tile of registers it falls into.
 
 use super::Matrix;
+use crate::simd::LANES;
 use crate::simd::instructions::{Instructions, Kernel, run_best};
 use std::array::from_fn;
-
-/// Numbers that are multiplied at once.
-pub(crate) const LANES: usize = 16;
 
 /// What the rows of B and C are made of.
 pub(crate) type Vector = [f32; LANES];

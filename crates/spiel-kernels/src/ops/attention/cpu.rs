@@ -3,7 +3,8 @@ use super::layout::{Cut, cut};
 use super::{Heads, Span};
 use crate::math::{exp, soft_cap};
 use crate::parallel::{for_each_with, threads};
-use crate::product::cached::{LANES, Vector, multiply};
+use crate::product::cached::{Vector, multiply};
+use crate::simd::LANES;
 use multiversion::multiversion;
 
 /// Queries `[T, H, head_dim]`, keys and values `[S, K, head_dim]`.

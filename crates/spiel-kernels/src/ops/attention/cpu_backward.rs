@@ -5,7 +5,8 @@ use super::{Heads, Span};
 use crate::math::{dot, exp, soft_cap};
 use crate::parallel::{for_each_with, threads};
 use crate::product::Matrix;
-use crate::product::cached::{LANES, Vector, multiply};
+use crate::product::cached::{Vector, multiply};
+use crate::simd::LANES;
 use multiversion::multiversion;
 use std::ops::Range;
 

@@ -7,7 +7,8 @@
 use super::{Heads, Span};
 use crate::columns::write_columns;
 use crate::product::Matrix;
-use crate::product::cached::{LANES, TALLEST, Vector, multiply};
+use crate::product::cached::{TALLEST, Vector, multiply};
+use crate::simd::LANES;
 use std::ops::Range;
 
 /// Lanes that a product takes at once.

@@ -21,7 +21,7 @@ pub use work::{
     attention_backward_kv_work, attention_backward_q_work, attention_stats_work, attention_work,
 };
 
-use crate::product::cached::LANES;
+use crate::simd::LANES;
 use std::ops::Range;
 
 /// The shape of grouped-query attention.

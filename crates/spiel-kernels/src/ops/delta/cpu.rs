@@ -1,4 +1,4 @@
-use crate::formats::{Format, decode};
+use crate::formats::{DECODED_AT_ONCE, Format, decode};
 use crate::parallel::{ELEMENTS_PER_TASK, chunks_mut};
 use crate::product::Factor;
 use half::bf16;
@@ -6,9 +6,6 @@ use std::ops::Range;
 
 /// Weights among which one task finds its slots: many, because at a low density few of them are touched.
 const WEIGHTS_PER_TASK: usize = 4 * ELEMENTS_PER_TASK;
-
-/// Weights that are decoded before deltas are added: whole blocks of any format, and few enough for the L1 cache.
-const DECODED_AT_ONCE: usize = 1024;
 
 /// Changes the weight of every slot; `indices` are sorted and unique, so cuts of the weights are cuts of the slots.
 fn change(indices: &[u32], weights: &mut [f32], change: impl Fn(usize, &mut f32) + Sync + Send) {

@@ -11,13 +11,11 @@ use super::blocked::{Part, blocks, cut, each_part, with_scratch};
 use super::{Matrix, Output};
 use crate::parallel;
 use crate::simd::instructions::{Instructions, Kernel, run_best};
+use crate::simd::{LANES, aligned};
 pub(super) use pack::Columns;
 use std::ops::Range;
 pub use stored::StoredMatrix;
 use tile::{Ahead, COLUMNS, Pass, Step, Strip, TALLEST};
-
-/// Bytes of a cache line.
-const LINE: usize = 64;
 
 /// Steps of k in a block at most: as many as let C be read and written seldom.
 const DEPTH: usize = 1536;
@@ -155,9 +153,8 @@ impl<B: Columns> Multiply<'_, B> {
 
 /// Runs `work` with a scratch of so many floats, which begin with a cache line.
 fn with_floats(which: usize, count: usize, work: impl FnOnce(&mut [f32])) {
-    with_scratch(which, count + LINE / size_of::<f32>(), |words| {
-        let start = words.as_ptr().align_offset(LINE);
-        work(bytemuck::cast_slice_mut(&mut words[start..start + count]));
+    with_scratch(which, count + LANES, |words| {
+        work(&mut aligned(bytemuck::cast_slice_mut(words))[..count]);
     });
 }
 

@@ -1,10 +1,11 @@
 //! Weights as they are stored, with deltas to add, as what panels are packed from.
 
+use super::blocks;
 use super::pack::{Columns, write_step};
 use super::tile::COLUMNS;
-use super::{LINE, blocks};
 use crate::columns::write_columns;
 use crate::formats::{Format, decode};
+use crate::simd::CACHE_LINE;
 use crate::simd::instructions::Instructions;
 use std::ops::Range;
 
@@ -59,7 +60,7 @@ impl<'a> StoredMatrix<'a> {
     #[inline(always)]
     fn prefetch(&self, instructions: impl Instructions, row: usize, columns: &Range<usize>) {
         let start = self.format.bytes(row * self.width + columns.start);
-        for line in (0..self.format.bytes(columns.len()) + LINE - 1).step_by(LINE) {
+        for line in (0..self.format.bytes(columns.len()) + CACHE_LINE - 1).step_by(CACHE_LINE) {
             instructions.prefetch(self.bytes, start + line);
         }
     }

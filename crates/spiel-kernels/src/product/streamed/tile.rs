@@ -2,12 +2,11 @@
 
 use super::super::Matrix;
 use super::DEPTH;
+use crate::simd::LANES;
 use crate::simd::instructions::Instructions;
 use std::array::from_fn;
 use std::ops::Range;
 
-/// Numbers of a vector.
-pub(super) const LANES: usize = 16;
 /// Columns of a panel.
 pub(super) const COLUMNS: usize = 2 * LANES;
 /// One step of a panel.

@@ -8,7 +8,8 @@ mod tiles;
 
 use crate::columns::write_columns;
 use crate::parallel::{ELEMENTS_PER_TASK, chunks_mut, for_each_with, threads};
-use samples::{BLOCK, Block, LANES, Row, add_samples, rows_of};
+use crate::simd::LANES;
+use samples::{BLOCK, Block, Row, add_samples, rows_of};
 use std::ops::Range;
 pub use strips::{SampledLayer, Slots};
 use strips::{Strip, summed_in};

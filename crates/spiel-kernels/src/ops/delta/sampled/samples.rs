@@ -2,18 +2,16 @@
 
 use super::strips::Slots;
 use crate::simd::instructions::{Instructions, Kernel, run_best};
+use crate::simd::{LANES, aligned};
 
 /// Tokens of a block: with up to 4,096 inputs it stays in an L2 of 2 MiB while slots all over it are sampled.
 pub(super) const BLOCK: usize = 128;
-/// Partial sums of a dot product, of every so-manieth token each.
-pub(super) const LANES: usize = 16;
 /// What the tokens of a block have in one column of x or of an output's gradient.
 pub(super) type Row = [[f32; LANES]; BLOCK / LANES];
 
 /// The rows that there is room for, each of whole lines of the cache.
 pub(super) fn rows_of(floats: &mut [f32]) -> &mut [Row] {
-    let start = floats.as_ptr().align_offset(size_of::<[f32; LANES]>()).min(floats.len());
-    floats[start..].as_chunks_mut().0.as_chunks_mut().0
+    aligned(floats).as_chunks_mut().0.as_chunks_mut().0
 }
 
 /// Tokens of x and of some rows of an output's gradient, transposed.
