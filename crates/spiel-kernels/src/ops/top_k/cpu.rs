@@ -17,15 +17,51 @@ pub fn smallest_key(x: f32) -> u32 {
     !magnitude_key(x)
 }
 
+/// Keys that are looked at to guess how large the ones that are wanted are.
+const SAMPLE: usize = 1 << 14;
+/// They are apart by a multiple of this and one more: rows of matrices are multiples of it, so that the columns change.
+const SAMPLE_STEP: usize = 64;
+/// Where one key in so many is wanted, or more, it gains nothing to leave small ones out first.
+const SPARSEST: usize = 8;
+
 /// The indices of the `k` largest of `count` keys, ascending; of equal keys the lower index is taken.
-///
-/// Radix selection: each pass counts one digit of the keys that still tie with the threshold.
 ///
 /// # Panics
 /// When `k` exceeds `count`.
 #[must_use]
 pub fn largest(count: usize, k: usize, key: impl Fn(usize) -> u32 + Sync) -> Vec<u32> {
     assert!(k <= count, "the {k} largest of {count}");
+    let few = (k * SPARSEST < count).then(|| at_least(count, bound(count, k, &key), &key));
+    match few.filter(|few| few.len() >= k) {
+        Some(few) => {
+            let chosen = select(few.len(), k, |place| key(few[place] as usize));
+            chosen.into_iter().map(|place| few[place as usize]).collect()
+        }
+        None => select(count, k, key),
+    }
+}
+
+/// A key that `k` keys probably reach, and not many more.
+fn bound(count: usize, k: usize, key: impl Fn(usize) -> u32) -> u32 {
+    let step = (count / SAMPLE).next_multiple_of(SAMPLE_STEP) + 1;
+    let mut sample: Vec<u32> = (0..count).step_by(step).map(key).collect();
+    // Half as many again, and a few more since chance tells little of a few.
+    let wanted = k * sample.len() / count;
+    let rank = (wanted + wanted / 2 + 8).min(sample.len() - 1);
+    *sample.select_nth_unstable_by(rank, |a, b| b.cmp(a)).1
+}
+
+/// The indices of keys that reach a bound, ascending.
+fn at_least(count: usize, bound: u32, key: impl Fn(usize) -> u32 + Sync) -> Vec<u32> {
+    let parts = map(count.div_ceil(CHUNK), |chunk| {
+        let range = chunk * CHUNK..((chunk + 1) * CHUNK).min(count);
+        range.filter(|index| key(*index) >= bound).map(|index| index as u32).collect::<Vec<_>>()
+    });
+    parts.concat()
+}
+
+/// The same by radix selection: each pass counts one digit of the keys that still tie with the threshold.
+fn select(count: usize, k: usize, key: impl Fn(usize) -> u32 + Sync) -> Vec<u32> {
     if k == 0 {
         return Vec::new();
     }
@@ -112,12 +148,24 @@ mod tests {
                 (0..count).map(|i| philox([1, 2], [i, 0, 0, 0])[0] % distinct).collect();
             let mut order: Vec<u32> = (0..count).collect();
             order.sort_by_key(|i| std::cmp::Reverse(keys[*i as usize]));
-            for k in [0, 1, count as usize / 3, count as usize] {
+            for k in [0, 1, count as usize / 90, count as usize / 3, count as usize] {
                 let mut expected = order[..k].to_vec();
                 expected.sort_unstable();
                 assert_eq!(largest(count as usize, k, |i| keys[i]), expected);
             }
         }
+    }
+
+    #[test]
+    fn a_guess_that_is_too_high_is_not_taken() {
+        // All keys that are looked at are larger than all others.
+        let key = |i: usize| if i.is_multiple_of(SAMPLE_STEP + 1) { 1 << 30 } else { i as u32 };
+        let (count, k) = (2000 * (SAMPLE_STEP + 1), 3000);
+        let chosen = largest(count, k, key);
+        assert_eq!(chosen.len(), k);
+        assert_eq!(chosen.iter().filter(|i| key(**i as usize) == 1 << 30).count(), 2000);
+        let rest = chosen.iter().filter(|i| key(**i as usize) < 1 << 30);
+        assert_eq!(rest.copied().min(), Some(count as u32 - 1015));
     }
 
     #[test]
