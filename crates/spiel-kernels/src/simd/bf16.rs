@@ -73,6 +73,18 @@ impl Unit {
         units
     }
 
+    /// The name of its instructions.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self.0 {
+            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+            Kind::Amx => "AMX",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => "AVX512-BF16",
+            Kind::Plain => "loops",
+        }
+    }
+
     /// Whether it is faster than products in f32: the dot products of AVX-512 are half as fast on CPUs by Intel.
     #[must_use]
     pub const fn outruns_f32(self) -> bool {

@@ -86,7 +86,10 @@ impl Memory for CpuDevice {
     fn adapter(&self) -> String {
         let features =
             if cfg!(target_arch = "wasm32") { "WebAssembly SIMD" } else { std::env::consts::ARCH };
-        format!("CPU ({features})")
+        match Unit::offered() {
+            Some(unit) => format!("CPU ({features}, bf16 by {})", unit.name()),
+            None => format!("CPU ({features})"),
+        }
     }
 
     fn threads(&self) -> usize {
