@@ -187,6 +187,13 @@ function unknownFlag(flag: string, command: AnyCommand): string {
   if (booleanOption(name, command) !== undefined) {
     return `${flag} is not possible: ${name} takes no value; give ${name} alone, or leave it out for false`;
   }
+  const negated = name.replace(/^--no-/, "--");
+  if (booleanOption(negated, command) !== undefined) {
+    const over = command.options.some(({ long }) => long === "--set")
+      ? `; over a file, --set ${negated.slice(2).replaceAll("-", "_")}=false turns it off`
+      : "";
+    return `${name} is not an option: ${negated} is off where it is not given${over}`;
+  }
   const key = name.replace(/^-+/, "").replaceAll("-", "_");
   const known = command.options.flatMap(({ long }) =>
     long ? [long.slice(2).replaceAll("-", "_")] : []

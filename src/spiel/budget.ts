@@ -36,11 +36,14 @@ export function allotDeltas(
   const capacity = modules.reduce((sum, { size }) => sum + size, 0);
   const total = totalDeltas(model.parameters, budget, modules);
   if (total > capacity) {
+    const most = "density" in budget
+      ? `; at most density ${roundedDown(capacity / model.parameters)}`
+      : "";
     throw new SpielError(
       "usage",
       `${
         describe(budget)
-      } asks for ${total} deltas, but the targeted modules have ${capacity} weights`,
+      } asks for ${total} deltas, but the targeted modules have ${capacity} weights${most}`,
     );
   }
   const counts = modules.map(({ module, size }) => ({
@@ -49,7 +52,12 @@ export function allotDeltas(
     count: Number(BigInt(total) * BigInt(size) / BigInt(capacity)),
   })).filter(({ count }) => count > 0);
   if (counts.length === 0) {
-    throw new SpielError("usage", `${describe(budget)} leaves no delta for any targeted module`);
+    const largest = Math.max(...modules.map(({ size }) => size));
+    throw new SpielError(
+      "usage",
+      `${describe(budget)} leaves no delta for any targeted module; ` +
+        `the largest gets its first of ${Math.ceil(capacity / largest)} in all`,
+    );
   }
   return counts;
 }
@@ -95,4 +103,10 @@ function describe(budget: Budget): string {
   if ("density" in budget) return `density ${budget.density}`;
   if ("numDeltas" in budget) return `num_deltas ${budget.numDeltas}`;
   return `rank_equivalent ${budget.rankEquivalent}`;
+}
+
+/** To three digits. */
+function roundedDown(share: number): string {
+  const unit = 10 ** (Math.floor(Math.log10(share)) - 2);
+  return (Math.floor(share / unit) * unit).toPrecision(3);
 }

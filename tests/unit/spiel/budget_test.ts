@@ -54,10 +54,18 @@ Deno.test("budget: too many and too few are refused", () => {
     kind: "usage",
     message: "num_deltas 401 asks for 401 deltas, but the targeted modules have 400 weights",
   });
-  assert.throws(() => allotDeltas(MODEL, { density: 0.0001 }, ["q_proj"]), {
+  assert.throws(() => allotDeltas(MODEL, { density: 1 }, ["up_proj"]), {
     kind: "usage",
-    message: "density 0.0001 leaves no delta for any targeted module",
+    message: "density 1 asks for 1000 deltas, but the targeted modules have 300 weights; " +
+      "at most density 0.300",
   });
+  const few = { density: 0.0015 };
+  assert.throws(() => allotDeltas(MODEL, few, ["q_proj", "up_proj"]), {
+    kind: "usage",
+    message: "density 0.0015 leaves no delta for any targeted module; " +
+      "the largest gets its first of 2 in all",
+  });
+  assert.equal(allotDeltas(MODEL, { numDeltas: 2 }, ["q_proj", "up_proj"]).length, 1);
 });
 
 Deno.test("budget: products beyond 2^53 stay exact", () => {
