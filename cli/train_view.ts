@@ -175,9 +175,9 @@ export class TrainView {
       ? `how long ${steps} take is not known before the model's weights are there`
       : `${steps} take about ${formatDuration(time.seconds)}, by ` +
         (time.measured === 1
-          ? "the one micro-batch that was"
-          : `${time.measured} micro-batches that were`) +
-        " computed; evaluations and checkpoints come on top";
+          ? "the one micro-batch there was time for, slow as the first is"
+          : `${time.measured} micro-batches that were computed`) +
+        "; evaluations and checkpoints come on top";
     this.#ui.line(text);
   }
 

@@ -67,7 +67,7 @@ const TEMPERATURE: NumberFlag = {
 };
 const TOP_P: NumberFlag = {
   flag: "--top-p",
-  description: "sample from the likeliest tokens that together have this share",
+  description: "share that the likeliest tokens have together, from which is sampled",
   placeholder: "N",
   fallback: 1,
   minimum: 0,
@@ -156,6 +156,22 @@ async function promptOf(flag: unknown, raw: boolean): Promise<string | undefined
   return flag === undefined ? typed.replace(/\r?\n$/, "") : typed;
 }
 
+/** Refuses flags that only say how to sample where nothing is sampled. */
+function refuseWithoutSampling(options: Readonly<Record<string, unknown>>, temperature: number) {
+  if (temperature > 0) return;
+  const idle = Object.entries({ topP: TOP_P, seed: SEED })
+    .filter(([name]) => options[name] !== undefined)
+    .map(([, { flag }]) => flag);
+  if (idle.length === 0) return;
+  throw new SpielError(
+    "usage",
+    `${
+      idle.join(" and ")
+    } would change nothing: --temperature is 0, so that the likeliest token is always taken; ` +
+      "give a --temperature above 0 to sample",
+  );
+}
+
 /** Runs `generate`. */
 export async function runGenerate(args: readonly string[]): Promise<void> {
   const options = parseFlags(generateCommand(), args);
@@ -167,6 +183,7 @@ export async function runGenerate(args: readonly string[]): Promise<void> {
     topP: () => readNumberFlag(options, TOP_P),
     seed: () => readNumberFlag(options, SEED),
   });
+  refuseWithoutSampling(options, numbers.temperature);
   const sampling = { raw: options["raw"] === true, ...numbers };
   const prompt = await promptOf(options["prompt"], sampling.raw);
   const ui = openUi(false);

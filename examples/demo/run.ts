@@ -3,6 +3,7 @@
 import { join } from "node:path";
 import { readConfigFile } from "../../cli/config_file.ts";
 import { runToExit } from "../../cli/exit.ts";
+import { makeCommand, parseFlags } from "../../cli/flags.ts";
 import { TrainView } from "../../cli/train_view.ts";
 import { openUi, type Ui } from "../../cli/ui.ts";
 import { evaluateModel, resolveRunConfig, type RunConfig, trainRun } from "../../mod.ts";
@@ -11,6 +12,11 @@ const CONFIG = "examples/demo/config.yaml";
 const SAMPLES = 3;
 
 async function runDemo(): Promise<void> {
+  const command = makeCommand(
+    "demo",
+    "Fine-tunes the model in examples/demo in about a minute; the run is runs/demo.",
+  );
+  if (parseFlags(command, Deno.args) === undefined) return;
   const resolved = resolveRunConfig(await readConfigFile(CONFIG));
   const { config } = resolved;
   const ui = openUi(false);

@@ -275,7 +275,10 @@ Deno.test("a dry run tells how long the steps take and what that is from", () =>
   const times = [{ seconds: 125, measured: 4 }, { seconds: 5, measured: 1 }, null];
   show(terminal, { events: times.map((time, step) => ({ type: "estimated", step, time })) });
   assert.match(terminal.out, /^the steps take about 2 m 05 s, by 4 micro-batches that were/m);
-  assert.match(terminal.out, /^the steps after step 1 take about 5.0 s, by the one micro-batch/m);
+  assert.match(
+    terminal.out,
+    /^the steps after step 1 take about 5.0 s, by the one micro-batch there/m,
+  );
   assert.match(terminal.out, /not known before the model's weights are there/);
 });
 

@@ -94,6 +94,11 @@ const MISTAKES: [title: string, args: string[], words: RegExp][] = [
     /2 things are wrong.*\n.*--seed.*\n.*--lr|--lr.*\n.*--seed/,
   ],
   [
+    "a switch turned off",
+    [...BASE, "--no-profile"],
+    /--no-profile is not an option: --profile is off where .*; over a file, --set profile=false turns it off/,
+  ],
+  [
     "several unknown options",
     [...BASE, "--lrr", "3", "--sede=1", "--keep", "2"],
     /2 things are wrong:\n.*--lrr.*\n.*--sede is not known; did you mean --seed\?/,
@@ -147,6 +152,11 @@ const MISTAKES: [title: string, args: string[], words: RegExp][] = [
     "generate from the likeliest none",
     ["generate", "--model", "m", "--prompt", "p", "--top-p", "0"],
     /--top-p is "0"; expected a number above 0 and at most 1/,
+  ],
+  [
+    "generate by numbers that only sampling takes, without a temperature",
+    ["generate", "--model", "m", "--prompt", "p", "--top-p", "0.9", "--seed", "1"],
+    /--top-p and --seed would change nothing: --temperature is 0, .*; give a --temperature above 0/,
   ],
   [
     "generate from an empty prompt, before the model is looked at",
