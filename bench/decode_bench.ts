@@ -19,6 +19,7 @@ import { openModelSource } from "../src/model/source.ts";
 import { measurePeaks } from "../src/train/peaks.ts";
 import { shareOfCopyRate, weightBytesPerToken } from "./copy_rate.ts";
 import { commandLine, count, optionalCount, telling } from "./flags.ts";
+import { MeasurementFailure } from "./measurement.ts";
 import { sumByShape } from "./shapes.ts";
 import { median, round } from "./statistics.ts";
 
@@ -48,11 +49,13 @@ await using engine = await telling(() => open({ host: "native", device: "cpu", t
 await telling(() => loadModel(engine, source, inferenceUse(PROMPT.length)));
 
 const decodes: number[] = [], copies: number[] = [];
-await decode(engine, tokens);
-for (let round = 0; round < rounds; round++) {
-  copies.push(await measureCopyRate(engine));
-  decodes.push(await decode(engine, tokens));
-}
+await telling(async () => {
+  await decode(engine, tokens);
+  for (let round = 0; round < rounds; round++) {
+    copies.push(await measureCopyRate(engine));
+    decodes.push(await decode(engine, tokens));
+  }
+});
 const [perSecond, copyRate] = [median(decodes), median(copies)];
 const bytes = weightBytesPerToken(source);
 console.log(JSON.stringify({
@@ -98,6 +101,8 @@ async function operations(engine: Engine): Promise<Record<string, number | null>
 /** Bytes per second that all threads together read and write while they copy. */
 async function measureCopyRate(engine: Engine): Promise<number> {
   const peaks = await measurePeaks(engine);
-  if (peaks === null) throw new Error("The CPU device has not measured how fast it copies");
+  if (peaks === null) {
+    throw new MeasurementFailure("The CPU device has not measured how fast it copies");
+  }
   return peaks.bytesPerSecond;
 }

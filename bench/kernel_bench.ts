@@ -24,7 +24,7 @@ import { allotDeltas } from "../src/spiel/budget.ts";
 import { MODEL_SHAPES } from "../tools/make_synthetic/shapes.ts";
 import { shareOfCopyRate } from "./copy_rate.ts";
 import { commandLine, listOf, oneOf, optionalCount, positive, telling } from "./flags.ts";
-import { HOSTS } from "./measurement.ts";
+import { HOSTS, MeasurementFailure } from "./measurement.ts";
 import { round } from "./statistics.ts";
 
 const TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
@@ -75,29 +75,33 @@ const usualScale = isSoftware ? Math.ceil(whole.hidden_size / SOFTWARE_WIDTH) : 
 const { scale = usualScale, tokens = isSoftware ? 64 : 2048, repeats = isSoftware ? 1 : 5 } = flags;
 const config = scaled(whole, scale);
 
-await engine.switchProfile(true);
-await engine.runProbes(PROBE_REPEATS);
-const probes = (await engine.readProfile()).operations;
+const probes = await telling(async () => {
+  await engine.switchProfile(true);
+  await engine.runProbes(PROBE_REPEATS);
+  return (await engine.readProfile()).operations;
+});
 const rateOf = (name: string, amount: "flops" | "bytes") => {
   const row = probes.find(({ operation }) => operation === name);
   if (row === undefined || row.seconds === null || row[amount] === null) {
-    throw new Error(`${engine.info.adapter} has no timestamps to measure kernels by`);
+    throw new MeasurementFailure(`${engine.info.adapter} has no timestamps to measure kernels by`);
   }
   return row[amount] / row.seconds;
 };
-const fmaRate = rateOf("fma_probe", "flops");
-const copyRate = rateOf("copy_probe", "bytes");
+const fmaRate = await telling(() => rateOf("fma_probe", "flops"));
+const copyRate = await telling(() => rateOf("copy_probe", "bytes"));
 
 const rows = new Map<string, ProfileRow>();
 for (const format of formats) {
   for (const method of ["spiel-ag", "spiel-ma", "full"] as const) {
     if (method === "full" && format !== "f32") continue;
-    await prepare(engine, method, format);
-    // The first pass compiles the programs.
-    await pass(engine, method);
-    await engine.switchProfile(true);
-    for (let i = 0; i < repeats; i++) await pass(engine, method);
-    join(rows, (await engine.readProfile()).operations);
+    await telling(async () => {
+      await prepare(engine, method, format);
+      // The first pass compiles the programs.
+      await pass(engine, method);
+      await engine.switchProfile(true);
+      for (let i = 0; i < repeats; i++) await pass(engine, method);
+      join(rows, (await engine.readProfile()).operations);
+    });
   }
 }
 for (const row of [...probes, ...rows.values()]) print(row);

@@ -48,9 +48,14 @@ export async function measureAlone(request: MeasureRequest): Promise<Measurement
 }
 
 /** The same; `null` where it fails, which is told, and then the exit code of this process. */
-export async function measureOrTell(request: MeasureRequest): Promise<Measurement | null> {
+export function measureOrTell(request: MeasureRequest): Promise<Measurement | null> {
+  return orTold(measureAlone(request));
+}
+
+/** What is measured; `null` where that fails, which is told, and then the exit code of this process. */
+export async function orTold<T>(measured: Promise<T>): Promise<T | null> {
   try {
-    return await measureAlone(request);
+    return await measured;
   } catch (error) {
     if (!(error instanceof MeasurementFailure)) throw error;
     console.error(error.message);

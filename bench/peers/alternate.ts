@@ -15,7 +15,7 @@ import { openModelSource } from "../../src/model/source.ts";
 import { Bases } from "../bases.ts";
 import type { Base, Configuration, Training } from "../configurations.ts";
 import { commandLine, count, listOf, shapeOf, telling } from "../flags.ts";
-import { measureAlone, type MeasureRequest } from "../measurement.ts";
+import { measureAlone, type MeasureRequest, orTold } from "../measurement.ts";
 import { round } from "../statistics.ts";
 import { compare, type Row, tableOf } from "./ratios.ts";
 import { measureTorch, PEERS, REFERENCE, TORCH_TYPES, type TorchType } from "./torch.ts";
@@ -81,8 +81,8 @@ for (let number = 1; number <= options.rounds; number++) {
     const ours = Object.keys(OURS);
     for (let i = 0; i < Math.max(ours.length, options.peers.length); i++) {
       const [peer, own] = [options.peers[i], ours[i]];
-      if (peer !== undefined) await telling(() => measurePeer(number, setting, peer));
-      if (own !== undefined) await telling(() => measureOurs(number, setting, own));
+      if (peer !== undefined) await orTold(measurePeer(number, setting, peer));
+      if (own !== undefined) await orTold(measureOurs(number, setting, own));
     }
   }
 }

@@ -14,6 +14,7 @@ import { defaultDevice, init, numpy } from "npm:@jax-js/jax@0.1.25";
 import { parseArgs } from "node:util";
 import { open } from "../../src/engine/open.ts";
 import { commandLine, count, oneOf, optionalCount, telling } from "../flags.ts";
+import { MeasurementFailure } from "../measurement.ts";
 import { median, round } from "../statistics.ts";
 
 /** GFLOP/s of one product with its wait, and of further ones. */
@@ -48,7 +49,11 @@ const { sizes, rounds: repeats, device, ...options } = commandLine(import.meta, 
 
 await using engine = await telling(() => open({ ...options, device, allowSoftware: true }));
 const backend = device === "gpu" ? "webgpu" : "wasm";
-if (!(await init()).includes(backend)) throw new Error(`jax-js has no ${backend} here`);
+await telling(async () => {
+  if (!(await init()).includes(backend)) {
+    throw new MeasurementFailure(`jax-js has no ${backend} here`);
+  }
+});
 defaultDevice(backend);
 
 for (const size of sizes) {
