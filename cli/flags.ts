@@ -3,6 +3,7 @@
 import { Command, CommanderError, Option } from "npm:@commander-js/extra-typings@15.1.0";
 import {
   camelCase,
+  CONFIG_KEYS,
   type ConfigEntry,
   type ConfigKey,
   type ConfigKeyHelp,
@@ -189,8 +190,10 @@ function unknownFlag(flag: string, command: AnyCommand): string {
   }
   const negated = name.replace(/^--no-/, "--");
   if (booleanOption(negated, command) !== undefined) {
-    const over = command.options.some(({ long }) => long === "--set")
-      ? `; over a file, --set ${negated.slice(2).replaceAll("-", "_")}=false turns it off`
+    const negatedKey = negated.slice(2).replaceAll("-", "_");
+    const isKey = CONFIG_KEYS.some((key) => key === negatedKey);
+    const over = isKey && command.options.some(({ long }) => long === "--set")
+      ? `; over a file, --set ${negatedKey}=false turns it off`
       : "";
     return `${name} is not an option: ${negated} is off where it is not given${over}`;
   }

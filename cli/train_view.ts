@@ -173,11 +173,8 @@ export class TrainView {
     const steps = step === 0 ? "the steps" : `the steps after step ${step}`;
     const text = time === null
       ? `how long ${steps} take is not known before the model's weights are there`
-      : `${steps} take about ${formatDuration(time.seconds)}, by ` +
-        (time.measured === 1
-          ? "the one micro-batch there was time for, slow as the first is"
-          : `${time.measured} micro-batches that were computed`) +
-        "; evaluations and checkpoints come on top";
+      : `${steps} take about ${formatDuration(time.seconds)}, by ${measuredBy(time)}; ` +
+        "evaluations and checkpoints come on top";
     this.#ui.line(text);
   }
 
@@ -249,7 +246,7 @@ export class TrainView {
 
   /** What a stop at once costs, and how the run goes on. */
   get farewell(): string {
-    if (this.#resolved.config.dryRun) return "stopped: at once";
+    if (this.#resolved.config.dryRun || !this.#hasData) return "stopped: at once";
     const [step, saved] = [this.#step, this.#savedStep];
     const steps = step - (saved ?? 0);
     // Between two lines of metrics nobody tells of steps.
@@ -378,4 +375,12 @@ export function progressLine(event: EventOf<"step">): string {
     `ETA ${formatDuration(event.etaSeconds)}`,
     ...(nextReselection === undefined ? [] : [`reselects in ${nextReselection}`]),
   ].join("  ");
+}
+
+/** What an estimate is from. */
+function measuredBy({ measured, isWarm }: NonNullable<EventOf<"estimated">["time"]>): string {
+  if (!isWarm) return "the one micro-batch there was time for, slow as the first is";
+  return measured === 1
+    ? "the one micro-batch that was computed after the first"
+    : `${measured} micro-batches that were computed`;
 }

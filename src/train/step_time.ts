@@ -17,6 +17,8 @@ export interface StepTime {
   readonly seconds: number;
   /** Micro-batches that were measured. */
   readonly measured: number;
+  /** Whether they are without the first, which also warms the device up. */
+  readonly isWarm: boolean;
 }
 
 /**
@@ -43,9 +45,10 @@ export async function estimateSteps(
     await engine.readUpdate();
     times.push(secondsSince(start));
   }
-  const measured = times.length === 1 ? times : times.slice(1);
+  const isWarm = times.length > 1;
+  const measured = isWarm ? times.slice(1) : times;
   const mean = measured.reduce((sum, time) => sum + time, 0) / measured.length;
-  return { seconds: mean * totalMicroBatches, measured: measured.length };
+  return { seconds: mean * totalMicroBatches, measured: measured.length, isWarm };
 }
 
 function secondsSince(start: number): number {

@@ -200,6 +200,7 @@ Deno.test("an interrupt speaks of saving only once the data is read", () => {
   const data = EVENTS.findIndex((event) => event.type === "data");
   for (const event of EVENTS.slice(0, data)) view.show(event);
   assert.equal(view.stopping, "stopping; interrupt again to stop at once");
+  assert.equal(view.farewell, "stopped: at once");
   view.show(EVENTS[data]!);
   assert.match(view.stopping, /^stopping after this step and saving; .*, unsaved$/);
 });
@@ -208,7 +209,9 @@ Deno.test("a stop at once says what is lost and how the run goes on", () => {
   const farewell = (logEvery: number, events: TrainEvent[]) => {
     const resolved = runConfig({ model: "base", data: ["d"], out: "runs/x", logEvery });
     const view = new TrainView(new Ui(rememberingTerminal(), false), resolved);
-    for (const event of events) view.show(event);
+    for (const event of [...EVENTS.filter(({ type }) => type === "data"), ...events]) {
+      view.show(event);
+    }
     return view.farewell;
   };
   const farewellAfter = (...events: TrainEvent[]) => farewell(1, events);
@@ -242,7 +245,7 @@ Deno.test("a plan for programs has all that a dry run tells people", () => {
     plan.note(event.type === "data" ? { ...event, mixture: sources } : event);
   }
   plan.note({ type: "example", where: "d:1", text });
-  plan.note({ type: "estimated", step: 2, time: { seconds: 8.5, measured: 4 } });
+  plan.note({ type: "estimated", step: 2, time: { seconds: 8.5, measured: 4, isWarm: true } });
   assert.deepEqual(plan.json, {
     event: "plan",
     version: "1.2.3",
@@ -272,12 +275,21 @@ Deno.test("a plan for programs has all that a dry run tells people", () => {
 
 Deno.test("a dry run tells how long the steps take and what that is from", () => {
   const terminal = rememberingTerminal();
-  const times = [{ seconds: 125, measured: 4 }, { seconds: 5, measured: 1 }, null];
+  const times = [
+    { seconds: 125, measured: 4, isWarm: true },
+    { seconds: 5, measured: 1, isWarm: false },
+    { seconds: 6, measured: 1, isWarm: true },
+    null,
+  ];
   show(terminal, { events: times.map((time, step) => ({ type: "estimated", step, time })) });
   assert.match(terminal.out, /^the steps take about 2 m 05 s, by 4 micro-batches that were/m);
   assert.match(
     terminal.out,
     /^the steps after step 1 take about 5.0 s, by the one micro-batch there/m,
+  );
+  assert.match(
+    terminal.out,
+    /about 6.0 s, by the one micro-batch that was computed after the first/,
   );
   assert.match(terminal.out, /not known before the model's weights are there/);
 });

@@ -99,6 +99,11 @@ const MISTAKES: [title: string, args: string[], words: RegExp][] = [
     /--no-profile is not an option: --profile is off where .*; over a file, --set profile=false turns it off/,
   ],
   [
+    "a switch turned off that no file turns on",
+    [...BASE, "--no-json"],
+    /--no-json is not an option: --json is off where it is not given$/m,
+  ],
+  [
     "several unknown options",
     [...BASE, "--lrr", "3", "--sede=1", "--keep", "2"],
     /2 things are wrong:\n.*--lrr.*\n.*--sede is not known; did you mean --seed\?/,

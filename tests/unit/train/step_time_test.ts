@@ -14,17 +14,29 @@ const UPDATE: StepOptions = {
 
 const OPTIONS = { update: UPDATE, totalMicroBatches: 1000 };
 
-/** An engine whose first micro-batch takes much longer than the others. */
-function slowStart(firstMs: number, laterMs: number) {
+/** An engine whose first micro-batch takes longer than the others, by a clock of its own. */
+function slowStart(firstS: number, laterS: number) {
   const rates: number[] = [];
-  let batches = 0;
+  let [batches, seconds] = [0, 0];
   const engine = {
-    forwardBackward: () =>
-      new Promise((done) => setTimeout(done, batches++ === 0 ? firstMs : laterMs)),
+    forwardBackward: () => {
+      seconds += batches++ === 0 ? firstS : laterS;
+    },
     optimizerStep: ({ learningRate }: { learningRate: number }) => rates.push(learningRate),
     readUpdate: () => {},
   };
-  return { engine: engine as unknown as Engine, rates };
+  return { engine: engine as unknown as Engine, rates, now: () => 1000 * seconds };
+}
+
+/** Lets a clock tell the time while something runs. */
+async function byClock<T>(now: () => number, run: () => Promise<T>): Promise<T> {
+  const real = performance.now;
+  performance.now = now;
+  try {
+    return await run();
+  } finally {
+    performance.now = real;
+  }
 }
 
 const asked: number[] = [];
@@ -37,13 +49,20 @@ const stream = {
 };
 
 Deno.test("the time of all steps is that of a few micro-batches, without the first", async () => {
-  const { engine, rates } = slowStart(1500, 10);
+  const { engine, rates, now } = slowStart(1.5, 0.25);
   asked.length = 0;
-  const { seconds, measured } = await estimateSteps(engine, stream, OPTIONS);
-  assert.equal(measured, 4);
+  const time = await byClock(now, () => estimateSteps(engine, stream, OPTIONS));
+  assert.deepEqual(time, { seconds: 250, measured: 4, isWarm: true });
   assert.deepEqual(asked, [0, 20, 40, 60, 80]);
   assert.deepEqual(rates, [0, 0, 0, 0, 0]);
-  assert.ok(seconds >= 9 && seconds < 1000, `${seconds}`);
+});
+
+Deno.test("the first counts only where there is no time for another", async () => {
+  for (const [firstS, seconds, isWarm] of [[12, 12_000, false], [8, 5_000, true]] as const) {
+    const { engine, now } = slowStart(firstS, 5);
+    const time = await byClock(now, () => estimateSteps(engine, stream, OPTIONS));
+    assert.deepEqual(time, { seconds, measured: 1, isWarm });
+  }
 });
 
 Deno.test("a stop stops the measurement", async () => {
