@@ -31,8 +31,10 @@ const SPARSEST: usize = 8;
 #[must_use]
 pub fn largest(count: usize, k: usize, key: impl Fn(usize) -> u32 + Sync) -> Vec<u32> {
     assert!(k <= count, "the {k} largest of {count}");
-    let few = (k * SPARSEST < count).then(|| at_least(count, bound(count, k, &key), &key));
-    match few.filter(|few| few.len() >= k) {
+    let is_sparse = k > 0 && k < count / SPARSEST;
+    let bound = if is_sparse { bound(count, k, &key) } else { None };
+    let few = bound.map(|bound| at_least(count, bound, &key)).filter(|few| few.len() >= k);
+    match few {
         Some(few) => {
             let chosen = select(few.len(), k, |place| key(few[place] as usize));
             chosen.into_iter().map(|place| few[place as usize]).collect()
@@ -41,14 +43,17 @@ pub fn largest(count: usize, k: usize, key: impl Fn(usize) -> u32 + Sync) -> Vec
     }
 }
 
-/// A key that `k` keys probably reach, and not many more.
-fn bound(count: usize, k: usize, key: impl Fn(usize) -> u32) -> u32 {
+/// A key that `k` keys probably reach, and no more than a few times as many, if there is one.
+fn bound(count: usize, k: usize, key: impl Fn(usize) -> u32) -> Option<u32> {
     let step = (count / SAMPLE).next_multiple_of(SAMPLE_STEP) + 1;
     let mut sample: Vec<u32> = (0..count).step_by(step).map(key).collect();
     // Half as many again, and a few more since chance tells little of a few.
-    let wanted = k * sample.len() / count;
-    let rank = (wanted + wanted / 2 + 8).min(sample.len() - 1);
-    *sample.select_nth_unstable_by(rank, |a, b| b.cmp(a)).1
+    let wanted = k as u64 * sample.len() as u64 / count as u64;
+    let rank = (wanted as usize * 3 / 2 + 8).min(sample.len() - 1);
+    let bound = *sample.select_nth_unstable_by(rank, |a, b| b.cmp(a)).1;
+    // Where most of the keys are the same one, all of them would reach it.
+    let reach = sample.iter().filter(|key| **key >= bound).count();
+    (reach <= 2 * rank).then_some(bound)
 }
 
 /// The indices of keys that reach a bound, ascending.
@@ -154,6 +159,14 @@ mod tests {
                 assert_eq!(largest(count as usize, k, |i| keys[i]), expected);
             }
         }
+    }
+
+    #[test]
+    fn keys_that_tie_are_not_listed() {
+        let few = |i: usize| if i.is_multiple_of(20_000) { i as u32 } else { 1 };
+        assert_eq!(bound(1 << 20, 600, few), None);
+        assert_eq!(bound(1 << 20, 600, |_| 0), None);
+        assert!(bound(1 << 20, 600, |i| i as u32).is_some());
     }
 
     #[test]
