@@ -5,7 +5,9 @@ use super::{CpuDevice, Words, work};
 use crate::device::{AttentionPass, BlockOps, Factor, LinearShape, NormBackward, Qkv, Stored};
 use spiel_kernels::element::Element;
 use spiel_kernels::formats::Format;
-use spiel_kernels::ops::attention::{self, AttentionGrads, AttentionInputs, Heads, Span};
+use spiel_kernels::ops::attention::{
+    self, AttentionGrads, AttentionInputs, Heads, Span, attention_backward_work,
+};
 use spiel_kernels::ops::cross_entropy::{self, Backward};
 use spiel_kernels::ops::glu::{self, Activation};
 use spiel_kernels::ops::rms_norm::{self, Norm};
@@ -151,7 +153,7 @@ impl BlockOps for CpuDevice {
         };
         self.perform(
             "attention_backward",
-            || work::attention_backward(spans, heads),
+            || attention_backward_work(spans, heads),
             || {
                 attention::attention_backward(
                     inputs,
@@ -247,7 +249,8 @@ impl BlockOps for CpuDevice {
         let Stored { data, format, deltas } = *weight;
         let deltas = weights::slices(deltas);
         let (x, y) = (&x.floats()[..shape.inputs], &mut y.floats_mut()[..shape.outputs]);
-        let work = || linear::linear_packed_work(format, 1, [shape.inputs, shape.outputs]);
+        let sizes = [shape.inputs, shape.outputs];
+        let work = || work::linear_packed(format, sizes, deltas.0.len());
         self.perform("linear_packed", work, || {
             linear::linear_packed(format, data.bytes(), deltas, x, y);
         });

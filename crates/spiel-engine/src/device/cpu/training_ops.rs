@@ -147,11 +147,12 @@ impl TrainingOps for CpuDevice {
         replaced: &mut Words,
         at: usize,
     ) {
-        let (replacement, order) = match growth {
-            Growth::AccumulatedGradients { candidates, state, seed } => {
-                let (grads, grads_sq) = (candidates.grads.floats(), candidates.grads_sq.floats());
-                let found = Candidates { indices: &candidates.indices.0, grads };
-                self.run("reselect", || {
+        let grown = self.run("reselect", || {
+            let (replacement, order) = match growth {
+                Growth::AccumulatedGradients { candidates, state, seed } => {
+                    let (grads, grads_sq) =
+                        (candidates.grads.floats(), candidates.grads_sq.floats());
+                    let found = Candidates { indices: &candidates.indices.0, grads };
                     let values = values.floats();
                     let replacement =
                         reselect::reselect_accumulated_gradients(&indices.0, values, found, count);
@@ -165,28 +166,22 @@ impl TrainingOps for CpuDevice {
                         seed.exp_avg_sq(grads_sq[source(n)])
                     });
                     (replacement, order)
-                })
-            }
-            Growth::MomentumApproximation { state, shape, scratch } => {
-                let keys = &mut scratch.0[..shape.inputs * shape.outputs];
-                let replacement = self.run("reselect", || {
-                    reselect::momentum_keys(
-                        &indices.0,
-                        state.rows.floats(),
-                        state.columns.floats(),
-                        keys,
-                    );
-                    reselect::reselect_momentum_approximation(values.floats(), keys, count)
-                });
-                let order = reselect::merge_order(&indices.0, &replacement);
-                (replacement, order)
-            }
-        };
-        self.run("reselect", || {
+                }
+                Growth::MomentumApproximation { state, shape, scratch } => {
+                    let keys = &mut scratch.0[..shape.inputs * shape.outputs];
+                    let (rows, columns) = (state.rows.floats(), state.columns.floats());
+                    reselect::momentum_keys(&indices.0, rows, columns, keys);
+                    let replacement =
+                        reselect::reselect_momentum_approximation(values.floats(), keys, count);
+                    let order = reselect::merge_order(&indices.0, &replacement);
+                    (replacement, order)
+                }
+            };
             reselect::rearrange(&order, values.floats_mut(), |_| 0.0);
             reselect::rearrange(&order, &mut indices.0, |number| replacement.grown[number]);
+            replacement.grown.len()
         });
-        replaced.0[at + 1] = replacement.grown.len() as u32;
+        replaced.0[at + 1] = grown as u32;
     }
 
     fn add_losses(&self, losses: &Words, count: usize, scale: f64, loss: &mut Words) {

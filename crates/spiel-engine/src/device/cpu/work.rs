@@ -4,13 +4,9 @@ use super::Words;
 use crate::device::Factor;
 use spiel_kernels::element::Element;
 use spiel_kernels::formats::Format;
-use spiel_kernels::ops::attention::{
-    Heads, Span, attention_backward_kv_work, attention_backward_q_work, attention_stats_work,
-    attention_work,
-};
-use spiel_kernels::ops::delta::{add_deltas_work, materialise_work};
+use spiel_kernels::ops::delta::materialise_work;
 use spiel_kernels::ops::embedding::embedding_program;
-use spiel_kernels::ops::linear::{product_work, stored_product_work};
+use spiel_kernels::ops::linear::{linear_packed_work, product_work, stored_product_work};
 use spiel_kernels::ops::rms_norm::{
     Norm, rms_norm_backward_program, rms_norm_weight_backward_program,
 };
@@ -32,20 +28,23 @@ pub(super) fn rms_norm_backward(
     trains_weight: bool,
 ) -> Work {
     let input = rms_norm_backward_program(rows, width, norm, accumulate).work;
-    if trains_weight {
-        input.and(rms_norm_weight_backward_program(rows, width).work)
-    } else {
-        input
+    if !trains_weight {
+        return input;
     }
+    // Rows are read once for both.
+    let weight = rms_norm_weight_backward_program(rows, width).work;
+    Work { flops: input.flops + weight.flops, ..input.moving(Element::F32, 2 * width) }
 }
 
-/// One pass makes the scores and their gradients once, where a GPU's two passes make them twice.
-pub(super) fn attention_backward(spans: &[Span], heads: Heads) -> Work {
-    let again = attention_work(spans, heads).flops;
-    let passes = attention_backward_q_work(spans, heads)
-        .and(attention_backward_kv_work(spans, heads))
-        .and(attention_stats_work(spans, heads));
-    Work { flops: passes.flops - again, ..passes }
+/// Deltas that are added to weights before these leave the registers or the nearest cache: each is read, and costs so many
+/// operations.
+fn deltas_on_the_way(count: usize, operations: u64) -> Work {
+    Work::new([count], operations, 2 * count)
+}
+
+/// y = W·x for one token, straight from the stored weights.
+pub(super) fn linear_packed(format: Format, sizes: [usize; 2], deltas: usize) -> Work {
+    linear_packed_work(format, 1, sizes).and(deltas_on_the_way(deltas, 2))
 }
 
 /// C `[m, n]` (+)= A `[m, k]` by weights `[k, n]`.
@@ -54,7 +53,7 @@ pub(super) fn product(sizes: [usize; 3], weights: &Factor<Words>, accumulate: bo
         Factor::Dense(dense) => product_work(sizes, dense.element, accumulate),
         Factor::Stored(stored) => {
             let deltas = stored.deltas.map_or(0, |(indices, _)| indices.0.len());
-            stored_product_work(sizes, stored.format, deltas, accumulate)
+            stored_product_work(sizes, stored.format, accumulate).and(deltas_on_the_way(deltas, 1))
         }
     }
 }
@@ -66,12 +65,7 @@ pub(super) fn materialise(
     elements: usize,
     deltas: usize,
 ) -> Work {
-    let decoded = materialise_work(format, element, elements);
-    match deltas {
-        0 => decoded,
-        // They are added to what has been decoded, in f32.
-        _ => decoded.and(add_deltas_work(Format::F32, element, deltas)),
-    }
+    materialise_work(format, element, elements).and(deltas_on_the_way(deltas, 1))
 }
 
 /// Ranks all entries of a gradient; reads the chosen ones and writes them, their squares and their positions.
@@ -95,23 +89,25 @@ pub(super) fn sm3(update: &Sm3, count: usize, width: usize) -> Work {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::Stored;
 
     #[test]
-    fn attention_goes_backward_in_five_products() {
-        let span = Span { query_start: 0, query_length: 3, key_start: 0, key_length: 3 };
-        let heads = Heads::new(4, 2, 8);
-        let work = attention_backward(&[span], heads);
-        // Six visible pairs, a multiply-add per entry of each head; the statistics are one more row product.
-        assert_eq!(work.flops, 5 * 2 * 6 * 4 * 8 + 2 * 3 * 4 * 8);
-    }
-
-    #[test]
-    fn a_matrix_without_deltas_is_only_decoded() {
+    fn deltas_on_the_way_are_read_and_added() {
         let decoded = materialise(Format::Q4_1, Element::F32, 64, 0);
         assert_eq!((decoded.flops, decoded.bytes), (0, 2 * 20 + 4 * 64));
         let with_deltas = materialise(Format::Q4_1, Element::F32, 64, 3);
-        assert_eq!((with_deltas.flops, with_deltas.shape), (3, decoded.shape));
-        assert_eq!(with_deltas.format, Some(Format::Q4_1));
+        let more = |work: Work, than: Work| (work.flops - than.flops, work.bytes - than.bytes);
+        assert_eq!(more(with_deltas, decoded), (3, 3 * 8));
+        let [token, token_with_deltas] =
+            [0, 3].map(|deltas| linear_packed(Format::Q4_1, [64, 5], deltas));
+        assert_eq!(more(token_with_deltas, token), (3 * 2, 3 * 8));
+        let [data, indices, values] = [64 / 32 * 20 / 4, 3, 3].map(|words| Words(vec![0; words]));
+        let [product, product_with_deltas] = [None, Some((&indices, &values))].map(|deltas| {
+            let stored = Stored { data: &data, format: Format::Q4_1, deltas };
+            product([7, 2, 32], &Factor::Stored(stored), false)
+        });
+        assert_eq!(more(product_with_deltas, product), (3, 3 * 8));
+        assert_eq!(product.bytes, 4 * 7 * (32 + 2) + 2 * 20);
     }
 
     #[test]
@@ -119,6 +115,7 @@ mod tests {
         let norm = Norm { epsilon: 1e-5, unit_offset: false };
         let [frozen, trained] =
             [false, true].map(|trains| rms_norm_backward(2, 8, norm, false, trains));
-        assert!(trained.flops > frozen.flops && trained.bytes > frozen.bytes);
+        assert!(trained.flops > frozen.flops);
+        assert_eq!(trained.bytes - frozen.bytes, 4 * 2 * 8);
     }
 }

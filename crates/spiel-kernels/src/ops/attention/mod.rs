@@ -18,7 +18,8 @@ pub use gpu::{
     attention_program, attention_stats_program, seeing_queries, seen_keys,
 };
 pub use work::{
-    attention_backward_kv_work, attention_backward_q_work, attention_stats_work, attention_work,
+    attention_backward_kv_work, attention_backward_q_work, attention_backward_work,
+    attention_stats_work, attention_work,
 };
 
 use crate::simd::LANES;

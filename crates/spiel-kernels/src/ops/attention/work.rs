@@ -65,6 +65,15 @@ pub fn attention_backward_kv_work(spans: &[Span], shape: Heads) -> Work {
     Work { flops: 8 * products, ..Work::new(sizes, 0, 2 * queries + 4 * keys + 2 * rows) }
 }
 
+/// Of both and the statistics in one pass, which makes scores and their gradients once: q, k, v, out, the gradients in all
+/// of these and the log-sums move.
+#[must_use]
+pub fn attention_backward_work(spans: &[Span], shape: Heads) -> Work {
+    let Sizes { queries, keys, products, rows, shape: sizes } = sizes(spans, shape);
+    let flops = 10 * products + 2 * queries as u64;
+    Work { flops, ..Work::new(sizes, 0, 4 * queries + 4 * keys + rows) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,6 +91,10 @@ mod tests {
         let work = attention_work(&[span(0, 3), span(3, 2)], heads);
         assert_eq!(work.flops, 4 * 9 * 4 * 8);
         assert_eq!(work.bytes, 4 * (2 * 5 * 32 + 2 * 5 * 16 + 5 * 4));
+        // Five products, and out by its gradient.
+        let backward = attention_backward_work(&[span(0, 3), span(3, 2)], heads);
+        assert_eq!(backward.flops, 5 * 2 * 9 * 4 * 8 + 2 * 5 * 4 * 8);
+        assert_eq!(backward.bytes, 4 * (4 * 5 * 32 + 4 * 5 * 16 + 5 * 4));
         let window = Heads { window: Some(1), ..heads };
         assert_eq!(attention_work(&[span(0, 3), span(3, 2)], window).flops, 4 * 5 * 4 * 8);
     }

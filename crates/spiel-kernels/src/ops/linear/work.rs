@@ -10,24 +10,18 @@ pub fn product_work(sizes: [usize; 3], element: Element, accumulate: bool) -> Wo
     match element {
         // There is nothing to decode.
         Element::F32 => {
-            Work { format: None, ..stored_product_work(sizes, Format::F32, 0, accumulate) }
+            Work { format: None, ..stored_product_work(sizes, Format::F32, accumulate) }
         }
-        Element::F16 => stored_product_work(sizes, Format::F16, 0, accumulate),
-        Element::Bf16 => stored_product_work(sizes, Format::Bf16, 0, accumulate),
+        Element::F16 => stored_product_work(sizes, Format::F16, accumulate),
+        Element::Bf16 => stored_product_work(sizes, Format::Bf16, accumulate),
     }
 }
 
-/// The same where B is read as it is stored, with so many deltas that are added on the way.
+/// The same where B is read as it is stored.
 #[must_use]
-pub fn stored_product_work(
-    [m, n, k]: [usize; 3],
-    format: Format,
-    deltas: usize,
-    accumulate: bool,
-) -> Work {
-    let words = m * k + m * n * (1 + usize::from(accumulate)) + 2 * deltas;
-    let work = Work::new([m, n, k], 2, words).decoding(format, k * n);
-    Work { flops: work.flops + deltas as u64, ..work }
+pub fn stored_product_work([m, n, k]: [usize; 3], format: Format, accumulate: bool) -> Work {
+    let words = m * k + m * n * (1 + usize::from(accumulate));
+    Work::new([m, n, k], 2, words).decoding(format, k * n)
 }
 
 /// Of y = x·Wᵀ for `tokens` tokens, straight from `rows` stored rows of `inputs` weights.
