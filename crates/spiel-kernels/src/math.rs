@@ -6,7 +6,7 @@ use multiversion::multiversion;
 use std::array::from_fn;
 
 /// Independent partial sums of a reduction: enough to hide the latency of an addition on wide units.
-const LANES: usize = 32;
+const PARTIAL_SUMS: usize = 32;
 
 /// The exponential function, to about 2 ulp; 0 below -87.3 and infinity above 88.376, a little before f32 itself ends.
 /// NaN stays NaN.
@@ -67,11 +67,11 @@ pub fn soft_cap(x: &mut [f32], cap: f32) {
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
 #[must_use]
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut lanes = [0.0_f32; LANES];
-    let (a_chunks, b_chunks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let mut lanes = [0.0_f32; PARTIAL_SUMS];
+    let (a_chunks, b_chunks) = (a.chunks_exact(PARTIAL_SUMS), b.chunks_exact(PARTIAL_SUMS));
     let tail: f32 = a_chunks.remainder().iter().zip(b_chunks.remainder()).map(|(a, b)| a * b).sum();
     for (a, b) in a_chunks.zip(b_chunks) {
-        for i in 0..LANES {
+        for i in 0..PARTIAL_SUMS {
             lanes[i] += a[i] * b[i];
         }
     }
@@ -82,12 +82,13 @@ pub fn dot(a: &[f32], b: &[f32]) -> f32 {
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
 #[must_use]
 pub fn dot3(a: &[f32], b: &[f32], c: &[f32]) -> f32 {
-    let mut lanes = [0.0_f32; LANES];
-    let chunks = (a.chunks_exact(LANES), b.chunks_exact(LANES), c.chunks_exact(LANES));
+    let mut lanes = [0.0_f32; PARTIAL_SUMS];
+    let chunks =
+        (a.chunks_exact(PARTIAL_SUMS), b.chunks_exact(PARTIAL_SUMS), c.chunks_exact(PARTIAL_SUMS));
     let rests = chunks.0.remainder().iter().zip(chunks.1.remainder()).zip(chunks.2.remainder());
     let tail: f32 = rests.map(|((a, b), c)| a * b * c).sum();
     for ((a, b), c) in chunks.0.zip(chunks.1).zip(chunks.2) {
-        for i in 0..LANES {
+        for i in 0..PARTIAL_SUMS {
             lanes[i] += a[i] * b[i] * c[i];
         }
     }
@@ -104,12 +105,12 @@ pub fn sum_of_squares(x: &[f32]) -> f32 {
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
 #[must_use]
 pub fn max(x: &[f32]) -> f32 {
-    let mut lanes = [f32::NEG_INFINITY; LANES];
-    let chunks = x.chunks_exact(LANES);
+    let mut lanes = [f32::NEG_INFINITY; PARTIAL_SUMS];
+    let chunks = x.chunks_exact(PARTIAL_SUMS);
     let tail =
         chunks.remainder().iter().fold(f32::NEG_INFINITY, |m, x| if *x > m { *x } else { m });
     for chunk in chunks {
-        for i in 0..LANES {
+        for i in 0..PARTIAL_SUMS {
             lanes[i] = if chunk[i] > lanes[i] { chunk[i] } else { lanes[i] };
         }
     }
@@ -119,10 +120,10 @@ pub fn max(x: &[f32]) -> f32 {
 /// Replaces every x by exp(x - shift) and returns the sum.
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
 pub fn exp_shifted(x: &mut [f32], shift: f32) -> f32 {
-    let mut lanes = [0.0_f32; LANES];
-    let mut chunks = x.chunks_exact_mut(LANES);
+    let mut lanes = [0.0_f32; PARTIAL_SUMS];
+    let mut chunks = x.chunks_exact_mut(PARTIAL_SUMS);
     for chunk in &mut chunks {
-        for i in 0..LANES {
+        for i in 0..PARTIAL_SUMS {
             chunk[i] = exp(chunk[i] - shift);
             lanes[i] += chunk[i];
         }
@@ -146,7 +147,7 @@ pub fn scale(x: &mut [f32], factor: f32) {
 ///
 /// Never inlined: seen together with it, the loop that fills the lanes is vectorised by pairs, as the end of this tree is.
 #[inline(never)]
-fn fold(lanes: &[f32; LANES]) -> f32 {
+fn fold(lanes: &[f32; PARTIAL_SUMS]) -> f32 {
     let halves: [f32; 16] = from_fn(|i| lanes[i] + lanes[i + 16]);
     let quarters: [f32; 8] = from_fn(|i| halves[i] + halves[i + 8]);
     let eighths: [f32; 4] = from_fn(|i| quarters[i] + quarters[i + 4]);
@@ -155,7 +156,7 @@ fn fold(lanes: &[f32; LANES]) -> f32 {
 
 /// The largest lane, none of which is NaN. Never inlined, for the reason above.
 #[inline(never)]
-fn largest(lanes: &[f32; LANES]) -> f32 {
+fn largest(lanes: &[f32; PARTIAL_SUMS]) -> f32 {
     lanes.iter().fold(f32::NEG_INFINITY, |m, x| if *x > m { *x } else { m })
 }
 

@@ -5,11 +5,11 @@ pub(crate) mod bf16;
 pub(crate) mod instructions;
 pub(crate) mod squares;
 
-/// Numbers that loops take at once: a vector of the widest registers, and a cache line.
+/// Numbers that loops take at once: a vector of the widest registers.
 pub(crate) const LANES: usize = 16;
 
 /// Bytes of a cache line.
-pub(crate) const CACHE_LINE: usize = LANES * size_of::<f32>();
+pub(crate) const CACHE_LINE: usize = 64;
 
 /// As many floats as fit from the first that begins a cache line.
 pub(crate) fn aligned(floats: &mut [f32]) -> &mut [f32] {

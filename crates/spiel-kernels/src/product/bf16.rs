@@ -1,6 +1,7 @@
 //! The dense product of factors that are rounded to bf16, summed in f32.
 
-use super::blocked::{self, Operand, Tiling, with_scratch};
+use super::blocked::{self, Operand, Tiling};
+use super::scratch::{Scratch, with_scratch};
 use super::{Matrix, Output};
 use crate::columns::write_columns;
 use crate::simd::bf16::{EDGE, PAIRS, Sums, Tiles, Unit};
@@ -88,7 +89,7 @@ impl Pairs {
             missing.fill(0);
         } else {
             debug_assert_eq!(x.lane_stride, 1, "one of the strides is 1");
-            with_scratch(2, out.len(), |columns| {
+            with_scratch(Scratch::Between, out.len(), |columns| {
                 Self::columns(x, lanes, depth, columns);
                 move_words(columns, EDGE, (pairs, EDGE), out, pairs);
             });
@@ -124,7 +125,7 @@ impl Pairs {
             }
         } else {
             debug_assert_eq!(x.depth_stride, 1, "one of the strides is 1");
-            with_scratch(2, out.len(), |rows| {
+            with_scratch(Scratch::Between, out.len(), |rows| {
                 Self::rows(x, lanes, depth, rows);
                 move_words(rows, pairs, (EDGE, pairs), out, EDGE);
             });

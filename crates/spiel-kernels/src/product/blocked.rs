@@ -4,8 +4,9 @@
 //! order whatever its place and however many threads share the work.
 
 use super::Matrix;
+use super::parts::{Part, blocks, cut, each_chunk, each_part};
+use super::scratch::{Scratch, with_scratch};
 use crate::parallel;
-use std::cell::Cell;
 use std::ops::Range;
 
 /// One operand as panels see it: `lanes` across a panel (rows of A, columns of B), `depth` along k. One of the strides is 1.
@@ -74,30 +75,6 @@ const TASKS_PER_THREAD: usize = 4;
 /// Columns that a task has at least, so that packing its rows of A is little beside multiplying them.
 const LEAST_WIDTH: usize = 128;
 
-thread_local! {
-    /// Packed blocks of A and B, and what a tiling packs a panel by; kept so that no product allocates once the largest
-    /// has run.
-    static SCRATCH: [Cell<Vec<u32>>; 3] = const { [const { Cell::new(Vec::new()) }; 3] };
-}
-
-/// Frees the scratches of this thread.
-pub(super) fn free_scratch() {
-    SCRATCH.with(|scratch| scratch.iter().for_each(|kept| drop(kept.take())));
-}
-
-/// Runs `work` with a scratch of at least `size` words of this thread.
-///
-/// The scratch is taken and put back, so a product that begins inside another has one of its own.
-pub(super) fn with_scratch<R>(which: usize, size: usize, work: impl FnOnce(&mut [u32]) -> R) -> R {
-    let mut scratch = SCRATCH.with(|scratch| scratch[which].take());
-    if scratch.len() < size {
-        scratch.resize(size, 0);
-    }
-    let result = work(&mut scratch[..size]);
-    SCRATCH.with(|kept| kept[which].set(scratch));
-    result
-}
-
 /// C (+)= A·B for shapes that agree and have no zero.
 pub(super) fn multiply<T: Copy + Sync, K: Tiling<T>>(
     tiling: &K,
@@ -113,7 +90,7 @@ pub(super) fn multiply<T: Copy + Sync, K: Tiling<T>>(
         let accumulate = accumulate || depth.start > 0;
         let panel = K::COLUMNS * K::lane_words(depth.len());
         for columns in blocks(b.columns, K::WIDTH) {
-            with_scratch(1, columns.len().div_ceil(K::COLUMNS) * panel, |packed| {
+            with_scratch(Scratch::Right, columns.len().div_ceil(K::COLUMNS) * panel, |packed| {
                 each_chunk(packed, panel, threaded, |panel, packed| {
                     let start = columns.start + panel * K::COLUMNS;
                     let lanes = start..columns.end.min(start + K::COLUMNS);
@@ -125,16 +102,6 @@ pub(super) fn multiply<T: Copy + Sync, K: Tiling<T>>(
             });
         }
     }
-}
-
-/// What one task writes of C.
-pub(super) struct Part<'a> {
-    /// The first of its rows.
-    pub(super) first_row: usize,
-    /// Its columns, counted from those that were cut.
-    pub(super) columns: Range<usize>,
-    /// Those columns of its rows.
-    pub(super) rows: Vec<&'a mut [f32]>,
 }
 
 /// Cuts these columns of C, whose rows are `stride` long, into blocks of rows and, where these are fewer than threads want,
@@ -150,39 +117,6 @@ fn parts<'a, T, K: Tiling<T>>(
     cut(c, stride, columns.clone(), K::HEIGHT, width)
 }
 
-/// Cuts these columns of C, whose rows are `stride` long, into parts that are so high and wide, or less at the ends.
-pub(super) fn cut(
-    c: &mut [f32],
-    stride: usize,
-    columns: Range<usize>,
-    height: usize,
-    width: usize,
-) -> Vec<Part<'_>> {
-    let mut parts = Vec::new();
-    for (block, c) in c.chunks_mut(height * stride).enumerate() {
-        let first = parts.len();
-        parts.extend(blocks(columns.len(), width).map(|columns| Part {
-            first_row: block * height,
-            columns,
-            rows: Vec::with_capacity(height),
-        }));
-        for row in c.chunks_mut(stride) {
-            let cuts = row[columns.clone()].chunks_mut(width);
-            parts[first..].iter_mut().zip(cuts).for_each(|(part, cut)| part.rows.push(cut));
-        }
-    }
-    parts
-}
-
-/// [`parallel::for_each`], or the same on this thread.
-pub(super) fn each_part(parts: Vec<Part>, threaded: bool, work: impl Fn(Part) + Sync + Send) {
-    if threaded {
-        parallel::for_each(parts, work);
-    } else {
-        parts.into_iter().for_each(work);
-    }
-}
-
 /// Multiplies a block of A by a packed block of B into a part of C.
 fn multiply_part<T, K: Tiling<T>>(
     tiling: &K,
@@ -196,7 +130,7 @@ fn multiply_part<T, K: Tiling<T>>(
         Operand { data: a.data, lane_stride: a.row_stride, depth_stride: a.column_stride };
     let words = K::lane_words(depth.len());
     let panel = K::ROWS * words;
-    with_scratch(0, rows.len().div_ceil(K::ROWS) * panel, |packed_a| {
+    with_scratch(Scratch::Left, rows.len().div_ceil(K::ROWS) * panel, |packed_a| {
         for (lanes, packed) in blocks(rows.len(), K::ROWS).zip(packed_a.chunks_mut(panel)) {
             let lanes = first_row + lanes.start..first_row + lanes.end;
             tiling.pack_rows(operand, lanes, depth.clone(), packed);
@@ -210,23 +144,4 @@ fn multiply_part<T, K: Tiling<T>>(
             }
         });
     });
-}
-
-/// The ranges of `size`, the last perhaps shorter, that make up `0..length`.
-pub(super) fn blocks(length: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..length).step_by(size).map(move |start| start..length.min(start + size))
-}
-
-/// [`parallel::chunks_mut`], or the same on this thread.
-pub(super) fn each_chunk<T: Send>(
-    data: &mut [T],
-    size: usize,
-    threaded: bool,
-    work: impl Fn(usize, &mut [T]) + Sync + Send,
-) {
-    if threaded {
-        parallel::chunks_mut(data, size, work);
-    } else {
-        data.chunks_mut(size).enumerate().for_each(|(index, chunk)| work(index, chunk));
-    }
 }

@@ -4,6 +4,8 @@ mod bf16;
 mod blocked;
 pub(crate) mod cached;
 mod lanes;
+mod parts;
+mod scratch;
 mod streamed;
 #[cfg(test)]
 mod tests;
@@ -126,7 +128,7 @@ pub(crate) fn product_stored(a: Matrix, b: impl Columns, mut c: Output) {
 
 /// Frees what products keep of this thread's, where its end would not.
 pub fn free_scratch() {
-    blocked::free_scratch();
+    scratch::free_scratch();
 }
 
 /// Whether there is anything to multiply by a matrix of these rows and columns; where sums are of nothing, they are

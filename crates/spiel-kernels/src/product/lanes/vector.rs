@@ -1,7 +1,8 @@
 //! A single row times a matrix, which is read once and not worth packing.
 
 use super::super::Matrix;
-use super::super::blocked::{each_chunk, with_scratch};
+use super::super::parts::each_chunk;
+use super::super::scratch::{Scratch, with_scratch};
 use crate::math::dot;
 use crate::parallel::rows_per_task;
 
@@ -13,7 +14,7 @@ pub(super) fn multiply(x: Matrix, b: Matrix, accumulate: bool, y: &mut [f32], th
     if x.column_stride == 1 {
         return multiply_row(&x.data[..x.columns], b, accumulate, y, threaded);
     }
-    with_scratch(0, x.columns, |row| {
+    with_scratch(Scratch::Left, x.columns, |row| {
         let row: &mut [f32] = bytemuck::cast_slice_mut(row);
         for (row, x) in row.iter_mut().zip(x.data.iter().step_by(x.column_stride)) {
             *row = *x;

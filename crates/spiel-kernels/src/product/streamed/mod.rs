@@ -7,7 +7,8 @@ mod pack;
 mod stored;
 mod tile;
 
-use super::blocked::{Part, blocks, cut, each_part, with_scratch};
+use super::parts::{Part, blocks, cut, each_part};
+use super::scratch::{Scratch, with_scratch};
 use super::{Matrix, Output};
 use crate::parallel;
 use crate::simd::instructions::{Instructions, Kernel, run_best};
@@ -43,9 +44,9 @@ pub(super) fn product<B: Columns>(a: Matrix, b: B, c: Output, threaded: bool) {
     let work = |part: Part| {
         let depth = block_depth(depth);
         let width = block_width(part.columns.len(), depth, unit);
-        with_floats(2, B::scratch(width, depth), |scratch| {
-            with_floats(1, width * depth, |panels| {
-                with_floats(0, size_of::<Strip>() / size_of::<f32>(), |strip| {
+        with_floats(Scratch::Between, B::scratch(width, depth), |scratch| {
+            with_floats(Scratch::Right, width * depth, |panels| {
+                with_floats(Scratch::Left, size_of::<Strip>() / size_of::<f32>(), |strip| {
                     let Some(strip) = strip.as_chunks_mut().0.first_chunk_mut() else {
                         unreachable!("the scratch is as long as a strip");
                     };
@@ -138,7 +139,7 @@ impl<B: Columns> Multiply<'_, B> {
         let height = tile::rows::<I>();
         for (number, rows) in self.part.rows.chunks_mut(height).enumerate() {
             let first = self.part.first_row + number * height;
-            pack::rows(self.a, first..first + rows.len(), &depth, strip);
+            pack::rows(self.a, first..first + rows.len(), height, &depth, strip);
             for (panel, steps) in steps.chunks(depth.len()).enumerate() {
                 let next = first + height..first + 2 * height;
                 let ahead = Ahead::new(self.a, next, &depth, (panel, count));
@@ -152,7 +153,7 @@ impl<B: Columns> Multiply<'_, B> {
 }
 
 /// Runs `work` with a scratch of so many floats, which begin with a cache line.
-fn with_floats(which: usize, count: usize, work: impl FnOnce(&mut [f32])) {
+fn with_floats(which: Scratch, count: usize, work: impl FnOnce(&mut [f32])) {
     with_scratch(which, count + LANES, |words| {
         work(&mut aligned(bytemuck::cast_slice_mut(words))[..count]);
     });
