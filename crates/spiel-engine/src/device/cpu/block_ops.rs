@@ -5,9 +5,7 @@ use super::{CpuDevice, Words, work};
 use crate::device::{AttentionPass, BlockOps, Factor, LinearShape, NormBackward, Qkv, Stored};
 use spiel_kernels::element::Element;
 use spiel_kernels::formats::Format;
-use spiel_kernels::ops::attention::{
-    self, AttentionGrads, AttentionInputs, Heads, Span, attention_backward_work,
-};
+use spiel_kernels::ops::attention::{self, AttentionGrads, AttentionInputs, Heads, Span};
 use spiel_kernels::ops::cross_entropy::{self, Backward};
 use spiel_kernels::ops::glu::{self, Activation};
 use spiel_kernels::ops::rms_norm::{self, Norm};
@@ -153,7 +151,7 @@ impl BlockOps for CpuDevice {
         };
         self.perform(
             "attention_backward",
-            || attention_backward_work(spans, heads),
+            || attention::attention_backward_work(spans, heads),
             || {
                 attention::attention_backward(
                     inputs,
