@@ -84,8 +84,8 @@ function sums(
   const layers = L * (4 * D * D + 3 * D * F), ends = 2 * V * D, norms = (2 * L + 1) * D;
   const [layerBytes, endBytes] = WEIGHT_BYTES[stored];
   const deltas = Math.round(DENSITY * (layers + ends + norms));
-  // Normalised inputs, q, k, v, attention, the stream between, gate and up; a sum per head.
-  const ofBlock = T * (7 * D + 2 * F + H);
+  // q, k, v, attention, the stream between, gate and up; a sum per head.
+  const ofBlock = T * (5 * D + 2 * F + H);
   const kept = checkpointing === "block" ? 1 : L;
   // The native CPU decodes weights on their way into products, the head with every chunk of tokens.
   const decodesBefore = info.device === "gpu";
@@ -101,7 +101,7 @@ function sums(
     "workspace": 4 * (
       // The head decoded, or the dense gradient of a matrix, which chooses candidates.
       (decodesBefore ? V * D : D * F) + sampling(info, T, F, deltas * D * F / layers) +
-      // The final norm's output, SwiGLU's, rotations and ids.
+      // A norm's output, SwiGLU's, rotations and ids.
       T * (D + F + head_dim + 4) +
       logits * (2 * D + V) +
       // Gradients of the stream, of a norm, of attention, q, k and v, and of SwiGLU's three.

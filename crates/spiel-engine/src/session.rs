@@ -248,7 +248,7 @@ impl<D: Device> Session<D> {
             }
             ForwardOutput::Logits => model.logits(device, workspace, 0..tokens).await?,
             ForwardOutput::HiddenStates => {
-                streams.extend(device.read(&workspace.hidden, 0, tokens * hidden * 4).await?);
+                streams.extend(device.read(&workspace.normed, 0, tokens * hidden * 4).await?);
                 streams
             }
         };

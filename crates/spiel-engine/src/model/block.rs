@@ -72,6 +72,8 @@ pub(crate) struct LayerCache<'a, D: Device> {
 /// Buffers that a block's forward pass uses and does not keep.
 pub(crate) struct ForwardScratch<'a, D: Device> {
     pub(crate) linear: &'a mut LinearScratch<D>,
+    /// `[T, D]`: what the first layers of a half read, where there is a norm before them.
+    pub(crate) normed: &'a mut D::Buffer,
     /// `[T, F]`.
     pub(crate) activation: &'a mut D::Buffer,
 }
@@ -194,7 +196,7 @@ impl<D: Device> Layer<D> {
         self.open_gate(pass, kept, scratch);
         pass.activate(&kept.gate, &kept.up, scratch.activation);
         let down = (&self.down, &*scratch.activation);
-        self.feed.leave(pass, down, &kept.middle, &mut kept.feed.raw, scratch.linear, output);
+        self.feed.leave(pass, down, &kept.middle, &mut kept.raw_down, scratch.linear, output);
     }
 
     /// Computes once more what the backward pass needs, and no output: the last product only where a norm comes after it.
@@ -207,7 +209,7 @@ impl<D: Device> Layer<D> {
     ) {
         self.attend(pass, input, kept, None, scratch);
         self.open_gate(pass, kept, scratch);
-        if let Some(raw) = &mut kept.feed.raw {
+        if let Some(raw) = &mut kept.raw_down {
             pass.activate(&kept.gate, &kept.up, scratch.activation);
             let tokens = pass.batch.tokens.len();
             self.down.forward(pass.device, scratch.activation, tokens, scratch.linear, raw);
@@ -222,7 +224,7 @@ impl<D: Device> Layer<D> {
         scratch: &mut ForwardScratch<D>,
     ) {
         let (device, tokens) = (pass.device, pass.batch.tokens.len());
-        let x = self.feed.enter(pass, &kept.middle, &mut kept.feed.normed);
+        let x = self.feed.enter(pass, &kept.middle, scratch.normed);
         self.gate.forward(device, x, tokens, scratch.linear, &mut kept.gate);
         self.up.forward(device, x, tokens, scratch.linear, &mut kept.up);
     }
@@ -238,7 +240,7 @@ impl<D: Device> Layer<D> {
     ) {
         let (device, tokens, shape) = (pass.device, pass.batch.tokens.len(), self.shape);
         let kind = norm_of(pass.config);
-        let x = self.attention.enter(pass, input, &mut kept.attention.normed);
+        let x = self.attention.enter(pass, input, scratch.normed);
         for (linear, norm, raw, y, count) in [
             (&self.q, &self.q_norm, &mut kept.raw_q, &mut kept.q, shape.heads),
             (&self.k, &self.k_norm, &mut kept.raw_k, &mut kept.k, shape.kv_heads),
@@ -266,7 +268,7 @@ impl<D: Device> Layer<D> {
             }
         };
         device.attention(inputs, shape, &pass.batch.spans, &mut kept.attended, &mut kept.log_sums);
-        let (o, raw) = ((&self.o, &kept.attended), &mut kept.attention.raw);
+        let (o, raw) = ((&self.o, &kept.attended), &mut kept.raw_o);
         self.attention.leave(pass, o, input, raw, scratch.linear, &mut kept.middle);
     }
 }

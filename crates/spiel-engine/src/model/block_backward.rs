@@ -25,7 +25,7 @@ impl<D: Device> Layer<D> {
         let BlockGrads { stream, normed, activation, gate, up, .. } = grads;
 
         pass.activate(&kept.gate, &kept.up, scratch.activation);
-        let grad = self.feed.leave_backward(pass, &kept.feed, stream, normed);
+        let grad = self.feed.leave_backward(pass, kept.raw_down.as_ref(), stream, normed);
         let down = [(&mut self.down, grad)];
         LinearBackward { x: scratch.activation, tokens, window }.run(
             device,
@@ -35,7 +35,7 @@ impl<D: Device> Layer<D> {
         );
         device.glu_backward(act, &kept.gate, &kept.up, activation, count, gate, up);
         let layers = [(&mut self.gate, &*gate), (&mut self.up, &*up)];
-        let x = kept.feed.normed.as_ref().unwrap_or(&kept.middle);
+        let x = self.feed.enter(pass, &kept.middle, scratch.normed);
         LinearBackward { x, tokens, window }.run(device, layers, scratch.linear, normed);
         self.feed.enter_backward(pass, &kept.middle, normed, stream);
 
@@ -55,7 +55,7 @@ impl<D: Device> Layer<D> {
     ) {
         let (device, tokens, shape) = (pass.device, pass.batch.tokens.len(), self.shape);
         let BlockGrads { stream, normed, attended, q, k, v, raw, .. } = grads;
-        let grad = self.attention.leave_backward(pass, &kept.attention, stream, normed);
+        let grad = self.attention.leave_backward(pass, kept.raw_o.as_ref(), stream, normed);
         let o = [(&mut self.o, grad)];
         LinearBackward { x: &kept.attended, tokens, window }.run(
             device,
@@ -102,7 +102,7 @@ impl<D: Device> Layer<D> {
             }
         }
         let layers = [(&mut self.q, &*q), (&mut self.k, &*k), (&mut self.v, &*v)];
-        let x = kept.attention.normed.as_ref().unwrap_or(input);
+        let x = self.attention.enter(pass, input, scratch.normed);
         LinearBackward { x, tokens, window }.run(device, layers, scratch.linear, normed);
     }
 }

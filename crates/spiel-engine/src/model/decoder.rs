@@ -38,7 +38,7 @@ impl<D: Device> Workspace<D> {
 }
 
 impl<D: Device> Model<D> {
-    /// Runs a loaded micro-batch to the final norm's output, `workspace.hidden`.
+    /// Runs a loaded micro-batch to the final norm's output, `workspace.normed`.
     ///
     /// `observe` sees the stream `[T, D]` before every block.
     pub(crate) async fn forward(
@@ -51,7 +51,8 @@ impl<D: Device> Model<D> {
     ) -> Result<()> {
         let (config, tokens) = (&self.config, batch.tokens.len());
         let hidden = config.hidden_size as usize;
-        let Workspace { batch: buffers, stream, activations, activation, linear, .. } = workspace;
+        let Workspace { batch: buffers, stream, activations, normed, activation, linear, .. } =
+            workspace;
         let format = self.embedding.format.into();
         device.embedding(
             &buffers.tokens,
@@ -74,7 +75,7 @@ impl<D: Device> Model<D> {
                 values: &mut cache.values[index],
                 length: cache.length,
             });
-            let mut scratch = ForwardScratch { linear: &mut *linear, activation };
+            let mut scratch = ForwardScratch { linear: &mut *linear, normed, activation };
             layer.forward(
                 &pass,
                 input,
@@ -85,14 +86,7 @@ impl<D: Device> Model<D> {
             );
         }
         let last = &stream[self.layers.len() % streams];
-        device.rms_norm(
-            last,
-            &self.norm.data,
-            tokens,
-            hidden,
-            norm_of(config),
-            &mut workspace.hidden,
-        );
+        device.rms_norm(last, &self.norm.data, tokens, hidden, norm_of(config), normed);
         Ok(())
     }
 
@@ -106,8 +100,16 @@ impl<D: Device> Model<D> {
     ) {
         let (tokens, hidden) = (batch.tokens.len(), self.config.hidden_size as usize);
         let shared = workspace.checkpointing == ActivationCheckpointing::Block;
-        let Workspace { batch: buffers, stream, activations, activation, linear, grads, .. } =
-            workspace;
+        let Workspace {
+            batch: buffers,
+            stream,
+            activations,
+            normed,
+            activation,
+            linear,
+            grads,
+            ..
+        } = workspace;
         let Some(grads) = grads else { return };
         let last = self.layers.len();
         let norm =
@@ -119,7 +121,7 @@ impl<D: Device> Model<D> {
         let kept = activations.len();
         for (index, layer) in self.layers.iter_mut().enumerate().rev() {
             let activations = &mut activations[index % kept];
-            let mut scratch = ForwardScratch { linear: &mut *linear, activation };
+            let mut scratch = ForwardScratch { linear: &mut *linear, normed, activation };
             // The last block's activations are still those of the forward pass.
             if shared && index + 1 < last {
                 layer.recompute(&pass, &stream[index], activations, &mut scratch);

@@ -16,7 +16,7 @@ impl<D: Device> Model<D> {
     }
 
     /// Leaves the loss of every target in `workspace.batch.losses`, in the order of the batch's rows, from
-    /// `workspace.hidden`.
+    /// `workspace.normed`.
     ///
     /// With `backward`, the factor of the summed loss, the gradient in the hidden states is left in `grads.normed` and
     /// that of a trained head is added.
@@ -32,7 +32,7 @@ impl<D: Device> Model<D> {
         let soft_cap = self.config.final_logit_softcapping;
         let matrix = self.output_matrix_mut();
         let vocab = matrix.rows;
-        let Workspace { batch: buffers, linear, head, grads, hidden: states, .. } = workspace;
+        let Workspace { batch: buffers, linear, head, grads, normed: states, .. } = workspace;
         let HeadScratch { rows, hidden: chunk, logits, grad_hidden } = head;
         let mut grads = grads.as_mut().zip(backward).map(|(grads, _)| grads);
         if let Some(grads) = &mut grads {
@@ -91,7 +91,7 @@ impl<D: Device> Model<D> {
     ) -> Result<Vec<u8>> {
         let (hidden, factor) = (self.config.hidden_size as usize, self.logit_factor());
         let matrix = self.output_matrix();
-        let Workspace { batch: buffers, linear, head, hidden: states, .. } = workspace;
+        let Workspace { batch: buffers, linear, head, normed: states, .. } = workspace;
         let mut bytes = with_room(reply_bytes([rows.len(), matrix.rows])?)?;
         for first in rows.clone().step_by(head.rows) {
             let count = rows.end.min(first + head.rows) - first;

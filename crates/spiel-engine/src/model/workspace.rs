@@ -20,8 +20,8 @@ const LOGITS: usize = 16 << 20;
 
 /// What a block's forward pass leaves for its backward pass.
 pub(crate) struct Activations<D: Device> {
-    /// Of the norms around the attention.
-    pub(crate) attention: HalfActivations<D>,
+    /// `[T, D]`: what o made; only with a norm after it.
+    pub(crate) raw_o: Option<D::Buffer>,
     /// `[T, H, head_dim]`, before normalisation; only with `qk_norm`.
     pub(crate) raw_q: Option<D::Buffer>,
     /// `[T, K, head_dim]`, before normalisation; only with `qk_norm`.
@@ -38,20 +38,12 @@ pub(crate) struct Activations<D: Device> {
     pub(crate) log_sums: D::Buffer,
     /// `[T, D]`: the residual stream between attention and feed-forward.
     pub(crate) middle: D::Buffer,
-    /// Of the norms around the feed-forward layer.
-    pub(crate) feed: HalfActivations<D>,
     /// `[T, F]`.
     pub(crate) gate: D::Buffer,
     /// `[T, F]`.
     pub(crate) up: D::Buffer,
-}
-
-/// What the norms around one half of a block leave.
-pub(crate) struct HalfActivations<D: Device> {
-    /// `[T, D]`: what the first linear layers read; only with a norm before.
-    pub(crate) normed: Option<D::Buffer>,
-    /// `[T, D]`: what the last one made; only with a norm after.
-    pub(crate) raw: Option<D::Buffer>,
+    /// `[T, D]`: what down made; only with a norm after it.
+    pub(crate) raw_down: Option<D::Buffer>,
 }
 
 /// Scratch of linear layers; all but `weights` is empty unless deltas are trained.
@@ -130,8 +122,8 @@ pub(crate) struct Workspace<D: Device> {
     pub(crate) stream: Vec<D::Buffer>,
     /// One per block, or one that all share.
     pub(crate) activations: Vec<Activations<D>>,
-    /// `[T, D]`: the final norm's output.
-    pub(crate) hidden: D::Buffer,
+    /// `[T, D]`: the output of one norm on the stream after the other, the final one's at the end of a forward pass.
+    pub(crate) normed: D::Buffer,
     /// `[T, F]`: the gated unit's output.
     pub(crate) activation: D::Buffer,
     pub(crate) linear: LinearScratch<D>,
@@ -178,7 +170,7 @@ impl<D: Device> Workspace<D> {
             },
             stream,
             activations,
-            hidden: work(hidden)?,
+            normed: work(hidden)?,
             activation: work(feed)?,
             linear: LinearScratch::new(arena, model, options, element)?,
             head: HeadScratch::new(arena, model, tokens, training, element)?,
@@ -194,16 +186,9 @@ impl<D: Device> Activations<D> {
             (config.hidden_size as usize, config.intermediate_size as usize, heads(config, 0));
         let (queries, keys) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
         let mut keep = |width: usize| arena.elements(Purpose::Activations, [tokens, width]);
-        let before = config.norm_placement != NormPlacement::Post;
         let after = config.norm_placement != NormPlacement::Pre;
-        let half = |keep: &mut dyn FnMut(usize) -> Result<D::Buffer>| -> Result<_> {
-            Ok(HalfActivations {
-                normed: before.then(|| keep(hidden)).transpose()?,
-                raw: after.then(|| keep(hidden)).transpose()?,
-            })
-        };
         Ok(Self {
-            attention: half(&mut keep)?,
+            raw_o: if after { Some(keep(hidden)?) } else { None },
             raw_q: if config.qk_norm { Some(keep(queries)?) } else { None },
             raw_k: if config.qk_norm { Some(keep(keys)?) } else { None },
             q: keep(queries)?,
@@ -212,9 +197,9 @@ impl<D: Device> Activations<D> {
             attended: keep(queries)?,
             log_sums: keep(shape.heads)?,
             middle: keep(hidden)?,
-            feed: half(&mut keep)?,
             gate: keep(feed)?,
             up: keep(feed)?,
+            raw_down: if after { Some(keep(hidden)?) } else { None },
         })
     }
 }
