@@ -186,12 +186,11 @@ for (const [title, options, words] of WAYS) {
 }
 
 Deno.test("a dry run that is stopped has nothing to save or lose", () => {
-  const viewOf = (dryRun: boolean) => {
-    const resolved = runConfig({ model: "base", data: ["d"], dryRun });
-    return new TrainView(new Ui(rememberingTerminal(), false), resolved);
-  };
-  assert.equal(viewOf(true).stopping, "stopping; interrupt again to stop at once");
-  assert.equal(viewOf(true).farewell, "stopped: at once");
+  const resolved = runConfig({ model: "base", data: ["d"], dryRun: true });
+  const view = new TrainView(new Ui(rememberingTerminal(), false), resolved);
+  for (const event of EVENTS.filter(({ type }) => type === "data")) view.show(event);
+  assert.equal(view.stopping, "stopping; interrupt again to stop at once");
+  assert.equal(view.farewell, "stopped: at once");
 });
 
 Deno.test("an interrupt speaks of saving only once the data is read", () => {

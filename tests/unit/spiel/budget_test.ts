@@ -59,6 +59,11 @@ Deno.test("budget: too many and too few are refused", () => {
     message: "density 1 asks for 1000 deltas, but the targeted modules have 300 weights; " +
       "at most density 0.300",
   });
+  assert.throws(() => allotDeltas(MODEL, { density: 0.0001 }, ["q_proj"]), {
+    kind: "usage",
+    message: "density 0.0001 leaves no delta for any targeted module; " +
+      "the largest gets its first of 1 in all",
+  });
   const few = { density: 0.0015 };
   assert.throws(() => allotDeltas(MODEL, few, ["q_proj", "up_proj"]), {
     kind: "usage",

@@ -227,6 +227,26 @@ fn stored_weights_give_the_same_bits_on_any_number_of_threads() {
 }
 
 #[test]
+fn what_an_earlier_product_left_is_in_none_after_it() {
+    let (m, n, k) = (14, 64, 300);
+    let nothing = vec![f32::NAN; k * m.max(n)];
+    let mut c = vec![0.0; m * n];
+    product(
+        Matrix::new(&nothing, m, k, k),
+        Matrix::new(&nothing, k, n, n),
+        Output::replace(&mut c),
+    );
+    assert!(c.iter().all(|c| c.is_nan()));
+    let (a, b) = (uniform(1, 3 * 5), uniform(2, 5 * 7));
+    let (a, b) = (Matrix::new(&a, 3, 5, 5), Matrix::new(&b, 5, 7, 7));
+    let mut c = vec![f32::NAN; 3 * 7];
+    product(a, b, Output::replace(&mut c));
+    for (c, expected) in c.iter().zip(reference(a, b)) {
+        assert!((f64::from(*c) - expected).abs() < 1e-5);
+    }
+}
+
+#[test]
 fn stored_weights_give_the_bits_of_decoded_ones() {
     for &format in Format::ALL {
         let block = format.block_elements();
