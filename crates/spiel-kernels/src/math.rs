@@ -137,6 +137,7 @@ pub fn exp_shifted(x: &mut [f32], shift: f32) -> f32 {
 }
 
 /// Multiplies every element by `factor`.
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
 pub fn scale(x: &mut [f32], factor: f32) {
     for x in x {
         *x *= factor;

@@ -1,7 +1,7 @@
 use super::lanes::Lanes;
 use super::layout::{Cut, cut};
 use super::{Heads, Span};
-use crate::math::{exp, soft_cap};
+use crate::math::{exp, scale, soft_cap};
 use crate::parallel::{for_each_with, threads};
 use crate::product::cached::{Vector, multiply};
 use crate::simd::LANES;
@@ -80,7 +80,7 @@ impl Scratch {
         queries.resize(d * width, [0.0; LANES]);
         lanes.gather(shape, inputs.q, rows);
         lanes.turn(shape, rows, queries);
-        queries.as_flattened_mut().iter_mut().for_each(|q| *q *= shape.factor);
+        scale(queries.as_flattened_mut(), shape.factor);
         sums.clear();
         sums.resize(d * width, [0.0; LANES]);
         softmax.begin(width);

@@ -2,7 +2,7 @@ use super::cpu::AttentionInputs;
 use super::lanes::Lanes;
 use super::layout::{Cut, cut};
 use super::{Heads, Span};
-use crate::math::{dot, exp, soft_cap};
+use crate::math::{dot, exp, scale, soft_cap};
 use crate::parallel::{for_each_with, threads};
 use crate::product::Matrix;
 use crate::product::cached::{Vector, multiply};
@@ -213,7 +213,7 @@ impl Scratch {
         let Pass { inputs, shape, .. } = pass;
         let (heads, width) = (lanes.heads.len(), lanes.width());
         self.queries.gather(shape, lanes, inputs.q);
-        self.queries.columns.as_flattened_mut().iter_mut().for_each(|q| *q *= shape.factor);
+        scale(self.queries.columns.as_flattened_mut(), shape.factor);
         self.grads.gather(shape, lanes, pass.grad_out);
         zeroed(&mut self.grad_q, shape.head_dim * width);
         self.log_sums.resize(width, [0.0; LANES]);

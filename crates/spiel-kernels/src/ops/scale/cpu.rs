@@ -1,12 +1,9 @@
+use crate::math;
 use crate::parallel::{ELEMENTS_PER_TASK as TASK, chunks_mut};
 
 /// x *= factor.
 pub fn scale(factor: f32, x: &mut [f32]) {
-    chunks_mut(x, TASK, |_, x| {
-        for x in x {
-            *x *= factor;
-        }
-    });
+    chunks_mut(x, TASK, |_, x| math::scale(x, factor));
 }
 
 #[cfg(test)]
