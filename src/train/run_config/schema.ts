@@ -362,8 +362,8 @@ export const runConfigSchema = z.strictObject({
     group: "Machine",
     description:
       "what products by weights round to: bf16 both factors, on a CPU with AMX or AVX512-BF16; f16 the decoded " +
-      "weights of a GPU, in half the memory; auto is bf16 on a CPU with AMX unless a matrix is stored in f32, " +
-      "else f32; one token, on a GPU up to eight, takes weights as stored",
+      "weights of a GPU, in half the memory; auto is bf16 on a CPU with AMX, or by AMD with AVX512-BF16, " +
+      "unless a matrix is stored in f32, else f32; one token, on a GPU up to eight, takes weights as stored",
   }),
   activation_checkpointing: z.enum(["none", "block"]).default("none").register(keyWords, {
     group: "Machine",

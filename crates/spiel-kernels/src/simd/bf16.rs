@@ -85,14 +85,14 @@ impl Unit {
         }
     }
 
-    /// Whether it is faster than products in f32: the dot products of AVX-512 are half as fast on CPUs by Intel.
+    /// Whether it is faster than products in f32.
     #[must_use]
-    pub const fn outruns_f32(self) -> bool {
+    pub fn outruns_f32(self) -> bool {
         match self.0 {
             #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
             Kind::Amx => true,
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx512 => false,
+            Kind::Avx512 => avx512::outruns_f32(),
             Kind::Plain => false,
         }
     }
