@@ -36,7 +36,10 @@ pub(crate) trait Device: BlockOps + TrainingOps {}
 impl<D: BlockOps + TrainingOps> Device for D {}
 
 /// The sizes of a model's operations.
-#[cfg_attr(not(feature = "gpu"), expect(dead_code, reason = "a CPU plans nothing for operations"))]
+#[cfg_attr(
+    not(feature = "gpu"),
+    expect(dead_code, reason = "a CPU's operations hold as much whatever the model")
+)]
 pub(crate) struct OperationSizes {
     /// T of the largest micro-batch.
     pub(crate) tokens: usize,
@@ -87,9 +90,7 @@ pub(crate) trait Memory {
     fn nothing(&self) -> Self::Buffer;
     fn write(&self, buffer: &mut Self::Buffer, offset_bytes: usize, bytes: &[u8]);
     /// Bytes that the device holds for operations of these sizes, beside their operands.
-    fn operation_bytes(&self, _sizes: &OperationSizes) -> u64 {
-        0
-    }
+    fn operation_bytes(&self, sizes: &OperationSizes) -> u64;
     async fn read(
         &self,
         buffer: &Self::Buffer,

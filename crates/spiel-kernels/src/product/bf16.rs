@@ -198,6 +198,12 @@ impl<T: Factor> Tiling<T> for Pairs {
     }
 }
 
+/// Words of scratch that a thread keeps at most, with what one layout is written from.
+pub(super) fn scratch_words() -> usize {
+    let panel = EDGE * <Pairs as Tiling<f32>>::lane_words(<Pairs as Tiling<f32>>::DEPTH);
+    blocked::scratch_words::<f32, Pairs>() + panel
+}
+
 /// C (+)= A·B on all threads, of factors that are rounded to bf16; the same bits as on one.
 ///
 /// # Panics

@@ -69,6 +69,11 @@ pub(super) trait Tiling<T>: Sync {
     fn prepared(&self, work: impl FnOnce(&Self::Prepared));
 }
 
+/// Words that a thread packs panels into at most: as the one that begins a product, all of B's block.
+pub(super) fn scratch_words<T, K: Tiling<T>>() -> usize {
+    (K::HEIGHT + K::WIDTH) * K::lane_words(K::DEPTH)
+}
+
 /// Tasks that a thread should have, so that none waits long for the last.
 const TASKS_PER_THREAD: usize = 4;
 

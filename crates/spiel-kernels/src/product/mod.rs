@@ -126,6 +126,13 @@ pub(crate) fn product_stored(a: Matrix, b: impl Columns, mut c: Output) {
     }
 }
 
+/// Bytes that products keep of each thread's at most.
+#[must_use]
+pub fn scratch_bytes() -> usize {
+    let words = if FEW_REGISTERS { lanes::scratch_words() } else { streamed::scratch_words() };
+    words.max(bf16::scratch_words()) * size_of::<u32>()
+}
+
 /// Frees what products keep of this thread's, where its end would not.
 pub fn free_scratch() {
     scratch::free_scratch();

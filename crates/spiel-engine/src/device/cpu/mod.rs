@@ -6,7 +6,7 @@ mod training_ops;
 mod weights;
 mod work;
 
-use super::Memory;
+use super::{Memory, OperationSizes};
 use crate::arena::zeros;
 use crate::error::Result;
 use crate::host::threads::Pool;
@@ -16,7 +16,7 @@ use spiel_kernels::ops::probe::{
     COPY_WORDS, bf16_probe, bf16_probe_work, copy_probe, copy_probe_program, fma_probe,
     fma_probe_work,
 };
-use spiel_kernels::product::Unit;
+use spiel_kernels::product::{Unit, scratch_bytes};
 use spiel_kernels::program::Work;
 
 /// Calls of each probe for a copy of all their memory.
@@ -111,6 +111,10 @@ impl Memory for CpuDevice {
 
     fn nothing(&self) -> Words {
         Words(Vec::new())
+    }
+
+    fn operation_bytes(&self, _sizes: &OperationSizes) -> u64 {
+        (self.threads() * scratch_bytes()) as u64
     }
 
     fn write(&self, buffer: &mut Words, offset_bytes: usize, bytes: &[u8]) {

@@ -64,6 +64,11 @@ impl Tiling<f32> for FourByEight {
     }
 }
 
+/// Words of scratch that a thread keeps at most.
+pub(super) fn scratch_words() -> usize {
+    blocked::scratch_words::<f32, FourByEight>()
+}
+
 /// C (+)= A·B for shapes that agree and have no zero.
 pub(super) fn product(a: Matrix, b: Matrix, c: Output, threaded: bool) {
     let (rows, columns) = (a.rows, b.columns);

@@ -30,6 +30,13 @@ const PACKED: usize = 256 * 1024;
 /// What packing a panel costs, in strips that are multiplied by it.
 const PACKING: usize = 2;
 
+/// Words of scratch that a thread keeps at most: a strip, panels of which one alone may be more than are packed at a time,
+/// and rows that become columns.
+pub(super) const fn scratch_words() -> usize {
+    let strip = size_of::<Strip>() / size_of::<f32>();
+    strip + WHOLE * DEPTH + stored::ROWS * DEPTH + 3 * LANES
+}
+
 /// C (+)= A·B for shapes that agree and have no zero.
 pub(super) fn product<B: Columns>(a: Matrix, b: B, c: Output, threaded: bool) {
     let threads = if threaded { parallel::threads() } else { 1 };

@@ -13,7 +13,7 @@ use std::ops::Range;
 const ROWS_AHEAD: usize = 16;
 
 /// Rows that are decoded before they are written as columns: a multiple of what is transposed in registers.
-const ROWS: usize = 16;
+pub(super) const ROWS: usize = 16;
 
 /// A matrix `[rows, width]` in a stored format, of whole blocks a row, and deltas to add to it.
 #[derive(Clone, Copy)]
