@@ -11,7 +11,7 @@
  */
 
 import { parseArgs } from "node:util";
-import type { Batch, Engine } from "../src/engine/engine.ts";
+import type { Engine } from "../src/engine/engine.ts";
 import { open } from "../src/engine/open.ts";
 import type {
   GrowthCriterion,
@@ -26,8 +26,8 @@ import { shareOfCopyRate } from "./copy_rate.ts";
 import { commandLine, listOf, oneOf, optionalCount, positive, telling } from "./flags.ts";
 import { HOSTS, MeasurementFailure } from "./measurement.ts";
 import { round } from "./statistics.ts";
+import { randomBatch, TARGETS } from "./workload.ts";
 
-const TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
 const PROBE_REPEATS = 3;
 /** Widest model on an adapter that a CPU plays, unless told otherwise. */
 const SOFTWARE_WIDTH = 192;
@@ -146,7 +146,7 @@ async function prepare(engine: Engine, method: string, format: WeightFormat): Pr
 
 /** Two steps and what is between them: with SpIEL-AG a window, else none. */
 async function pass(engine: Engine, method: string): Promise<void> {
-  const batch = randomBatch(config.vocab_size);
+  const batch = randomBatch(config, tokens, 2);
   if (method === "spiel-ag") await engine.beginCandidates();
   for (let step = 1; step <= 2; step++) {
     await engine.forwardBackward(batch, 1 / tokens);
@@ -159,16 +159,6 @@ async function pass(engine: Engine, method: string): Promise<void> {
     : "momentumApproximation";
   const numbers = { rate: 0.2, gradientAccumulationSteps: 1, beta1: 0.9, beta2: 0.999 };
   await engine.reselect({ criterion, ...numbers });
-}
-
-/** Two sequences, every position with a target. */
-function randomBatch(vocabulary: number): Batch {
-  const ids = Uint32Array.from(
-    { length: tokens + 1 },
-    (_, i) => (Math.imul(i + 1, 2_654_435_761) >>> 0) % vocabulary,
-  );
-  const cuSeqlens = Uint32Array.of(0, tokens >> 1, tokens);
-  return { tokens: ids.subarray(0, tokens), targets: ids.subarray(1), cuSeqlens };
 }
 
 function join(sums: Map<string, ProfileRow>, rows: readonly ProfileRow[]): void {
