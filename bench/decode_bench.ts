@@ -2,8 +2,8 @@
  * Measures greedy decoding of one sequence against the rate at which the engine's threads copy memory, both in turn in one
  * run, and prints one JSON line.
  *
- * Every token needs all weights once. A copy moves every byte twice, in and out: the line has the share of the bytes that
- * it moves, which is no limit, as decoding only reads, and of the bytes that it copies, half as many.
+ * Every token needs all weights once. A copy moves every byte twice, in and out: `share_of_copied` is of the bytes that it
+ * copies, which is no limit, as decoding only reads, and `share_of_moved` of those that it moves, twice as many.
  *
  * `decode_bench.ts --model PATH [--tokens N] [--rounds N] [--threads N] [--profile]`; `--profile` adds the milliseconds of
  * every operation per token.
@@ -17,7 +17,7 @@ import { sampleToken } from "../src/generate/sampling.ts";
 import { inferenceUse, loadModel } from "../src/model/load.ts";
 import { openModelSource } from "../src/model/source.ts";
 import { measurePeaks } from "../src/train/peaks.ts";
-import { shareOfCopyRate, weightBytesPerToken } from "./copy_rate.ts";
+import { copyRates, sharesOfCopy, weightBytesPerToken } from "./copy_rate.ts";
 import { commandLine, count, optionalCount, telling } from "./flags.ts";
 import { MeasurementFailure } from "./measurement.ts";
 import { sumByShape } from "./shapes.ts";
@@ -64,10 +64,8 @@ console.log(JSON.stringify({
   tokens_per_second: round(perSecond),
   weight_bytes_per_token: bytes,
   weight_gigabytes_per_second: round(perSecond * bytes / 1e9),
-  moved_gigabytes_per_second: round(copyRate / 1e9),
-  share_of_moved: shareOfCopyRate(perSecond * bytes, copyRate),
-  copied_gigabytes_per_second: round(copyRate / 2e9),
-  share_of_copied: shareOfCopyRate(perSecond * bytes, copyRate / 2),
+  ...copyRates(copyRate),
+  ...sharesOfCopy(perSecond * bytes, copyRate),
   ...profile ? { milliseconds: await operations(engine) } : {},
 }));
 

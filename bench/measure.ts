@@ -8,7 +8,7 @@ import { open } from "../src/engine/open.ts";
 import { isSpielError } from "../src/errors.ts";
 import { openModelSource } from "../src/model/source.ts";
 import { StepProfiler } from "../src/train/profile.ts";
-import { shareOfCopyRate, weightBytesPerToken } from "./copy_rate.ts";
+import { copyRates, sharesOfCopy, weightBytesPerToken } from "./copy_rate.ts";
 import type { Measurement, MeasureRequest } from "./measurement.ts";
 import { peakMemory } from "./peak_memory.ts";
 import { median, round } from "./statistics.ts";
@@ -86,9 +86,8 @@ async function profiled(engine: Engine, { tokens, run }: Prepared, bytesPerToken
     peak_bf16_gflops_per_second: peaks?.bf16FlopsPerSecond
       ? round(peaks.bf16FlopsPerSecond / 1e9)
       : null,
-    copy_gigabytes_per_second: peaks && round(peaks.bytesPerSecond / 1e9),
-    ...bytesPerToken === undefined || peaks === null ? {} : {
-      share_of_copy_rate: shareOfCopyRate(bytesPerToken * tokens / seconds, peaks.bytesPerSecond),
-    },
+    ...peaks && copyRates(peaks.bytesPerSecond),
+    ...bytesPerToken !== undefined && peaks &&
+      sharesOfCopy(bytesPerToken * tokens / seconds, peaks.bytesPerSecond),
   };
 }

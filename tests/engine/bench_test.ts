@@ -3,8 +3,22 @@
 import assert from "node:assert/strict";
 import type { Configuration } from "../../bench/configurations.ts";
 import { measureAlone } from "../../bench/measurement.ts";
+import { HOSTED_DEVICES } from "../support/hosts.ts";
 
 const MODEL = new URL("../../examples/demo/model", import.meta.url).pathname;
+
+const NO_NATIVE = HOSTED_DEVICES.some(({ name, ignore }) => name === "native:cpu" && ignore);
+
+async function decodeBench(flags: readonly string[], denoFlags: readonly string[] = []) {
+  const program = new URL("../../bench/decode_bench.ts", import.meta.url).pathname;
+  const few = ["--model", decodeURIComponent(MODEL), "--tokens", "2", "--rounds", "1"];
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--no-check", "-A", ...denoFlags, program, ...few, ...flags],
+    env: { NO_COLOR: "1" },
+  }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { code, stdout: text(stdout), stderr: text(stderr) };
+}
 
 function measured(workload: Configuration["workload"], model = decodeURIComponent(MODEL)) {
   const configuration: Configuration = { name: "small", base: "stored", workload };
@@ -25,8 +39,24 @@ Deno.test("bench: a window's steps are measured in a process of their own", asyn
 
 Deno.test("bench: generation is held against what reading the weights takes", async () => {
   const line = await measured({ task: "decode" });
-  assert.ok(Number(line["share_of_copy_rate"]) > 0 && Number(line["product_share"]) > 0);
+  assert.ok(Number(line["product_share"]) > 0);
+  checkCopy(line);
 });
+
+Deno.test("bench: decoding is told against the same copy", { ignore: NO_NATIVE }, async () => {
+  const { code, stdout, stderr } = await decodeBench([]);
+  assert.equal(code, 0, stderr);
+  checkCopy(JSON.parse(stdout));
+});
+
+/** What is copied is half of what is moved, so that the share of it is twice as large. */
+function checkCopy(line: Readonly<Record<string, unknown>>): void {
+  const number = (name: string) => Number(line[name]);
+  const isTwice = (a: string, b: string) =>
+    assert.ok(Math.abs(number(a) / number(b) - 2) < 0.01, `${a}: ${line[a]}, ${b}: ${line[b]}`);
+  isTwice("moved_gigabytes_per_second", "copied_gigabytes_per_second");
+  isTwice("share_of_copied", "share_of_moved");
+}
 
 Deno.test("bench: what goes wrong in the process is told with its configuration", async () => {
   const nowhere = measured({ task: "decode" }, "/nowhere");
