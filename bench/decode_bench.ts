@@ -44,30 +44,31 @@ const { model, tokens, rounds, threads, profile } = commandLine(import.meta, () 
     profile: flags.profile,
   };
 });
-using source = await telling(() => openModelSource(model));
-await using engine = await telling(() => open({ host: "native", device: "cpu", threads }));
-await telling(() => loadModel(engine, source, inferenceUse(PROMPT.length)));
+await telling(measure);
 
-const decodes: number[] = [], copies: number[] = [];
-await telling(async () => {
+async function measure(): Promise<void> {
+  using source = openModelSource(model);
+  await using engine = await open({ host: "native", device: "cpu", threads });
+  await loadModel(engine, source, inferenceUse(PROMPT.length));
+  const decodes: number[] = [], copies: number[] = [];
   await decode(engine, tokens);
   for (let round = 0; round < rounds; round++) {
     copies.push(await measureCopyRate(engine));
     decodes.push(await decode(engine, tokens));
   }
-});
-const [perSecond, copyRate] = [median(decodes), median(copies)];
-const bytes = weightBytesPerToken(source);
-console.log(JSON.stringify({
-  model: basename(model),
-  threads: engine.info.threads,
-  tokens_per_second: round(perSecond),
-  weight_bytes_per_token: bytes,
-  weight_gigabytes_per_second: round(perSecond * bytes / 1e9),
-  ...copyRates(copyRate),
-  ...sharesOfCopy(perSecond * bytes, copyRate),
-  ...profile ? { milliseconds: await operations(engine) } : {},
-}));
+  const [perSecond, copyRate] = [median(decodes), median(copies)];
+  const bytes = weightBytesPerToken(source);
+  console.log(JSON.stringify({
+    model: basename(model),
+    threads: engine.info.threads,
+    tokens_per_second: round(perSecond),
+    weight_bytes_per_token: bytes,
+    weight_gigabytes_per_second: round(perSecond * bytes / 1e9),
+    ...copyRates(copyRate),
+    ...sharesOfCopy(perSecond * bytes, copyRate),
+    ...profile ? { milliseconds: await operations(engine) } : {},
+  }));
+}
 
 /** Tokens per second of a generation after its prompt, choosing each as a greedy generation does. */
 async function decode(engine: Engine, count: number): Promise<number> {

@@ -49,6 +49,19 @@ Deno.test("bench: decoding is told against the same copy", { ignore: NO_NATIVE }
   checkCopy(JSON.parse(stdout));
 });
 
+Deno.test(
+  "bench: decoding tells its operations, or why it cannot",
+  { ignore: NO_NATIVE },
+  async () => {
+    const { milliseconds } = JSON.parse((await decodeBench(["--profile"])).stdout);
+    const products = Object.keys(milliseconds).filter((name) => name.startsWith("linear_packed"));
+    assert.ok(products.length > 0 && products.every((name) => milliseconds[name] > 0));
+    const fixture = new URL("lost_profile_fixture.ts", import.meta.url).pathname;
+    const lost = await decodeBench(["--profile"], ["--preload", decodeURIComponent(fixture)]);
+    assert.deepEqual(lost, { code: 70, stdout: "", stderr: "The engine failed: unreachable\n" });
+  },
+);
+
 /** What is copied is half of what is moved, so that the share of it is twice as large. */
 function checkCopy(line: Readonly<Record<string, unknown>>): void {
   const number = (name: string) => Number(line[name]);
