@@ -179,15 +179,12 @@ function join(sums: Map<string, ProfileRow>, rows: readonly ProfileRow[]): void 
   }
 }
 
-function print({ operation, shape, format, calls, seconds, flops, bytes }: ProfileRow): void {
+function print({ operation, calls, seconds, flops, bytes, ...of }: ProfileRow): void {
   if (seconds === null || flops === null || bytes === null) return;
   console.log(JSON.stringify({
     adapter: engine.info.adapter,
     model: scale === 1 ? shape : `${shape} / ${scale}`,
-    operation,
-    shape,
-    format,
-    calls,
+    ...{ operation, ...of, calls },
     microseconds: round(1e6 * seconds / calls),
     gflops_per_second: round(flops / seconds / 1e9),
     gigabytes_per_second: round(bytes / seconds / 1e9),

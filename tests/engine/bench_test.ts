@@ -1,23 +1,28 @@
-/** The bench's process of its own: it measures a small model, and tells what is wrong with another. */
+/** Programs of `bench/` measure small models, and tell what is wrong with another or with the machine. */
 
 import assert from "node:assert/strict";
 import type { Configuration } from "../../bench/configurations.ts";
 import { measureAlone } from "../../bench/measurement.ts";
-import { HOSTED_DEVICES } from "../support/hosts.ts";
+import { gpuDevices, HOSTED_DEVICES } from "../support/hosts.ts";
 
 const MODEL = new URL("../../examples/demo/model", import.meta.url).pathname;
 
 const NO_NATIVE = HOSTED_DEVICES.some(({ name, ignore }) => name === "native:cpu" && ignore);
 
-async function decodeBench(flags: readonly string[], denoFlags: readonly string[] = []) {
-  const program = new URL("../../bench/decode_bench.ts", import.meta.url).pathname;
-  const few = ["--model", decodeURIComponent(MODEL), "--tokens", "2", "--rounds", "1"];
+/** Runs a program of `bench/`, with Deno's flags before it. */
+async function run(denoFlags: readonly string[], program: string, flags: readonly string[]) {
+  const path = decodeURIComponent(new URL(`../../bench/${program}`, import.meta.url).pathname);
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "--no-check", "-A", ...denoFlags, program, ...few, ...flags],
+    args: ["run", "--quiet", "--no-check", "--allow-all", ...denoFlags, path, ...flags],
     env: { NO_COLOR: "1" },
   }).output();
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   return { code, stdout: text(stdout), stderr: text(stderr) };
+}
+
+function decodeBench(flags: readonly string[], denoFlags: readonly string[] = []) {
+  const few = ["--model", decodeURIComponent(MODEL), "--tokens", "2", "--rounds", "1"];
+  return run(denoFlags, "decode_bench.ts", [...few, ...flags]);
 }
 
 function measured(workload: Configuration["workload"], model = decodeURIComponent(MODEL)) {
@@ -61,6 +66,19 @@ Deno.test(
     assert.deepEqual(lost, { code: 70, stdout: "", stderr: "The engine failed: unreachable\n" });
   },
 );
+
+Deno.test("bench: a kernel is told with the model and the shape that it is of", {
+  ignore: (await gpuDevices()).every(({ ignore }) => ignore),
+}, async () => {
+  const small = ["--scale", "36", "--tokens", "4", "--format", "f32"];
+  const { stdout, stderr } = await run([], "kernel_bench.ts", small);
+  const lines = stdout.trim().split("\n").map((line) => JSON.parse(line));
+  assert.ok(lines.some(({ operation }) => operation === "product_nt"), stderr);
+  for (const { model, operation, shape, share_of_moved: share } of lines) {
+    assert.equal(model, "smollm2-135m / 36");
+    assert.ok(Array.isArray(shape) && share >= 0, operation);
+  }
+});
 
 /** What is copied is half of what is moved, so that the share of it is twice as large. */
 function checkCopy(line: Readonly<Record<string, unknown>>): void {
