@@ -6,6 +6,9 @@
  * `alternate.ts --model FILE.gguf [--rounds N] [--steps N] [--threads N] [--shapes 4x256,1x512]
  *   [--types float32,bfloat16] [--peers full,lora-r8,…] [--reference-python PYTHON]`
  *
+ * Rows of ours that end in `-window` are of steps that also accumulate at a selection window's candidates, and are divided
+ * by the same training steps of the peers, which have no such work.
+ *
  * Opt-in: `SPIEL_PYTHON` names a Python with torch, transformers and peft. The reference is measured where another Python
  * has the fork of PEFT that the authors of SpIEL made.
  */

@@ -36,6 +36,12 @@ Deno.test("bench: every program says how it is called, and refuses a flag that i
   }
 });
 
+Deno.test("bench: beside peers, help says that they have no work in a window", async () => {
+  const { stdout } = await run("peers/alternate.ts", "--help");
+  const text = stdout.replaceAll(/\s+/g, " ");
+  assert.match(text, /`-window` are of steps that .* divided by the same training steps/);
+});
+
 Deno.test("bench: a model or data that is not there is told in a sentence, with code 65", async (t) => {
   const demo = ["--model", `${BENCH}../examples/demo/model`];
   const nowhere = ["--model", "/nowhere"];
