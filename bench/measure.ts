@@ -12,10 +12,8 @@ import { copyRates, sharesOfCopy, weightBytesPerToken } from "./copy_rate.ts";
 import type { Measurement, MeasureRequest } from "./measurement.ts";
 import { peakMemory } from "./peak_memory.ts";
 import { median, round } from "./statistics.ts";
+import { PRODUCT } from "./step_shares.ts";
 import { prepare, type Prepared } from "./workload.ts";
-
-/** Operations that are dense products of activations and weights. */
-const PRODUCT = /^product|^linear_packed/;
 
 if (import.meta.main) {
   try {
