@@ -2,8 +2,8 @@
  * Measures greedy decoding of one sequence against the rate at which the engine's threads copy memory, both in turn in one
  * run, and prints one JSON line.
  *
- * Every token needs all weights once. A copy moves every byte twice, in and out: the line has the share of the bytes that
- * it moves, which is no limit, as decoding only reads, and of the bytes that it copies, half as many.
+ * Every token needs all weights once. A copy moves every byte twice, in and out: `share_of_copied` is of the bytes that it
+ * copies, which is no limit, as decoding only reads, and `share_of_moved` of those that it moves, twice as many.
  *
  * `decode_bench.ts --model PATH [--tokens N] [--rounds N] [--threads N] [--profile]`; `--profile` adds the milliseconds of
  * every operation per token.
@@ -17,7 +17,7 @@ import { sampleToken } from "../src/generate/sampling.ts";
 import { inferenceUse, loadModel } from "../src/model/load.ts";
 import { openModelSource } from "../src/model/source.ts";
 import { measurePeaks } from "../src/train/peaks.ts";
-import { shareOfCopyRate, weightBytesPerToken } from "./copy_rate.ts";
+import { copyRates, sharesOfCopy, weightBytesPerToken } from "./copy_rate.ts";
 import { commandLine, count, optionalCount, telling } from "./flags.ts";
 import { MeasurementFailure } from "./measurement.ts";
 import { sumByShape } from "./shapes.ts";
@@ -44,32 +44,31 @@ const { model, tokens, rounds, threads, profile } = commandLine(import.meta, () 
     profile: flags.profile,
   };
 });
-using source = await telling(() => openModelSource(model));
-await using engine = await telling(() => open({ host: "native", device: "cpu", threads }));
-await telling(() => loadModel(engine, source, inferenceUse(PROMPT.length)));
+await telling(measure);
 
-const decodes: number[] = [], copies: number[] = [];
-await telling(async () => {
+async function measure(): Promise<void> {
+  using source = openModelSource(model);
+  await using engine = await open({ host: "native", device: "cpu", threads });
+  await loadModel(engine, source, inferenceUse(PROMPT.length));
+  const decodes: number[] = [], copies: number[] = [];
   await decode(engine, tokens);
   for (let round = 0; round < rounds; round++) {
     copies.push(await measureCopyRate(engine));
     decodes.push(await decode(engine, tokens));
   }
-});
-const [perSecond, copyRate] = [median(decodes), median(copies)];
-const bytes = weightBytesPerToken(source);
-console.log(JSON.stringify({
-  model: basename(model),
-  threads: engine.info.threads,
-  tokens_per_second: round(perSecond),
-  weight_bytes_per_token: bytes,
-  weight_gigabytes_per_second: round(perSecond * bytes / 1e9),
-  moved_gigabytes_per_second: round(copyRate / 1e9),
-  share_of_moved: shareOfCopyRate(perSecond * bytes, copyRate),
-  copied_gigabytes_per_second: round(copyRate / 2e9),
-  share_of_copied: shareOfCopyRate(perSecond * bytes, copyRate / 2),
-  ...profile ? { milliseconds: await operations(engine) } : {},
-}));
+  const [perSecond, copyRate] = [median(decodes), median(copies)];
+  const bytes = weightBytesPerToken(source);
+  console.log(JSON.stringify({
+    model: basename(model),
+    threads: engine.info.threads,
+    tokens_per_second: round(perSecond),
+    weight_bytes_per_token: bytes,
+    weight_gigabytes_per_second: round(perSecond * bytes / 1e9),
+    ...copyRates(copyRate),
+    ...sharesOfCopy(perSecond * bytes, copyRate),
+    ...profile ? { milliseconds: await operations(engine) } : {},
+  }));
+}
 
 /** Tokens per second of a generation after its prompt, choosing each as a greedy generation does. */
 async function decode(engine: Engine, count: number): Promise<number> {

@@ -7,11 +7,12 @@
  *
  * The programs are those of one block and the head of a model of that shape, its widths divided by `--scale`, in steps
  * by every method: with a selection window, a reselection and a micro-batch of `--tokens` tokens in two sequences. The
- * smaller defaults of software adapters keep a run within a minute or two.
+ * smaller defaults of software adapters keep a run within a minute or two. Bytes are what is read and written, and
+ * `share_of_moved` is their share of what a copy reads and writes.
  */
 
 import { parseArgs } from "node:util";
-import type { Batch, Engine } from "../src/engine/engine.ts";
+import type { Engine } from "../src/engine/engine.ts";
 import { open } from "../src/engine/open.ts";
 import type {
   GrowthCriterion,
@@ -22,12 +23,11 @@ import type {
 } from "../src/engine/protocol.gen.ts";
 import { allotDeltas } from "../src/spiel/budget.ts";
 import { MODEL_SHAPES } from "../tools/make_synthetic/shapes.ts";
-import { shareOfCopyRate } from "./copy_rate.ts";
 import { commandLine, listOf, oneOf, optionalCount, positive, telling } from "./flags.ts";
 import { HOSTS, MeasurementFailure } from "./measurement.ts";
 import { round } from "./statistics.ts";
+import { randomBatch, TARGETS } from "./workload.ts";
 
-const TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
 const PROBE_REPEATS = 3;
 /** Widest model on an adapter that a CPU plays, unless told otherwise. */
 const SOFTWARE_WIDTH = 192;
@@ -146,7 +146,7 @@ async function prepare(engine: Engine, method: string, format: WeightFormat): Pr
 
 /** Two steps and what is between them: with SpIEL-AG a window, else none. */
 async function pass(engine: Engine, method: string): Promise<void> {
-  const batch = randomBatch(config.vocab_size);
+  const batch = randomBatch(config, tokens, 2);
   if (method === "spiel-ag") await engine.beginCandidates();
   for (let step = 1; step <= 2; step++) {
     await engine.forwardBackward(batch, 1 / tokens);
@@ -159,16 +159,6 @@ async function pass(engine: Engine, method: string): Promise<void> {
     : "momentumApproximation";
   const numbers = { rate: 0.2, gradientAccumulationSteps: 1, beta1: 0.9, beta2: 0.999 };
   await engine.reselect({ criterion, ...numbers });
-}
-
-/** Two sequences, every position with a target. */
-function randomBatch(vocabulary: number): Batch {
-  const ids = Uint32Array.from(
-    { length: tokens + 1 },
-    (_, i) => (Math.imul(i + 1, 2_654_435_761) >>> 0) % vocabulary,
-  );
-  const cuSeqlens = Uint32Array.of(0, tokens >> 1, tokens);
-  return { tokens: ids.subarray(0, tokens), targets: ids.subarray(1), cuSeqlens };
 }
 
 function join(sums: Map<string, ProfileRow>, rows: readonly ProfileRow[]): void {
@@ -189,19 +179,16 @@ function join(sums: Map<string, ProfileRow>, rows: readonly ProfileRow[]): void 
   }
 }
 
-function print({ operation, shape, format, calls, seconds, flops, bytes }: ProfileRow): void {
+function print({ operation, calls, seconds, flops, bytes, ...of }: ProfileRow): void {
   if (seconds === null || flops === null || bytes === null) return;
   console.log(JSON.stringify({
     adapter: engine.info.adapter,
     model: scale === 1 ? shape : `${shape} / ${scale}`,
-    operation,
-    shape,
-    format,
-    calls,
+    ...{ operation, ...of, calls },
     microseconds: round(1e6 * seconds / calls),
     gflops_per_second: round(flops / seconds / 1e9),
     gigabytes_per_second: round(bytes / seconds / 1e9),
     share_of_fma_rate: round(flops / seconds / fmaRate),
-    share_of_copy_rate: shareOfCopyRate(bytes / seconds, copyRate),
+    share_of_moved: round(bytes / seconds / copyRate),
   }));
 }

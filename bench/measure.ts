@@ -8,14 +8,12 @@ import { open } from "../src/engine/open.ts";
 import { isSpielError } from "../src/errors.ts";
 import { openModelSource } from "../src/model/source.ts";
 import { StepProfiler } from "../src/train/profile.ts";
-import { shareOfCopyRate, weightBytesPerToken } from "./copy_rate.ts";
+import { copyRates, sharesOfCopy, weightBytesPerToken } from "./copy_rate.ts";
 import type { Measurement, MeasureRequest } from "./measurement.ts";
 import { peakMemory } from "./peak_memory.ts";
 import { median, round } from "./statistics.ts";
+import { PRODUCT } from "./step_shares.ts";
 import { prepare, type Prepared } from "./workload.ts";
-
-/** Operations that are dense products of activations and weights. */
-const PRODUCT = /^product|^linear_packed/;
 
 if (import.meta.main) {
   try {
@@ -86,9 +84,8 @@ async function profiled(engine: Engine, { tokens, run }: Prepared, bytesPerToken
     peak_bf16_gflops_per_second: peaks?.bf16FlopsPerSecond
       ? round(peaks.bf16FlopsPerSecond / 1e9)
       : null,
-    copy_gigabytes_per_second: peaks && round(peaks.bytesPerSecond / 1e9),
-    ...bytesPerToken === undefined || peaks === null ? {} : {
-      share_of_copy_rate: shareOfCopyRate(bytesPerToken * tokens / seconds, peaks.bytesPerSecond),
-    },
+    ...peaks && copyRates(peaks.bytesPerSecond),
+    ...bytesPerToken !== undefined && peaks &&
+      sharesOfCopy(bytesPerToken * tokens / seconds, peaks.bytesPerSecond),
   };
 }

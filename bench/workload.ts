@@ -9,7 +9,16 @@ import { allotDeltas } from "../src/spiel/budget.ts";
 import { growthOf } from "../src/spiel/growth/mod.ts";
 import type { Configuration, Training } from "./configurations.ts";
 
-const TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
+/** The matrices that have deltas. */
+export const TARGETS = [
+  "q_proj",
+  "k_proj",
+  "v_proj",
+  "o_proj",
+  "gate_proj",
+  "up_proj",
+  "down_proj",
+];
 /** Tokens that a run of generation makes. */
 const GENERATED = 32;
 
@@ -42,8 +51,8 @@ export async function prepare(
       run: secondsOf(() => generate(engine, source.config)),
     });
   }
-  const batch = randomBatch(source.config, workload);
-  const tokens = batch.tokens.length;
+  const tokens = workload.sequences * workload.length;
+  const batch = randomBatch(source.config, tokens, workload.sequences);
   const plan = await loadModel(engine, source, { ...inferenceUse(tokens), ...base });
   return await warm({ plan, tokens, run: secondsOf(() => engine.forward(batch)) });
 }
@@ -74,7 +83,7 @@ async function prepareTraining(
     activationCheckpointing: checkpointing,
   });
   for (const { module, count } of deltas(plan)) await engine.attachDeltas(module, count, 1);
-  const batch = randomBatch(source.config, workload);
+  const batch = randomBatch(source.config, tokens, sequences);
   let number = 0;
   const run = secondsOf(() => step(engine, batch, ++number));
   await run();
@@ -120,15 +129,14 @@ function secondsOf(work: () => Promise<unknown>): () => Promise<number> {
   };
 }
 
-function randomBatch(
-  config: ModelConfig,
-  { sequences, length }: { readonly sequences: number; readonly length: number },
-): Batch {
-  const ids = randomTokens(config, sequences * length + 1);
+/** Random tokens in sequences as long as each other, to a token; every position has a target. */
+export function randomBatch(config: ModelConfig, tokens: number, sequences: number): Batch {
+  const ids = randomTokens(config, tokens + 1);
+  const end = (sequence: number) => Math.floor(sequence * tokens / sequences);
   return {
     tokens: ids.subarray(0, -1),
     targets: ids.subarray(1),
-    cuSeqlens: Uint32Array.from({ length: sequences + 1 }, (_, i) => i * length),
+    cuSeqlens: Uint32Array.from({ length: sequences + 1 }, (_, i) => end(i)),
   };
 }
 

@@ -1,10 +1,15 @@
-/** Checks that the documents point at files and tasks that exist. */
+/** Checks that the documents point at files and tasks that exist, and that their tables are filled in. */
 
 import { dirname, join } from "node:path/posix";
 import { exitWith, readRepoFile, repoFiles, ROOT } from "./repo.ts";
 
 const LINK = /\]\(([^)\s]+)\)/g;
 const TASK = /\bdeno(?:@[\d.]+)? task ([a-z][\w:-]*)/g;
+/** A row of a table. */
+const ROW = /^\|.*\|$/gm;
+/** A word in capitals where a number goes, directly before its unit. */
+const UNFILLED =
+  /(?<![\w-])[A-Z][A-Z\d_]+ (?:[kKMGT]i?B|B|µs|ms|s|min|h|%|×|(?:tokens|GFLOP|[kMGT]i?B)\/s)(?![\w\/])/g;
 const FENCE = /^```[\s\S]*?^```/gm;
 
 /**
@@ -14,7 +19,7 @@ const FENCE = /^```[\s\S]*?^```/gm;
  * @param text Its Markdown.
  * @param exists Whether a path from the root exists.
  * @param tasks Names of the tasks in `deno.json`.
- * @returns One sentence per dead link or unknown task.
+ * @returns One sentence per dead link, unknown task or cell that stands for a figure.
  */
 export function documentProblems(
   path: string,
@@ -31,7 +36,10 @@ export function documentProblems(
     .map(([, task]) => task ?? "")
     .filter((task) => !tasks.has(task))
     .map((task) => `${path}: names the task "${task}", which deno.json does not have`);
-  return [...dead, ...unknown];
+  const unfilled = (text.match(ROW) ?? [])
+    .flatMap((row) => row.match(UNFILLED) ?? [])
+    .map((cell) => `${path}: has "${cell}" in a table, expected a number before the unit`);
+  return [...dead, ...unknown, ...unfilled];
 }
 
 /** Checks every document of the repository. */
@@ -52,4 +60,6 @@ export function checkDocs(): string[] {
   );
 }
 
-if (import.meta.main) exitWith(checkDocs(), "documents name files and tasks that exist");
+if (import.meta.main) {
+  exitWith(checkDocs(), "documents name files and tasks that exist, and have their figures");
+}

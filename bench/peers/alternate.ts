@@ -1,10 +1,13 @@
 /**
  * Measures ways to fine-tune here and in PyTorch in turn on one machine, each in a fresh process, with as many threads,
  * on the same random tokens: forward, backward and update. Prints a JSON line for each process, then one for each way with
- * the medians and the ratios to the best peer of the same round, then these as a table.
+ * the medians and the ratios to the best peer of the same round, of rounds in which no peer failed, then these as a table.
  *
  * `alternate.ts --model FILE.gguf [--rounds N] [--steps N] [--threads N] [--shapes 4x256,1x512]
  *   [--types float32,bfloat16] [--peers full,lora-r8,…] [--reference-python PYTHON]`
+ *
+ * Rows of ours that end in `-window` are of steps that also accumulate at a selection window's candidates, and are divided
+ * by the same training steps of the peers, which have no such work.
  *
  * Opt-in: `SPIEL_PYTHON` names a Python with torch, transformers and peft. The reference is measured where another Python
  * has the fork of PEFT that the authors of SpIEL made.
@@ -87,9 +90,11 @@ for (let number = 1; number <= options.rounds; number++) {
   }
 }
 const comparisons = compare(rows);
-for (const { tokensPerSecond, peakBytes, speed, memory, ...rest } of comparisons) {
+for (const comparison of comparisons) {
+  const { tokensPerSecond, peakBytes, speed, memory, comparedRounds, ...rest } = comparison;
   console.log(JSON.stringify({
-    ...{ ...rest, tokens_per_second: tokensPerSecond, peak_bytes: peakBytes },
+    ...{ ...rest, compared_rounds: comparedRounds },
+    ...{ tokens_per_second: tokensPerSecond, peak_bytes: peakBytes },
     times_fastest_peer: speed && round(speed),
     times_leanest_peer: memory && round(memory),
   }));

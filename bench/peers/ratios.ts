@@ -16,10 +16,15 @@ export interface Row {
 
 /** Medians over the rounds. */
 export interface Comparison extends Omit<Row, "round"> {
+  /** Rounds that the method was measured in. */
   readonly rounds: number;
-  /** Times the tokens per second of each round's fastest peer; `null` without peers. */
+  /** Those of them in which every peer was, which alone have ratios: without the best one, the others would look better. */
+  readonly comparedRounds: number;
+  /** All peers that were ever measured in the setting. */
+  readonly peers: readonly string[];
+  /** Times the tokens per second of each round's fastest peer; `null` where no round has all peers. */
   readonly speed: number | null;
-  /** Share of the peak memory of each round's leanest peer; `null` without peers. */
+  /** Share of the peak memory of each round's leanest peer; `null` where no round has all peers. */
   readonly memory: number | null;
 }
 
@@ -28,18 +33,18 @@ export function compare(rows: readonly Row[]): Comparison[] {
   const groups = Map.groupBy(rows, ({ setting, side, method }) => `${setting}/${side}/${method}`);
   return [...groups.values()].map((group) => {
     const { side, method, setting } = group[0]!;
+    const others = rows.filter((row) => row.side === "peer" && row.setting === setting);
+    const peers = [...new Set(others.map(({ method }) => method))];
     const ratios = group.flatMap((row) => {
-      const peers = rows.filter((other) =>
-        other.side === "peer" && other.setting === setting && other.round === row.round
-      );
-      if (peers.length === 0) return [];
-      const fastest = Math.max(...peers.map(({ tokensPerSecond }) => tokensPerSecond));
-      const leanest = Math.min(...peers.map(({ peakBytes }) => peakBytes));
+      const ofRound = others.filter(({ round }) => round === row.round);
+      if (ofRound.length < peers.length || peers.length === 0) return [];
+      const fastest = Math.max(...ofRound.map(({ tokensPerSecond }) => tokensPerSecond));
+      const leanest = Math.min(...ofRound.map(({ peakBytes }) => peakBytes));
       return [{ speed: row.tokensPerSecond / fastest, memory: row.peakBytes / leanest }];
     });
     const middle = (values: number[]) => values.length === 0 ? null : median(values);
     return {
-      ...{ side, method, setting, rounds: group.length },
+      ...{ side, method, setting, peers, rounds: group.length, comparedRounds: ratios.length },
       tokensPerSecond: median(group.map(({ tokensPerSecond }) => tokensPerSecond)),
       peakBytes: median(group.map(({ peakBytes }) => peakBytes)),
       speed: middle(ratios.map(({ speed }) => speed)),
@@ -50,7 +55,8 @@ export function compare(rows: readonly Row[]): Comparison[] {
 
 /** Lines of a table, the first of them its head. */
 export function tableOf(comparisons: readonly Comparison[]): string[] {
-  const head = ["setting", "method", "tokens/s", "peak MiB", "× fastest peer", "× leanest peer"];
+  const measured = ["setting", "method", "tokens/s", "peak MiB"];
+  const head = [...measured, "× fastest peer", "× leanest peer", "in rounds"];
   const cells = comparisons.map(({ setting, side, method, ...numbers }) => [
     setting,
     side === "ours" ? `${method}, ours` : method,
@@ -58,6 +64,7 @@ export function tableOf(comparisons: readonly Comparison[]): string[] {
     (numbers.peakBytes / 2 ** 20).toFixed(0),
     numbers.speed?.toFixed(2) ?? "-",
     numbers.memory?.toFixed(2) ?? "-",
+    `${numbers.comparedRounds} of ${numbers.rounds}`,
   ]);
   const widths = head.map((name, column) =>
     Math.max(...[head, ...cells].map((row) => row[column]!.length), name.length)

@@ -96,13 +96,16 @@ export class EngineWorkers implements Workers {
       const workerData: WorkerStart = { module, memory, thread, timeOrigin };
       return new Worker(program, { workerData });
     });
+    const { promise: tooLate, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => reject(new Error("a worker does not start")), START_MS);
     try {
-      await Promise.all(workers.map((worker) => this.#running(worker)));
+      await Promise.race([tooLate, Promise.all(workers.map((worker) => this.#running(worker)))]);
       return undefined;
     } catch (error) {
       return error instanceof Error ? error.message : String(error);
     } finally {
-      // Nor does one keep the process that has yet to start when another has failed.
+      // Nothing keeps the process once all have started or one has failed: no timer, and no worker that has yet to start.
+      clearTimeout(timer);
       for (const worker of workers) worker.unref();
     }
   }
@@ -111,10 +114,8 @@ export class EngineWorkers implements Workers {
   #running(worker: Worker): Promise<void> {
     return new Promise((resolve, reject) => {
       let fail = reject;
-      const late = setTimeout(() => fail(new Error("a worker does not start")), START_MS);
       worker.on("error", (failure: Error) => fail(failure));
       worker.on("message", ({ failure }: WorkerNews) => {
-        clearTimeout(late);
         if (failure !== undefined) return fail(new Error(failure));
         fail = (failure) => this.#fail(failure);
         resolve();

@@ -6,7 +6,7 @@ import { joinPeaks, leastSeconds, measurePeaks, type Peaks } from "./peaks.ts";
 
 /** What the profiled steps of a run came to. */
 export interface ProfileReport {
-  /** Steps that were profiled, with the reselections after them. */
+  /** Steps that were profiled, with the reselections after them; the last of a run that broke down is one of them. */
   readonly steps: number;
   /** The run's number of the first of them, above 1 where the run was resumed. */
   readonly firstStep: number;
@@ -54,15 +54,28 @@ export class StepProfiler {
    */
   constructor(private readonly engine: Engine, private readonly firstStep: number) {}
 
-  /** Runs a step and counts what it asks of the device, whose peaks are measured before the first one and at the end. */
+  /**
+   * Runs a step and counts what it asks of the device, whose peaks are measured before the first one and at the end. A
+   * step that breaks down was computed as well: its operations are counted, and so is it.
+   */
   async measure(step: () => Promise<void>): Promise<void> {
     if (this.#peaks === undefined) this.#peaks = await measurePeaks(this.engine);
     await this.engine.switchProfile(true);
     const begun = performance.now();
-    await step();
+    try {
+      await step();
+    } catch (cause) {
+      // An engine that takes no more requests fails here again, and would hide why.
+      await this.#end(begun).catch(() => {});
+      throw cause;
+    }
+    await this.#end(begun);
+  }
+
+  async #end(begun: number): Promise<void> {
+    this.#steps++;
     await this.engine.switchProfile(false);
     this.#seconds += (performance.now() - begun) / 1000;
-    this.#steps++;
   }
 
   /** What the steps came to; waits for the device. */

@@ -1,6 +1,7 @@
 /** The measuring programs of `bench/` say how they are called, and tell in a sentence what is wrong with a call. */
 
 import assert from "node:assert/strict";
+import { withTempDir } from "../support/temp_dir.ts";
 
 const BENCH = new URL("../../bench/", import.meta.url).pathname;
 
@@ -36,6 +37,28 @@ Deno.test("bench: every program says how it is called, and refuses a flag that i
   }
 });
 
+Deno.test("bench: a trace without steps, or without usual ones, is told in a sentence", () =>
+  withTempDir(async (folder) => {
+    const path = `${folder}/trace.json`;
+    const refused = async (trace: unknown, message: RegExp) => {
+      Deno.writeTextFileSync(path, JSON.stringify(trace));
+      const { code, stdout, stderr } = await run("shares.ts", path);
+      assert.deepEqual([code, stdout], [65, ""], stderr);
+      assert.match(stderr, message);
+    };
+    await refused({ traceEvents: [] }, /^[^\n]*trace\.json has no steps; expected [^\n]*\n$/);
+    await refused({ traceEvents: "none" }, /has no steps/);
+    const lane = { name: "thread_name", ph: "M", tid: 1, args: { name: "steps" } };
+    const first = { name: "step 1", ph: "X", tid: 1, ts: 0, dur: 1, args: {} };
+    await refused({ traceEvents: [lane, first] }, /^[^\n]* has no step but the first [^\n]*\n$/);
+  }));
+
+Deno.test("bench: beside peers, help says that they have no work in a window", async () => {
+  const { stdout } = await run("peers/alternate.ts", "--help");
+  const text = stdout.replaceAll(/\s+/g, " ");
+  assert.match(text, /`-window` are of steps that .* divided by the same training steps/);
+});
+
 Deno.test("bench: a model or data that is not there is told in a sentence, with code 65", async (t) => {
   const demo = ["--model", `${BENCH}../examples/demo/model`];
   const nowhere = ["--model", "/nowhere"];
@@ -45,6 +68,7 @@ Deno.test("bench: a model or data that is not there is told in a sentence, with 
     ["decode_bench.ts", nowhere],
     ["load_bench.ts", nowhere],
     ["load_memory.ts", ["/nowhere"]],
+    ["shares.ts", ["/nowhere"]],
     ["data_preparation.ts", nowhere],
     ["quantised_bases.ts", [...nowhere, "--data", "a", "--eval-data", "b"]],
     ["start_bench.ts", [...nowhere, "--data", "a"]],

@@ -38,6 +38,30 @@ Deno.test("profile: a run that is stopped leaves what it has counted so far", as
   checkTrace(again.tracePath, again.report.calls.length, ["step 3", "step 4", "step 5", "step 6"]);
 });
 
+Deno.test("profile: the step that a run breaks down in is counted with its operations", async () => {
+  using tiny = new TinyRun();
+  const openBroken = async (options: OpenOptions) => {
+    const engine = await open(options);
+    engine.readUpdate = () => Promise.resolve({ loss: NaN, gradNorm: null, failedStep: 1 });
+    return engine;
+  };
+  const events: TrainEvent[] = [];
+  const broken = tiny.train(WASM, "run", SHORT, {
+    open: openBroken,
+    onEvent: (event) => void events.push(event),
+  });
+  await assert.rejects(broken, { kind: "numeric", message: /of step 1 is not finite/ });
+  const event = events.find(({ type }) => type === "profile");
+  assert.ok(event?.type === "profile" && event.report.seconds > 0);
+  const { steps, operations } = JSON.parse(Deno.readTextFileSync(event.path));
+  assert.equal(steps, 1);
+  const updates = operations.filter(({ operation }: { operation: string }) =>
+    operation === "adamw_deltas"
+  );
+  assert.ok(updates.length > 0);
+  checkTrace(event.tracePath, event.report.calls.length, ["step 1"]);
+});
+
 Deno.test("profile: one that the engine cannot tell is said to be lost, and nothing else is", async () => {
   using tiny = new TinyRun();
   const openFailing = async (options: OpenOptions) => {

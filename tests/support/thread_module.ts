@@ -5,6 +5,14 @@ const TRAPS_WHEN_TOLD = [0x41, 0, 0x41, 0, 0x42, 0x7F, 0xFE, 1, 2, 0, 0x1A, 0];
 
 const BODIES = { returns: [], traps: [0], trapsWhenTold: TRAPS_WHEN_TOLD };
 
+/** Of the threads that start, the first one that adds to address 4 traps, and all others wait for what never comes. */
+const ONE_TRAPS = [
+  ...[0x41, 4, 0x41, 1, 0xFE, 0x1E, 2, 0, 0x45, 0x04, 0x40, 0, 0x0B],
+  ...[0x41, 0, 0x41, 0, 0x42, 0x7F, 0xFE, 1, 2, 0, 0x1A],
+];
+
+const STARTS = { starts: [], oneTraps: ONE_TRAPS };
+
 /** Has the thread of a module that waits for this trap. */
 export function tellToTrap(memory: WebAssembly.Memory): void {
   const words = new Int32Array(memory.buffer, 0, 1);
@@ -12,8 +20,11 @@ export function tellToTrap(memory: WebAssembly.Memory): void {
   Atomics.notify(words, 0);
 }
 
-/** A module on a shared memory whose thread, once it runs, does so. */
-export function threadModule(does: keyof typeof BODIES): WebAssembly.Module {
+/** A module on a shared memory whose thread, once it runs, does so, if it starts at all. */
+export function threadModule(
+  does: keyof typeof BODIES,
+  start: keyof typeof STARTS = "starts",
+): WebAssembly.Module {
   return new WebAssembly.Module(Uint8Array.of(
     ...[0, 0x61, 0x73, 0x6D, 1, 0, 0, 0],
     // Types: nothing to nothing, i32 to nothing.
@@ -28,7 +39,7 @@ export function threadModule(does: keyof typeof BODIES): WebAssembly.Module {
       ...[...name("runThread"), 0, 1],
       ...[...name("__wbindgen_thread_destroy"), 0, 2],
     ),
-    ...section(10, 3, ...body(), ...body(...BODIES[does]), ...body()),
+    ...section(10, 3, ...body(...STARTS[start]), ...body(...BODIES[does]), ...body()),
   ));
 }
 

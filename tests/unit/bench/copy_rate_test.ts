@@ -1,13 +1,17 @@
 /** What decoding reads, held against the rate of a copy. */
 
 import assert from "node:assert/strict";
-import { shareOfCopyRate, weightBytesPerToken } from "../../../bench/copy_rate.ts";
+import { copyRates, sharesOfCopy, weightBytesPerToken } from "../../../bench/copy_rate.ts";
 import { openModelSource } from "../../../src/model/source.ts";
 
 const MODEL = decodeURIComponent(new URL("../../../examples/demo/model", import.meta.url).pathname);
 
-Deno.test("a share of the copy rate has four digits", () => {
-  assert.equal(shareOfCopyRate(2e9, 6e9), 0.3333);
+Deno.test("a copy moves twice the bytes that it copies, and shares are of either", () => {
+  assert.deepEqual(copyRates(6e9), {
+    copied_gigabytes_per_second: 3,
+    moved_gigabytes_per_second: 6,
+  });
+  assert.deepEqual(sharesOfCopy(2e9, 6e9), { share_of_copied: 0.6667, share_of_moved: 0.3333 });
 });
 
 Deno.test("a token reads all weights, but for an embedding that is not the head", () => {

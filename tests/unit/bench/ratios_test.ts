@@ -36,13 +36,31 @@ Deno.test("ratios are to the best peer of the same round", () => {
   assert.equal(compare(elsewhere).find(({ side }) => side === "ours")?.speed, null);
 });
 
+Deno.test("a round in which a peer failed has no ratios", () => {
+  const fails = (...rounds: number[]) =>
+    compare(ROWS.filter(({ method, round }) => method !== "lora-r8" || !rounds.includes(round)));
+  const [ours, full] = fails(1);
+  assert.deepEqual([ours?.method, ours?.rounds, ours?.comparedRounds], ["spiel-ag-r8", 3, 1]);
+  // Of the second round alone: the first would have 600 / 200 without its fastest peer.
+  assert.deepEqual([ours?.speed, ours?.memory, ours?.tokensPerSecond], [2, 0.25, 500]);
+  assert.deepEqual([full?.method, full?.comparedRounds, full?.speed], ["full", 1, 1]);
+  assert.deepEqual(ours?.peers.toSorted(), ["full", "lora-r8"]);
+  // A peer that never ran is not among those that the lines name.
+  const without = fails(1, 2)[0];
+  assert.deepEqual([without?.peers, without?.comparedRounds], [["full"], 2]);
+  const rare = compare(
+    ROWS.filter(({ method, round }) => method !== (round === 1 ? "full" : "lora-r8")),
+  );
+  assert.deepEqual([rare[1]?.comparedRounds, rare[1]?.speed, rare[1]?.memory], [0, null, null]);
+});
+
 Deno.test("the table has a line for each way", () => {
   const lines = tableOf(compare(ROWS)).map((line) => line.replaceAll(/ {2,}/g, " | "));
   assert.deepEqual(lines, [
-    "setting | method | tokens/s | peak MiB | × fastest peer | × leanest peer",
-    "4x256 float32 | lora-r8 | 200.0 | 1100 | 0.83 | 1.00",
-    "4x256 float32 | spiel-ag-r8, ours | 500.0 | 300 | 2.00 | 0.28",
-    "4x256 float32 | full | 175.0 | 2000 | 0.83 | 1.83",
+    "setting | method | tokens/s | peak MiB | × fastest peer | × leanest peer | in rounds",
+    "4x256 float32 | lora-r8 | 200.0 | 1100 | 0.83 | 1.00 | 2 of 2",
+    "4x256 float32 | spiel-ag-r8, ours | 500.0 | 300 | 2.00 | 0.28 | 2 of 3",
+    "4x256 float32 | full | 175.0 | 2000 | 0.83 | 1.83 | 2 of 2",
   ]);
 });
 

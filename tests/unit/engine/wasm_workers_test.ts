@@ -40,6 +40,32 @@ Deno.test("workers: what does not start is no failure of the engine's", async ()
   await workers.wait(Promise.resolve());
 });
 
+Deno.test("workers: when one fails, nothing waits any longer for another that does not start", async () => {
+  const { setTimeout: set, clearTimeout: clear } = globalThis;
+  const waiting = new Set<unknown>();
+  let begun = 0;
+  globalThis.setTimeout = ((...args: Parameters<typeof set>) => {
+    const timer = set(...args);
+    if (args[1] === 60_000) {
+      waiting.add(timer);
+      begun++;
+    }
+    return timer;
+  }) as typeof set;
+  globalThis.clearTimeout = (timer) => {
+    waiting.delete(timer);
+    clear(timer);
+  };
+  try {
+    const workers = new EngineWorkers();
+    const module = threadModule("returns", "oneTraps");
+    assert.match(await workers.start(module, memory(), Uint32Array.of(8, 16)) ?? "", /unreachable/);
+    assert.deepEqual([begun, waiting.size], [1, 0]);
+  } finally {
+    Object.assign(globalThis, { setTimeout: set, clearTimeout: clear });
+  }
+});
+
 Deno.test("workers: without being told, an engine takes up to 8 threads", () => {
   const { most } = new EngineWorkers();
   assert.equal(most, Math.min(8, navigator.hardwareConcurrency));

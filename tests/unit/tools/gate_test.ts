@@ -172,6 +172,28 @@ Deno.test("documents name what exists", () => {
   );
   assert.equal(check("[a](docs/gone.md)").length, 1);
   assert.equal(check("run deno task build:wasm, then deno task fly").length, 1);
+  // Cells that were to be filled in later.
+  const table = (cell: string) => check(`| a | b |\n| -: | -: |\n| 1,030 MB | ${cell} |\n`);
+  assert.deepEqual(table("PEAKTRAIN MB"), [
+    'README.md: has "PEAKTRAIN MB" in a table, expected a number before the unit',
+  ]);
+  for (const cell of ["+X1 %", "RATE_2 tokens/s", "1 to MOST ms", "PEAK GB, +2 %", "TIME s"]) {
+    assert.equal(table(cell).length, 1, cell);
+  }
+  for (
+    const cell of [
+      "94 MB",
+      "13 s, 3.2 GB",
+      "a CPU and/or a GPU",
+      "CPU and/or GPU",
+      "AVX-512",
+      "`MB`",
+      "GB/s",
+      "a GPU s1",
+    ]
+  ) {
+    assert.deepEqual(table(cell), [], cell);
+  }
 });
 
 Deno.test("operations that a profile can name are explained", () => {

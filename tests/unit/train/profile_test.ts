@@ -9,6 +9,7 @@ import {
   StepProfiler,
   sumByOperation,
 } from "../../../src/train/profile.ts";
+import { SpielError } from "../../../src/errors.ts";
 import { type TraceEvent, traceRecord } from "../../../src/train/trace.ts";
 import { NOTHING_ASKED, openFakeEngine } from "../../support/fake_engine.ts";
 
@@ -182,4 +183,35 @@ Deno.test("peaks are measured before the first step and after the last, and rows
   assert.deepEqual([report.steps, report.firstStep, report.peaks], [2, 11, peaksOf(PROBED)]);
   assert.deepEqual(report.operations.map(({ operation }) => operation), ["product", "add"]);
   assert.deepEqual(report.calls.map(({ row }) => row), [1, 0]);
+});
+
+Deno.test("a step that breaks down is counted with its time, profiling ends, and its cause is told", async () => {
+  const { engine, fake } = await openFakeEngine();
+  const profiler = new StepProfiler(engine, 1);
+  const breakDown = async () => {
+    await engine.clearGrads();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    throw new SpielError("numeric", "The loss of step 1 is not finite");
+  };
+  const broken = { kind: "numeric", message: "The loss of step 1 is not finite" };
+  await assert.rejects(() => profiler.measure(breakDown), broken);
+  assert.deepEqual(fake.log.slice(-3), ["profileSwitch", "gradClear", "profileSwitch"]);
+  const { steps, seconds } = await profiler.report();
+  assert.equal(steps, 1);
+  assert.ok(seconds > 0.004, `${seconds} s`);
+});
+
+Deno.test("an engine that takes no more requests after a step does not hide why", async () => {
+  const { engine, fake } = await openFakeEngine();
+  const profiler = new StepProfiler(engine, 1);
+  const trap = () => {
+    fake.intercept = () => {
+      throw new Error("The engine takes no more requests");
+    };
+    return Promise.reject(new SpielError("internal", "The engine failed: unreachable"));
+  };
+  await assert.rejects(() => profiler.measure(trap), {
+    kind: "internal",
+    message: "The engine failed: unreachable",
+  });
 });
