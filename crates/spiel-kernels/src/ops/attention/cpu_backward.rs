@@ -20,8 +20,8 @@ pub struct AttentionGrads<'a> {
     pub v: &'a mut [f32],
 }
 
-/// Tokens whose queries, and whose keys, one task takes: enough that what a task prepares is little beside its products,
-/// few enough that a sequence feeds all threads.
+/// Tokens whose queries, and whose keys, one task takes. With half as many, twice as many threads would find work in a short
+/// sequence, and what tasks prepare would cost 3 to 8 % of the pass.
 pub(super) const CHUNK: usize = 256;
 
 /// What the forward pass left, and the gradient that comes back.
