@@ -68,7 +68,7 @@ fn pair(earlier: &[u16], later: &[u16], out: &mut [u32]) {
 }
 
 /// Panels of 32 rows of A, `[32, pairs]`, and of 32 columns of B, `[pairs, 32]`, whose pairs of numbers are multiplied by
-/// a unit. A block of B takes 1 MiB of a cache of the second level, a block of A 64 KiB.
+/// a unit. A block of B takes up to 2 MB of a cache, of the second level where there is AMX, a block of A 80 KiB.
 struct Pairs(Unit);
 
 impl Pairs {
@@ -143,8 +143,8 @@ impl<T: Factor> Tiling<T> for Pairs {
 
     const ROWS: usize = EDGE;
     const COLUMNS: usize = EDGE;
-    const DEPTH: usize = 512;
-    const WIDTH: usize = 1024;
+    const DEPTH: usize = 640;
+    const WIDTH: usize = 1536;
     const HEIGHT: usize = 2 * EDGE;
 
     fn lane_words(steps: usize) -> usize {

@@ -4,7 +4,7 @@
 //! order whatever its place and however many threads share the work.
 
 use super::Matrix;
-use super::parts::{Part, blocks, cut, each_chunk, each_part};
+use super::parts::{Part, blocks, cut, each_chunk, each_part, even_blocks};
 use super::scratch::{Scratch, with_scratch};
 use crate::parallel;
 use std::ops::Range;
@@ -91,10 +91,10 @@ pub(super) fn multiply<T: Copy + Sync, K: Tiling<T>>(
 ) {
     let operand =
         Operand { data: b.data, lane_stride: b.column_stride, depth_stride: b.row_stride };
-    for depth in blocks(a.columns, K::DEPTH) {
-        let accumulate = accumulate || depth.start > 0;
-        let panel = K::COLUMNS * K::lane_words(depth.len());
-        for columns in blocks(b.columns, K::WIDTH) {
+    for columns in blocks(b.columns, K::WIDTH) {
+        for depth in even_blocks(a.columns, K::DEPTH) {
+            let accumulate = accumulate || depth.start > 0;
+            let panel = K::COLUMNS * K::lane_words(depth.len());
             with_scratch(Scratch::Right, columns.len().div_ceil(K::COLUMNS) * panel, |packed| {
                 each_chunk(packed, panel, threaded, |panel, packed| {
                     let start = columns.start + panel * K::COLUMNS;

@@ -46,9 +46,18 @@ pub(super) fn each_part(parts: Vec<Part>, threaded: bool, work: impl Fn(Part) + 
     }
 }
 
+/// What the sizes of even blocks are multiples of, so that packing none but the last pads them.
+const EVEN: usize = 32;
+
 /// The ranges of `size`, the last perhaps shorter, that make up `0..length`.
 pub(super) fn blocks(length: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
     (0..length).step_by(size).map(move |start| start..length.min(start + size))
+}
+
+/// The fewest ranges of at most `size` that make up `0..length`, as even as multiples of [`EVEN`] are: a short last one
+/// would cost as much besides its sums as a long one.
+pub(super) fn even_blocks(length: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
+    blocks(length, length.div_ceil(length.div_ceil(size)).next_multiple_of(EVEN))
 }
 
 /// [`parallel::chunks_mut`], or the same on this thread.
