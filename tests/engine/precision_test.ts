@@ -33,9 +33,10 @@ async function create(
   engine: Engine,
   precision: Precision,
   matrices: Matrices,
+  use: ModelUse = USE,
 ): Promise<ModelPlan> {
   using source = openModelSource(MODEL);
-  const { plan, options } = await planModel(engine, source, { ...USE, precision });
+  const { plan, options } = await planModel(engine, source, { ...use, precision });
   const formats = [...matrices].map(([name, { format }]) => ({ name, format }));
   const created = await createModel(engine, source, { plan, options: { ...options, formats } });
   for (const [name, { bytes }] of matrices) {
@@ -188,15 +189,20 @@ for (const format of ["f32", "bf16", "q8_0", "q4_0"] as const) {
   );
 }
 
-bf16Test("precision: bf16 alone has room for a decoded matrix", async (engine) => {
-  const own = await ownMatrices(engine, "q8_0");
-  const workspace = async (precision: Precision) => {
-    const { memory } = await create(engine, precision, own);
-    return memory.rows.find(({ purpose }) => purpose === "workspace")!.bytes;
-  };
-  // The largest is the head, [256, 64]; in f32 products decode weights on their way.
-  assert.equal(await workspace("bf16") - await workspace("f32"), 256 * 64 * 2);
-});
+bf16Test(
+  "precision: bf16 has room for a decoded matrix and one that is rounded",
+  async (engine) => {
+    const own = await ownMatrices(engine, "q8_0");
+    const workspace = async (precision: Precision) => {
+      const { memory } = await create(engine, precision, own);
+      return memory.rows.find(({ purpose }) => purpose === "workspace")!.bytes;
+    };
+    using source = openModelSource(MODEL);
+    // The largest is the head, [256, 64]; in f32 products decode weights on their way, and gates are kept as they are made.
+    const room = 256 * 64 * 2 + 4 * BATCH.tokens.length * source.config.intermediate_size;
+    assert.equal(await workspace("bf16") - await workspace("f32"), room);
+  },
+);
 
 bf16Test(
   "precision: bf16 gives a sequence the same bits alone and beside others",
@@ -215,6 +221,28 @@ bf16Test(
     assert.deepEqual([...losses], [...output.subarray(0, losses.length)]);
   },
 );
+
+bf16Test("precision: bf16 keeps gates in half the memory", async (engine) => {
+  using source = openModelSource(MODEL);
+  const { intermediate_size: F, num_hidden_layers: L } = source.config;
+  const activations = async (precision: Precision) => {
+    const { plan } = await planModel(engine, source, { ...USE, precision });
+    return plan.memory.rows.find(({ purpose }) => purpose === "activations")!.bytes;
+  };
+  const saved = await activations("f32") - await activations("bf16");
+  assert.equal(saved, L * 2 * F * BATCH.tokens.length * 2);
+});
+
+bf16Test("precision: bf16 with and without checkpointing gives the same bits", async (engine) => {
+  const own = await ownMatrices(engine, "q8_0");
+  const results = [];
+  for (const activationCheckpointing of ["none", "block"] as const) {
+    await create(engine, "bf16", own, { ...USE, activationCheckpointing });
+    await writeDeltas(engine);
+    results.push(await passes(engine));
+  }
+  assert.deepEqual(results[1], results[0]);
+});
 
 engineTest("precision: auto keeps weights that are stored in f32", async (engine) => {
   using source = openModelSource(MODEL);

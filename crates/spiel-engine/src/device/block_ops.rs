@@ -60,7 +60,7 @@ macro_rules! copied {
         )+
     };
 }
-copied!(Dense, Factor, Stored);
+copied!(Dense, Factor, Gated, Stored);
 
 impl<'a, B> From<Dense<'a, B>> for Factor<'a, B> {
     fn from(dense: Dense<'a, B>) -> Self {
@@ -85,6 +85,14 @@ pub(crate) struct Qkv<T> {
     pub(crate) q: T,
     pub(crate) k: T,
     pub(crate) v: T,
+}
+
+/// What a gated unit multiplies, `[T, F]` each.
+pub(crate) struct Gated<'a, B> {
+    pub(crate) gate: &'a B,
+    pub(crate) up: &'a B,
+    /// What they are kept in: f32, or bf16 where [`BlockOps::round`] is.
+    pub(crate) element: Element,
 }
 
 /// Operands of RMSNorm's backward pass.
@@ -172,21 +180,23 @@ pub(crate) trait BlockOps: Memory {
     fn glu(
         &self,
         activation: Activation,
-        gate: &Self::Buffer,
-        up: &Self::Buffer,
+        gated: Gated<Self::Buffer>,
         count: usize,
         out: &mut Self::Buffer,
     );
     fn glu_backward(
         &self,
         activation: Activation,
-        gate: &Self::Buffer,
-        up: &Self::Buffer,
+        gated: Gated<Self::Buffer>,
         grad: &Self::Buffer,
         count: usize,
         grad_gate: &mut Self::Buffer,
         grad_up: &mut Self::Buffer,
     );
+    /// y is x rounded to bf16, two numbers a word. Only where [`Self::keeps_weights_in`] that.
+    fn round(&self, _x: &Self::Buffer, _count: usize, _y: &mut Self::Buffer) {
+        unreachable!("nothing is rounded to bf16 where no weights are");
+    }
     /// y += x.
     fn add(&self, x: &Self::Buffer, count: usize, y: &mut Self::Buffer);
     /// x *= factor.

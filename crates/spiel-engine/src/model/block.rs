@@ -7,7 +7,7 @@ use super::config::{activation_of, heads, layer, norm_of};
 use super::half::Half;
 use super::linear::{Linear, LinearSpec};
 use super::tensor::Tensor;
-use super::workspace::{Activations, LinearScratch};
+use super::workspace::{Activations, LinearScratch, Opened};
 use crate::device::{Device, Qkv};
 use crate::error::Result;
 use crate::protocol::{ModelConfig, NormPlacement, NormSpan, Rope};
@@ -55,9 +55,13 @@ impl<D: Device> Pass<'_, D> {
     }
 
     /// What the feed-forward layer's last product reads, `[T, F]`.
-    pub(super) fn activate(&self, gate: &D::Buffer, up: &D::Buffer, out: &mut D::Buffer) {
-        let count = self.batch.tokens.len() * self.config.intermediate_size as usize;
-        self.device.glu(activation_of(self.config), gate, up, count, out);
+    pub(super) fn activate(&self, opened: &Opened<D>, out: &mut D::Buffer) {
+        self.device.glu(activation_of(self.config), opened.view(), self.opened_count(), out);
+    }
+
+    /// T · F.
+    pub(super) fn opened_count(&self) -> usize {
+        self.batch.tokens.len() * self.config.intermediate_size as usize
     }
 }
 
@@ -76,6 +80,8 @@ pub(crate) struct ForwardScratch<'a, D: Device> {
     pub(crate) normed: &'a mut D::Buffer,
     /// `[T, F]`.
     pub(crate) activation: &'a mut D::Buffer,
+    /// `[T, F]`: gate or up before it is rounded, where that is done.
+    pub(crate) unrounded: Option<&'a mut D::Buffer>,
 }
 
 impl<D: Device> Layer<D> {
@@ -194,7 +200,7 @@ impl<D: Device> Layer<D> {
     ) {
         self.attend(pass, input, kept, cache, scratch);
         self.open_gate(pass, kept, scratch);
-        pass.activate(&kept.gate, &kept.up, scratch.activation);
+        pass.activate(&kept.opened, scratch.activation);
         let down = (&self.down, &*scratch.activation);
         self.feed.leave(pass, down, &kept.middle, &mut kept.raw_down, scratch.linear, output);
     }
@@ -210,13 +216,13 @@ impl<D: Device> Layer<D> {
         self.attend(pass, input, kept, None, scratch);
         self.open_gate(pass, kept, scratch);
         if let Some(raw) = &mut kept.raw_down {
-            pass.activate(&kept.gate, &kept.up, scratch.activation);
+            pass.activate(&kept.opened, scratch.activation);
             let tokens = pass.batch.tokens.len();
             self.down.forward(pass.device, scratch.activation, tokens, scratch.linear, raw);
         }
     }
 
-    /// From `kept.middle` to `kept.gate` and `kept.up`.
+    /// From `kept.middle` to `kept.opened`.
     fn open_gate(
         &self,
         pass: &Pass<D>,
@@ -225,8 +231,15 @@ impl<D: Device> Layer<D> {
     ) {
         let (device, tokens) = (pass.device, pass.batch.tokens.len());
         let x = self.feed.enter(pass, &kept.middle, scratch.normed);
-        self.gate.forward(device, x, tokens, scratch.linear, &mut kept.gate);
-        self.up.forward(device, x, tokens, scratch.linear, &mut kept.up);
+        let Opened { gate, up, .. } = &mut kept.opened;
+        for (linear, kept) in [(&self.gate, gate), (&self.up, up)] {
+            if let Some(unrounded) = &mut scratch.unrounded {
+                linear.forward(device, x, tokens, scratch.linear, unrounded);
+                device.round(unrounded, pass.opened_count(), kept);
+            } else {
+                linear.forward(device, x, tokens, scratch.linear, kept);
+            }
+        }
     }
 
     /// The attention half: from `input` to `kept.middle`.

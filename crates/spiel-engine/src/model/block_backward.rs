@@ -20,11 +20,10 @@ impl<D: Device> Layer<D> {
         grads: &mut BlockGrads<D>,
     ) {
         let (device, tokens) = (pass.device, pass.batch.tokens.len());
-        let count = tokens * pass.config.intermediate_size as usize;
         let act = activation_of(pass.config);
         let BlockGrads { stream, normed, activation, gate, up, .. } = grads;
 
-        pass.activate(&kept.gate, &kept.up, scratch.activation);
+        pass.activate(&kept.opened, scratch.activation);
         let grad = self.feed.leave_backward(pass, kept.raw_down.as_ref(), stream, normed);
         let down = [(&mut self.down, grad)];
         LinearBackward { x: scratch.activation, tokens, window }.run(
@@ -33,7 +32,7 @@ impl<D: Device> Layer<D> {
             scratch.linear,
             activation,
         );
-        device.glu_backward(act, &kept.gate, &kept.up, activation, count, gate, up);
+        device.glu_backward(act, kept.opened.view(), activation, pass.opened_count(), gate, up);
         let layers = [(&mut self.gate, &*gate), (&mut self.up, &*up)];
         let x = self.feed.enter(pass, &kept.middle, scratch.normed);
         LinearBackward { x, tokens, window }.run(device, layers, scratch.linear, normed);

@@ -51,8 +51,16 @@ impl<D: Device> Model<D> {
     ) -> Result<()> {
         let (config, tokens) = (&self.config, batch.tokens.len());
         let hidden = config.hidden_size as usize;
-        let Workspace { batch: buffers, stream, activations, normed, activation, linear, .. } =
-            workspace;
+        let Workspace {
+            batch: buffers,
+            stream,
+            activations,
+            normed,
+            activation,
+            unrounded,
+            linear,
+            ..
+        } = workspace;
         let format = self.embedding.format.into();
         device.embedding(
             &buffers.tokens,
@@ -75,7 +83,9 @@ impl<D: Device> Model<D> {
                 values: &mut cache.values[index],
                 length: cache.length,
             });
-            let mut scratch = ForwardScratch { linear: &mut *linear, normed, activation };
+            let unrounded = unrounded.as_mut();
+            let mut scratch =
+                ForwardScratch { linear: &mut *linear, normed, activation, unrounded };
             layer.forward(
                 &pass,
                 input,
@@ -106,6 +116,7 @@ impl<D: Device> Model<D> {
             activations,
             normed,
             activation,
+            unrounded,
             linear,
             grads,
             ..
@@ -121,7 +132,9 @@ impl<D: Device> Model<D> {
         let kept = activations.len();
         for (index, layer) in self.layers.iter_mut().enumerate().rev() {
             let activations = &mut activations[index % kept];
-            let mut scratch = ForwardScratch { linear: &mut *linear, normed, activation };
+            let unrounded = unrounded.as_mut();
+            let mut scratch =
+                ForwardScratch { linear: &mut *linear, normed, activation, unrounded };
             // The last block's activations are still those of the forward pass.
             if shared && index + 1 < last {
                 layer.recompute(&pass, &stream[index], activations, &mut scratch);

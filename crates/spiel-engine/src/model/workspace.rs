@@ -5,7 +5,7 @@ use super::block::Layer;
 use super::config::heads;
 use super::linear::Linear;
 use crate::arena::{Arena, Purpose};
-use crate::device::{Device, ModuleSize, SamplingScratch};
+use crate::device::{Device, Gated, ModuleSize, SamplingScratch};
 use crate::error::Result;
 use crate::model::tensor::Tensor;
 use crate::protocol::{
@@ -38,12 +38,19 @@ pub(crate) struct Activations<D: Device> {
     pub(crate) log_sums: D::Buffer,
     /// `[T, D]`: the residual stream between attention and feed-forward.
     pub(crate) middle: D::Buffer,
+    pub(crate) opened: Opened<D>,
+    /// `[T, D]`: what down made; only with a norm after it.
+    pub(crate) raw_down: Option<D::Buffer>,
+}
+
+/// What the gated unit multiplies, the largest of the activations: half as large where products round to bf16.
+pub(crate) struct Opened<D: Device> {
     /// `[T, F]`.
     pub(crate) gate: D::Buffer,
     /// `[T, F]`.
     pub(crate) up: D::Buffer,
-    /// `[T, D]`: what down made; only with a norm after it.
-    pub(crate) raw_down: Option<D::Buffer>,
+    /// The type of both: f32 or bf16.
+    pub(crate) element: Element,
 }
 
 /// Scratch of linear layers; all but `weights` is empty unless deltas are trained.
@@ -126,6 +133,8 @@ pub(crate) struct Workspace<D: Device> {
     pub(crate) normed: D::Buffer,
     /// `[T, F]`: the gated unit's output.
     pub(crate) activation: D::Buffer,
+    /// `[T, F]`: gate or up before it is rounded; only where they are not kept in f32.
+    pub(crate) unrounded: Option<D::Buffer>,
     pub(crate) linear: LinearScratch<D>,
     pub(crate) head: HeadScratch<D>,
     /// Absent when nothing is trained.
@@ -151,9 +160,10 @@ impl<D: Device> Workspace<D> {
         let mut stream = |count: usize| -> Result<Vec<_>> {
             (0..count).map(|_| arena.elements(Purpose::Activations, [tokens, hidden])).collect()
         };
+        let opened = if element == Element::Bf16 { element } else { Element::F32 };
         let stream = stream(if training { layers + 1 } else { 2 })?;
         let activations = (0..if shared { 1 } else { layers })
-            .map(|_| Activations::new(arena, config, tokens))
+            .map(|_| Activations::new(arena, config, tokens, opened))
             .collect::<Result<_>>()?;
         let mut work = |width: usize| arena.elements(Purpose::Workspace, [tokens, width]);
         Ok(Self {
@@ -172,6 +182,7 @@ impl<D: Device> Workspace<D> {
             activations,
             normed: work(hidden)?,
             activation: work(feed)?,
+            unrounded: if opened == Element::F32 { None } else { Some(work(feed)?) },
             linear: LinearScratch::new(arena, model, options, element)?,
             head: HeadScratch::new(arena, model, tokens, training, element)?,
             grads: if training { Some(BlockGrads::new(arena, config, tokens)?) } else { None },
@@ -181,10 +192,16 @@ impl<D: Device> Workspace<D> {
 }
 
 impl<D: Device> Activations<D> {
-    fn new(arena: &mut Arena<D>, config: &ModelConfig, tokens: usize) -> Result<Self> {
+    fn new(
+        arena: &mut Arena<D>,
+        config: &ModelConfig,
+        tokens: usize,
+        opened: Element,
+    ) -> Result<Self> {
         let (hidden, feed, shape) =
             (config.hidden_size as usize, config.intermediate_size as usize, heads(config, 0));
         let (queries, keys) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
+        let opened = Opened::new(arena, [tokens, feed], opened)?;
         let mut keep = |width: usize| arena.elements(Purpose::Activations, [tokens, width]);
         let after = config.norm_placement != NormPlacement::Pre;
         Ok(Self {
@@ -197,10 +214,20 @@ impl<D: Device> Activations<D> {
             attended: keep(queries)?,
             log_sums: keep(shape.heads)?,
             middle: keep(hidden)?,
-            gate: keep(feed)?,
-            up: keep(feed)?,
+            opened,
             raw_down: if after { Some(keep(hidden)?) } else { None },
         })
+    }
+}
+
+impl<D: Device> Opened<D> {
+    fn new(arena: &mut Arena<D>, shape: [usize; 2], element: Element) -> Result<Self> {
+        let mut keep = || arena.blocks(Purpose::Activations, shape, element.bytes());
+        Ok(Self { gate: keep()?, up: keep()?, element })
+    }
+
+    pub(super) fn view(&self) -> Gated<'_, D::Buffer> {
+        Gated { gate: &self.gate, up: &self.up, element: self.element }
     }
 }
 

@@ -4,6 +4,7 @@ use super::blocked::{self, Operand, Tiling};
 use super::scratch::{Scratch, with_scratch};
 use super::{Matrix, Output};
 use crate::columns::write_columns;
+use crate::parallel::{ELEMENTS_PER_TASK, chunks_mut};
 use crate::simd::bf16::{EDGE, PAIRS, Sums, Tiles, Unit};
 use half::bf16;
 use multiversion::multiversion;
@@ -44,6 +45,14 @@ fn nearest(number: f32) -> u16 {
     let bits = number.to_bits();
     let rounded = bits.wrapping_add(0x7FFF + (bits >> 16 & 1));
     (if number.is_nan() { bits | 0x0040_0000 } else { rounded } >> 16) as u16
+}
+
+/// Rounds as products do, on all threads.
+pub fn round_to_bf16(numbers: &[f32], out: &mut [bf16]) {
+    chunks_mut(out, ELEMENTS_PER_TASK, |task, out| {
+        let numbers = &numbers[task * ELEMENTS_PER_TASK..][..out.len()];
+        round(numbers, bytemuck::cast_slice_mut(out));
+    });
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]

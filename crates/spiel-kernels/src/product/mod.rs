@@ -11,7 +11,7 @@ mod streamed;
 mod tests;
 
 pub use crate::simd::bf16::Unit;
-pub use bf16::{Factor, product_bf16};
+pub use bf16::{Factor, product_bf16, round_to_bf16};
 pub use streamed::StoredMatrix;
 
 use crate::simd::FEW_REGISTERS;

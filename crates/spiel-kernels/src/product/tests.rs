@@ -278,3 +278,15 @@ fn stored_weights_give_the_bits_of_decoded_ones() {
         }
     }
 }
+
+#[test]
+fn numbers_are_rounded_to_the_nearest_even_in_every_task() {
+    let special = [f32::NAN, f32::INFINITY, -0.0, f32::MIN_POSITIVE, 1.0e-40, f32::MAX];
+    let mut numbers = uniform(1, crate::parallel::ELEMENTS_PER_TASK + 77);
+    numbers.extend(special);
+    let mut rounded = vec![half::bf16::ZERO; numbers.len()];
+    round_to_bf16(&numbers, &mut rounded);
+    for (number, rounded) in numbers.into_iter().zip(rounded) {
+        assert_eq!(rounded.to_bits(), half::bf16::from_f32(number).to_bits(), "{number}");
+    }
+}

@@ -1,7 +1,8 @@
 //! Element-wise operations, norms and the loss.
 
 use super::{Bound, Subject, normal, words_of};
-use crate::device::{BlockOps, GpuDevice, NormBackward};
+use crate::device::{BlockOps, Gated, GpuDevice, NormBackward};
+use spiel_kernels::element::Element;
 use spiel_kernels::ops::cross_entropy::Backward;
 use spiel_kernels::ops::glu::Activation;
 use spiel_kernels::ops::rms_norm::Norm;
@@ -97,9 +98,10 @@ async fn glu_and_its_backward(gpus: &[GpuDevice]) {
             conform!(gpu, format!("{activation:?} {count}"), [Bound::Within(1e-5); 3], |on| {
                 let [gate, up, grad] = [1, 2, 3].map(|seed| on.holding(&normal(seed, count)));
                 let [mut out, mut grad_gate, mut grad_up] = [(); 3].map(|()| on.output(count));
-                on.glu(activation, &gate, &up, count, &mut out);
+                let gated = Gated { gate: &gate, up: &up, element: Element::F32 };
+                on.glu(activation, gated, count, &mut out);
                 let [of_gate, of_up] = [&mut grad_gate, &mut grad_up];
-                on.glu_backward(activation, &gate, &up, &grad, count, of_gate, of_up);
+                on.glu_backward(activation, gated, &grad, count, of_gate, of_up);
                 on.all_taken(&[out, grad_gate, grad_up], count).await
             });
         }

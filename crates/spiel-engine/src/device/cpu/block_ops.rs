@@ -2,7 +2,8 @@
 
 use super::weights::{self, Weights};
 use super::{CpuDevice, Words, work};
-use crate::device::{AttentionPass, BlockOps, Factor, LinearShape, NormBackward, Qkv, Stored};
+use crate::device::{AttentionPass, BlockOps, Factor, Gated, LinearShape};
+use crate::device::{NormBackward, Qkv, Stored};
 use spiel_kernels::element::Element;
 use spiel_kernels::formats::Format;
 use spiel_kernels::ops::attention::{self, AttentionGrads, AttentionInputs, Heads, Span};
@@ -11,6 +12,7 @@ use spiel_kernels::ops::glu::{self, Activation};
 use spiel_kernels::ops::rms_norm::{self, Norm};
 use spiel_kernels::ops::rope::{self, Direction};
 use spiel_kernels::ops::{add, delta, embedding, linear, rows, scale, soft_cap};
+use spiel_kernels::product::round_to_bf16;
 
 impl BlockOps for CpuDevice {
     fn embedding(
@@ -22,17 +24,12 @@ impl BlockOps for CpuDevice {
         width: usize,
         x: &mut Words,
     ) {
+        let (tokens, x) = (&tokens.0[..count], x.floats_mut());
         self.perform(
             "embedding",
             || work::embedding(format, count, width),
             || {
-                embedding::embedding(
-                    &tokens.0[..count],
-                    table.bytes(),
-                    format,
-                    width,
-                    x.floats_mut(),
-                );
+                embedding::embedding(tokens, table.bytes(), format, width, x);
             },
         );
     }
@@ -166,29 +163,32 @@ impl BlockOps for CpuDevice {
         );
     }
 
-    fn glu(&self, activation: Activation, gate: &Words, up: &Words, count: usize, out: &mut Words) {
+    fn glu(&self, activation: Activation, gated: Gated<Words>, count: usize, out: &mut Words) {
         let out = &mut out.floats_mut()[..count];
-        let work = || glu::glu_program(activation, count).work;
-        self.perform("glu", work, || glu::glu(activation, gate.floats(), up.floats(), out));
+        let work = || glu::glu_work(gated.element, count);
+        self.perform("glu", work, || glu::glu(activation, gated.numbers(), out));
     }
 
     fn glu_backward(
         &self,
         activation: Activation,
-        gate: &Words,
-        up: &Words,
+        gated: Gated<Words>,
         grad: &Words,
         count: usize,
         grad_gate: &mut Words,
         grad_up: &mut Words,
     ) {
-        let (gate, up, grad) = (gate.floats(), up.floats(), grad.floats());
         let (grad_gate, grad_up) =
             (&mut grad_gate.floats_mut()[..count], &mut grad_up.floats_mut()[..count]);
-        let work = || glu::glu_backward_program(activation, count).work;
+        let work = || glu::glu_backward_work(gated.element, count);
         self.perform("glu_backward", work, || {
-            glu::glu_backward(activation, gate, up, grad, grad_gate, grad_up);
+            glu::glu_backward(activation, gated.numbers(), grad.floats(), grad_gate, grad_up);
         });
+    }
+
+    fn round(&self, x: &Words, count: usize, y: &mut Words) {
+        let y = &mut y.halves_mut()[..count];
+        self.perform("round", || work::round(count), || round_to_bf16(x.floats(), y));
     }
 
     fn add(&self, x: &Words, count: usize, y: &mut Words) {

@@ -6,12 +6,15 @@ mod training_ops;
 mod weights;
 mod work;
 
-use super::{Memory, OperationSizes};
+use super::{Gated, Memory, OperationSizes};
 use crate::arena::zeros;
 use crate::error::Result;
 use crate::host::threads::Pool;
 use crate::protocol::Profile;
+use half::bf16;
 use profiler::Profiler;
+use spiel_kernels::element::Element;
+use spiel_kernels::ops::glu;
 use spiel_kernels::ops::probe::{
     COPY_WORDS, bf16_probe, bf16_probe_work, copy_probe, copy_probe_program, fma_probe,
     fma_probe_work,
@@ -34,8 +37,25 @@ impl Words {
         bytemuck::cast_slice_mut(&mut self.0)
     }
 
+    fn halves(&self) -> &[bf16] {
+        bytemuck::cast_slice(&self.0)
+    }
+
+    fn halves_mut(&mut self) -> &mut [bf16] {
+        bytemuck::cast_slice_mut(&mut self.0)
+    }
+
     fn bytes(&self) -> &[u8] {
         bytemuck::cast_slice(&self.0)
+    }
+}
+
+impl<'a> Gated<'a, Words> {
+    fn numbers(&self) -> glu::Gated<'a> {
+        match self.element {
+            Element::Bf16 => glu::Gated::Bf16(self.gate.halves(), self.up.halves()),
+            _ => glu::Gated::F32(self.gate.floats(), self.up.floats()),
+        }
     }
 }
 

@@ -36,6 +36,10 @@ pub(super) fn rms_norm_backward(
     Work { flops: input.flops + weight.flops, ..input.moving(Element::F32, 2 * width) }
 }
 
+pub(super) fn round(count: usize) -> Work {
+    Work::new([count], 1, count).moving(Element::Bf16, count)
+}
+
 /// Deltas that are added to weights before these leave the registers or the nearest cache: each is read, and costs so many
 /// operations.
 fn deltas_on_the_way(count: usize, operations: u64) -> Work {

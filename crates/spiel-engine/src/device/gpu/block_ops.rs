@@ -2,7 +2,9 @@
 
 use super::product::Operand;
 use super::{GpuBuffer, GpuDevice};
-use crate::device::{AttentionPass, BlockOps, Factor, LinearShape, NormBackward, Qkv, Stored};
+use crate::device::{
+    AttentionPass, BlockOps, Factor, Gated, LinearShape, NormBackward, Qkv, Stored,
+};
 use spiel_kernels::element::Element;
 use spiel_kernels::formats::Format;
 use spiel_kernels::ops::attention::{Heads, LARGEST_HEAD, Span};
@@ -137,8 +139,7 @@ impl BlockOps for GpuDevice {
     fn glu(
         &self,
         activation: Activation,
-        gate: &GpuBuffer,
-        up: &GpuBuffer,
+        Gated { gate, up, .. }: Gated<GpuBuffer>,
         count: usize,
         out: &mut GpuBuffer,
     ) {
@@ -151,8 +152,7 @@ impl BlockOps for GpuDevice {
     fn glu_backward(
         &self,
         activation: Activation,
-        gate: &GpuBuffer,
-        up: &GpuBuffer,
+        Gated { gate, up, .. }: Gated<GpuBuffer>,
         grad: &GpuBuffer,
         count: usize,
         grad_gate: &mut GpuBuffer,

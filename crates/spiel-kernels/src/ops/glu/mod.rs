@@ -3,10 +3,10 @@
 mod cpu;
 mod gpu;
 
-pub use cpu::{glu, glu_backward};
+pub use cpu::{Gated, glu, glu_backward};
 #[cfg(test)]
 pub(crate) use gpu::programs;
-pub use gpu::{glu_backward_program, glu_program};
+pub use gpu::{glu_backward_program, glu_backward_work, glu_program, glu_work};
 
 /// What the gate goes through. Each is given by its curve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
