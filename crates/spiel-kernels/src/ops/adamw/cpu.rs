@@ -1,4 +1,5 @@
 use crate::parallel::{ELEMENTS_PER_TASK as TASK, chunks_mut, chunks_mut3};
+use multiversion::multiversion;
 
 /// The numbers of one update.
 #[derive(Debug, Clone, Copy)]
@@ -17,7 +18,7 @@ pub struct AdamW {
 
 impl AdamW {
     /// Moves the two moments by a scaled gradient.
-    #[inline]
+    #[inline(always)]
     fn move_moments(&self, grad: f32, exp_avg: &mut f32, exp_avg_sq: &mut f32) {
         *exp_avg = self.beta1 as f32 * *exp_avg + (1.0 - self.beta1) as f32 * grad;
         *exp_avg_sq = self.beta2 as f32 * *exp_avg_sq + (1.0 - self.beta2) as f32 * grad * grad;
@@ -25,7 +26,7 @@ impl AdamW {
 
     /// A weight's new value, as `torch.optim.AdamW`: it decays before its update, and epsilon is added to the corrected
     /// root. `correction` is the bias corrections of the two moments.
-    #[inline]
+    #[inline(always)]
     fn weight(&self, value: f32, exp_avg: f32, exp_avg_sq: f32, correction: (f32, f32)) -> f32 {
         let denominator = exp_avg_sq.sqrt() / correction.1.sqrt() + self.epsilon as f32;
         let decayed = value - (self.learning_rate * self.weight_decay) as f32 * value;
@@ -34,7 +35,7 @@ impl AdamW {
 
     /// A delta's new value, as the reference's `SftAdamW`: epsilon is added before the root is corrected, and the
     /// updated value decays.
-    #[inline]
+    #[inline(always)]
     fn delta(&self, value: f32, exp_avg: f32, exp_avg_sq: f32, correction: (f32, f32)) -> f32 {
         let denominator =
             (exp_avg_sq.sqrt() + self.epsilon as f32) * correction.0 / correction.1.sqrt();
@@ -65,13 +66,27 @@ pub fn adamw(
         (exp_avg, TASK),
         (exp_avg_sq, TASK),
         |task, values, exp_avg, exp_avg_sq| {
-            let grads = &grads[task * TASK..];
-            for i in 0..values.len() {
-                update.move_moments(grads[i] * grad_scale, &mut exp_avg[i], &mut exp_avg_sq[i]);
-                values[i] = update.weight(values[i], exp_avg[i], exp_avg_sq[i], correction);
-            }
+            let grads = &grads[task * TASK..][..values.len()];
+            update_weights(update, correction, grad_scale, grads, values, exp_avg, exp_avg_sq);
         },
     );
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
+fn update_weights(
+    update: &AdamW,
+    correction: (f32, f32),
+    grad_scale: f32,
+    grads: &[f32],
+    values: &mut [f32],
+    exp_avg: &mut [f32],
+    exp_avg_sq: &mut [f32],
+) {
+    let moments = exp_avg.iter_mut().zip(exp_avg_sq);
+    for ((value, grad), (exp_avg, exp_avg_sq)) in values.iter_mut().zip(grads).zip(moments) {
+        update.move_moments(grad * grad_scale, exp_avg, exp_avg_sq);
+        *value = update.weight(*value, *exp_avg, *exp_avg_sq, correction);
+    }
 }
 
 /// Updates deltas by their own ages, then advances the ages: the reference's `SftAdamW.step`.
@@ -90,15 +105,12 @@ pub fn adamw_deltas(
         (exp_avg_sq, TASK),
         |task, values, exp_avg, exp_avg_sq| {
             let (grads, ages) = (&grads[task * TASK..], &ages[task * TASK..]);
-            // Most neighbours share an age, whose powers are slow.
-            let (mut age, mut correction) = (f32::NAN, (0.0, 0.0));
-            for i in 0..values.len() {
-                if ages[i].to_bits() != age.to_bits() {
-                    age = ages[i];
-                    correction = update.correction(age);
-                }
-                update.move_moments(grads[i] * grad_scale, &mut exp_avg[i], &mut exp_avg_sq[i]);
-                values[i] = update.delta(values[i], exp_avg[i], exp_avg_sq[i], correction);
+            let mut corrections = Corrections::new(update);
+            let blocks = values.chunks_mut(BLOCK).zip(grads.chunks(BLOCK)).zip(ages.chunks(BLOCK));
+            let moments = exp_avg.chunks_mut(BLOCK).zip(exp_avg_sq.chunks_mut(BLOCK));
+            for (((values, grads), ages), (exp_avg, exp_avg_sq)) in blocks.zip(moments) {
+                let corrections = corrections.of(ages);
+                update_deltas(update, corrections, grad_scale, grads, values, exp_avg, exp_avg_sq);
             }
         },
     );
@@ -107,6 +119,62 @@ pub fn adamw_deltas(
             *age += 1.0;
         }
     });
+}
+
+/// Deltas whose corrections are looked up before they are updated.
+const BLOCK: usize = 256;
+
+/// Ages whose corrections are remembered.
+const SLOTS: usize = 64;
+
+/// The bias corrections of a block of deltas.
+struct Corrections<'a> {
+    update: &'a AdamW,
+    /// Those of ages that were met, by the bits of the age: powers are slow, and deltas of a few reselections, which share
+    /// few ages, lie side by side.
+    met: [(u32, (f32, f32)); SLOTS],
+    /// Of the two moments.
+    block: [[f32; BLOCK]; 2],
+}
+
+impl<'a> Corrections<'a> {
+    fn new(update: &'a AdamW) -> Self {
+        // No age is NaN.
+        Self { update, met: [(f32::NAN.to_bits(), (0.0, 0.0)); SLOTS], block: [[0.0; BLOCK]; 2] }
+    }
+
+    fn of(&mut self, ages: &[f32]) -> [&[f32]; 2] {
+        let [first, second] = &mut self.block;
+        for ((age, first), second) in ages.iter().zip(first).zip(second) {
+            let bits = age.to_bits();
+            // The upper bits of a product spread neighbours (Knuth, The Art of Computer Programming 3, section 6.4).
+            let slot = bits.wrapping_mul(0x9E37_79B1) as usize >> (32 - SLOTS.ilog2());
+            let (met, correction) = &mut self.met[slot];
+            if *met != bits {
+                (*met, *correction) = (bits, self.update.correction(*age));
+            }
+            (*first, *second) = *correction;
+        }
+        self.block.each_ref().map(|block| &block[..ages.len()])
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
+fn update_deltas(
+    update: &AdamW,
+    [first, second]: [&[f32]; 2],
+    grad_scale: f32,
+    grads: &[f32],
+    values: &mut [f32],
+    exp_avg: &mut [f32],
+    exp_avg_sq: &mut [f32],
+) {
+    let deltas = values.iter_mut().zip(grads).zip(first.iter().zip(second));
+    let moments = exp_avg.iter_mut().zip(exp_avg_sq);
+    for (((value, grad), (first, second)), (exp_avg, exp_avg_sq)) in deltas.zip(moments) {
+        update.move_moments(grad * grad_scale, exp_avg, exp_avg_sq);
+        *value = update.delta(*value, *exp_avg, *exp_avg_sq, (*first, *second));
+    }
 }
 
 /// What a grown delta starts with: the window's statistics as if the delta had been updated by them.
@@ -162,6 +230,22 @@ mod tests {
         adamw_deltas(&UPDATE, 0.5, &mut values, &[3.0, -0.2], &mut ages, &mut m, &mut v);
         assert!((values[0] - 0.9).abs() < 1e-6 && (values[1] - 1.1).abs() < 1e-6);
         assert_eq!(ages, [2.0, 2.0]);
+    }
+
+    /// More than a task, of more ages than are remembered.
+    #[test]
+    fn every_delta_is_updated_by_its_own_age() {
+        let count = TASK + BLOCK + 3;
+        let start = |i: usize| (i % 311) as f32 / 3.0 + 1.0;
+        let mut ages: Vec<f32> = (0..count).map(start).collect();
+        let grads: Vec<f32> = (0..count).map(|i| (i % 7) as f32 - 3.0).collect();
+        let [mut values, mut m, mut v] = [0.5, 0.1, 0.2].map(|x| vec![x; count]);
+        adamw_deltas(&UPDATE, 0.5, &mut values, &grads, &mut ages, &mut m, &mut v);
+        for i in 0..count {
+            let (mut alone, mut m, mut v, mut age) = ([0.5], [0.1], [0.2], [start(i)]);
+            adamw_deltas(&UPDATE, 0.5, &mut alone, &grads[i..=i], &mut age, &mut m, &mut v);
+            assert_eq!((values[i], ages[i]), (alone[0], start(i) + 1.0), "{i}");
+        }
     }
 
     /// Four steps of both formulas in double precision, with an epsilon and a decay that show their order.
