@@ -1,4 +1,5 @@
 use crate::parallel::{chunks_mut, rows_per_task};
+use multiversion::multiversion;
 
 /// The angle per position of each pair of a head's entries, `[head_dim / 2]`, before any stretching.
 pub fn frequencies(head_dim: usize, theta: f64) -> impl Iterator<Item = f64> {
@@ -43,16 +44,23 @@ pub fn rope(x: &mut [f32], rotations: &[f32], heads: usize, head_dim: usize, dir
     chunks_mut(x, rows * width, |task, x| {
         for (row, x) in x.chunks_mut(width).enumerate() {
             let (cos, sin) = rotations[(task * rows + row) * head_dim..][..head_dim].split_at(half);
-            for head in x.chunks_mut(head_dim) {
-                let (first, second) = head.split_at_mut(half);
-                for i in 0..half {
-                    let (a, b, s) = (first[i], second[i], sin[i] * sign);
-                    first[i] = a * cos[i] - b * s;
-                    second[i] = b * cos[i] + a * s;
-                }
-            }
+            turn(x, cos, sin, sign);
         }
     });
+}
+
+/// Rotates the heads of one token.
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
+fn turn(x: &mut [f32], cos: &[f32], sin: &[f32], sign: f32) {
+    for head in x.chunks_mut(2 * cos.len()) {
+        let (first, second) = head.split_at_mut(cos.len());
+        let turns = cos.iter().zip(sin);
+        for ((first, second), (cos, sin)) in first.iter_mut().zip(second).zip(turns) {
+            let (a, b, s) = (*first, *second, sin * sign);
+            *first = a * cos - b * s;
+            *second = b * cos + a * s;
+        }
+    }
 }
 
 #[cfg(test)]
