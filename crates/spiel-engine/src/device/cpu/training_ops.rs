@@ -185,7 +185,10 @@ impl TrainingOps for CpuDevice {
     }
 
     fn add_losses(&self, losses: &Words, count: usize, scale: f64, loss: &mut Words) {
-        let sum: f64 = losses.floats()[..count].iter().map(|loss| f64::from(*loss)).sum();
+        let losses = &losses.floats()[..count];
+        let work = || clip::add_losses_program(count, scale as f32).work;
+        let sum: f64 =
+            self.perform("add_losses", work, || losses.iter().map(|loss| f64::from(*loss)).sum());
         let total = number_in(loss) + scale * sum;
         loss.0[..2].copy_from_slice(&to_parts(total));
     }
