@@ -102,7 +102,7 @@ fn build<D: Device>(
     let model = Model::new(&mut arena, config, options)?;
     let element = element_of(device, &model, options.precision)?;
     let workspace = Workspace::new(&mut arena, &model, options, element)?;
-    arena.operations(&operation_sizes(&model, options, arena.largest()));
+    arena.operations(&operation_sizes(&model, options, element, arena.largest()));
     Ok((model, workspace, arena.table()))
 }
 
@@ -137,6 +137,7 @@ fn element_of<D: Device>(
 fn operation_sizes<D: Device>(
     model: &Model<D>,
     options: &ModelOptions,
+    element: Element,
     largest_array: u64,
 ) -> OperationSizes {
     let trains = |trainable| options.trainable == trainable;
@@ -150,6 +151,11 @@ fn operation_sizes<D: Device>(
         trained: tensors.chain(modules.iter().map(|module| module.deltas)).collect(),
         modules,
         replaces: options.candidates || options.optimizer == Optimizer::Sm3,
+        element,
+        capped: model
+            .config
+            .final_logit_softcapping
+            .map_or(0, |_| model.config.vocab_size as usize),
     }
 }
 

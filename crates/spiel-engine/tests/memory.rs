@@ -4,7 +4,7 @@
 #[path = "support/counting.rs"]
 mod counting;
 
-use counting::{LIVE, PEAK, ask, open, planned, since};
+use counting::{LARGEST, LIVE, PEAK, ask, open, planned, since};
 use serde_json::{Value, json};
 use spiel_engine::Engine;
 use spiel_engine::protocol::MemoryTable;
@@ -13,6 +13,8 @@ use std::sync::atomic::Ordering::Relaxed;
 /// What operations take while they run, whatever the model's size: blocks of scores per thread, and here the lists of one
 /// small module's deltas.
 const PASSING: u64 = 4 << 20;
+/// Lists of tasks and names, and scores of a block of queries: what a step may allocate at a time.
+const SMALL: u64 = 64 << 10;
 const LAYERS: u32 = 3;
 const TOKENS: u32 = 128;
 /// Names inside a block, and shapes.
@@ -60,7 +62,7 @@ fn model((format, checkpointing, density): (&str, &str, f64), dry_run: bool) -> 
         "options": {
             "formats": formats, "trainable": "deltas", "deltas": deltas, "candidates": true,
             "optimizer": "adamw", "microBatchTokens": TOKENS,
-            "activationCheckpointing": checkpointing, "memoryBudget": null,
+            "activationCheckpointing": checkpointing, "memoryBudget": null, "precision": "f32",
         },
     })
 }
@@ -68,6 +70,18 @@ fn model((format, checkpointing, density): (&str, &str, f64), dry_run: bool) -> 
 /// A step in a selection window, and the reselection.
 fn train(engine: &mut Engine, step: u32) {
     ask(engine, &json!({ "op": "candidatesBegin" }), &[]);
+    take_step(engine, step);
+    ask(
+        engine,
+        &json!({
+            "op": "deltaReselect", "criterion": "accumulatedGradients", "rate": 1.0,
+            "gradientAccumulationSteps": 1, "beta1": 0.9, "beta2": 0.999,
+        }),
+        &[],
+    );
+}
+
+fn take_step(engine: &mut Engine, step: u32) {
     let batch: Vec<u32> = (0..TOKENS).chain(1..=TOKENS).chain([0, TOKENS]).collect();
     let shape = json!({ "tokens": TOKENS, "sequences": 1 });
     let backward = json!({ "op": "forwardBackward", "batch": shape, "lossScale": 1.0 });
@@ -78,14 +92,6 @@ fn train(engine: &mut Engine, step: u32) {
             "learningRate": 0.1, "weightDecay": 0.0, "beta1": 0.9, "beta2": 0.999,
             "epsilon": 1e-8, "maxGradNorm": 1.0, "step": step,
         }}),
-        &[],
-    );
-    ask(
-        engine,
-        &json!({
-            "op": "deltaReselect", "criterion": "accumulatedGradients", "rate": 1.0,
-            "gradientAccumulationSteps": 1, "beta1": 0.9, "beta2": 0.999,
-        }),
         &[],
     );
 }
@@ -142,5 +148,9 @@ fn a_model_holds_what_was_planned_through_steps_and_their_reselections() {
         let most = total + total / 100 + PASSING;
         assert!(peak <= most, "{case:?}: {peak} of {total}");
         assert!(after <= left + left / 1000, "{case:?}: {after} left after {left}");
+        LARGEST.store(0, Relaxed);
+        take_step(&mut engine, 3);
+        let largest = LARGEST.load(Relaxed);
+        assert!(largest <= SMALL, "{case:?}: a step allocates {largest} bytes at a time");
     }
 }

@@ -15,4 +15,7 @@ mod parts;
 pub mod product;
 pub mod program;
 pub mod random;
+mod scratch;
 mod simd;
+
+pub use scratch::free_scratch;

@@ -29,6 +29,7 @@ pub(crate) use training_ops::{
 
 use crate::error::Result;
 use crate::protocol::Profile;
+use spiel_kernels::element::Element;
 
 /// A place to compute.
 pub(crate) trait Device: BlockOps + TrainingOps {}
@@ -38,7 +39,7 @@ impl<D: BlockOps + TrainingOps> Device for D {}
 /// The sizes of a model's operations.
 #[cfg_attr(
     not(feature = "gpu"),
-    expect(dead_code, reason = "a CPU's operations hold as much whatever the model")
+    expect(dead_code, reason = "a CPU's operations hold as much for any tokens")
 )]
 pub(crate) struct OperationSizes {
     /// T of the largest micro-batch.
@@ -53,6 +54,10 @@ pub(crate) struct OperationSizes {
     pub(crate) modules: Vec<ModuleSize>,
     /// Whether deltas are replaced.
     pub(crate) replaces: bool,
+    /// What dense weights are kept in.
+    pub(crate) element: Element,
+    /// Logits of a token that are capped, none where they are not.
+    pub(crate) capped: usize,
 }
 
 /// The size of a module with deltas.

@@ -74,5 +74,5 @@ pub fn run(thread: u32) {
     let thread = unsafe { Box::from_raw(thread as *mut ThreadBuilder) };
     thread.run();
     // WebAssembly ends no thread, and so frees nothing of what is a thread's own.
-    spiel_kernels::product::free_scratch();
+    spiel_kernels::free_scratch();
 }

@@ -12,6 +12,9 @@ pub(crate) static LIVE: AtomicU64 = AtomicU64::new(0);
 /// The most that were since this was last set.
 pub(crate) static PEAK: AtomicU64 = AtomicU64::new(0);
 
+/// Bytes of the largest allocation since this was last set.
+pub(crate) static LARGEST: AtomicU64 = AtomicU64::new(0);
+
 struct Counting;
 
 // SAFETY: all is left to the system's allocator; counting touches no memory of the caller's.
@@ -19,6 +22,7 @@ unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let live = LIVE.fetch_add(layout.size() as u64, Relaxed) + layout.size() as u64;
         PEAK.fetch_max(live, Relaxed);
+        LARGEST.fetch_max(layout.size() as u64, Relaxed);
         // SAFETY: the caller's promises are those that the system's allocator asks for.
         unsafe { System.alloc(layout) }
     }

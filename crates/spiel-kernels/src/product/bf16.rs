@@ -1,10 +1,10 @@
 //! The dense product of factors that are rounded to bf16, summed in f32.
 
 use super::blocked::{self, Operand, Tiling};
-use super::scratch::{Scratch, with_scratch};
 use super::{Matrix, Output};
 use crate::columns::write_columns;
 use crate::parallel::{ELEMENTS_PER_TASK, chunks_mut};
+use crate::scratch::{Scratch, with_scratch};
 use crate::simd::bf16::{EDGE, PAIRS, Sums, Tiles, Unit};
 use half::bf16;
 use multiversion::multiversion;

@@ -5,8 +5,8 @@
 
 use super::Matrix;
 use super::parts::{Part, blocks, cut, each_chunk, each_part, even_blocks};
-use super::scratch::{Scratch, with_scratch};
 use crate::parallel;
+use crate::scratch::{Scratch, with_scratch};
 use std::ops::Range;
 
 /// One operand as panels see it: `lanes` across a panel (rows of A, columns of B), `depth` along k. One of the strides is 1.

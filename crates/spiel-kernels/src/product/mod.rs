@@ -5,7 +5,6 @@ mod blocked;
 pub(crate) mod cached;
 mod lanes;
 mod parts;
-mod scratch;
 mod streamed;
 #[cfg(test)]
 mod tests;
@@ -126,16 +125,11 @@ pub(crate) fn product_stored(a: Matrix, b: impl Columns, mut c: Output) {
     }
 }
 
-/// Bytes that products keep of each thread's at most.
+/// Words of scratch that products keep of each thread's at most, where some round to bf16 or none.
 #[must_use]
-pub fn scratch_bytes() -> usize {
+pub fn scratch_words(rounds: bool) -> usize {
     let words = if FEW_REGISTERS { lanes::scratch_words() } else { streamed::scratch_words() };
-    words.max(bf16::scratch_words()) * size_of::<u32>()
-}
-
-/// Frees what products keep of this thread's, where its end would not.
-pub fn free_scratch() {
-    scratch::free_scratch();
+    if rounds { words.max(bf16::scratch_words()) } else { words }
 }
 
 /// Whether there is anything to multiply by a matrix of these rows and columns; where sums are of nothing, they are

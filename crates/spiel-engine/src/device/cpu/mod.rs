@@ -14,12 +14,13 @@ use crate::protocol::Profile;
 use half::bf16;
 use profiler::Profiler;
 use spiel_kernels::element::Element;
+use spiel_kernels::ops::delta::tile_words;
 use spiel_kernels::ops::glu;
 use spiel_kernels::ops::probe::{
     COPY_WORDS, bf16_probe, bf16_probe_work, copy_probe, copy_probe_program, fma_probe,
     fma_probe_work,
 };
-use spiel_kernels::product::{Unit, scratch_bytes};
+use spiel_kernels::product::{Unit, scratch_words};
 use spiel_kernels::program::Work;
 
 /// Calls of each probe for a copy of all their memory.
@@ -138,8 +139,15 @@ impl Memory for CpuDevice {
         Words(Vec::new())
     }
 
-    fn operation_bytes(&self, _sizes: &OperationSizes) -> u64 {
-        (self.threads() * scratch_bytes()) as u64
+    fn operation_bytes(&self, sizes: &OperationSizes) -> u64 {
+        // A window's candidates are as many as the deltas.
+        let lists = if sizes.replaces { 2 } else { 1 };
+        let tiles = sizes
+            .modules
+            .iter()
+            .map(|module| tile_words([module.inputs, module.outputs], lists * module.deltas));
+        let products = scratch_words(sizes.element == Element::Bf16);
+        4 * (self.threads() * (products + tiles.max().unwrap_or(0) + sizes.capped)) as u64
     }
 
     fn write(&self, buffer: &mut Words, offset_bytes: usize, bytes: &[u8]) {

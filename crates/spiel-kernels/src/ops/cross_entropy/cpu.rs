@@ -1,6 +1,7 @@
 use super::Backward;
 use crate::math::{exp_shifted, max, scale};
 use crate::parallel::chunks_mut2;
+use crate::scratch::{Scratch, with_scratch};
 
 /// The loss of every row: `losses [n]` from `logits [n, V]` and `targets [n]`. The logits are used up.
 pub fn cross_entropy(logits: &mut [f32], targets: &[u32], losses: &mut [f32]) {
@@ -23,21 +24,28 @@ pub fn cross_entropy_backward(
     let vocab = logits.len() / targets.len().max(1);
     chunks_mut2((logits, vocab.max(1)), (losses, 1), |row, logits, loss| {
         let target = targets[row] as usize;
-        let (shift, chosen) = (max(logits), logits[target]);
-        let slopes = soft_cap.map(|cap| slopes(logits, cap));
-        let sum = exp_shifted(logits, shift);
-        loss[0] = sum.ln() + shift - chosen;
-        scale(logits, loss_scale / sum);
-        logits[target] -= loss_scale;
-        if let Some(slopes) = slopes {
-            logits.iter_mut().zip(&slopes).for_each(|(grad, slope)| *grad *= slope);
-        }
+        let Some(cap) = soft_cap else {
+            loss[0] = row_backward(logits, target, loss_scale);
+            return;
+        };
+        with_scratch(Scratch::Slopes, vocab, |slopes| {
+            let slopes: &mut [f32] = bytemuck::cast_slice_mut(slopes);
+            for (slope, y) in slopes.iter_mut().zip(&*logits) {
+                *slope = 1.0 - (y / cap) * (y / cap);
+            }
+            loss[0] = row_backward(logits, target, loss_scale);
+            logits.iter_mut().zip(slopes).for_each(|(grad, slope)| *grad *= *slope);
+        });
     });
 }
 
-/// How fast capped logits change with what was capped.
-fn slopes(capped: &[f32], cap: f32) -> Vec<f32> {
-    capped.iter().map(|y| 1.0 - (y / cap) * (y / cap)).collect()
+/// Turns a row of logits into its gradient, and returns its loss.
+fn row_backward(logits: &mut [f32], target: usize, loss_scale: f32) -> f32 {
+    let (shift, chosen) = (max(logits), logits[target]);
+    let sum = exp_shifted(logits, shift);
+    scale(logits, loss_scale / sum);
+    logits[target] -= loss_scale;
+    sum.ln() + shift - chosen
 }
 
 #[cfg(test)]

@@ -12,4 +12,6 @@ pub use gpu::{
     apply_in_place_program, gather_program, materialise_program, materialise_work, restore_program,
     sampled_gradient_program, sampled_gradient_work,
 };
-pub use sampled::{SampledLayer, SamplingScratch, Slots, sampled_gradients, sampling_words};
+pub use sampled::{
+    SampledLayer, SamplingScratch, Slots, sampled_gradients, sampling_words, tile_words,
+};

@@ -2,9 +2,9 @@
 
 use super::super::Matrix;
 use super::super::parts::each_chunk;
-use super::super::scratch::{Scratch, with_scratch};
 use crate::math::dot;
 use crate::parallel::rows_per_task;
+use crate::scratch::{Scratch, with_scratch};
 
 /// Columns of a task, so that it reads whole lines of B's rows.
 const LEAST_COLUMNS: usize = 64;

@@ -8,9 +8,9 @@ mod stored;
 mod tile;
 
 use super::parts::{Part, blocks, cut, each_part};
-use super::scratch::{Scratch, with_scratch};
 use super::{Matrix, Output};
 use crate::parallel;
+use crate::scratch::{Scratch, with_scratch};
 use crate::simd::instructions::{Instructions, Kernel, run_best};
 use crate::simd::{LANES, aligned};
 pub(super) use pack::Columns;

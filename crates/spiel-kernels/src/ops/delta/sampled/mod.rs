@@ -48,6 +48,12 @@ pub fn sampling_words(
     [blocks(inputs), blocks(ROWS), tokens.div_ceil(BLOCK).min(PARTS) * slots]
 }
 
+/// Words of scratch that each thread keeps for the tiles of a layer of so many slots.
+#[must_use]
+pub fn tile_words([inputs, outputs]: [usize; 2], slots: usize) -> usize {
+    if takes_tiles(inputs, outputs, slots) { tiles::tile_words(inputs, outputs) } else { 0 }
+}
+
 /// Adds to every slot of layers with the same input `x [T, in]` its entry of `grad_yᵀ·x`, a dot product over the tokens.
 ///
 /// # Panics
