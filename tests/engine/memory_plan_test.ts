@@ -107,6 +107,11 @@ function sums(
       // Gradients of the stream, of a norm, of attention, q, k and v, and of SwiGLU's three.
       T * (6 * D + 3 * F)
     ),
+    // What each of the CPU's threads packs: a strip of A, 14 rows of up to 1,536 numbers beside a line of the cache, panels
+    // of B, 256 columns of as many, the rows of 16 that these are decoded by, and what aligns the three.
+    ...(info.device === "cpu" && {
+      "held by operations": 4 * info.threads * (14 * (1536 + 16) + (256 + 16) * 1536 + 3 * 16),
+    }),
   };
 }
 
