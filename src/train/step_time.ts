@@ -38,17 +38,23 @@ export async function estimateSteps(
   const times: number[] = [];
   const begun = performance.now();
   while (times.length < MOST_BATCHES && secondsSince(begun) < ENOUGH_S) {
-    if (signal?.aborted) throw new SpielError("interrupted", "Stopped while measuring the steps");
+    refuseIfStopped(signal);
     const batch = await stream.microBatch(Math.floor(times.length / MOST_BATCHES * epoch));
     const start = performance.now();
     await makeStep(engine, { step: times.length + 1, batches: [batch], learningRate: 0 }, update);
     await engine.readUpdate();
     times.push(secondsSince(start));
   }
+  // Whoever stopped the last micro-batch was told that the run stops.
+  refuseIfStopped(signal);
   const isWarm = times.length > 1;
   const measured = isWarm ? times.slice(1) : times;
   const mean = measured.reduce((sum, time) => sum + time, 0) / measured.length;
   return { seconds: mean * totalMicroBatches, measured: measured.length, isWarm };
+}
+
+function refuseIfStopped(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new SpielError("interrupted", "Stopped while measuring the steps");
 }
 
 function secondsSince(start: number): number {

@@ -70,3 +70,14 @@ Deno.test("a stop stops the measurement", async () => {
   const stopped = () => estimateSteps(engine, stream, OPTIONS, AbortSignal.abort());
   await assertRejects(stopped, "interrupted");
 });
+
+Deno.test("a stop during the last micro-batch is a stop too", async () => {
+  const { engine, now } = slowStart(12, 0);
+  const stop = new AbortController();
+  engine.readUpdate = () => {
+    stop.abort();
+    return Promise.resolve() as never;
+  };
+  const stopped = () => byClock(now, () => estimateSteps(engine, stream, OPTIONS, stop.signal));
+  await assertRejects(stopped, "interrupted");
+});
