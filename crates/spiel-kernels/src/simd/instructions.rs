@@ -129,11 +129,12 @@ pub(crate) trait Kernel {
 
 /// Bits of the widest vectors that loops of this thread may have.
 #[cfg(not(test))]
+#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "all vectors are as wide"))]
 fn widest() -> u32 {
     u32::MAX
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_arch = "x86_64"))]
 use for_tests::widest;
 
 /// Runs a loop with the best instructions that this processor has.
@@ -186,6 +187,7 @@ pub(crate) mod for_tests {
         static WIDEST: Cell<u32> = const { Cell::new(u32::MAX) };
     }
 
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "all vectors are as wide"))]
     pub(super) fn widest() -> u32 {
         WIDEST.get()
     }

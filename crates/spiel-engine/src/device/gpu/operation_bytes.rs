@@ -17,7 +17,7 @@ const SMALL_ARRAYS: u64 = 8;
 impl GpuDevice {
     /// Bytes that operations of these sizes hold at most.
     pub(super) fn bytes_of_operations(&self, sizes: &OperationSizes) -> u64 {
-        let OperationSizes { tokens, heads, largest_array, trained, modules, replaces } = sizes;
+        let OperationSizes { tokens, heads, largest_array, trained, modules, replaces, .. } = sizes;
         let runs = |elements: &usize| -> usize {
             let cuts = self.cuts(*elements, &[4]);
             cuts.iter().map(|part| part.len().div_ceil(clip::RUN)).sum()
