@@ -91,13 +91,15 @@ fn a_cpu() -> crate::device::CpuDevice {
 fn the_cpu_counts_calls_and_times_them() {
     let Profile { operations, totals, calls, earlier_calls } =
         pollster::block_on(profiled(&a_cpu()));
-    let [row] = operations.as_slice() else { panic!("{operations:?}") };
+    let [row, copy] = operations.as_slice() else { panic!("{operations:?}") };
     assert_eq!((row.operation.as_str(), row.calls), ("add", 2));
+    assert_eq!((copy.operation.as_str(), copy.calls), ("copy", 1));
+    assert_eq!((copy.shape[0] as usize, copy.bytes), (COUNT, Some(8.0 * COUNT as f64)));
     let (flops, bytes) = (2.0 * COUNT as f64, 2.0 * 4.0 * 3.0 * COUNT as f64);
     assert_eq!((row.shape[0] as usize, row.flops, row.bytes), (COUNT, Some(flops), Some(bytes)));
     assert!(row.seconds.is_some_and(|seconds| seconds > 0.0));
-    assert_eq!(totals, ProfileTotals { dispatches: 2, ..ProfileTotals::default() });
-    assert_eq!((calls.len(), earlier_calls), (2, 0));
+    assert_eq!(totals, ProfileTotals { dispatches: 3, ..ProfileTotals::default() });
+    assert_eq!((calls.len(), earlier_calls), (3, 0));
     check_calls(&calls, &operations);
 }
 

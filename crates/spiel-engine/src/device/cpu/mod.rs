@@ -93,9 +93,15 @@ impl CpuDevice {
         self.profiler.time(operation, || Some(work()), || self.enter(run))
     }
 
-    /// Moves so many words to, in or from memory, on the calling thread.
-    fn profile_transfer(&self, operation: &'static str, moved: usize, run: impl FnOnce()) {
-        self.profiler.time(operation, || Some(Work::new([moved], 0, moved)), run);
+    /// Moves words within memory, each so many times, on the calling thread.
+    fn profile_transfer(
+        &self,
+        operation: &'static str,
+        words: usize,
+        times: usize,
+        run: impl FnOnce(),
+    ) {
+        self.profiler.time(operation, || Some(Work::new([words], 0, times * words)), run);
     }
 
     fn enter<T: Send>(&self, run: impl FnOnce() -> T + Send) -> T {
@@ -152,8 +158,7 @@ impl Memory for CpuDevice {
 
     fn write(&self, buffer: &mut Words, offset_bytes: usize, bytes: &[u8]) {
         let to = &mut bytemuck::cast_slice_mut(&mut buffer.0)[offset_bytes..][..bytes.len()];
-        let moved = 2 * bytes.len().div_ceil(4);
-        self.profile_transfer("write", moved, || to.copy_from_slice(bytes));
+        self.profile_transfer("write", bytes.len().div_ceil(4), 2, || to.copy_from_slice(bytes));
     }
 
     async fn read(&self, buffer: &Words, offset_bytes: usize, bytes: usize) -> Result<Vec<u8>> {
@@ -162,11 +167,11 @@ impl Memory for CpuDevice {
 
     fn copy(&self, from: &Words, count: usize, to: &mut Words, at: usize) {
         let (from, to) = (&from.0[..count], &mut to.0[at..at + count]);
-        self.profile_transfer("copy", 2 * count, || to.copy_from_slice(from));
+        self.profile_transfer("copy", count, 2, || to.copy_from_slice(from));
     }
 
     fn clear(&self, buffer: &mut Words) {
-        self.profile_transfer("clear", buffer.0.len(), || buffer.0.fill(0));
+        self.profile_transfer("clear", buffer.0.len(), 1, || buffer.0.fill(0));
     }
 
     async fn keep_up(&self) -> Result<()> {
