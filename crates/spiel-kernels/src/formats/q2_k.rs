@@ -26,7 +26,10 @@ impl Blocks<84, 16> for Block {
         let [scale, minimum] = halves_at(instructions, block, SCALE);
         let bytes: &[u8; 16] = codes_at(block, CODES + 32 * (part / 8) + 16 * (part % 2));
         let shift = 2 * (part / 2 % 4);
-        let codes = bytes.map(|byte| (byte >> shift & 3).cast_signed());
+        let mut codes = [0; 16];
+        for (code, byte) in codes.iter_mut().zip(bytes) {
+            *code = (byte >> shift & 3).cast_signed();
+        }
         Part {
             codes: instructions.numbers(codes),
             scale: f32::from(block[part] & 15) * scale,

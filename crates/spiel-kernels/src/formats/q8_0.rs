@@ -3,6 +3,7 @@
 use super::blocks::{Blocks, Part, codec, codes_at, halves_at, joined};
 use super::{BLOCK, Codec, put_half};
 use crate::simd::instructions::Instructions;
+use bytemuck::cast;
 
 pub(super) const CODEC: Codec = codec::<Block, 34, BLOCK>(encode);
 #[cfg(test)]
@@ -16,8 +17,10 @@ impl Blocks<34, BLOCK> for Block {
     #[inline(always)]
     fn part(instructions: impl Instructions, block: &[u8; 34], _: usize) -> Part<BLOCK> {
         let [scale] = halves_at(instructions, block, 0);
-        let codes = [2, 18].map(|place| codes_at(block, place).map(u8::cast_signed));
-        Part { codes: joined(codes.map(|codes| instructions.numbers(codes))), scale, minimum: None }
+        let (first, second): (&[u8; 16], &[u8; 16]) = (codes_at(block, 2), codes_at(block, 18));
+        // No closure, which is not always inlined, and then has none of the instructions.
+        let numbers = [instructions.numbers(cast(*first)), instructions.numbers(cast(*second))];
+        Part { codes: joined(numbers), scale, minimum: None }
     }
 }
 

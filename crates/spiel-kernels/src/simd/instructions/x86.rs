@@ -58,8 +58,9 @@ impl Instructions for Avx2 {
 
     #[inline(always)]
     fn load(self, numbers: &[f32; 16]) -> [__m256; 2] {
+        let (low, high) = numbers.split_at(8);
         // SAFETY: the CPU has AVX; eight numbers of each half are read.
-        [0, 8].map(|first| unsafe { _mm256_loadu_ps(numbers[first..].as_ptr()) })
+        unsafe { [_mm256_loadu_ps(low.as_ptr()), _mm256_loadu_ps(high.as_ptr())] }
     }
 
     #[inline(always)]
