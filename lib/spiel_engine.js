@@ -575,7 +575,7 @@ function __wbg_get_imports(memory) {
                     const a = state0.a;
                     state0.a = 0;
                     try {
-                        return __wasm_bindgen_func_elem_3746(a, state0.b, arg0, arg1);
+                        return __wasm_bindgen_func_elem_3717(a, state0.b, arg0, arg1);
                     } finally {
                         state0.a = a;
                     }
@@ -597,7 +597,7 @@ function __wbg_get_imports(memory) {
                     const a = state0.a;
                     state0.a = 0;
                     try {
-                        return __wasm_bindgen_func_elem_3746(a, state0.b, arg0, arg1);
+                        return __wasm_bindgen_func_elem_3717(a, state0.b, arg0, arg1);
                     } finally {
                         state0.a = a;
                     }
@@ -917,22 +917,22 @@ function __wbg_get_imports(memory) {
         }, arguments); },
         __wbindgen_generic_0000000000000001: function(arg0, arg1) {
             // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [Externref], shim_idx: 350, ret: Unit, inner_ret: Some(Unit) }, mutable: true }) -> Externref`.
-            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_2504);
+            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_2475);
             return ret;
         },
         __wbindgen_generic_0000000000000002: function(arg0, arg1) {
             // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [Externref], shim_idx: 386, ret: Result(Unit), inner_ret: Some(Result(Unit)) }, mutable: true }) -> Externref`.
-            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_3743);
+            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_3714);
             return ret;
         },
         __wbindgen_generic_0000000000000003: function(arg0, arg1) {
             // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [Externref], shim_idx: 413, ret: Unit, inner_ret: Some(Unit) }, mutable: true }) -> Externref`.
-            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_3745);
+            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_3716);
             return ret;
         },
         __wbindgen_generic_0000000000000004: function(arg0, arg1) {
             // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [NamedExternref("GPUUncapturedErrorEvent")], shim_idx: 350, ret: Unit, inner_ret: Some(Unit) }, mutable: true }) -> Externref`.
-            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_2504_13);
+            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_2475_13);
             return ret;
         },
         __wbindgen_generic_0000000000000005: function(arg0) {
@@ -980,26 +980,26 @@ function __wbg_get_imports(memory) {
     };
 }
 
-function __wasm_bindgen_func_elem_2504(arg0, arg1, arg2) {
-    wasm.__wasm_bindgen_func_elem_2504(arg0, arg1, arg2);
+function __wasm_bindgen_func_elem_2475(arg0, arg1, arg2) {
+    wasm.__wasm_bindgen_func_elem_2475(arg0, arg1, arg2);
 }
 
-function __wasm_bindgen_func_elem_3745(arg0, arg1, arg2) {
-    wasm.__wasm_bindgen_func_elem_3745(arg0, arg1, arg2);
+function __wasm_bindgen_func_elem_3716(arg0, arg1, arg2) {
+    wasm.__wasm_bindgen_func_elem_3716(arg0, arg1, arg2);
 }
 
-function __wasm_bindgen_func_elem_2504_13(arg0, arg1, arg2) {
-    wasm.__wasm_bindgen_func_elem_2504_13(arg0, arg1, arg2);
+function __wasm_bindgen_func_elem_2475_13(arg0, arg1, arg2) {
+    wasm.__wasm_bindgen_func_elem_2475_13(arg0, arg1, arg2);
 }
 
-function __wasm_bindgen_func_elem_3746(arg0, arg1, arg2, arg3) {
-    wasm.__wasm_bindgen_func_elem_3746(arg0, arg1, arg2, arg3);
+function __wasm_bindgen_func_elem_3717(arg0, arg1, arg2, arg3) {
+    wasm.__wasm_bindgen_func_elem_3717(arg0, arg1, arg2, arg3);
 }
 
-function __wasm_bindgen_func_elem_3743(arg0, arg1, arg2) {
+function __wasm_bindgen_func_elem_3714(arg0, arg1, arg2) {
     try {
         const retptr = wasm.__wbindgen_add_to_stack_pointer(-16) >>> 0;
-        wasm.__wasm_bindgen_func_elem_3743(retptr, arg0, arg1, arg2);
+        wasm.__wasm_bindgen_func_elem_3714(retptr, arg0, arg1, arg2);
         var r0 = getDataViewMemory0().getInt32(retptr + 4 * 0, true);
         var r1 = getDataViewMemory0().getInt32(retptr + 4 * 1, true);
         if (r1) {

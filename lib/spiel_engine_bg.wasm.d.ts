@@ -11,11 +11,11 @@ export const wasmengine_start: (a: number, b: number, c: number, d: number, e: n
 export const wasmengine_woken: (a: number) => any;
 export const wasmreply_header: (a: number, b: number) => void;
 export const wasmreply_takePayload: (a: number, b: number) => void;
-export const __wasm_bindgen_func_elem_3743: (a: number, b: number, c: number, d: any) => void;
-export const __wasm_bindgen_func_elem_3746: (a: number, b: number, c: any, d: any) => void;
-export const __wasm_bindgen_func_elem_2504: (a: number, b: number, c: any) => void;
-export const __wasm_bindgen_func_elem_2504_13: (a: number, b: number, c: any) => void;
-export const __wasm_bindgen_func_elem_3745: (a: number, b: number, c: any) => void;
+export const __wasm_bindgen_func_elem_3714: (a: number, b: number, c: number, d: any) => void;
+export const __wasm_bindgen_func_elem_3717: (a: number, b: number, c: any, d: any) => void;
+export const __wasm_bindgen_func_elem_2475: (a: number, b: number, c: any) => void;
+export const __wasm_bindgen_func_elem_2475_13: (a: number, b: number, c: any) => void;
+export const __wasm_bindgen_func_elem_3716: (a: number, b: number, c: any) => void;
 export const memory: WebAssembly.Memory;
 export const __wbindgen_export: (a: number, b: number) => number;
 export const __wbindgen_export2: (a: number, b: number, c: number, d: number) => number;
