@@ -49,7 +49,7 @@ pub(crate) fn plan<D: Device>(
         delta_module: modules.get(tensor.name.as_str()).map(|module| (*module).to_owned()),
     });
     let parameters = model.tensors().map(|tensor| tensor.elements() as u64).sum();
-    let precision = workspace.linear.element.into();
+    let precision = workspace.block.linear.element.into();
     Ok(ModelPlan { memory, tensors: tensors.collect(), parameters, precision })
 }
 
@@ -254,7 +254,7 @@ impl<D: Device> Session<D> {
             }
             ForwardOutput::Logits => model.logits(device, workspace, 0..tokens).await?,
             ForwardOutput::HiddenStates => {
-                streams.extend(device.read(&workspace.normed, 0, tokens * hidden * 4).await?);
+                streams.extend(device.read(&workspace.block.normed, 0, tokens * hidden * 4).await?);
                 streams
             }
         };

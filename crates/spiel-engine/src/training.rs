@@ -52,7 +52,7 @@ impl<D: Device> Session<D> {
     /// Measures how gradients at the deltas are computed best, once for each size of module.
     pub(crate) async fn try_gradients(&mut self) -> Result<GradientTrials> {
         let Self { device, model, workspace, .. } = self;
-        let (tokens, scratch) = (workspace.tokens, &mut workspace.linear);
+        let (tokens, scratch) = (workspace.tokens, &mut workspace.block.linear);
         let mut tried = BTreeSet::new();
         let mut trials = Vec::new();
         for linear in model.linears() {
@@ -135,7 +135,7 @@ impl<D: Device> Session<D> {
                     GrowthCriterion::MomentumApproximation,
                     Some(DeltaTraining { grads, state: DeltaState::Sm3(state), .. }),
                 ) => {
-                    let scratch = &mut workspace.linear.weights;
+                    let scratch = &mut workspace.block.linear.weights;
                     (grads, Growth::MomentumApproximation { state, shape, scratch })
                 }
                 _ => {
@@ -218,7 +218,7 @@ impl<D: Device> Session<D> {
                     device.adamw_deltas(&adamw, clip, &mut delta.values, &training.grads, state);
                 }
                 DeltaState::Sm3(state) => {
-                    let scratch = &mut workspace.linear.sampling.samples;
+                    let scratch = &mut workspace.block.linear.sampling.samples;
                     device.sm3(
                         &sm3,
                         clip,

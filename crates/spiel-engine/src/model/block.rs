@@ -7,10 +7,11 @@ use super::config::{activation_of, heads, layer, norm_of};
 use super::half::Half;
 use super::linear::{Linear, LinearSpec};
 use super::tensor::Tensor;
-use super::workspace::{Activations, LinearScratch, Opened};
+use super::workspace::{Activations, BlockScratch, Opened};
 use crate::device::{Device, Qkv};
 use crate::error::Result;
 use crate::protocol::{ModelConfig, NormPlacement, NormSpan, Rope};
+use spiel_kernels::element::Element;
 use spiel_kernels::ops::attention::Heads;
 use spiel_kernels::ops::rms_norm::Norm;
 use spiel_kernels::ops::rope::Direction;
@@ -71,17 +72,6 @@ pub(crate) struct LayerCache<'a, D: Device> {
     pub(crate) values: &'a mut D::Buffer,
     /// Tokens in the cache before this batch.
     pub(crate) length: usize,
-}
-
-/// Buffers that a block's forward pass uses and does not keep.
-pub(crate) struct ForwardScratch<'a, D: Device> {
-    pub(crate) linear: &'a mut LinearScratch<D>,
-    /// `[T, D]`: what the first layers of a half read, where there is a norm before them.
-    pub(crate) normed: &'a mut D::Buffer,
-    /// `[T, F]`.
-    pub(crate) activation: &'a mut D::Buffer,
-    /// `[T, F]`: gate or up before it is rounded, where that is done.
-    pub(crate) unrounded: Option<&'a mut D::Buffer>,
 }
 
 impl<D: Device> Layer<D> {
@@ -195,14 +185,15 @@ impl<D: Device> Layer<D> {
         input: &D::Buffer,
         kept: &mut Activations<D>,
         cache: Option<LayerCache<D>>,
-        scratch: &mut ForwardScratch<D>,
+        scratch: &mut BlockScratch<D>,
         output: &mut D::Buffer,
     ) {
         self.attend(pass, input, kept, cache, scratch);
         self.open_gate(pass, kept, scratch);
-        pass.activate(&kept.opened, scratch.activation);
-        let down = (&self.down, &*scratch.activation);
-        self.feed.leave(pass, down, &kept.middle, &mut kept.raw_down, scratch.linear, output);
+        let BlockScratch { activation, linear, .. } = scratch;
+        pass.activate(&kept.opened, activation);
+        let down = (&self.down, &*activation);
+        self.feed.leave(pass, down, &kept.middle, &mut kept.raw_down, linear, output);
     }
 
     /// Computes once more what the backward pass needs, and no output: the last product only where a norm comes after it.
@@ -211,33 +202,29 @@ impl<D: Device> Layer<D> {
         pass: &Pass<D>,
         input: &D::Buffer,
         kept: &mut Activations<D>,
-        scratch: &mut ForwardScratch<D>,
+        scratch: &mut BlockScratch<D>,
     ) {
         self.attend(pass, input, kept, None, scratch);
         self.open_gate(pass, kept, scratch);
         if let Some(raw) = &mut kept.raw_down {
-            pass.activate(&kept.opened, scratch.activation);
-            let tokens = pass.batch.tokens.len();
-            self.down.forward(pass.device, scratch.activation, tokens, scratch.linear, raw);
+            let BlockScratch { activation, linear, .. } = scratch;
+            pass.activate(&kept.opened, activation);
+            self.down.forward(pass.device, activation, pass.batch.tokens.len(), linear, raw);
         }
     }
 
     /// From `kept.middle` to `kept.opened`.
-    fn open_gate(
-        &self,
-        pass: &Pass<D>,
-        kept: &mut Activations<D>,
-        scratch: &mut ForwardScratch<D>,
-    ) {
+    fn open_gate(&self, pass: &Pass<D>, kept: &mut Activations<D>, scratch: &mut BlockScratch<D>) {
         let (device, tokens) = (pass.device, pass.batch.tokens.len());
-        let x = self.feed.enter(pass, &kept.middle, scratch.normed);
-        let Opened { gate, up, .. } = &mut kept.opened;
+        let BlockScratch { normed, activation, linear: scratch } = scratch;
+        let x = self.feed.enter(pass, &kept.middle, normed);
+        let Opened { gate, up, element } = &mut kept.opened;
         for (linear, kept) in [(&self.gate, gate), (&self.up, up)] {
-            if let Some(unrounded) = &mut scratch.unrounded {
-                linear.forward(device, x, tokens, scratch.linear, unrounded);
-                device.round(unrounded, pass.opened_count(), kept);
+            if *element == Element::F32 {
+                linear.forward(device, x, tokens, scratch, kept);
             } else {
-                linear.forward(device, x, tokens, scratch.linear, kept);
+                linear.forward(device, x, tokens, scratch, activation);
+                device.round(activation, pass.opened_count(), kept);
             }
         }
     }
@@ -249,28 +236,29 @@ impl<D: Device> Layer<D> {
         input: &D::Buffer,
         kept: &mut Activations<D>,
         cache: Option<LayerCache<D>>,
-        scratch: &mut ForwardScratch<D>,
+        scratch: &mut BlockScratch<D>,
     ) {
         let (device, tokens, shape) = (pass.device, pass.batch.tokens.len(), self.shape);
         let kind = norm_of(pass.config);
-        let x = self.attention.enter(pass, input, scratch.normed);
+        let BlockScratch { normed, linear: scratch, .. } = scratch;
+        let x = self.attention.enter(pass, input, normed);
         for (linear, norm, raw, y, count) in [
             (&self.q, &self.q_norm, &mut kept.raw_q, &mut kept.q, shape.heads),
             (&self.k, &self.k_norm, &mut kept.raw_k, &mut kept.k, shape.kv_heads),
         ] {
             if let (Some(norm), Some(raw)) = (norm, raw) {
-                linear.forward(device, x, tokens, scratch.linear, raw);
+                linear.forward(device, x, tokens, scratch, raw);
                 let rows = tokens * count * shape.head_dim / norm.columns;
                 device.rms_norm(raw, &norm.data, rows, norm.columns, kind, y);
             } else {
-                linear.forward(device, x, tokens, scratch.linear, y);
+                linear.forward(device, x, tokens, scratch, y);
             }
             if let Some(rope) = self.rope {
                 let rotations = &pass.rotations[rope];
                 device.rope(y, rotations, tokens, count, shape.head_dim, Direction::Forward);
             }
         }
-        self.v.forward(device, x, tokens, scratch.linear, &mut kept.v);
+        self.v.forward(device, x, tokens, scratch, &mut kept.v);
         let inputs = match cache {
             None => Qkv { q: &kept.q, k: &kept.k, v: &kept.v },
             Some(LayerCache { keys, values, length }) => {
@@ -282,6 +270,6 @@ impl<D: Device> Layer<D> {
         };
         device.attention(inputs, shape, &pass.batch.spans, &mut kept.attended, &mut kept.log_sums);
         let (o, raw) = ((&self.o, &kept.attended), &mut kept.raw_o);
-        self.attention.leave(pass, o, input, raw, scratch.linear, &mut kept.middle);
+        self.attention.leave(pass, o, input, raw, scratch, &mut kept.middle);
     }
 }

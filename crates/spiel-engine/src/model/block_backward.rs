@@ -1,9 +1,9 @@
 //! A block's backward pass: `block` in mirrored order.
 
-use super::block::{ForwardScratch, Layer, Pass};
+use super::block::{Layer, Pass};
 use super::config::{activation_of, norm_of};
 use super::linear::{LinearBackward, Window};
-use super::workspace::{Activations, BlockGrads};
+use super::workspace::{Activations, BlockGrads, BlockScratch};
 use crate::device::{AttentionPass, Device, NormBackward, Qkv};
 use spiel_kernels::ops::rope::Direction;
 
@@ -16,26 +16,22 @@ impl<D: Device> Layer<D> {
         window: Window,
         input: &D::Buffer,
         kept: &Activations<D>,
-        scratch: &mut ForwardScratch<D>,
+        scratch: &mut BlockScratch<D>,
         grads: &mut BlockGrads<D>,
     ) {
         let (device, tokens) = (pass.device, pass.batch.tokens.len());
         let act = activation_of(pass.config);
         let BlockGrads { stream, normed, activation, gate, up, .. } = grads;
+        let BlockScratch { activation: activated, linear, normed: entered } = &mut *scratch;
 
-        pass.activate(&kept.opened, scratch.activation);
+        pass.activate(&kept.opened, activated);
         let grad = self.feed.leave_backward(pass, kept.raw_down.as_ref(), stream, normed);
         let down = [(&mut self.down, grad)];
-        LinearBackward { x: scratch.activation, tokens, window }.run(
-            device,
-            down,
-            scratch.linear,
-            activation,
-        );
+        LinearBackward { x: activated, tokens, window }.run(device, down, linear, activation);
         device.glu_backward(act, kept.opened.view(), activation, pass.opened_count(), gate, up);
         let layers = [(&mut self.gate, &*gate), (&mut self.up, &*up)];
-        let x = self.feed.enter(pass, &kept.middle, scratch.normed);
-        LinearBackward { x, tokens, window }.run(device, layers, scratch.linear, normed);
+        let x = self.feed.enter(pass, &kept.middle, entered);
+        LinearBackward { x, tokens, window }.run(device, layers, linear, normed);
         self.feed.enter_backward(pass, &kept.middle, normed, stream);
 
         self.attend_backward(pass, window, input, kept, scratch, grads);
@@ -49,19 +45,15 @@ impl<D: Device> Layer<D> {
         window: Window,
         input: &D::Buffer,
         kept: &Activations<D>,
-        scratch: &mut ForwardScratch<D>,
+        scratch: &mut BlockScratch<D>,
         grads: &mut BlockGrads<D>,
     ) {
         let (device, tokens, shape) = (pass.device, pass.batch.tokens.len(), self.shape);
         let BlockGrads { stream, normed, attended, q, k, v, raw, .. } = grads;
+        let BlockScratch { linear, normed: entered, .. } = scratch;
         let grad = self.attention.leave_backward(pass, kept.raw_o.as_ref(), stream, normed);
         let o = [(&mut self.o, grad)];
-        LinearBackward { x: &kept.attended, tokens, window }.run(
-            device,
-            o,
-            scratch.linear,
-            attended,
-        );
+        LinearBackward { x: &kept.attended, tokens, window }.run(device, o, linear, attended);
         let attention = AttentionPass {
             inputs: Qkv { q: &kept.q, k: &kept.k, v: &kept.v },
             out: &kept.attended,
@@ -101,7 +93,7 @@ impl<D: Device> Layer<D> {
             }
         }
         let layers = [(&mut self.q, &*q), (&mut self.k, &*k), (&mut self.v, &*v)];
-        let x = self.attention.enter(pass, input, scratch.normed);
-        LinearBackward { x, tokens, window }.run(device, layers, scratch.linear, normed);
+        let x = self.attention.enter(pass, input, entered);
+        LinearBackward { x, tokens, window }.run(device, layers, linear, normed);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Model;
 use super::batch::Batch;
-use super::block::{ForwardScratch, LayerCache, Pass};
+use super::block::{LayerCache, Pass};
 use super::config::{frequencies, norm_of};
 use super::linear::Window;
 use super::workspace::Workspace;
@@ -38,7 +38,7 @@ impl<D: Device> Workspace<D> {
 }
 
 impl<D: Device> Model<D> {
-    /// Runs a loaded micro-batch to the final norm's output, `workspace.normed`.
+    /// Runs a loaded micro-batch to the final norm's output, `workspace.block.normed`.
     ///
     /// `observe` sees the stream `[T, D]` before every block.
     pub(crate) async fn forward(
@@ -51,16 +51,7 @@ impl<D: Device> Model<D> {
     ) -> Result<()> {
         let (config, tokens) = (&self.config, batch.tokens.len());
         let hidden = config.hidden_size as usize;
-        let Workspace {
-            batch: buffers,
-            stream,
-            activations,
-            normed,
-            activation,
-            unrounded,
-            linear,
-            ..
-        } = workspace;
+        let Workspace { batch: buffers, stream, activations, block: scratch, .. } = workspace;
         let format = self.embedding.format.into();
         device.embedding(
             &buffers.tokens,
@@ -83,20 +74,17 @@ impl<D: Device> Model<D> {
                 values: &mut cache.values[index],
                 length: cache.length,
             });
-            let unrounded = unrounded.as_mut();
-            let mut scratch =
-                ForwardScratch { linear: &mut *linear, normed, activation, unrounded };
-            layer.forward(
-                &pass,
-                input,
-                &mut activations[index % kept],
-                cache,
-                &mut scratch,
-                output,
-            );
+            layer.forward(&pass, input, &mut activations[index % kept], cache, scratch, output);
         }
         let last = &stream[self.layers.len() % streams];
-        device.rms_norm(last, &self.norm.data, tokens, hidden, norm_of(config), normed);
+        device.rms_norm(
+            last,
+            &self.norm.data,
+            tokens,
+            hidden,
+            norm_of(config),
+            &mut scratch.normed,
+        );
         Ok(())
     }
 
@@ -110,17 +98,8 @@ impl<D: Device> Model<D> {
     ) {
         let (tokens, hidden) = (batch.tokens.len(), self.config.hidden_size as usize);
         let shared = workspace.checkpointing == ActivationCheckpointing::Block;
-        let Workspace {
-            batch: buffers,
-            stream,
-            activations,
-            normed,
-            activation,
-            unrounded,
-            linear,
-            grads,
-            ..
-        } = workspace;
+        let Workspace { batch: buffers, stream, activations, block: scratch, grads, .. } =
+            workspace;
         let Some(grads) = grads else { return };
         let last = self.layers.len();
         let norm =
@@ -132,14 +111,11 @@ impl<D: Device> Model<D> {
         let kept = activations.len();
         for (index, layer) in self.layers.iter_mut().enumerate().rev() {
             let activations = &mut activations[index % kept];
-            let unrounded = unrounded.as_mut();
-            let mut scratch =
-                ForwardScratch { linear: &mut *linear, normed, activation, unrounded };
             // The last block's activations are still those of the forward pass.
             if shared && index + 1 < last {
-                layer.recompute(&pass, &stream[index], activations, &mut scratch);
+                layer.recompute(&pass, &stream[index], activations, scratch);
             }
-            layer.backward(&pass, window, &stream[index], activations, &mut scratch, grads);
+            layer.backward(&pass, window, &stream[index], activations, scratch, grads);
         }
         if let Some(trained) = &mut self.embedding.trained {
             if let Some(factor) = self.config.embedding_multiplier {

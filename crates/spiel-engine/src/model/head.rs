@@ -2,7 +2,7 @@
 
 use super::Model;
 use super::batch::Batch;
-use super::workspace::{HeadScratch, Workspace};
+use super::workspace::{BlockScratch, HeadScratch, Workspace};
 use crate::arena::{reply_bytes, with_room};
 use crate::device::Device;
 use crate::error::Result;
@@ -16,7 +16,7 @@ impl<D: Device> Model<D> {
     }
 
     /// Leaves the loss of every target in `workspace.batch.losses`, in the order of the batch's rows, from
-    /// `workspace.normed`.
+    /// `workspace.block.normed`.
     ///
     /// With `backward`, the factor of the summed loss, the gradient in the hidden states is left in `grads.normed` and
     /// that of a trained head is added.
@@ -32,7 +32,8 @@ impl<D: Device> Model<D> {
         let soft_cap = self.config.final_logit_softcapping;
         let matrix = self.output_matrix_mut();
         let vocab = matrix.rows;
-        let Workspace { batch: buffers, linear, head, grads, normed: states, .. } = workspace;
+        let Workspace { batch: buffers, head, grads, block, .. } = workspace;
+        let BlockScratch { normed: states, linear, .. } = block;
         let HeadScratch { rows, hidden: chunk, logits, grad_hidden } = head;
         let mut grads = grads.as_mut().zip(backward).map(|(grads, _)| grads);
         if let Some(grads) = &mut grads {
@@ -91,7 +92,8 @@ impl<D: Device> Model<D> {
     ) -> Result<Vec<u8>> {
         let (hidden, factor) = (self.config.hidden_size as usize, self.logit_factor());
         let matrix = self.output_matrix();
-        let Workspace { batch: buffers, linear, head, normed: states, .. } = workspace;
+        let Workspace { batch: buffers, head, block, .. } = workspace;
+        let BlockScratch { normed: states, linear, .. } = block;
         let mut bytes = with_room(reply_bytes([rows.len(), matrix.rows])?)?;
         for first in rows.clone().step_by(head.rows) {
             let count = rows.end.min(first + head.rows) - first;

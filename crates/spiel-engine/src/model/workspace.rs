@@ -64,6 +64,15 @@ pub(crate) struct LinearScratch<D: Device> {
     pub(crate) sampling: SamplingScratch<D::Buffer>,
 }
 
+/// What blocks use in turn and do not keep.
+pub(crate) struct BlockScratch<D: Device> {
+    /// `[T, D]`: the output of one norm on the stream after the other, the final one's at the end of a forward pass.
+    pub(crate) normed: D::Buffer,
+    /// `[T, F]`: the gated unit's output, and before it gate and up on their way to being rounded.
+    pub(crate) activation: D::Buffer,
+    pub(crate) linear: LinearScratch<D>,
+}
+
 /// Gradients flowing backwards through a block.
 pub(crate) struct BlockGrads<D: Device> {
     /// `[T, D]`: in the block's output, then its input.
@@ -129,13 +138,7 @@ pub(crate) struct Workspace<D: Device> {
     pub(crate) stream: Vec<D::Buffer>,
     /// One per block, or one that all share.
     pub(crate) activations: Vec<Activations<D>>,
-    /// `[T, D]`: the output of one norm on the stream after the other, the final one's at the end of a forward pass.
-    pub(crate) normed: D::Buffer,
-    /// `[T, F]`: the gated unit's output.
-    pub(crate) activation: D::Buffer,
-    /// `[T, F]`: gate or up before it is rounded; only where they are not kept in f32.
-    pub(crate) unrounded: Option<D::Buffer>,
-    pub(crate) linear: LinearScratch<D>,
+    pub(crate) block: BlockScratch<D>,
     pub(crate) head: HeadScratch<D>,
     /// Absent when nothing is trained.
     pub(crate) grads: Option<BlockGrads<D>>,
@@ -180,10 +183,11 @@ impl<D: Device> Workspace<D> {
             },
             stream,
             activations,
-            normed: work(hidden)?,
-            activation: work(feed)?,
-            unrounded: if opened == Element::F32 { None } else { Some(work(feed)?) },
-            linear: LinearScratch::new(arena, model, options, element)?,
+            block: BlockScratch {
+                normed: work(hidden)?,
+                activation: work(feed)?,
+                linear: LinearScratch::new(arena, model, options, element)?,
+            },
             head: HeadScratch::new(arena, model, tokens, training, element)?,
             grads: if training { Some(BlockGrads::new(arena, config, tokens)?) } else { None },
             updates: UpdateBuffers::new(arena, model, options)?,
