@@ -23,7 +23,10 @@ pub(crate) fn move_squares(
     if rows < EDGE || columns < EDGE || !is_x86_feature_detected!("avx") {
         return false;
     }
-    assert!((rows - 1) * stride + columns <= x.len() && (columns - 1) * width + rows <= out.len());
+    let end =
+        |lines: usize, stride: usize, width| (lines - 1).checked_mul(stride)?.checked_add(width);
+    assert!(end(rows, stride, columns).is_some_and(|end| end <= x.len()), "x is too short");
+    assert!(end(columns, width, rows).is_some_and(|end| end <= out.len()), "out is too short");
     // Two squares one below the other fill a line of the cache in each row of `out`.
     for top in (0..rows).step_by(2 * EDGE) {
         for left in (0..columns).step_by(EDGE) {
