@@ -78,25 +78,6 @@ fn backward(
     }
 }
 
-/// What is kept of a number.
-trait Kept: Copy {
-    fn float(self) -> f32;
-}
-
-impl Kept for f32 {
-    #[inline(always)]
-    fn float(self) -> f32 {
-        self
-    }
-}
-
-impl Kept for bf16 {
-    #[inline(always)]
-    fn float(self) -> f32 {
-        f32::from_bits(u32::from(self.to_bits()) << 16)
-    }
-}
-
 /// The curve and its slope.
 #[inline(always)]
 fn silu(x: f32) -> (f32, f32) {
@@ -113,15 +94,20 @@ fn gelu_tanh(x: f32) -> (f32, f32) {
 }
 
 #[inline(always)]
-fn forward_by<T: Kept>(curve: impl Fn(f32) -> (f32, f32), gate: &[T], up: &[T], out: &mut [f32]) {
+fn forward_by<T: Copy + Into<f32>>(
+    curve: impl Fn(f32) -> (f32, f32),
+    gate: &[T],
+    up: &[T],
+    out: &mut [f32],
+) {
     for ((out, gate), up) in out.iter_mut().zip(gate).zip(up) {
-        let (gate, up) = (gate.float(), up.float());
+        let (gate, up) = ((*gate).into(), (*up).into());
         *out = gate * sigmoid(curve(gate).0) * up;
     }
 }
 
 #[inline(always)]
-fn backward_by<T: Kept>(
+fn backward_by<T: Copy + Into<f32>>(
     curve: impl Fn(f32) -> (f32, f32),
     gate: &[T],
     up: &[T],
@@ -133,7 +119,7 @@ fn backward_by<T: Kept>(
     let (up, grad, grad_gate, grad_up) =
         (&up[..count], &grad[..count], &mut grad_gate[..count], &mut grad_up[..count]);
     for i in 0..count {
-        let (gate, up) = (gate[i].float(), up[i].float());
+        let (gate, up) = (gate[i].into(), up[i].into());
         let (at, slope) = curve(gate);
         let s = sigmoid(at);
         grad_up[i] = grad[i] * gate * s;
