@@ -1,10 +1,11 @@
 //! The deltas of one linear layer: positions, values, gradients, optimiser state and candidates.
 
 use crate::arena::{Arena, Purpose};
-use crate::device::{AdamWState, CandidateState, Device, LinearShape, Sm3State};
+use crate::device::{AdamWState, CandidateState, Device, Sm3State};
 use crate::error::{Result, invalid};
 use crate::model::tensor::Tensor;
 use crate::protocol::{ModelOptions, Optimizer, Trainable, WeightFormat};
+use spiel_kernels::ops::linear::LinearShape;
 
 /// The stream of random numbers that initial positions are drawn from.
 const POSITIONS_STREAM: u32 = 0x5049_454C;

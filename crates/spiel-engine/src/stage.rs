@@ -1,13 +1,14 @@
 //! What a device holds: nothing yet, or a session; and the requests that both answer.
 
 use crate::arena::{Arena, Purpose};
-use crate::device::{Device, LinearShape};
+use crate::device::Device;
 use crate::engine::Answer;
 use crate::error::{EngineError, Result, invalid, out_of_order};
 use crate::protocol::{MemoryTable, ModelConfig, ModelOptions, Reply, Request};
 use crate::session::{self, Session};
 use crate::training::ReselectionPlan;
 use crate::weights;
+use spiel_kernels::ops::linear::LinearShape;
 
 /// An open device, with or without a model.
 pub(crate) enum Stage<D: Device> {

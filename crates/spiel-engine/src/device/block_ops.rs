@@ -6,16 +6,9 @@ use spiel_kernels::formats::Format;
 use spiel_kernels::ops::attention::{Heads, Span};
 use spiel_kernels::ops::cross_entropy::Backward;
 use spiel_kernels::ops::glu::Activation;
+use spiel_kernels::ops::linear::LinearShape;
 use spiel_kernels::ops::rms_norm::Norm;
 use spiel_kernels::ops::rope::Direction;
-
-/// T, in_features and out_features of a dense product.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct LinearShape {
-    pub(crate) tokens: usize,
-    pub(crate) inputs: usize,
-    pub(crate) outputs: usize,
-}
 
 /// A matrix as it is stored, and the deltas `(indices, values)` that are added to it.
 pub(crate) struct Stored<'a, B> {

@@ -14,7 +14,7 @@ mod profile;
 mod training_ops;
 
 pub(crate) use block_ops::{
-    AttentionPass, BlockOps, Dense, Factor, Gated, LinearShape, NormBackward, Qkv, Stored,
+    AttentionPass, BlockOps, Dense, Factor, Gated, NormBackward, Qkv, Stored,
 };
 #[cfg(feature = "conformance")]
 pub(crate) use conformance::{cases, open_gpus};

@@ -1,8 +1,9 @@
 //! The operations on what is trained: sampled gradients, candidates, reselection, optimisers.
 
-use super::{LinearShape, Memory, ModuleSize};
+use super::{Memory, ModuleSize};
 use crate::error::Result;
 use spiel_kernels::ops::adamw::{AdamW, Seed};
+use spiel_kernels::ops::linear::LinearShape;
 use spiel_kernels::ops::sm3::Sm3;
 
 /// AdamW's state of one module's deltas.

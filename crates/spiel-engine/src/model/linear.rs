@@ -4,8 +4,9 @@ use super::Builder;
 use super::tensor::Tensor;
 use super::workspace::LinearScratch;
 use crate::delta::Delta;
-use crate::device::{Device, LinearShape, ModuleSize, SampledLayer};
+use crate::device::{Device, ModuleSize, SampledLayer};
 use crate::error::Result;
+use spiel_kernels::ops::linear::LinearShape;
 
 /// The name and shape of a linear layer.
 pub(crate) struct LinearSpec {

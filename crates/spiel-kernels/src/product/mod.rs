@@ -71,16 +71,16 @@ pub struct Output<'a> {
 }
 
 impl<'a> Output<'a> {
+    /// The product is added to what is there, or replaces it.
+    #[must_use]
+    pub fn new(data: &'a mut [f32], accumulate: bool) -> Self {
+        Self { data, accumulate }
+    }
+
     /// The product replaces what is there.
     #[must_use]
     pub fn replace(data: &'a mut [f32]) -> Self {
-        Self { data, accumulate: false }
-    }
-
-    /// The product is added to what is there.
-    #[must_use]
-    pub fn add(data: &'a mut [f32]) -> Self {
-        Self { data, accumulate: true }
+        Self::new(data, false)
     }
 }
 

@@ -65,7 +65,7 @@ fn agrees_with_double_precision_in_every_orientation() {
             for product in PRODUCTS {
                 with_each(|widest| {
                     let mut c = vec![1.0; m * n];
-                    product(a, b, Output::add(&mut c), false);
+                    product(a, b, Output::new(&mut c, true), false);
                     let mut d = vec![f32::NAN; m * n];
                     product(a, b, Output::replace(&mut d), false);
                     for i in 0..m * n {
@@ -103,7 +103,7 @@ fn factors_are_rounded_once_and_sums_are_not() {
                 product_bf16(unit, a, b, Output::replace(&mut c));
                 let mut d = vec![1.0; m * n];
                 let halves = matrix(&halves, k, n, transposed.1, gap);
-                product_bf16(unit, a, halves, Output::add(&mut d));
+                product_bf16(unit, a, halves, Output::new(&mut d, true));
                 for i in 0..m * n {
                     assert!((f64::from(c[i]) - expected[i]).abs() < 2e-4, "{m}x{n}x{k} at {i}");
                     assert!((d[i] - 1.0 - c[i]).abs() < 1e-4, "{m}x{n}x{k} at {i}, added");
@@ -216,7 +216,7 @@ fn stored_weights_give_the_same_bits_on_any_number_of_threads() {
             let x = Matrix::new(&x, tokens, width, width);
             product_stored(x, stored.transposed(), Output::replace(&mut y));
             let grad_y = Matrix::new(&grad_y, tokens, rows, rows);
-            product_stored(grad_y, stored, Output::add(&mut grad_x));
+            product_stored(grad_y, stored, Output::new(&mut grad_x, true));
             (y, grad_x)
         })
     };
@@ -272,8 +272,8 @@ fn stored_weights_give_the_bits_of_decoded_ones() {
             streamed::product(x, dense.transposed(), Output::replace(&mut y[1]), true);
             assert!(y[0] == y[1], "{format:?} {tokens}x{rows}x{width}");
             let mut grad_x = [vec![1.0; tokens * width], vec![1.0; tokens * width]];
-            streamed::product(grad_y, stored, Output::add(&mut grad_x[0]), true);
-            streamed::product(grad_y, dense, Output::add(&mut grad_x[1]), true);
+            streamed::product(grad_y, stored, Output::new(&mut grad_x[0], true), true);
+            streamed::product(grad_y, dense, Output::new(&mut grad_x[1], true), true);
             assert!(grad_x[0] == grad_x[1], "{format:?} {tokens}x{rows}x{width}, backward");
         }
     }

@@ -3,10 +3,11 @@
 use super::products::{SHAPES, SUMS, tilings};
 use super::weights::stored;
 use super::{Bound, Subject, normal, words_of};
-use crate::device::{BlockOps, CpuDevice, Dense, GpuDevice, LinearShape, Stored};
+use crate::device::{BlockOps, CpuDevice, Dense, GpuDevice, Stored};
 use half::f16;
 use spiel_kernels::element::Element;
 use spiel_kernels::formats::Format;
+use spiel_kernels::ops::linear::LinearShape;
 use spiel_kernels::ops::linear::Tiling;
 use spiel_kernels::random::positions;
 

@@ -2,7 +2,8 @@
 
 use super::sampling::Operands;
 use super::{attention, products, sampling};
-use crate::device::{GpuDevice, LinearShape};
+use crate::device::GpuDevice;
+use spiel_kernels::ops::linear::LinearShape;
 use spiel_kernels::ops::linear::Tiling;
 
 cases! {

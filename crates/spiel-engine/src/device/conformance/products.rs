@@ -1,7 +1,8 @@
 //! Dense products in their three orientations.
 
 use super::{Bound, Subject, normal};
-use crate::device::{BlockOps, GpuDevice, LinearShape};
+use crate::device::{BlockOps, GpuDevice};
+use spiel_kernels::ops::linear::LinearShape;
 use spiel_kernels::ops::linear::Tiling;
 
 cases! {

@@ -1,10 +1,9 @@
 //! Dropping and growing, exactly as the CPU does it, for random sizes and with many ties.
 
 use super::{Bound, Subject, normal, words_of};
-use crate::device::{
-    AdamWState, CandidateState, GpuDevice, Growth, LinearShape, Sm3State, TrainingOps,
-};
+use crate::device::{AdamWState, CandidateState, GpuDevice, Growth, Sm3State, TrainingOps};
 use spiel_kernels::ops::adamw::Seed;
+use spiel_kernels::ops::linear::LinearShape;
 use spiel_kernels::random::{philox, positions};
 
 cases! {

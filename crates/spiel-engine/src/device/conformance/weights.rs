@@ -3,9 +3,10 @@
 use super::products::tilings;
 use super::subject::small_gpu;
 use super::{Bound, Subject, normal};
-use crate::device::{BlockOps, GpuDevice, LinearShape, Stored};
+use crate::device::{BlockOps, GpuDevice, Stored};
 use spiel_kernels::element::Element;
 use spiel_kernels::formats::{Format, encode};
+use spiel_kernels::ops::linear::LinearShape;
 use spiel_kernels::random::positions;
 
 cases! {

@@ -2,13 +2,14 @@
 
 use super::weights::{self, Weights};
 use super::{CpuDevice, Words, work};
-use crate::device::{AttentionPass, BlockOps, Factor, Gated, LinearShape};
+use crate::device::{AttentionPass, BlockOps, Factor, Gated};
 use crate::device::{NormBackward, Qkv, Stored};
 use spiel_kernels::element::Element;
 use spiel_kernels::formats::Format;
 use spiel_kernels::ops::attention::{self, AttentionGrads, AttentionInputs, Heads, Span};
 use spiel_kernels::ops::cross_entropy::{self, Backward};
 use spiel_kernels::ops::glu::{self, Activation};
+use spiel_kernels::ops::linear::LinearShape;
 use spiel_kernels::ops::rms_norm::{self, Norm};
 use spiel_kernels::ops::rope::{self, Direction};
 use spiel_kernels::ops::{add, delta, embedding, linear, rows, scale, soft_cap};
@@ -285,15 +286,7 @@ impl BlockOps for CpuDevice {
         let (grad_y, x, grad_weight) = (grad_y.floats(), x.floats(), grad_weight.floats_mut());
         let work = || linear::product_work([outputs, inputs, tokens], Element::F32, accumulate);
         self.perform("product_tn", work, || {
-            linear::linear_backward_weight(
-                grad_y,
-                x,
-                tokens,
-                inputs,
-                outputs,
-                accumulate,
-                grad_weight,
-            );
+            linear::linear_backward_weight(grad_y, x, shape, accumulate, grad_weight);
         });
     }
 

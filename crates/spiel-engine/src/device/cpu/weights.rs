@@ -1,9 +1,10 @@
 //! Products by weights, in the form and precision that they are kept or rounded in.
 
 use super::Words;
-use crate::device::{Dense, Factor, LinearShape, Stored};
+use crate::device::{Dense, Factor, Stored};
 use half::bf16;
 use spiel_kernels::element::Element;
+use spiel_kernels::ops::linear::LinearShape;
 use spiel_kernels::ops::linear::{
     linear, linear_backward_input, linear_backward_input_bf16, linear_backward_input_stored,
     linear_bf16, linear_stored,
@@ -68,15 +69,13 @@ impl<'a> Weights<'a> {
         }
     }
 
-    /// y = x·Wᵀ for sizes T, in and out.
+    /// y = x·Wᵀ.
     pub(super) fn linear(&self, x: &[f32], shape: LinearShape, y: &mut [f32]) {
-        let LinearShape { tokens, inputs, outputs } = shape;
-        let sizes = [tokens, inputs, outputs];
         match *self {
-            Self::F32(weight) => linear(x, weight, tokens, inputs, outputs, y),
-            Self::Stored(weight) => linear_stored(x, weight, tokens, y),
-            Self::Rounded(unit, weight) => linear_bf16(unit, x, weight, sizes, y),
-            Self::Bf16(unit, weight) => linear_bf16(unit, x, weight, sizes, y),
+            Self::F32(weight) => linear(x, weight, shape, y),
+            Self::Stored(weight) => linear_stored(x, weight, shape, y),
+            Self::Rounded(unit, weight) => linear_bf16(unit, x, weight, shape, y),
+            Self::Bf16(unit, weight) => linear_bf16(unit, x, weight, shape, y),
         }
     }
 
@@ -88,20 +87,18 @@ impl<'a> Weights<'a> {
         accumulate: bool,
         grad_x: &mut [f32],
     ) {
-        let LinearShape { tokens, inputs, outputs } = shape;
-        let sizes = [tokens, inputs, outputs];
         match *self {
             Self::F32(weight) => {
-                linear_backward_input(grad_y, weight, tokens, inputs, outputs, accumulate, grad_x);
+                linear_backward_input(grad_y, weight, shape, accumulate, grad_x);
             }
             Self::Stored(weight) => {
-                linear_backward_input_stored(grad_y, weight, tokens, accumulate, grad_x);
+                linear_backward_input_stored(grad_y, weight, shape, accumulate, grad_x);
             }
             Self::Rounded(unit, weight) => {
-                linear_backward_input_bf16(unit, grad_y, weight, sizes, accumulate, grad_x);
+                linear_backward_input_bf16(unit, grad_y, weight, shape, accumulate, grad_x);
             }
             Self::Bf16(unit, weight) => {
-                linear_backward_input_bf16(unit, grad_y, weight, sizes, accumulate, grad_x);
+                linear_backward_input_bf16(unit, grad_y, weight, shape, accumulate, grad_x);
             }
         }
     }

@@ -2,14 +2,13 @@
 
 use super::product::Operand;
 use super::{GpuBuffer, GpuDevice};
-use crate::device::{
-    AttentionPass, BlockOps, Factor, Gated, LinearShape, NormBackward, Qkv, Stored,
-};
+use crate::device::{AttentionPass, BlockOps, Factor, Gated, NormBackward, Qkv, Stored};
 use spiel_kernels::element::Element;
 use spiel_kernels::formats::Format;
 use spiel_kernels::ops::attention::{Heads, LARGEST_HEAD, Span};
 use spiel_kernels::ops::cross_entropy::{self, Backward};
 use spiel_kernels::ops::glu::{self, Activation};
+use spiel_kernels::ops::linear::LinearShape;
 use spiel_kernels::ops::rms_norm::{self, Norm};
 use spiel_kernels::ops::rope::{self, Direction};
 use spiel_kernels::ops::{add, delta, embedding, linear, rows, scale, soft_cap};

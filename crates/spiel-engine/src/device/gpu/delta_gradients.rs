@@ -3,10 +3,11 @@
 
 use super::product::Operand;
 use super::{GpuBuffer, GpuDevice};
-use crate::device::{GradientTrial, LinearShape};
+use crate::device::GradientTrial;
 use crate::error::Result;
 use crate::host::clock::Stopwatch;
 use spiel_kernels::ops::delta;
+use spiel_kernels::ops::linear::LinearShape;
 use spiel_kernels::random::fill_normal;
 
 /// Elements of a dense tile.

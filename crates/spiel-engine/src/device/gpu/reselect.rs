@@ -2,8 +2,9 @@
 
 use super::pool::Temporary;
 use super::{GpuBuffer, GpuDevice};
-use crate::device::{AdamWState, CandidateState, Growth, LinearShape, Sm3State};
+use crate::device::{AdamWState, CandidateState, Growth, Sm3State};
 use spiel_kernels::ops::adamw::Seed;
+use spiel_kernels::ops::linear::LinearShape;
 use spiel_kernels::ops::reselect::{self, GrownEntry};
 use spiel_kernels::ops::top_k::{self, Keys};
 use std::ops::Range;

@@ -3,11 +3,12 @@
 use super::delta_gradients::Transposes;
 use super::{GpuBuffer, GpuDevice};
 use crate::device::{
-    AdamWState, CandidateState, GradientTrial, Growth, LinearShape, Memory, ModuleSize,
-    SampledLayer, SamplingScratch, Sm3State, TrainingOps,
+    AdamWState, CandidateState, GradientTrial, Growth, Memory, ModuleSize, SampledLayer,
+    SamplingScratch, Sm3State, TrainingOps,
 };
 use crate::error::Result;
 use spiel_kernels::ops::adamw::{self, AdamW};
+use spiel_kernels::ops::linear::LinearShape;
 use spiel_kernels::ops::positions::{self, RUN};
 use spiel_kernels::ops::sm3::{self, Sm3};
 use spiel_kernels::ops::top_k::{self, Keys};

@@ -1,3 +1,4 @@
+use super::LinearShape;
 use crate::formats::{Format, multiply};
 use crate::parallel::{chunks_mut, rows_per_task, threads};
 use crate::product::{
@@ -10,42 +11,42 @@ const WEIGHTS_PER_TASK: usize = 128 * 1024;
 /// Fewer are not worth a task.
 const LEAST_WEIGHTS_PER_TASK: usize = 16 * 1024;
 
+impl LinearShape {
+    /// x or its gradient, `[T, in]`.
+    fn x(self, data: &[f32]) -> Matrix<'_> {
+        Matrix::new(data, self.tokens, self.inputs, self.inputs)
+    }
+
+    /// W, `[out, in]`.
+    fn weight<T>(self, data: &[T]) -> Matrix<'_, T> {
+        Matrix::new(data, self.outputs, self.inputs, self.inputs)
+    }
+
+    /// The gradient in y, `[T, out]`.
+    fn grad_y(self, data: &[f32]) -> Matrix<'_> {
+        Matrix::new(data, self.tokens, self.outputs, self.outputs)
+    }
+}
+
 /// y = x·Wᵀ: `x [T, in]`, `weight [out, in]`, `y [T, out]`.
-pub fn linear(
-    x: &[f32],
-    weight: &[f32],
-    tokens: usize,
-    inputs: usize,
-    outputs: usize,
-    y: &mut [f32],
-) {
-    product_threaded(
-        Matrix::new(x, tokens, inputs, inputs),
-        Matrix::new(weight, outputs, inputs, inputs).transposed(),
-        Output::replace(y),
-    );
+pub fn linear(x: &[f32], weight: &[f32], shape: LinearShape, y: &mut [f32]) {
+    product_threaded(shape.x(x), shape.weight(weight).transposed(), Output::replace(y));
 }
 
 /// The same from weights as they are stored, `[out, in]`: they are decoded on their way into the product.
-pub fn linear_stored(x: &[f32], weight: StoredMatrix, tokens: usize, y: &mut [f32]) {
-    let [_, inputs] = weight.sizes();
-    product_stored(Matrix::new(x, tokens, inputs, inputs), weight.transposed(), Output::replace(y));
+pub fn linear_stored(x: &[f32], weight: StoredMatrix, shape: LinearShape, y: &mut [f32]) {
+    product_stored(shape.x(x), weight.transposed(), Output::replace(y));
 }
 
-/// The same of x and weights that are rounded to bf16, for sizes T, in and out.
+/// The same of x and weights that are rounded to bf16.
 pub fn linear_bf16<T: Factor>(
     unit: Unit,
     x: &[f32],
     weight: &[T],
-    [tokens, inputs, outputs]: [usize; 3],
+    shape: LinearShape,
     y: &mut [f32],
 ) {
-    product_bf16(
-        unit,
-        Matrix::new(x, tokens, inputs, inputs),
-        Matrix::new(weight, outputs, inputs, inputs).transposed(),
-        Output::replace(y),
-    );
+    product_bf16(unit, shape.x(x), shape.weight(weight).transposed(), Output::replace(y));
 }
 
 /// What [`linear`] is for one token, `x [in]` and `y [out]`, from stored weights and deltas to add to them: sorted flat
@@ -84,67 +85,48 @@ pub fn linear_packed(
 pub fn linear_backward_input(
     grad_y: &[f32],
     weight: &[f32],
-    tokens: usize,
-    inputs: usize,
-    outputs: usize,
+    shape: LinearShape,
     accumulate: bool,
     grad_x: &mut [f32],
 ) {
-    product_threaded(
-        Matrix::new(grad_y, tokens, outputs, outputs),
-        Matrix::new(weight, outputs, inputs, inputs),
-        if accumulate { Output::add(grad_x) } else { Output::replace(grad_x) },
-    );
+    let grad_x = Output::new(grad_x, accumulate);
+    product_threaded(shape.grad_y(grad_y), shape.weight(weight), grad_x);
 }
 
 /// The same from weights as they are stored, `[out, in]`.
 pub fn linear_backward_input_stored(
     grad_y: &[f32],
     weight: StoredMatrix,
-    tokens: usize,
+    shape: LinearShape,
     accumulate: bool,
     grad_x: &mut [f32],
 ) {
-    let [outputs, _] = weight.sizes();
-    product_stored(
-        Matrix::new(grad_y, tokens, outputs, outputs),
-        weight,
-        if accumulate { Output::add(grad_x) } else { Output::replace(grad_x) },
-    );
+    product_stored(shape.grad_y(grad_y), weight, Output::new(grad_x, accumulate));
 }
 
-/// The same of gradients and weights that are rounded to bf16, for sizes T, in and out.
+/// The same of gradients and weights that are rounded to bf16.
 pub fn linear_backward_input_bf16<T: Factor>(
     unit: Unit,
     grad_y: &[f32],
     weight: &[T],
-    [tokens, inputs, outputs]: [usize; 3],
+    shape: LinearShape,
     accumulate: bool,
     grad_x: &mut [f32],
 ) {
-    product_bf16(
-        unit,
-        Matrix::new(grad_y, tokens, outputs, outputs),
-        Matrix::new(weight, outputs, inputs, inputs),
-        if accumulate { Output::add(grad_x) } else { Output::replace(grad_x) },
-    );
+    let grad_x = Output::new(grad_x, accumulate);
+    product_bf16(unit, shape.grad_y(grad_y), shape.weight(weight), grad_x);
 }
 
 /// The gradient in W, `grad_yᵀ·x`, replacing `grad_weight [out, in]` or added to it.
 pub fn linear_backward_weight(
     grad_y: &[f32],
     x: &[f32],
-    tokens: usize,
-    inputs: usize,
-    outputs: usize,
+    shape: LinearShape,
     accumulate: bool,
     grad_weight: &mut [f32],
 ) {
-    product_threaded(
-        Matrix::new(grad_y, tokens, outputs, outputs).transposed(),
-        Matrix::new(x, tokens, inputs, inputs),
-        if accumulate { Output::add(grad_weight) } else { Output::replace(grad_weight) },
-    );
+    let grad_weight = Output::new(grad_weight, accumulate);
+    product_threaded(shape.grad_y(grad_y).transposed(), shape.x(x), grad_weight);
 }
 
 /// Adds `bias [width]` to every row of `y [T, width]`.
@@ -190,7 +172,8 @@ mod tests {
                 materialise(format, &stored, (&indices, &values), &mut weights);
                 let (mut y, mut expected) = (vec![f32::NAN; outputs], vec![0.0; outputs]);
                 linear_packed(format, &stored, (&indices, &values), &x, &mut y);
-                linear(&x, &weights, 1, inputs, outputs, &mut expected);
+                let shape = LinearShape { tokens: 1, inputs, outputs };
+                linear(&x, &weights, shape, &mut expected);
                 for (y, expected) in y.iter().zip(&expected) {
                     let bound = 1e-6 * inputs as f32;
                     assert!((y - expected).abs() <= bound, "{format:?} {outputs}x{inputs}");
@@ -222,21 +205,22 @@ mod tests {
 
     #[test]
     fn backward_is_the_derivative() {
-        let (tokens, inputs, outputs) = (3, 4, 5);
+        let shape = LinearShape { tokens: 3, inputs: 4, outputs: 5 };
+        let LinearShape { tokens, inputs, outputs } = shape;
         let (x, weight, bias) =
             (uniform(1, tokens * inputs), uniform(2, outputs * inputs), uniform(3, outputs));
         let grad_y = uniform(4, tokens * outputs);
         let loss = |x: &[f32], weight: &[f32], bias: &[f32]| {
             let mut y = vec![0.0; tokens * outputs];
-            linear(x, weight, tokens, inputs, outputs, &mut y);
+            linear(x, weight, shape, &mut y);
             add_bias(bias, &mut y);
             weighted_sum(&y, &grad_y)
         };
         let mut grad_x = vec![f32::NAN; tokens * inputs];
         let mut grad_weight = vec![f32::NAN; outputs * inputs];
         let mut grad_bias = vec![0.0; outputs];
-        linear_backward_input(&grad_y, &weight, tokens, inputs, outputs, false, &mut grad_x);
-        linear_backward_weight(&grad_y, &x, tokens, inputs, outputs, false, &mut grad_weight);
+        linear_backward_input(&grad_y, &weight, shape, false, &mut grad_x);
+        linear_backward_weight(&grad_y, &x, shape, false, &mut grad_weight);
         add_bias_backward(&grad_y, &mut grad_bias);
         assert_gradient("x", &x, &grad_x, |x| loss(x, &weight, &bias));
         assert_gradient("weight", &weight, &grad_weight, |weight| loss(&x, weight, &bias));

@@ -16,3 +16,14 @@ pub use gpu::{
     linear_packed_program, product_program,
 };
 pub use work::{linear_packed_work, product_work, stored_product_work};
+
+/// T, in_features and out_features of a dense product.
+#[derive(Debug, Clone, Copy)]
+pub struct LinearShape {
+    /// Rows of x and y.
+    pub tokens: usize,
+    /// Columns of x and of the weights.
+    pub inputs: usize,
+    /// Columns of y, rows of the weights.
+    pub outputs: usize,
+}

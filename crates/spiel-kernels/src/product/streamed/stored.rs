@@ -46,11 +46,6 @@ impl<'a> StoredMatrix<'a> {
         Self { format, bytes, indices, values, rows, width }
     }
 
-    /// Its rows, and weights in a row.
-    pub(crate) fn sizes(&self) -> [usize; 2] {
-        [self.rows, self.width]
-    }
-
     /// The same as a factor whose columns are this matrix's rows.
     pub(crate) fn transposed(self) -> TransposedStored<'a> {
         TransposedStored(self)

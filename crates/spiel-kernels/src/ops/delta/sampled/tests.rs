@@ -1,5 +1,5 @@
 use super::*;
-use crate::ops::linear::linear_backward_weight;
+use crate::ops::linear::{LinearShape, linear_backward_weight};
 use crate::random::{positions, uniform};
 use rayon::ThreadPoolBuilder;
 
@@ -74,15 +74,8 @@ fn sampled_gradients_are_the_dense_ones_at_the_indices() {
             .map(|(layer, (outputs, _))| {
                 let mut dense = vec![0.0; inputs * outputs];
                 let grad_y = case.grad_y(layer);
-                linear_backward_weight(
-                    &grad_y,
-                    &case.x(),
-                    tokens,
-                    inputs,
-                    *outputs,
-                    false,
-                    &mut dense,
-                );
+                let shape = LinearShape { tokens, inputs, outputs: *outputs };
+                linear_backward_weight(&grad_y, &case.x(), shape, false, &mut dense);
                 dense
             })
             .collect();
