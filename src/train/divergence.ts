@@ -94,10 +94,3 @@ export function withPlace(error: unknown, step: number, learningRate: number): u
   const message = `${error.message} ${place}; try a lower learning rate`;
   return new SpielError("numeric", message, { cause: error });
 }
-
-/** An error with what of the run is kept, where it is one of numbers; others as they are. */
-export function withWhatIsKept(error: unknown, savedStep: number | null): unknown {
-  if (!isSpielError(error) || error.kind !== "numeric" || savedStep === null) return error;
-  const message = `${error.message}; the checkpoint of step ${savedStep} is kept`;
-  return new SpielError("numeric", message, { cause: error });
-}

@@ -1,6 +1,6 @@
 /** The saves of a run: none twice, a failed one in passing forgiven, and what of the run is on disk. */
 
-import { isSpielError, type SpielError } from "../errors.ts";
+import { isSpielError, SpielError } from "../errors.ts";
 import type { BestEvaluation, TrainingPosition } from "./position.ts";
 import type { TrainerParts } from "./trainer.ts";
 
@@ -72,4 +72,17 @@ export async function storageFailure(act: () => Promise<void>): Promise<SpielErr
     if (isSpielError(error) && error.kind === "storage") return error;
     throw error;
   }
+}
+
+/**
+ * An error with what of the run is kept: where its numbers went wrong the checkpoint to look at, where the disk or the
+ * device failed the one to go on from. Others are returned as they are.
+ */
+export function withWhatIsKept(error: unknown, savedStep: number | null): unknown {
+  if (!isSpielError(error) || savedStep === null) return error;
+  const { kind } = error;
+  if (!["numeric", "storage", "device"].includes(kind)) return error;
+  const way = kind === "numeric" ? "" : ", and the same command with --resume goes on from there";
+  const message = `${error.message}; the checkpoint of step ${savedStep} is kept${way}`;
+  return new SpielError(kind, message, { cause: error });
 }

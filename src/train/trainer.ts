@@ -8,7 +8,7 @@
 import type { Engine } from "../engine/engine.ts";
 import { SpielError } from "../errors.ts";
 import { nextReselection, windowIsOpen } from "../spiel/schedule.ts";
-import { DivergenceGuard, withPlace, withWhatIsKept } from "./divergence.ts";
+import { DivergenceGuard, withPlace } from "./divergence.ts";
 import type { Evaluation } from "./evaluate.ts";
 import type { TrainEvent } from "./events.ts";
 import { learningRate } from "./lr_schedule.ts";
@@ -17,7 +17,7 @@ import { moveDeltas } from "./move_deltas.ts";
 import { Pace } from "./pace.ts";
 import { startPosition, type TrainingPosition } from "./position.ts";
 import { measured, type StepProfiler } from "./profile.ts";
-import { Saver, storageFailure } from "./saving.ts";
+import { Saver, storageFailure, withWhatIsKept } from "./saving.ts";
 import { type BatchSource, takeBatches } from "./step.ts";
 import { type ReadStep, Steps } from "./steps.ts";
 

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { SpielError } from "../../../src/errors.ts";
-import { DivergenceGuard, withWhatIsKept } from "../../../src/train/divergence.ts";
+import { DivergenceGuard } from "../../../src/train/divergence.ts";
 
 const VOCABULARY = 1000; // The loss of guessing is 6.9.
 
@@ -68,14 +68,4 @@ Deno.test("divergence: spikes, bad starts and runs no worse than guessing go on"
   assert.equal(endOf([...repeat(5, 2), ...repeat(100, 7)], VOCABULARY), null);
   assert.equal(endOf([...repeat(5, 14), ...repeat(100, 20)], VOCABULARY), null);
   assert.equal(endOf([...repeat(5, 2), ...repeat(100, 30)]), null);
-});
-
-Deno.test("divergence: an error of numbers tells what is kept, others stay as they are", () => {
-  const numeric = new SpielError("numeric", "The loss of step 9 is not finite");
-  const told = withWhatIsKept(numeric, 6) as SpielError;
-  assert.equal(told.kind, "numeric");
-  assert.equal(told.message, "The loss of step 9 is not finite; the checkpoint of step 6 is kept");
-  assert.equal(withWhatIsKept(numeric, null), numeric);
-  const other = new SpielError("storage", "Full");
-  assert.equal(withWhatIsKept(other, 6), other);
 });
