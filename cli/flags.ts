@@ -204,7 +204,13 @@ function unknownFlag(flag: string, command: AnyCommand): string {
   if (known.includes(key)) {
     return `${name} is not an option; did you mean --${key.replaceAll("_", "-")}?`;
   }
-  return unknownKey({ key, value: "", source: { kind: "flag" } }, known);
+  const words = unknownKey({ key, value: "", source: { kind: "flag" } }, known);
+  const isGuess = words.endsWith("?");
+  return isGuess ? words : `${words}; ${helpOf(command)}`;
+}
+
+function helpOf(command: AnyCommand): string {
+  return `see ${command.name()} --help`;
 }
 
 /** Turns a parse failure into a sentence; undefined where help was asked for and shown. */
@@ -214,7 +220,7 @@ export function usageError(
   args: readonly string[],
 ): SpielError | undefined {
   const found = quoted(error.message);
-  const help = `see ${command.name()} --help`;
+  const help = helpOf(command);
   switch (error.code) {
     case "commander.help":
     case "commander.helpDisplayed":

@@ -173,7 +173,7 @@ const MISTAKES: [title: string, args: string[], words: RegExp][] = [
   ["inspect nothing", ["inspect"], /PATH is missing; see inspect --help/],
   ["inspect two", ["inspect", "a", "b"], /"b" is not expected/],
   ["inspect rows without a model", ["inspect", "a", "--rows", "2"], /--rows needs --model/],
-  ["doctor with a flag of train", ["doctor", "--lr", "1"], /--lr is not known/],
+  ["doctor with a flag of train", ["doctor", "--lr", "1"], /--lr is not known; see doctor --help/],
 ];
 
 Deno.test("command-line mistakes are told in a sentence", async (test) => {

@@ -28,7 +28,7 @@ function readMap(text: string): unknown {
 export function readText(text: string, help: ConfigKeyHelp): unknown {
   switch (help.kind) {
     case "number":
-      return text.trim() === "" || Number.isNaN(Number(text)) ? text : Number(text);
+      return text.trim() === "" || !Number.isFinite(Number(text)) ? text : Number(text);
     case "boolean":
       return text === "true" ? true : text === "false" ? false : text;
     case "list":

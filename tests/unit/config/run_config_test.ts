@@ -112,6 +112,7 @@ const REFUSED: [title: string, entries: ConfigEntry[], words: RegExp][] = [
   ],
   ["negative rate", [...BASE, flag("lr", "-1")], /^--lr is -1; expected a number above 0$/],
   ["no number", [...BASE, flag("lr", "fast")], /^--lr is "fast"; expected a number above 0$/],
+  ["too large", [...BASE, flag("lr", "1e999")], /^--lr is "1e999"; expected a number above 0$/],
   ["empty number", [...BASE, flag("lr", "")], /^--lr is ""; expected a number/],
   [
     "text for a number in a file",
