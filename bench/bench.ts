@@ -1,13 +1,14 @@
 /**
  * Measures training, forward passes and generation on the CPU, each configuration in a process of its own, and prints a
- * JSON line for each.
+ * JSON line for each: tokens per second, what products by weights are of a step and how fast they are, and memory.
  *
  * `bench.ts [--model PATH] [--only PART/PART …] [--rounds N] [--steps N] [--host auto|native|wasm] [--threads N]
  *   [--precision auto|f32|bf16] [--list]`
  *
  * Rounds take all configurations in turn, so that a drifting machine slows all of them; after several rounds a line each
- * has the medians. The model is `SmolLM2-135M-Instruct.Q4_1.gguf` in the folder `SPIEL_MODELS` unless another is named;
- * configurations are selected by parts of their names, which `--list` shows.
+ * has the medians, with the slowest and the fastest round's tokens per second and the largest peak. The model is `SmolLM2-135M-Instruct.Q4_1.gguf` in the folder `SPIEL_MODELS` unless another is named;
+ * configurations are selected by parts of their names, which `--list` shows: a workload, a shape (sequences x tokens of
+ * each), and the base, which is `stored` as the file has it, or bf16 or f32 made from that.
  */
 
 import { basename } from "node:path";
@@ -16,7 +17,7 @@ import { Bases } from "./bases.ts";
 import { commandLine, telling } from "./flags.ts";
 import { type Measurement, measureOrTell } from "./measurement.ts";
 import { benchOptions } from "./options.ts";
-import { largest, median, round } from "./statistics.ts";
+import { largest, middle } from "./statistics.ts";
 
 const { configurations, rounds, list, model, ...options } = commandLine(
   import.meta,
@@ -40,10 +41,10 @@ for (let number = 1; number <= rounds; number++) {
   }
 }
 if (rounds > 1) {
-  for (const [name, measured] of lines) {
+  for (const measured of lines.values()) {
     const rates = measured.map(({ tokens_per_second: rate }) => rate);
     console.log(JSON.stringify({
-      ...{ name, rounds, tokens_per_second: round(median(rates)) },
+      ...{ model: basename(model), ...middle(measured), rounds: measured.length },
       ...{ slowest: Math.min(...rates), fastest: Math.max(...rates) },
       peak_bytes: largest(measured.map(({ peak_bytes: bytes }) => bytes)),
     }));

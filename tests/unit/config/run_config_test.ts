@@ -129,7 +129,7 @@ const REFUSED: [title: string, entries: ConfigEntry[], words: RegExp][] = [
     [...BASE, flag("seed", "4294967296")],
     /--seed is 4294967296; expected a whole number from 0 to 4294967295/,
   ],
-  ["infinite rate", [...BASE, flag("lr", "Infinity")], /--lr is Infinity; expected/],
+  ["infinite rate", [...BASE, flag("lr", "Infinity")], /--lr is "Infinity"; expected/],
   [
     "density over one",
     [...BASE, flag("density", "1.5")],
