@@ -635,7 +635,7 @@ function __wbg_get_imports(memory) {
                     const a = state0.a;
                     state0.a = 0;
                     try {
-                        return __wasm_bindgen_func_elem_4083(a, state0.b, arg0, arg1);
+                        return __wasm_bindgen_func_elem_4080(a, state0.b, arg0, arg1);
                     } finally {
                         state0.a = a;
                     }
@@ -657,7 +657,7 @@ function __wbg_get_imports(memory) {
                     const a = state0.a;
                     state0.a = 0;
                     try {
-                        return __wasm_bindgen_func_elem_4083(a, state0.b, arg0, arg1);
+                        return __wasm_bindgen_func_elem_4080(a, state0.b, arg0, arg1);
                     } finally {
                         state0.a = a;
                     }
@@ -977,22 +977,22 @@ function __wbg_get_imports(memory) {
         }, arguments); },
         __wbindgen_generic_0000000000000001: function(arg0, arg1) {
             // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [Externref], shim_idx: 543, ret: Unit, inner_ret: Some(Unit) }, mutable: true }) -> Externref`.
-            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_2841);
+            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_2838);
             return ret;
         },
         __wbindgen_generic_0000000000000002: function(arg0, arg1) {
             // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [Externref], shim_idx: 579, ret: Result(Unit), inner_ret: Some(Result(Unit)) }, mutable: true }) -> Externref`.
-            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_4080);
+            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_4077);
             return ret;
         },
         __wbindgen_generic_0000000000000003: function(arg0, arg1) {
             // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [Externref], shim_idx: 606, ret: Unit, inner_ret: Some(Unit) }, mutable: true }) -> Externref`.
-            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_4082);
+            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_4079);
             return ret;
         },
         __wbindgen_generic_0000000000000004: function(arg0, arg1) {
             // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [NamedExternref("GPUUncapturedErrorEvent")], shim_idx: 543, ret: Unit, inner_ret: Some(Unit) }, mutable: true }) -> Externref`.
-            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_2841_17);
+            const ret = makeMutClosure(arg0, arg1, __wasm_bindgen_func_elem_2838_17);
             return ret;
         },
         __wbindgen_generic_0000000000000005: function(arg0) {
@@ -1040,26 +1040,26 @@ function __wbg_get_imports(memory) {
     };
 }
 
-function __wasm_bindgen_func_elem_2841(arg0, arg1, arg2) {
-    wasm.__wasm_bindgen_func_elem_2841(arg0, arg1, arg2);
+function __wasm_bindgen_func_elem_2838(arg0, arg1, arg2) {
+    wasm.__wasm_bindgen_func_elem_2838(arg0, arg1, arg2);
 }
 
-function __wasm_bindgen_func_elem_4082(arg0, arg1, arg2) {
-    wasm.__wasm_bindgen_func_elem_4082(arg0, arg1, arg2);
+function __wasm_bindgen_func_elem_4079(arg0, arg1, arg2) {
+    wasm.__wasm_bindgen_func_elem_4079(arg0, arg1, arg2);
 }
 
-function __wasm_bindgen_func_elem_2841_17(arg0, arg1, arg2) {
-    wasm.__wasm_bindgen_func_elem_2841_17(arg0, arg1, arg2);
+function __wasm_bindgen_func_elem_2838_17(arg0, arg1, arg2) {
+    wasm.__wasm_bindgen_func_elem_2838_17(arg0, arg1, arg2);
 }
 
-function __wasm_bindgen_func_elem_4083(arg0, arg1, arg2, arg3) {
-    wasm.__wasm_bindgen_func_elem_4083(arg0, arg1, arg2, arg3);
+function __wasm_bindgen_func_elem_4080(arg0, arg1, arg2, arg3) {
+    wasm.__wasm_bindgen_func_elem_4080(arg0, arg1, arg2, arg3);
 }
 
-function __wasm_bindgen_func_elem_4080(arg0, arg1, arg2) {
+function __wasm_bindgen_func_elem_4077(arg0, arg1, arg2) {
     try {
         const retptr = wasm.__wbindgen_add_to_stack_pointer(-16) >>> 0;
-        wasm.__wasm_bindgen_func_elem_4080(retptr, arg0, arg1, arg2);
+        wasm.__wasm_bindgen_func_elem_4077(retptr, arg0, arg1, arg2);
         var r0 = getDataViewMemory0().getInt32(retptr + 4 * 0, true);
         var r1 = getDataViewMemory0().getInt32(retptr + 4 * 1, true);
         if (r1) {

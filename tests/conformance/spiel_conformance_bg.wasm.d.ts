@@ -16,11 +16,11 @@ export const wasmengine_start: (a: number, b: number, c: number, d: number, e: n
 export const wasmengine_woken: (a: number) => any;
 export const wasmreply_header: (a: number, b: number) => void;
 export const wasmreply_takePayload: (a: number, b: number) => void;
-export const __wasm_bindgen_func_elem_4080: (a: number, b: number, c: number, d: any) => void;
-export const __wasm_bindgen_func_elem_4083: (a: number, b: number, c: any, d: any) => void;
-export const __wasm_bindgen_func_elem_2841: (a: number, b: number, c: any) => void;
-export const __wasm_bindgen_func_elem_2841_17: (a: number, b: number, c: any) => void;
-export const __wasm_bindgen_func_elem_4082: (a: number, b: number, c: any) => void;
+export const __wasm_bindgen_func_elem_4077: (a: number, b: number, c: number, d: any) => void;
+export const __wasm_bindgen_func_elem_4080: (a: number, b: number, c: any, d: any) => void;
+export const __wasm_bindgen_func_elem_2838: (a: number, b: number, c: any) => void;
+export const __wasm_bindgen_func_elem_2838_17: (a: number, b: number, c: any) => void;
+export const __wasm_bindgen_func_elem_4079: (a: number, b: number, c: any) => void;
 export const memory: WebAssembly.Memory;
 export const __wbindgen_export: (a: number, b: number) => number;
 export const __wbindgen_export2: (a: number, b: number, c: number, d: number) => number;
