@@ -190,17 +190,15 @@ for (const format of ["f32", "bf16", "q8_0", "q4_0"] as const) {
 }
 
 bf16Test(
-  "precision: bf16 has room for a decoded matrix and one that is rounded",
+  "precision: bf16 has room for a decoded matrix",
   async (engine) => {
     const own = await ownMatrices(engine, "q8_0");
     const workspace = async (precision: Precision) => {
       const { memory } = await create(engine, precision, own);
       return memory.rows.find(({ purpose }) => purpose === "workspace")!.bytes;
     };
-    using source = openModelSource(MODEL);
-    // The largest is the head, [256, 64]; in f32 products decode weights on their way, and gates are kept as they are made.
-    const room = 256 * 64 * 2 + 4 * BATCH.tokens.length * source.config.intermediate_size;
-    assert.equal(await workspace("bf16") - await workspace("f32"), room);
+    // The largest is the head, [256, 64]; in f32 products decode weights on their way.
+    assert.equal(await workspace("bf16") - await workspace("f32"), 256 * 64 * 2);
   },
 );
 
