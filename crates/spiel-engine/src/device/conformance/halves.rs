@@ -7,8 +7,7 @@ use crate::device::{BlockOps, CpuDevice, Dense, GpuDevice, Stored};
 use half::f16;
 use spiel_kernels::element::Element;
 use spiel_kernels::formats::Format;
-use spiel_kernels::ops::linear::LinearShape;
-use spiel_kernels::ops::linear::Tiling;
+use spiel_kernels::ops::linear::{LinearShape, Tiling};
 use spiel_kernels::random::positions;
 
 cases! {

@@ -3,8 +3,7 @@
 use super::sampling::Operands;
 use super::{attention, products, sampling};
 use crate::device::GpuDevice;
-use spiel_kernels::ops::linear::LinearShape;
-use spiel_kernels::ops::linear::Tiling;
+use spiel_kernels::ops::linear::{LinearShape, Tiling};
 
 cases! {
     long_operations_are_cut,

@@ -2,8 +2,7 @@
 
 use super::{Bound, Subject, normal};
 use crate::device::{BlockOps, GpuDevice};
-use spiel_kernels::ops::linear::LinearShape;
-use spiel_kernels::ops::linear::Tiling;
+use spiel_kernels::ops::linear::{LinearShape, Tiling};
 
 cases! {
     linear,

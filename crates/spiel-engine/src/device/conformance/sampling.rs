@@ -4,8 +4,7 @@ use super::{Bound, SHORT_BINDING, Subject, normal, words_of};
 use crate::device::{
     CandidateState, GpuDevice, Memory, ModuleSize, SampledLayer, SamplingScratch, TrainingOps,
 };
-use spiel_kernels::ops::linear::LinearShape;
-use spiel_kernels::ops::linear::Tiling;
+use spiel_kernels::ops::linear::{LinearShape, Tiling};
 use spiel_kernels::random::positions;
 
 cases! {

@@ -2,17 +2,16 @@
 
 use super::weights::{self, Weights};
 use super::{CpuDevice, Words, work};
-use crate::device::{AttentionPass, BlockOps, Factor, Gated};
-use crate::device::{NormBackward, Qkv, Stored};
+use crate::device::{AttentionPass, BlockOps, Factor, Gated, NormBackward, Qkv, Stored};
 use spiel_kernels::element::Element;
 use spiel_kernels::formats::Format;
 use spiel_kernels::ops::attention::{self, AttentionGrads, AttentionInputs, Heads, Span};
 use spiel_kernels::ops::cross_entropy::{self, Backward};
 use spiel_kernels::ops::glu::{self, Activation};
-use spiel_kernels::ops::linear::LinearShape;
+use spiel_kernels::ops::linear::{self, LinearShape};
 use spiel_kernels::ops::rms_norm::{self, Norm};
 use spiel_kernels::ops::rope::{self, Direction};
-use spiel_kernels::ops::{add, delta, embedding, linear, rows, scale, soft_cap};
+use spiel_kernels::ops::{add, delta, embedding, rows, scale, soft_cap};
 use spiel_kernels::product::round_to_bf16;
 
 impl BlockOps for CpuDevice {

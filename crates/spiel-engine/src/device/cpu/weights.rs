@@ -4,10 +4,9 @@ use super::Words;
 use crate::device::{Dense, Factor, Stored};
 use half::bf16;
 use spiel_kernels::element::Element;
-use spiel_kernels::ops::linear::LinearShape;
 use spiel_kernels::ops::linear::{
-    linear, linear_backward_input, linear_backward_input_bf16, linear_backward_input_stored,
-    linear_bf16, linear_stored,
+    LinearShape, linear, linear_backward_input, linear_backward_input_bf16,
+    linear_backward_input_stored, linear_bf16, linear_stored,
 };
 use spiel_kernels::product::{StoredMatrix, Unit};
 

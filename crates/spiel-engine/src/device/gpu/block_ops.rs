@@ -8,10 +8,10 @@ use spiel_kernels::formats::Format;
 use spiel_kernels::ops::attention::{Heads, LARGEST_HEAD, Span};
 use spiel_kernels::ops::cross_entropy::{self, Backward};
 use spiel_kernels::ops::glu::{self, Activation};
-use spiel_kernels::ops::linear::LinearShape;
+use spiel_kernels::ops::linear::{self, LinearShape};
 use spiel_kernels::ops::rms_norm::{self, Norm};
 use spiel_kernels::ops::rope::{self, Direction};
-use spiel_kernels::ops::{add, delta, embedding, linear, rows, scale, soft_cap};
+use spiel_kernels::ops::{add, delta, embedding, rows, scale, soft_cap};
 
 /// Most tokens for which reading packed weights again and again costs less than decoding them for dense tiles.
 const FEW_TOKENS: usize = 8;
