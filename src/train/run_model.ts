@@ -20,7 +20,7 @@ import { growthOf } from "../spiel/growth/mod.ts";
 import { restoreRun } from "./checkpointing.ts";
 import type { TrainerOptions } from "./options.ts";
 import { startPosition, type TrainingPosition } from "./position.ts";
-import type { RunConfig } from "./run_config.ts";
+import type { ResolvedConfig, RunConfig } from "./run_config.ts";
 import { deltasIn, type Trained, type TrainedModule } from "./snapshot.ts";
 
 /** Where a run goes on, or else what it begins with; new deltas where there is neither. */
@@ -66,6 +66,16 @@ function refuseOtherPrecision(
 /** What products by weights round to: in a run that goes on as before, which older checkpoints do not tell. */
 function precisionOf({ precision }: RunConfig, { checkpoint }: Beginning): ModelUse["precision"] {
   return checkpoint?.state.precision ?? precision;
+}
+
+/** Says which keys choose deltas to no effect, as an adapter to start from brings its own; null where none does. */
+export function idleBudgetWarning({ config, origins }: ResolvedConfig): string | null {
+  if (config.adapter === undefined) return null;
+  const keys = ["density", "num_deltas", "rank_equivalent", "target_modules"] as const;
+  const idle = keys.filter((key) => origins[key] !== "default");
+  if (idle.length === 0) return null;
+  const [what, verb] = [idle.join(" and "), idle.length === 1 ? "changes" : "change"];
+  return `${what} ${verb} nothing: the deltas are those of adapter "${config.adapter}"`;
 }
 
 /** Attaches the deltas: those of the checkpoint, of the adapter to start from, or new ones. Returns where the run stands. */

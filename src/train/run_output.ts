@@ -19,7 +19,7 @@ import { renderReport, type ReportSample } from "./report.ts";
 import { quantizeOf } from "./run_model.ts";
 import { configRecord, type ResolvedConfig, type RunConfig } from "./run_config.ts";
 import type { RunFolder } from "./run_folder.ts";
-import { stateParts, type Trained, writeSnapshot } from "./snapshot.ts";
+import { stateParts, type Trained, type TrainedModule, writeSnapshot } from "./snapshot.ts";
 
 /** What the output is made from. */
 export interface OutputParts {
@@ -70,24 +70,43 @@ export async function saveOutput(parts: OutputParts, step: number): Promise<stri
     const values = () => stateParts<Float32Array<ArrayBuffer>>(engine, module, "values", count);
     return [module, { count, indices, values }] as const;
   }));
-  await saveSftAdapter(files, folder.adapterPath, { config: adapterConfig(parts, step), modules });
+  const config = adapterConfig(parts, trained.modules, step);
+  await saveSftAdapter(files, folder.adapterPath, { config, modules });
   return folder.adapterPath;
 }
 
-function adapterConfig({ config, tensors, baseModelHash }: OutputParts, step: number) {
+/** How many deltas there are and where: as configured, or as the adapter brought them that the run began with. */
+function budgetFields(config: RunConfig, modules: readonly TrainedModule[]) {
+  if (config.adapter === undefined) {
+    return {
+      density: config.density ?? null,
+      num_tunable_weights: config.numDeltas ?? null,
+      target_modules: [...config.targetModules],
+    };
+  }
+  return {
+    density: null,
+    num_tunable_weights: modules.reduce((sum, { count }) => sum + count, 0),
+    target_modules: modules.map(({ module }) => module),
+  };
+}
+
+function adapterConfig(
+  { config, tensors, baseModelHash }: OutputParts,
+  modules: readonly TrainedModule[],
+  step: number,
+) {
   const growth = growthOf(config.method);
   const quantize = quantizeOf(config);
   return {
     ...REFERENCE_FIELDS,
     base_model_name_or_path: modelNameForOthers(config.model),
-    density: config.density ?? null,
-    num_tunable_weights: config.numDeltas ?? null,
+    ...budgetFields(config, modules),
     initial_reselection_rate: config.initialReselectionRate,
     reselection_rate_policy: config.reselectionRatePolicy,
     reselection_steps: config.reselectionSteps,
     selection_accumulation_steps: config.selectionAccumulationSteps,
     selection_algorithm: growth?.selectionAlgorithm ?? "rigl",
-    target_modules: [...config.targetModules],
     spiel: {
       format_version: PROVENANCE_VERSION,
       program_version: VERSION,

@@ -37,7 +37,13 @@ import {
 } from "./run_data.ts";
 import { RunFolder } from "./run_folder.ts";
 import { refuseConflicts } from "./run_identity.ts";
-import { type Beginning, planRun, type RunModel, trainable } from "./run_model.ts";
+import {
+  type Beginning,
+  idleBudgetWarning,
+  planRun,
+  type RunModel,
+  trainable,
+} from "./run_model.ts";
 
 /** How a run reaches the world. */
 export interface RunContext {
@@ -94,6 +100,8 @@ export async function prepareRun(
   if (checkpoint !== null) refuseOtherThanTaken(recorded, checkpoint.state, resolved);
   const model = await preferred.attempt((engine) => planRun(engine, source, config, beginning));
   await tellPlanned(model, context);
+  const idle = idleBudgetWarning(resolved);
+  if (idle !== null) await warn(idle);
   const data = await readData(config, files, source, tokenizer, context);
   const options = trainerOptions(config, data, source.config.vocab_size);
   const tooShort = options.spiel && shortRunWarning(options.spiel.schedule);

@@ -89,6 +89,15 @@ for (const place of HOSTED_DEVICES) {
     });
     const start = evaluations(second.events)[0]!.loss;
     assert.ok(Math.abs(start - evaluations(first.events).at(-1)!.loss) < 1e-6);
+    // It has the deltas of the adapter, whatever is configured.
+    const { modules } = loadAdapter(adapter);
+    const deltas = [...modules.values()].reduce((sum, { values }) => sum + values.length, 0);
+    const path = `${second.summary.output}/adapter_config.json`;
+    const { density, num_tunable_weights, target_modules } = JSON.parse(
+      Deno.readTextFileSync(path),
+    );
+    assert.deepEqual([density, num_tunable_weights], [null, deltas]);
+    assert.deepEqual(target_modules.toSorted(), [...modules.keys()].toSorted());
   });
 
   test("the same seed is the same run, another is not", async (tiny) => {
