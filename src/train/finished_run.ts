@@ -1,9 +1,11 @@
 /** A run that is to go on but is over: all that there is to do is to say so. */
 
 import { join } from "node:path";
+import { loadAdapter } from "../adapter/load.ts";
 import { checkpointsFolder, listCheckpoints } from "../checkpoint/folder.ts";
 import { isSpielError } from "../errors.ts";
 import { type Files, isNotFound, storageError } from "../io/files.ts";
+import { openModelSource } from "../model/source.ts";
 import type { RunEnding } from "./events.ts";
 import { type Scores, scoresIn } from "./journal.ts";
 import { type DoneMetrics, type MetricsEvent, parseMetrics } from "./metrics.ts";
@@ -19,7 +21,7 @@ export interface FinishedRun extends RunEnding, Scores {
 
 /**
  * What a run folder's run came to where nothing of it is left to do: its last line, its last checkpoint, its result and
- * its report are there, and the result is the one that is asked for. Null for every other.
+ * its report are there, and the result is the one that is asked for and can be read. Null for every other.
  */
 export async function finishedRun(
   files: Files,
@@ -37,8 +39,21 @@ export async function finishedRun(
   const parts = [join(output, content), folder.reportPath];
   const missing = await Promise.all(parts.map(async (path) => await files.status(path) === null));
   if (steps[0] !== done.step || missing.includes(true)) return null;
+  if (!isWhole(output, method)) return null;
   const evaluations = metrics.filter((line) => line.event === "eval");
   return { ...endingOf(done), output, ...scoresIn(evaluations, done.saved_step) };
+}
+
+/** Whether what a run made can be read. */
+function isWhole(output: string, method: RunConfig["method"]): boolean {
+  try {
+    if (method === "full") openModelSource(output)[Symbol.dispose]();
+    else loadAdapter(output);
+    return true;
+  } catch (error) {
+    if (isSpielError(error)) return false;
+    throw error;
+  }
 }
 
 function endingOf(done: DoneMetrics): RunEnding & { step: number } {

@@ -188,11 +188,17 @@ for (const place of HOSTED_DEVICES) {
       { step, output, savedStep, best, before, after }: typeof summary,
     ) => [step, output, savedStep, best, before, after];
     assert.deepEqual(known(again.summary), known(summary));
-    // What is missing is made again.
-    Deno.removeSync(summary.output!, { recursive: true });
-    await tiny.train(place, "run", { resume: true });
-    const made = filesUnder(tiny.out("run/adapter"));
-    for (const [name, bytes] of made) assert.deepEqual(bytes, before.get(`adapter/${name}`));
+    // What is missing or damaged is made again.
+    const harms = [
+      () => Deno.removeSync(summary.output!, { recursive: true }),
+      () => Deno.truncateSync(`${summary.output}/adapter_model.safetensors`, 100),
+    ];
+    for (const harm of harms) {
+      harm();
+      await tiny.train(place, "run", { resume: true });
+      const made = filesUnder(tiny.out("run/adapter"));
+      for (const [name, bytes] of made) assert.deepEqual(bytes, before.get(`adapter/${name}`));
+    }
   });
 
   Deno.test(`resume: what auto took may be asked for by its name (${place.name})`, {
