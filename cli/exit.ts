@@ -2,7 +2,7 @@
 
 import { EXIT_CODES, isSpielError, missingPermission, storageError } from "../mod.ts";
 import { settleDrivers } from "./drivers.ts";
-import { standardOutput } from "./streams.ts";
+import { standardError, standardOutput } from "./streams.ts";
 import { environment } from "./ui.ts";
 
 /** How a command ends: the process's code and what is said on standard error. */
@@ -57,10 +57,11 @@ export function endingOf(error: unknown): Ending {
 /** Says what happened and leaves the process. */
 export function exitWith(error: unknown): never {
   const { code, message } = endingOf(error);
-  console.error(message);
+  standardError.write(`${message}\n`);
   if (environment("SPIEL_DEBUG")) {
     for (const cause of causes(error)) {
-      console.error(cause instanceof Error ? cause.stack ?? cause.message : cause);
+      const words = cause instanceof Error ? cause.stack ?? cause.message : Deno.inspect(cause);
+      standardError.write(`${words}\n`);
     }
   }
   Deno.exit(code);

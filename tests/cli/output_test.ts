@@ -32,6 +32,13 @@ Deno.test("a full disk under standard output", { ignore: !LINUX }, async (test) 
   });
 });
 
+Deno.test("a full disk under standard error changes no exit code", { ignore: !LINUX }, async () => {
+  const { code } = await runCli(["train", "--model", "no/model", "--data", "no"], {
+    stderrTo: FULL,
+  });
+  assert.equal(code, 65);
+});
+
 Deno.test("places where nothing can be made", { ignore: !LINUX }, async (test) => {
   using folder = new TinyFolder();
   const trained = await runCli(folder.trainArgs("run"));

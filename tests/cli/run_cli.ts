@@ -31,15 +31,19 @@ export interface CliOptions {
   stdin?: string;
   /** A file that standard output goes to, by a shell. */
   stdoutTo?: string;
+  /** The same for standard error, one of the two. */
+  stderrTo?: string;
 }
 
 /** The process's command, not yet started. */
 export function cliCommand(args: readonly string[], options: CliOptions = {}): Deno.Command {
-  const { entry = "main.ts", permissions = PERMISSIONS, env = {}, stdoutTo } = options;
+  const { entry = "main.ts", permissions = PERMISSIONS, env = {}, stdoutTo, stderrTo } = options;
   const run = ["run", "--quiet", "--no-check", ...permissions, `${ROOT}cli/${entry}`, ...args];
-  const redirected = ["-c", 'exec "$@" > "$0"', stdoutTo ?? "", Deno.execPath(), ...run];
-  return new Deno.Command(stdoutTo === undefined ? Deno.execPath() : "sh", {
-    args: stdoutTo === undefined ? run : redirected,
+  const stream = stderrTo === undefined ? "" : "2";
+  const redirection = ["-c", `exec "$@" ${stream}> "$0"`, stdoutTo ?? stderrTo ?? ""];
+  const isDirect = stdoutTo === undefined && stderrTo === undefined;
+  return new Deno.Command(isDirect ? Deno.execPath() : "sh", {
+    args: isDirect ? run : [...redirection, Deno.execPath(), ...run],
     env: { ...QUIET_DRIVERS, ...env },
     stdin: options.stdin === undefined ? "null" : "piped",
     stdout: "piped",
