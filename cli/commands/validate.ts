@@ -23,7 +23,7 @@ import {
   makeCommand,
   parseFlags,
 } from "../flags.ts";
-import { formatAmount, formatCount, printable } from "../format.ts";
+import { formatCount, printable } from "../format.ts";
 import { showRecognised } from "../recognised.ts";
 import { Interrupts } from "../signals.ts";
 import { standardOutput } from "../streams.ts";
@@ -91,10 +91,10 @@ export async function runValidate(args: readonly string[]): Promise<void> {
       if (found.refusal !== null && write === undefined) refusals.push(found.refusal);
     }
   }
-  const [first, ...others] = refusals;
-  if (first === undefined) return;
-  const more = others.length === 0 ? "" : `\n  - and ${formatAmount(others.length, "more file")}`;
-  throw new SpielError("data", first.message + more);
+  const last = refusals.pop();
+  if (last === undefined) return;
+  for (const { message } of refusals) ui.error(`error: ${message}`);
+  throw last;
 }
 
 /** Looks at one file, and shows what is found. */
