@@ -144,11 +144,14 @@ function notFinite(
 ): SpielError {
   const shown = origins.slice(0, 8).join(", ") + (origins.length > 8 ? ", ..." : "");
   const where = shown === "" ? "" : ` (examples ${shown})`;
-  return new SpielError(
-    "numeric",
-    `The ${what} of step ${step} is not finite ${rateWords(learningRate)}${where}; ` +
-      "try a lower learning rate or look at these examples",
-  );
+  const rate = rateWords(learningRate);
+  // No update has been made before the first step's numbers.
+  const message = step === 1
+    ? `The ${what} of step 1 is not finite before anything was trained${where}; ` +
+      "look at these examples, and at the weights that the run starts from"
+    : `The ${what} of step ${step} is not finite ${rate}${where}; ` +
+      "try a lower learning rate or look at these examples";
+  return new SpielError("numeric", message);
 }
 
 function sum<Item>(items: readonly Item[], amount: (item: Item) => number): number {
