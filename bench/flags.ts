@@ -16,7 +16,7 @@ export function commandLine<T>({ filename }: ImportMeta, read: () => T): T {
     return read();
   } catch (error) {
     if (!(error instanceof TypeError || error instanceof RangeError)) throw error;
-    console.error(error.message);
+    console.error(`error: ${error.message}`);
     Deno.exit(EXIT_CODES.usage);
   }
 }
@@ -36,7 +36,7 @@ export async function telling<T>(work: () => T | Promise<T>): Promise<T> {
     return await work();
   } catch (error) {
     if (!isSpielError(error) && !(error instanceof MeasurementFailure)) throw error;
-    console.error(error.message);
+    console.error(`error: ${error.message}`);
     Deno.exit(isSpielError(error) ? EXIT_CODES[error.kind] : 1);
   }
 }
