@@ -39,7 +39,7 @@ export const SHIRA: AdapterLayout = {
         throw new SpielError(
           "data",
           `${tensors.path}: "${name}" has deltas by row and column, but the width of its matrix is not recorded; ` +
-            "expected a base model that has it",
+            "expected a base model that has it (--model)",
         );
       }
       modules.set(name, readModule(tensors, name, shape));
