@@ -32,7 +32,7 @@ Deno.test("bench: every program says how it is called, and refuses a flag that i
       assert.doesNotMatch(help.stdout, /^ ?\*/m);
       const refused = await run(program, "--modle", "a");
       assert.equal(refused.code, 64, refused.stderr);
-      assert.match(refused.stderr, /^Unknown option '--modle'[^\n]*\n$/);
+      assert.match(refused.stderr, /^error: Unknown option '--modle'[^\n]*\n$/);
     });
   }
 });

@@ -63,7 +63,11 @@ Deno.test(
     assert.ok(products.length > 0 && products.every((name) => milliseconds[name] > 0));
     const fixture = new URL("lost_profile_fixture.ts", import.meta.url).pathname;
     const lost = await decodeBench(["--profile"], ["--preload", decodeURIComponent(fixture)]);
-    assert.deepEqual(lost, { code: 70, stdout: "", stderr: "The engine failed: unreachable\n" });
+    assert.deepEqual(lost, {
+      code: 70,
+      stdout: "",
+      stderr: "error: The engine failed: unreachable\n",
+    });
   },
 );
 
